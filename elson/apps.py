@@ -1,0 +1,10 @@
+"""The composition root as a Django app, so that its commands are found."""
+
+from django.apps import AppConfig
+
+
+class ElsonConfig(AppConfig):
+    """Commands that put the whole platform together: serve, create_demo, validate_env."""
+
+    name = "elson"
+    verbose_name = "Elson"

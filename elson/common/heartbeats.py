@@ -1,0 +1,29 @@
+"""Signs of life: every long-running process writes one row, monitoring reads them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+from typing import Any
+
+from elson.common.models import Component, Heartbeat
+
+# A process is thought dead after three missed beats.
+BEAT_SECONDS = 5
+DEAD_AFTER_SECONDS = 3 * BEAT_SECONDS
+
+
+def heartbeat_beat(*, component: Component, now: dt.datetime, detail: dict[str, Any]) -> None:
+    """Say that this process is alive at `now`."""
+    Heartbeat.objects.update_or_create(
+        component=component,
+        process=f"{socket.gethostname()}:{os.getpid()}"[:80],
+        defaults={"beaten_at": now, "detail": detail},
+    )
+
+
+def heartbeats_forget(*, now: dt.datetime) -> int:
+    """Remove processes that have been silent for a day; return how many."""
+    deleted, _ = Heartbeat.objects.filter(beaten_at__lt=now - dt.timedelta(days=1)).delete()
+    return deleted

@@ -1,0 +1,18 @@
+"""Jobs of the shared floor."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from elson.common import heartbeats, jobs
+
+
+@shared_task(name="common.jobs_sweep")
+def jobs_sweep() -> int:
+    """Send jobs that were written but never sent."""
+    return jobs.jobs_sweep(now=timezone.now())
+
+
+@shared_task(name="common.heartbeats_forget")
+def heartbeats_forget() -> int:
+    """Forget processes that are long gone."""
+    return heartbeats.heartbeats_forget(now=timezone.now())

@@ -1,0 +1,14 @@
+"""Everything that happens by the clock, in one table; UTC, each line with its time in words."""
+
+from typing import Any
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # Every 5 seconds: jobs whose writer died before sending them.
+    "jobs-sweep": {"task": "common.jobs_sweep", "schedule": 5.0},
+    # Every 10 seconds: backtests whose worker died are taken over.
+    "backtests-sweep": {"task": "trading.backtests_sweep", "schedule": 10.0},
+    # Every minute: checks of every component open and close incidents.
+    "checks-run": {"task": "monitoring.checks_run", "schedule": 60.0},
+    # Every hour: processes that are long gone are forgotten.
+    "heartbeats-forget": {"task": "common.heartbeats_forget", "schedule": 3600.0},
+}

@@ -1,0 +1,9 @@
+"""WSGI entry for REST behind a threaded server."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "elson.settings.development")
+
+application = get_wsgi_application()

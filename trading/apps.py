@@ -1,0 +1,10 @@
+"""The trading app."""
+
+from django.apps import AppConfig
+
+
+class TradingConfig(AppConfig):
+    """What we decide and do."""
+
+    name = "trading"
+    verbose_name = "Trading"

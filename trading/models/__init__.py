@@ -1,0 +1,29 @@
+"""The rows of trading, one subject a module."""
+
+from trading.models.backtest import Backtest, BacktestResult
+from trading.models.decision import Decision
+from trading.models.deployment import Deployment
+from trading.models.ledger import JournalEntry, LedgerAccount, Posting
+from trading.models.order import Fill, Order, OrderEvent
+from trading.models.portfolio import EquityPoint, Portfolio, Position
+from trading.models.risk import RiskLimits
+from trading.models.strategy import Strategy, StrategyVersion
+
+__all__ = [
+    "Backtest",
+    "BacktestResult",
+    "Decision",
+    "Deployment",
+    "EquityPoint",
+    "Fill",
+    "JournalEntry",
+    "LedgerAccount",
+    "Order",
+    "OrderEvent",
+    "Portfolio",
+    "Position",
+    "Posting",
+    "RiskLimits",
+    "Strategy",
+    "StrategyVersion",
+]

@@ -1,0 +1,107 @@
+"""Backtests asked for, how far they are, and what they found."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from elson.common.models import TimestampedModel
+
+
+class Backtest(TimestampedModel):
+    """One requested run; a worker holds it by a lease, a sweeper takes over when that lapses."""
+
+    class Status(models.TextChoices):
+        """Where it is."""
+
+        QUEUED = "QUEUED", "Queued"
+        RUNNING = "RUNNING", "Running"
+        SUCCEEDED = "SUCCEEDED", "Done"
+        FAILED = "FAILED", "Failed"
+        CANCELED = "CANCELED", "Canceled"
+
+    class Phase(models.TextChoices):
+        """What the worker is doing."""
+
+        QUEUED = "QUEUED", "Queued"
+        LOADING = "LOADING", "Loading data"
+        SIMULATING = "SIMULATING", "Simulating"
+        NULL_MODEL = "NULL_MODEL", "Null model"
+        STATISTICS = "STATISTICS", "Statistics"
+        DONE = "DONE", "Done"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="backtests"
+    )
+    strategy_key = models.CharField(max_length=60)
+    version = models.ForeignKey(
+        "trading.StrategyVersion", on_delete=models.SET_NULL, null=True, blank=True,
+        related_name="backtests",
+    )  # fmt: skip
+    instrument = models.ForeignKey(
+        "marketdata.Instrument", on_delete=models.PROTECT, related_name="+"
+    )
+    timeframe = models.CharField(max_length=3, default="1d")
+    start_date = models.DateField(null=True, blank=True)
+    end_date = models.DateField(null=True, blank=True)
+    parameters = models.JSONField(default=dict)
+    cash = models.DecimalField(max_digits=24, decimal_places=8, default=100_000)
+    commission_bps = models.FloatField(default=0)
+    slippage_bps = models.FloatField(default=0)
+    has_regime_costs = models.BooleanField(
+        default=False, help_text="Use the cost table by asset class and regime instead."
+    )
+    out_of_sample_share = models.FloatField(default=0.3)
+    seed = models.PositiveIntegerField(default=7)
+    note = models.CharField(max_length=200, blank=True)
+
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.QUEUED)
+    phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.QUEUED)
+    progress = models.FloatField(default=0, help_text="0 to 1 over all phases; never falls.")
+    detail = models.CharField(max_length=120, blank=True, help_text="“Simulating 2019-04”")
+    n_bars_per_second = models.FloatField(null=True, blank=True)
+    n_attempts = models.PositiveIntegerField(default=0)
+    lease_key = models.UUIDField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    is_cancel_requested = models.BooleanField(default=False)
+    error_code = models.CharField(max_length=60, blank=True)
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="backtest_newest"),
+            models.Index(
+                fields=["lease_expires_at"],
+                name="backtest_unfinished",
+                condition=Q(status__in=["QUEUED", "RUNNING"]),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(progress__gte=0, progress__lte=1), name="backtest_progress_0_1"
+            ),
+            models.CheckConstraint(condition=Q(cash__gt=0), name="backtest_cash_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.strategy_key} on {self.instrument_id}"
+
+
+class BacktestResult(models.Model):
+    """What a backtest found; written once with its manifest, never edited."""
+
+    backtest = models.OneToOneField(Backtest, on_delete=models.CASCADE, related_name="result")
+    metrics = models.JSONField(help_text="Whole span, in-sample and out-of-sample.")
+    by_regime = models.JSONField()
+    honesty = models.JSONField(help_text="Verdict sentence and its rows.")
+    curve = models.JSONField(help_text="Down-sampled: closed_at, equity, drawdown, benchmark …")
+    round_trips = models.JSONField()
+    monthly = models.JSONField()
+    manifest = models.JSONField(help_text="Code, data hash, parameters, seed, versions.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"result of {self.backtest_id}"

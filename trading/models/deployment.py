@@ -1,0 +1,46 @@
+"""A strategy version at work on a portfolio."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from elson.common.models import TimestampedModel
+from trading.models.portfolio import Portfolio
+from trading.models.strategy import StrategyVersion
+
+
+class Deployment(TimestampedModel):
+    """One strategy version trading one instrument in one portfolio; moved on by the runner."""
+
+    class Status(models.TextChoices):
+        """What the runner may do with it."""
+
+        RUNNING = "RUNNING", "Running"
+        PAUSED = "PAUSED", "Paused"
+        STOPPED = "STOPPED", "Stopped"
+        ERROR = "ERROR", "Error"
+
+    version = models.ForeignKey(
+        StrategyVersion, on_delete=models.PROTECT, related_name="deployments"
+    )
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="deployments")
+    instrument = models.ForeignKey(
+        "marketdata.Instrument", on_delete=models.PROTECT, related_name="+"
+    )
+    timeframe = models.CharField(max_length=3, default="1d")
+    capital = models.DecimalField(
+        max_digits=24, decimal_places=8, help_text="Cash the strategy's own book began with."
+    )
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.RUNNING)
+    state = models.JSONField(
+        default=dict, help_text="The engine's state after the last bar, as step() returned it."
+    )
+    starts_at = models.DateTimeField(help_text="Market time from which it may trade.")
+    last_bar_at = models.DateTimeField(null=True, blank=True, help_text="Market time.")
+    error = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["portfolio", "status"], name="deployment_by_status")]
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.instrument_id}"

@@ -1,0 +1,45 @@
+"""A user's strategies and their versions."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from elson.common.models import TimestampedModel
+
+
+class Strategy(TimestampedModel):
+    """A named strategy of a user; what it does is said by its versions."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="strategies"
+    )
+    name = models.CharField(max_length=80)
+    key = models.CharField(max_length=60, help_text="Registry key of the rules in the engine.")
+    is_archived = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "name"], name="strategy_name_unique")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StrategyVersion(models.Model):
+    """Parameters of a strategy, frozen; a change makes the next number."""
+
+    strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    parameters = models.JSONField(default=dict)
+    note = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["strategy", "number"], name="strategyversion_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.strategy} v{self.number}"

@@ -1,0 +1,3 @@
+"""WebSocket addresses of trading."""
+
+websocket_urlpatterns: list[object] = []
