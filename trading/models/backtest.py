@@ -55,6 +55,12 @@ class Backtest(TimestampedModel):
     out_of_sample_share = models.FloatField(default=0.3)
     seed = models.PositiveIntegerField(default=7)
     note = models.CharField(max_length=200, blank=True)
+    client_key = models.CharField(
+        max_length=80, blank=True, help_text="Idempotency-Key of the request; unique per user."
+    )
+    rerun_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns"
+    )
 
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.QUEUED)
     phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.QUEUED)
@@ -63,10 +69,13 @@ class Backtest(TimestampedModel):
     n_bars_per_second = models.FloatField(null=True, blank=True)
     n_attempts = models.PositiveIntegerField(default=0)
     lease_key = models.UUIDField(null=True, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the sweeper looks again; renewed by the worker."
+    )
     is_cancel_requested = models.BooleanField(default=False)
     error_code = models.CharField(max_length=60, blank=True)
     error = models.TextField(blank=True)
+    log = models.JSONField(default=list, help_text="Last 50 lines: [{at, text}]")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -84,6 +93,11 @@ class Backtest(TimestampedModel):
                 condition=Q(progress__gte=0, progress__lte=1), name="backtest_progress_0_1"
             ),
             models.CheckConstraint(condition=Q(cash__gt=0), name="backtest_cash_positive"),
+            models.UniqueConstraint(
+                fields=["user", "client_key"],
+                name="backtest_client_key_unique",
+                condition=~Q(client_key=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -100,6 +114,8 @@ class BacktestResult(models.Model):
     curve = models.JSONField(help_text="Down-sampled: closed_at, equity, drawdown, benchmark …")
     round_trips = models.JSONField()
     monthly = models.JSONField()
+    drawdowns = models.JSONField(default=list, help_text="The ten deepest, with their dates.")
+    decisions = models.JSONField(default=dict, help_text="How often each decision was taken, why.")
     manifest = models.JSONField(help_text="Code, data hash, parameters, seed, versions.")
     created_at = models.DateTimeField(auto_now_add=True)
 
