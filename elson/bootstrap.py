@@ -45,7 +45,7 @@ VENDOR_FILES = (
     (
         "lightweight-charts",
         "dist/lightweight-charts.standalone.production.mjs",
-        "lightweight-charts/lightweight-charts.mjs",
+        "lightweight-charts/lightweight-charts.standalone.production.mjs",
     ),
     ("lightweight-charts", "LICENSE", "lightweight-charts/LICENSE"),
     ("axe-core", "axe.min.js", "axe-core/axe.min.js"),

@@ -1,6 +1,16 @@
 """What the test suite runs on: the same parts, fast hashing, no outgoing e-mail."""
 
-from elson.settings.base import *  # noqa: F403  settings are layered by Django's convention
+import os
+
+from elson.tests.environment import database_name, use_private_places, worker_number
+
+use_private_places(os.environ)  # before base reads a single variable
+
+from elson.settings.base import *  # noqa: E402, F403  settings are layered by Django's convention
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": database_name(os.environ)}
+CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"elson-{worker_number(os.environ)}"
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -1,0 +1,106 @@
+"""What every test of the house can rely on: private places, a real Redis, loopback only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elson.tests import environment, servers
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
+JOURNEYS = Path(__file__).parent / "elson" / "tests" / "journeys"
+_resources = contextlib.ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the embedded Redis of this process, where the environment names no other."""
+    socket = environment.private_socket()
+    is_controller = bool(config.getoption("numprocesses", None)) and not hasattr(
+        config, "workerinput"
+    )
+    if socket and not is_controller:
+        _resources.enter_context(servers.private_redis_on(socket))
+
+
+def pytest_unconfigure() -> None:
+    _resources.close()
+    for folder in environment.throw_away_folders():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by what a test uses, so that nobody has to remember to."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("django_db") or fixtures & DATABASE_FIXTURES:
+            item.add_marker(pytest.mark.database)
+        if JOURNEYS in item.path.parents:
+            item.add_marker(pytest.mark.journey)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(request: pytest.FixtureRequest) -> bool:
+    """Start from a copy of the migrated SQLite file when no migration changed since it was made."""
+    from django.db import connection
+
+    template = environment.database_template(connection.vendor)
+    if template and template.exists():
+        shutil.copyfile(template, environment.database_name(os.environ))
+        return True
+    return bool(request.config.getoption("reuse_db"))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
+    """Give each parallel worker its own PostgreSQL database; SQLite has a folder of its own."""
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        request.getfixturevalue("django_db_modify_db_settings_parallel_suffix")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any
+) -> None:
+    """Keep a freshly migrated SQLite file for the next run."""
+    from django.db import connection
+
+    template = environment.database_template(connection.vendor)
+    if template and not template.exists():
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        part = template.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(environment.database_name(os.environ), part)
+        part.replace(template)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """URL of a real Redis-protocol server that belongs to this process alone."""
+    return os.environ["REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of a real Chromium; its absence is a failure, never a skip."""
+    path = servers.chromium_found()
+    if path is None:
+        pytest.fail("No Chromium on this machine: `make journeys` fetches one.")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _clean_cache(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Empty the cache after a test that used the database: rate limits and sessions live there."""
+    yield
+    if request.node.get_closest_marker("database"):
+        from django.core.cache import cache
+
+        cache.clear()

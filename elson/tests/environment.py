@@ -1,0 +1,81 @@
+"""Where a test process keeps its state: apart from the developer's, apart from its sisters.
+
+`elson.settings.testing` calls `use_private_places` before it reads any variable, so that one rule
+holds for pytest, its parallel workers and the programs that tests start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import MutableMapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+ROOT = Path(__file__).resolve().parents[2]
+TEST_FOLDER = ROOT / "var" / "test"
+SOCKET_FOLDER = "ELSON_TEST_SOCKET_FOLDER"
+
+
+def worker_number(environ: MutableMapping[str, str]) -> int:
+    """Return 0 for a lone process, 1, 2, … for the parallel workers of pytest-xdist."""
+    digits = re.search(r"\d+", environ.get("PYTEST_XDIST_WORKER", ""))
+    return int(digits.group()) + 1 if digits else 0
+
+
+def use_private_places(environ: MutableMapping[str, str]) -> None:
+    """Point state folder, Redis database and numba's cache to this process's own; repeatable."""
+    number = worker_number(environ)
+    environ.setdefault("ELSON_STATE_DIR", str(TEST_FOLDER / _state_name(environ, number)))
+    environ.setdefault("NUMBA_CACHE_DIR", str(TEST_FOLDER / "numba"))
+    for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
+        environ.setdefault(name, "")  # set, so that a .env file cannot bring in the real ones
+    url = environ.get("REDIS_URL", "")
+    if urlsplit(url).scheme in ("redis", "rediss"):
+        # From the top: tests empty their database, and number 0 is where real keys live.
+        environ["REDIS_URL"] = urlunsplit(urlsplit(url)._replace(path=f"/{15 - number}"))
+    elif not url:
+        # conftest.py starts the embedded server there; a socket path must be short.
+        folder = environ.setdefault(SOCKET_FOLDER, tempfile.mkdtemp(prefix="elson-"))
+        environ["REDIS_URL"] = f"redis+socket://{folder}/redis.sock"
+
+
+def _state_name(environ: MutableMapping[str, str], number: int) -> str:
+    """Name the folder after the run: two people may test in one checkout at the same time."""
+    if "PYTEST_VERSION" not in environ:
+        return "state"  # mypy and manage.py only read the settings
+    return f"state-{environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}-{number}"
+
+
+def throw_away_folders() -> list[str]:
+    """Return the folders that a pytest process made for itself and must remove."""
+    state = os.environ.get("ELSON_STATE_DIR", "")
+    made = [state] if state.startswith(str(TEST_FOLDER / "state-")) else []
+    return made + [folder for name in (SOCKET_FOLDER,) if (folder := os.environ.get(name))]
+
+
+def database_name(environ: MutableMapping[str, str]) -> str:
+    """Return the file of the SQLite test database: a file, because the product's is one."""
+    return str(Path(environ["ELSON_STATE_DIR"]) / "test.sqlite3")
+
+
+def database_template(vendor: str) -> Path | None:
+    """Return where the migrated SQLite file of exactly these migrations is kept."""
+    if vendor != "sqlite":
+        return None
+    digest = hashlib.sha256((ROOT / "requirements.lock").read_bytes())
+    for path in sorted(ROOT.glob("*/**/*migrations/*.py")):
+        if not path.is_relative_to(ROOT / "var"):
+            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return TEST_FOLDER / f"migrated-{digest.hexdigest()[:16]}.sqlite3"
+
+
+def private_socket() -> str | None:
+    """Return the socket on which this process must start its own Redis, if it must."""
+    parts = urlsplit(os.environ.get("REDIS_URL", ""))
+    folder = os.environ.get(SOCKET_FOLDER)
+    if folder and parts.scheme == "redis+socket" and parts.path.startswith(folder):
+        return parts.path
+    return None
