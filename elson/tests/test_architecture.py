@@ -1,0 +1,263 @@
+"""The rules of the house that no linter knows: layers at run time, names, lengths."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from elson.bootstrap import ROOT
+
+pytestmark = pytest.mark.house
+
+APPS = ("elson", "accounts", "marketdata", "trading", "billing", "monitoring")
+PURE = ("trading.engine", "marketdata.types")
+# Whatever the pure floor must not bring in, in any way.
+REFUSED = (
+    *("django", "celery", "channels", "rest_framework", "redis", "requests", "httpx", "structlog"),
+    *("elson", "accounts", "billing", "monitoring"),
+)
+MAX_FUNCTION_LINES = 70
+
+
+def sources(*, tests: bool = True) -> list[Path]:
+    """Every Python file we wrote; generated migrations are not."""
+    return [
+        path
+        for app in APPS
+        for path in sorted((ROOT / app).rglob("*.py"))
+        if not {"migrations", "djstripe_migrations"} & set(path.parts)
+        and (tests or "tests" not in path.parts)
+    ]
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def where(path: Path, node: ast.AST) -> str:
+    return f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+
+
+def modules_under(package: str) -> list[str]:
+    """Names of the package and all modules in it, or of the one module."""
+    path = ROOT / package.replace(".", "/")
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    return [
+        str(file.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+        for file in files
+    ]
+
+
+# --- layers -------------------------------------------------------------------------------------
+
+
+def test_import_contracts_of_pyproject_are_kept():
+    from elson.tests.check import lint_imports
+
+    done = subprocess.run(lint_imports(), cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+IMPORT_WITH_REFUSAL = """
+import importlib, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {refused!r}:
+            raise ImportError("the pure floor imports " + name)
+
+sys.meta_path.insert(0, Refuse())
+for name in {modules!r}:
+    importlib.import_module(name)
+"""
+
+
+def test_pure_floor_imports_without_any_framework():
+    """A static contract does not see an import in `trading/__init__.py`; a fresh process does."""
+    modules = [module for package in PURE for module in modules_under(package)]
+    program = IMPORT_WITH_REFUSAL.format(refused=REFUSED, modules=modules)
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_app_package_is_empty(app):
+    """An import there would escape every contract."""
+    assert (ROOT / app / "__init__.py").read_text(encoding="utf-8").strip() == ""
+
+
+def test_models_are_never_fetched_by_name():
+    """`apps.get_model` goes around every import contract."""
+    found = [
+        where(path, node)
+        for path in sources(tests=False)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr == "get_model"
+    ]
+
+    assert found == []
+
+
+RELATIONS = {"ForeignKey", "OneToOneField", "ManyToManyField"}
+
+
+def test_relations_to_other_apps_are_strings():
+    """A relation by class needs an import of the other app's tables."""
+    found = []
+    for path in sources(tests=False):
+        if "models" not in str(path.relative_to(ROOT)):
+            continue
+        tree = tree_of(path)
+        foreign = names_from_other_apps(tree, path.relative_to(ROOT).parts[0])
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and name_of(node.func) in RELATIONS and node.args:
+                target = node.args[0]
+                if isinstance(target, ast.Name | ast.Attribute) and root_name(target) in foreign:
+                    found.append(where(path, node))
+
+    assert found == []
+
+
+def names_from_other_apps(tree: ast.Module, own: str) -> set[str]:
+    others = tuple(app for app in APPS if app != own)
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in others:
+            names |= {alias.asname or alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names} & set(others)
+    return names
+
+
+def name_of(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def root_name(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return getattr(node, "id", "")
+
+
+def test_domain_code_connects_no_django_signal():
+    """Domain events are function calls; receivers only where a library offers nothing else."""
+    allowed = {"billing/webhooks.py", "billing/apps.py", "elson/apps.py"}
+    found = [
+        where(path, node)
+        for path in sources(tests=False)
+        if str(path.relative_to(ROOT)) not in allowed
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom)
+        and node.module in ("django.db.models.signals", "django.dispatch")
+    ]
+
+    assert found == []
+
+
+# --- jobs, migrations ---------------------------------------------------------------------------
+
+
+def enqueued_names() -> dict[str, str]:
+    """Name of every job that is enqueued or scheduled, and where."""
+    from elson.schedule import SCHEDULE
+
+    names = {entry["task"]: "elson/schedule.py" for entry in SCHEDULE.values()}
+    for path in sources(tests=False):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call) and name_of(node.func) == "enqueue" and node.args:
+                assert isinstance(node.args[0], ast.Constant), (
+                    f"{where(path, node)}: write the job's name out, so that it can be found"
+                )
+                names[node.args[0].value] = where(path, node)
+    return names
+
+
+def test_every_enqueued_job_is_a_registered_task():
+    from elson.celery import app
+
+    app.loader.import_default_modules()
+
+    unknown = {name: place for name, place in enqueued_names().items() if name not in app.tasks}
+
+    assert unknown == {}
+
+
+def test_models_have_all_their_migrations():
+    from django.core.management import call_command
+
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+# --- length -------------------------------------------------------------------------------------
+
+
+def functions(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, int]]:
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node, code_lines(node)
+
+
+def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring."""
+    total = (node.end_lineno or node.lineno) - node.lineno + 1
+    if not ast.get_docstring(node):
+        return total
+    docstring = node.body[0]
+    return total - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
+
+
+def test_long_functions_say_why_they_are_long():
+    """Above 70 lines the docstring has a sentence with the word "long"."""
+    silent = [
+        f"{where(path, node)} {node.name}: {n_lines} lines"
+        for path in sources()
+        for node, n_lines in functions(path)
+        if n_lines > MAX_FUNCTION_LINES
+        and not re.search(r"\blong\b", ast.get_docstring(node) or "", re.IGNORECASE)
+    ]
+
+    assert silent == []
+
+
+FORBIDDEN_MODULE_NAMES = {"utils", "helpers", "misc", "manager", "managers", "common_utils", "tmp"}
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    found = [
+        str(path.relative_to(ROOT)) for path in sources() if path.stem in FORBIDDEN_MODULE_NAMES
+    ]
+
+    assert found == []
+
+
+# --- the tests of the rules ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import django", "from celery import shared_task", "import elson.common.errors"],
+)
+def test_framework_free_import_catches_a_bad_line(tmp_path, line):
+    """The companion must be able to fail: one planted import, one refusal."""
+    (tmp_path / "planted.py").write_text(line)
+    program = IMPORT_WITH_REFUSAL.format(refused=REFUSED, modules=["planted"])
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+
+    assert "the pure floor imports" in done.stderr

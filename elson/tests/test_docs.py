@@ -1,0 +1,122 @@
+"""What the documents say is so: steps, settings, links, commands, examples."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from elson.bootstrap import ROOT
+from elson.settings.variables import VARIABLES
+from elson.tests.test_architecture import modules_under
+
+pytestmark = pytest.mark.house
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+STEP = re.compile(r"`([\w/.-]+\.py):([A-Za-z_][\w.]*)(?:\(\))?`")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"```.*?```", re.DOTALL)
+NAMES = {variable.name for variable in VARIABLES}
+
+
+def steps() -> list[tuple[str, str, str]]:
+    """Every `path.py:name` of ARCHITECTURE.md and the documents."""
+    return [
+        (str(path.relative_to(ROOT)), file, name)
+        for path in DOCUMENTS
+        for file, name in STEP.findall(path.read_text(encoding="utf-8"))
+    ]
+
+
+def defined_names(path: Path) -> set[str]:
+    """Names a module defines, methods as Class.method, names it lends from elsewhere included."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            inner = (n for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+            names |= {f"{node.name}.{child.name}" for child in inner}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def test_every_step_named_in_a_document_exists():
+    missing = [
+        f"{document}: {file}:{name}"
+        for document, file, name in steps()
+        if not (ROOT / file).is_file() or name not in defined_names(ROOT / file)
+    ]
+
+    assert missing == []
+
+
+def test_architecture_tells_its_lives_as_steps():
+    told = [step for step in steps() if step[0] == "ARCHITECTURE.md"]
+
+    assert len(told) >= 15, "ARCHITECTURE.md names its steps as `path.py:name`"
+
+
+def test_env_example_lists_every_variable_and_no_other():
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^#?\s?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)) == NAMES
+
+
+def test_configuration_page_documents_every_variable_and_no_other():
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^(?:\|\s*|#+\s*|[-*]\s*)`([A-Z][A-Z0-9_]+)`", text, re.MULTILINE))
+
+    assert documented == NAMES
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_inside_the_documents_lead_somewhere(path):
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    targets = [link.split("#")[0] for link in LINK.findall(text) if "://" not in link]
+
+    missing = [
+        t for t in targets if t and not t.startswith("mailto:") and not (path.parent / t).exists()
+    ]
+
+    assert missing == []
+
+
+def test_every_make_target_in_a_document_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    code = re.compile(r"`[^`\n]+`|```.*?```", re.DOTALL)
+
+    named = {
+        target
+        for path in DOCUMENTS
+        for block in code.findall(path.read_text(encoding="utf-8"))
+        for target in re.findall(r"\bmake ([a-z][a-z-]*)", block)
+    }
+
+    assert named - targets == set()
+
+
+def test_every_manage_command_in_a_document_exists():
+    from django.core.management import get_commands
+
+    named = {
+        command
+        for path in DOCUMENTS
+        for command in re.findall(r"manage\.py ([a-z_]+)", path.read_text(encoding="utf-8"))
+    }
+
+    assert named - set(get_commands()) == set()
+
+
+@pytest.mark.parametrize("module", modules_under("trading.engine"))
+def test_examples_in_the_engine_give_what_they_show(module):
+    result = doctest.testmod(importlib.import_module(module))
+
+    assert result.failed == 0
