@@ -1,0 +1,272 @@
+"""Whether and where an order fills on one bar: gaps, stops, limits, volume share.
+
+INPUT    a working order and the one bar that follows its submission
+OUTPUT   what was executed on that bar and what becomes of the rest
+LOOKBACK none; nothing of the bar is known to whoever placed the order
+
+Conservative choices: a limit is filled at its price, or at the open when the bar opens beyond it,
+never better; a stop that is gapped through fills at the open; slippage worsens market and stop
+fills, never limit fills.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trading.engine.costs import BPS
+from trading.engine.errors import ConfigInvalid, OrderInvalid
+from trading.engine.sizing import round_down
+from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
+
+
+@dataclass(frozen=True, slots=True)
+class BarPrices:
+    """The bar an order meets: prices > 0, volume in units, close time in nanoseconds UTC."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    closed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillRules:
+    """How fills are made.
+
+    Attributes
+    ----------
+    slippage_bps : float
+        Worsens market and stop fills, basis points of price, >= 0.
+    commission_bps : float
+        Per side on notional, basis points, >= 0.
+    volume_share : float or None
+        Largest share of the bar's volume one order may take, in (0, 1]; None for no limit (also for
+        sources that do not know their volume: a bar with volume 0 fills nothing under a share).
+    quantity_step : float
+        Fills are rounded down to a multiple; 0 for fractional units.
+    price_field : str
+        "OPEN", or "CLOSE" for series whose opens are not traded prices.
+    """
+
+    slippage_bps: float = 0.0
+    commission_bps: float = 0.0
+    volume_share: float | None = None
+    quantity_step: float = 0.0
+    price_field: str = "OPEN"
+
+    def __post_init__(self) -> None:
+        """Refuse a share outside (0, 1] and negative rates."""
+        if self.volume_share is not None and not 0.0 < self.volume_share <= 1.0:
+            raise ConfigInvalid(f"volume_share {self.volume_share} must lie in (0, 1]")
+        if self.slippage_bps < 0.0 or self.commission_bps < 0.0:
+            raise ConfigInvalid(
+                f"slippage {self.slippage_bps} and commission {self.commission_bps} bps must not "
+                "be negative"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one bar did to an order: quantity 0 means nothing was executed.
+
+    `status` is the order's status after the bar; `reason` says why in a few words.
+    """
+
+    quantity: float
+    price: float
+    commission: float
+    status: OrderStatus
+    is_triggered: bool
+    reason: str
+
+
+def execute(order: Order, bar: BarPrices, rules: FillRules | None = None) -> Execution:
+    """Match a working order against the bar after its submission.
+
+    Parameters
+    ----------
+    order : Order
+        With quantity still to fill.
+    bar : BarPrices
+        A bar that opened after the order was submitted.
+    rules : FillRules or None
+        None for no costs and no limits.
+
+    Returns
+    -------
+    Execution
+        Quantity, price with slippage, commission and the status that follows: FILLED,
+        PARTIALLY_FILLED, CANCELED (rest of IOC, unfilled FOK), EXPIRED (DAY, GTD over) or unchanged.
+
+    Raises
+    ------
+    OrderInvalid
+        If the quantity is not above zero or a needed limit or stop price is missing.
+
+    Notes
+    -----
+    A stop-limit met within the bar fills at its stop if the limit allows; one gapped through becomes
+    a limit order at the open of this bar. DAY ends with the bar.
+
+    Examples
+    --------
+    >>> order = Order("1", "SPX", OrderSide.BUY, OrderType.LIMIT, 10.0, limit_price=99.0)
+    >>> execute(order, BarPrices(98.0, 101.0, 97.0, 100.0, 1e6, 0)).price
+    98.0
+    """
+    _check(order)
+    rules = rules or FillRules()
+    price, is_triggered, reason = _price(order, bar, rules)
+    if price is None:
+        return _unfilled(order, bar, is_triggered, reason)
+    quantity = _fillable(order, bar, rules)
+    if order.time_in_force is TimeInForce.FOK and quantity < order.remaining_quantity:
+        return Execution(0.0, 0.0, 0.0, OrderStatus.CANCELED, is_triggered, "not fillable at once")
+    if quantity <= 0.0:
+        return _unfilled(order, bar, is_triggered, "no volume left for this order on the bar")
+    commission = quantity * price * rules.commission_bps * BPS
+    status = _status_after(order, quantity, bar)
+    return Execution(quantity, price, commission, status, is_triggered, reason)
+
+
+def market_price(price: float, side: OrderSide, slippage_rate: float) -> float:
+    """Return the price a market order gets: worse by the slippage fraction.
+
+    Examples
+    --------
+    >>> market_price(100.0, OrderSide.SELL, 0.001)
+    99.9
+    """
+    return price * (1.0 + slippage_rate if side is OrderSide.BUY else 1.0 - slippage_rate)
+
+
+def affordable_quantity(
+    cash: float, price: float, commission_rate: float, quantity_step: float = 0.0
+) -> float:
+    """Return the units ``cash`` buys at ``price`` with commission included.
+
+    Parameters
+    ----------
+    cash : float
+        Currency; nothing is affordable below zero.
+    price : float
+        Price per unit with slippage, > 0.
+    commission_rate : float
+        Fraction of notional, >= 0.
+    quantity_step : float
+        Multiple to round down to; 0 for fractional units.
+
+    Returns
+    -------
+    float
+        Units, >= 0.
+
+    Examples
+    --------
+    >>> affordable_quantity(1_001.0, 10.0, 0.001, 1.0)
+    100.0
+    """
+    if cash <= 0.0:
+        return 0.0
+    # Commission first, then price: the order of operations decides the last bit.
+    return round_down(cash / (1.0 + commission_rate) / price, quantity_step)
+
+
+def _check(order: Order) -> None:
+    if not order.remaining_quantity > 0.0:
+        raise OrderInvalid(f"order {order.client_order_id} has nothing left to fill")
+    needs_limit = order.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    needs_stop = order.order_type in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
+    for is_needed, price, name in (
+        (needs_limit, order.limit_price, "limit_price"),
+        (needs_stop, order.stop_price, "stop_price"),
+    ):
+        if is_needed and (price is None or price <= 0.0):
+            raise OrderInvalid(f"{order.order_type} order needs a {name} above 0, found {price}")
+
+
+def _price(order: Order, bar: BarPrices, rules: FillRules) -> tuple[float | None, bool, str]:
+    """Return the execution price or None, whether the stop is met by now, and why."""
+    slippage = rules.slippage_bps * BPS
+    if order.order_type is OrderType.MARKET:
+        base = bar.open if rules.price_field == "OPEN" else bar.close
+        return market_price(base, order.side, slippage), False, "market order"
+    if order.order_type is OrderType.LIMIT:
+        return *_limit_price(order, bar), "limit reached"
+    if order.is_triggered:
+        return _after_trigger(order, bar, bar.open, rules)
+    met = _stop_met(order, bar)
+    if met is None:
+        return None, False, "stop not reached"
+    return _after_trigger(order, bar, met, rules)
+
+
+def _limit_price(order: Order, bar: BarPrices) -> tuple[float | None, bool]:
+    limit = _level(order.limit_price)
+    if order.side is OrderSide.BUY:
+        return (min(bar.open, limit) if bar.low <= limit else None), order.is_triggered
+    return (max(bar.open, limit) if bar.high >= limit else None), order.is_triggered
+
+
+def _stop_met(order: Order, bar: BarPrices) -> float | None:
+    stop = _level(order.stop_price)
+    if order.side is OrderSide.BUY:
+        return max(bar.open, stop) if bar.high >= stop else None
+    return min(bar.open, stop) if bar.low <= stop else None
+
+
+def _after_trigger(
+    order: Order, bar: BarPrices, met: float, rules: FillRules
+) -> tuple[float | None, bool, str]:
+    if order.order_type is OrderType.STOP_MARKET:
+        reason = "stop gapped through, filled at the open" if met == bar.open else "stop reached"
+        return market_price(met, order.side, rules.slippage_bps * BPS), True, reason
+    limit = _level(order.limit_price)
+    is_allowed = met <= limit if order.side is OrderSide.BUY else met >= limit
+    if is_allowed:
+        return met, True, "stop reached within the limit"
+    if met == bar.open or order.is_triggered:
+        # Met at the open: the whole bar follows, so the limit has its chance.
+        return _limit_price(order, bar)[0], True, "stop reached, waiting for the limit"
+    return None, True, "stop reached beyond the limit"
+
+
+def _fillable(order: Order, bar: BarPrices, rules: FillRules) -> float:
+    quantity = order.remaining_quantity
+    if rules.volume_share is not None:
+        quantity = min(quantity, bar.volume * rules.volume_share)
+    if quantity >= order.remaining_quantity:
+        return order.remaining_quantity
+    return round_down(quantity, rules.quantity_step)
+
+
+def _status_after(order: Order, quantity: float, bar: BarPrices) -> OrderStatus:
+    if quantity >= order.remaining_quantity:
+        return OrderStatus.FILLED
+    if order.time_in_force is TimeInForce.IOC:
+        return OrderStatus.CANCELED
+    return OrderStatus.EXPIRED if _is_over(order, bar) else OrderStatus.PARTIALLY_FILLED
+
+
+def _unfilled(order: Order, bar: BarPrices, is_triggered: bool, reason: str) -> Execution:
+    status = order.status
+    if order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        status = OrderStatus.CANCELED
+    elif _is_over(order, bar):
+        status = OrderStatus.EXPIRED
+    return Execution(0.0, 0.0, 0.0, status, is_triggered or order.is_triggered, reason)
+
+
+def _is_over(order: Order, bar: BarPrices) -> bool:
+    if order.time_in_force is TimeInForce.DAY:
+        return True
+    if order.time_in_force is TimeInForce.GTD:
+        return order.expires_at is not None and bar.closed_at >= order.expires_at
+    return False
+
+
+def _level(price: float | None) -> float:
+    assert price is not None  # noqa: S101 - _check has refused the order otherwise
+    return price

@@ -1,0 +1,435 @@
+"""Compiled loops over plain arrays; suffix `_nb`, one float64 C-contiguous signature each.
+
+INPUT    float64 arrays, oldest value first, and integer windows >= 1
+OUTPUT   float64 arrays of the same length, NaN while a window is not full
+LOOKBACK value at i uses inputs 0..i only, always
+
+The decorated source is ordinary Python: `kernel.py_func` runs the same lines uncompiled and is the
+oracle in the tests. `fastmath` stays off so that both give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function with numba, cached on disk; its types stay visible to the checker."""
+    compiled: Function = numba.njit(cache=True)(function)
+    return compiled
+
+
+@kernel
+def sma_nb(values: FloatArray, window: int) -> FloatArray:
+    """Mean of the last `window` values, from prefix sums (the arithmetic order vectorbt uses)."""
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    sums = np.empty(n)
+    gaps = np.empty(n, dtype=np.int64)
+    total = 0.0
+    n_nan = 0
+    for i in range(n):
+        if np.isnan(values[i]):
+            n_nan += 1
+        else:
+            total += values[i]
+        sums[i] = total
+        gaps[i] = n_nan
+        if i == window - 1 and n_nan == 0:
+            out[i] = total / window
+        elif i >= window and n_nan == gaps[i - window]:
+            out[i] = (total - sums[i - window]) / window
+    return out
+
+
+@kernel
+def ema_nb(values: FloatArray, window: int) -> FloatArray:
+    """Exponential mean with weight 2/(window+1), seeded with the first simple mean."""
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    if n < window:
+        return out
+    mean = 0.0
+    for i in range(window):
+        mean += values[i]
+    mean /= window
+    out[window - 1] = mean
+    weight = 2.0 / (window + 1.0)
+    for i in range(window, n):
+        mean = (values[i] - mean) * weight + mean
+        out[i] = mean
+    return out
+
+
+@kernel
+def rsi_nb(values: FloatArray, window: int) -> FloatArray:
+    """Relative strength index by Wilder's smoothing, 0 to 100; 0 where nothing moved."""
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    if n <= window:
+        return out
+    gain = 0.0
+    loss = 0.0
+    for i in range(1, n):
+        change = values[i] - values[i - 1]
+        up = 0.0
+        down = 0.0
+        if change > 0.0:
+            up = change
+        elif change < 0.0:
+            down = -change
+        else:
+            # NaN and zero both land here; adding keeps NaN alive instead of dropping it.
+            up = change
+        if i <= window:
+            gain += up / window
+            loss += down / window
+        else:
+            gain = (gain * (window - 1) + up) / window
+            loss = (loss * (window - 1) + down) / window
+        if i >= window:
+            total = gain + loss
+            out[i] = 100.0 * gain / total if total != 0.0 else 0.0
+    return out
+
+
+@kernel
+def true_range_nb(high: FloatArray, low: FloatArray, close: FloatArray) -> FloatArray:
+    """Largest of today's range and the two distances to yesterday's close; NaN on bar 0."""
+    n = close.shape[0]
+    out = np.full(n, np.nan)
+    for i in range(1, n):
+        span = high[i] - low[i]
+        rise = abs(high[i] - close[i - 1])
+        drop = abs(low[i] - close[i - 1])
+        if rise > span:
+            span = rise
+        if drop > span:
+            span = drop
+        out[i] = span
+    return out
+
+
+@kernel
+def atr_nb(high: FloatArray, low: FloatArray, close: FloatArray, window: int) -> FloatArray:
+    """Average true range by Wilder's smoothing; first value at index `window`."""
+    n = close.shape[0]
+    out = np.full(n, np.nan)
+    if n <= window:
+        return out
+    ranges = true_range_nb(high, low, close)
+    mean = 0.0
+    for i in range(1, window + 1):
+        mean += ranges[i]
+    mean /= window
+    out[window] = mean
+    for i in range(window + 1, n):
+        mean = (mean * (window - 1) + ranges[i]) / window
+        out[i] = mean
+    return out
+
+
+@kernel
+def adx_nb(high: FloatArray, low: FloatArray, close: FloatArray, window: int) -> FloatArray:
+    """Average directional index by Wilder, 0 to 100; first value at index 2*window - 1."""
+    n = close.shape[0]
+    out = np.full(n, np.nan)
+    if n < 2 * window:
+        return out
+    ranges = true_range_nb(high, low, close)
+    plus = 0.0
+    minus = 0.0
+    span = 0.0
+    dx = 0.0
+    adx = 0.0
+    for i in range(1, n):
+        rise = high[i] - high[i - 1]
+        drop = low[i - 1] - low[i]
+        if i >= window:
+            plus -= plus / window
+            minus -= minus / window
+            span -= span / window
+        if drop > 0.0 and rise < drop:
+            minus += drop
+        elif rise > 0.0 and rise > drop:
+            plus += rise
+        span += ranges[i]
+        if i < window:
+            continue
+        total = plus + minus
+        has_direction = span != 0.0 and total != 0.0
+        if has_direction:
+            dx = 100.0 * abs(plus - minus) / total
+        if i < 2 * window:
+            adx += dx / window if has_direction else 0.0
+        elif has_direction:
+            adx = (adx * (window - 1) + dx) / window
+        if i >= 2 * window - 1:
+            out[i] = adx
+    return out
+
+
+@kernel
+def deviation_nb(values: FloatArray, window: int) -> FloatArray:
+    """Population standard deviation of the last `window` values, two passes per window."""
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    for i in range(window - 1, n):
+        mean = 0.0
+        for k in range(i - window + 1, i + 1):
+            mean += values[k]
+        mean /= window
+        square = 0.0
+        for k in range(i - window + 1, i + 1):
+            square += (values[k] - mean) * (values[k] - mean)
+        out[i] = np.sqrt(square / window)
+    return out
+
+
+@kernel
+def rolling_max_nb(values: FloatArray, window: int) -> FloatArray:
+    """Largest of the last `window` values; NaN if one of them is NaN."""
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    for i in range(window - 1, n):
+        top = values[i]
+        for k in range(i - window + 1, i):
+            if values[k] > top or np.isnan(values[k]):
+                top = values[k]
+        out[i] = top
+    return out
+
+
+@kernel
+def rolling_min_nb(values: FloatArray, window: int) -> FloatArray:
+    """Smallest of the last `window` values; NaN if one of them is NaN."""
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    for i in range(window - 1, n):
+        bottom = values[i]
+        for k in range(i - window + 1, i):
+            if values[k] < bottom or np.isnan(values[k]):
+                bottom = values[k]
+        out[i] = bottom
+    return out
+
+
+@kernel
+def ewma_variance_nb(log_returns: FloatArray, alpha: float) -> FloatArray:
+    """Exponentially weighted mean square, weights normalized so that the first bars are unbiased."""
+    n = log_returns.shape[0]
+    out = np.full(n, np.nan)
+    weighted = 0.0
+    weight = 0.0
+    for i in range(n):
+        value = log_returns[i]
+        if np.isnan(value):
+            continue
+        weighted = (1.0 - alpha) * weighted + value * value
+        weight = (1.0 - alpha) * weight + 1.0
+        out[i] = weighted / weight
+    return out
+
+
+@kernel
+def percentile_rank_nb(values: FloatArray, window: int, minimum: int) -> FloatArray:
+    """Rank of each value within its own trailing window, ties by mean rank, in (0, 1].
+
+    Equal to pandas' `rolling(window, min_periods=minimum).rank(pct=True)`.
+    """
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    for i in range(n):
+        value = values[i]
+        if np.isnan(value):
+            continue
+        first = max(0, i - window + 1)
+        n_less = 0
+        n_equal = 0
+        n_seen = 0
+        for k in range(first, i + 1):
+            n_less += values[k] < value
+            n_equal += values[k] == value
+            n_seen += values[k] == values[k]
+        if n_seen >= minimum:
+            out[i] = (n_less + (n_equal + 1) / 2.0) / n_seen
+    return out
+
+
+@kernel
+def hysteresis_nb(codes: IntArray, n_confirm: int) -> IntArray:
+    """Follow rises of the code at once and falls only after `n_confirm` bars below it."""
+    n = codes.shape[0]
+    out = np.full(n, -1, dtype=np.int64)
+    held = -1
+    n_below = 0
+    highest_below = -1
+    for i in range(n):
+        code = codes[i]
+        if code < 0 or held < 0 or code >= held:
+            held = code
+            n_below = 0
+            highest_below = -1
+        else:
+            n_below += 1
+            highest_below = max(highest_below, code)
+            if n_below >= n_confirm:
+                held = highest_below
+                n_below = 0
+                highest_below = -1
+        out[i] = held
+    return out
+
+
+@kernel
+def sma_cross_targets_nb(fast: FloatArray, slow: FloatArray) -> IntArray:
+    """1 while fast > slow with both defined (a comparison with NaN is false), else 0."""
+    n = fast.shape[0]
+    out = np.zeros(n, dtype=np.int64)
+    for i in range(n):
+        if fast[i] > slow[i]:
+            out[i] = 1
+    return out
+
+
+@kernel
+def reversion_next_nb(
+    is_long: bool,
+    bars_held: int,
+    rsi: float,
+    close: float,
+    exit_mean: float,
+    trend_mean: float,
+    entry_level: float,
+    max_bars: int,
+) -> int:
+    """Return 1 to be long after this bar, 0 to be flat; the rule of `rsi2_reversion`.
+
+    `trend_mean` below 0 switches the trend filter off; `max_bars` 0 the holding limit.
+    """
+    if is_long:
+        if close > exit_mean or (max_bars > 0 and bars_held >= max_bars):
+            return 0
+        return 1
+    above_trend = trend_mean < 0.0 or close > trend_mean
+    if rsi < entry_level and close <= exit_mean and above_trend:
+        return 1
+    return 0
+
+
+@kernel
+def reversion_targets_nb(
+    rsi: FloatArray,
+    close: FloatArray,
+    exit_mean: FloatArray,
+    trend_mean: FloatArray,
+    entry_level: float,
+    max_bars: int,
+    first: int,
+) -> IntArray:
+    """Apply `reversion_next_nb` bar by bar from `first`; a fill follows each change by one bar."""
+    n = close.shape[0]
+    out = np.zeros(n, dtype=np.int64)
+    target = 0
+    bars_held = 0
+    for i in range(first, n):
+        bars_held += 1
+        before = target
+        target = reversion_next_nb(
+            target == 1,
+            bars_held,
+            rsi[i],
+            close[i],
+            exit_mean[i],
+            trend_mean[i],
+            entry_level,
+            max_bars,
+        )
+        if target == 1 and before == 0:
+            bars_held = 0
+        out[i] = target
+    return out
+
+
+@kernel
+def breakout_next_nb(is_long: bool, close: float, upper: float, lower: float) -> int:
+    """Return 1 to be long after this bar, 0 to be flat; the rule of `donchian_breakout`."""
+    if is_long:
+        return 0 if close < lower else 1
+    return 1 if close > upper else 0
+
+
+@kernel
+def breakout_targets_nb(
+    close: FloatArray, upper: FloatArray, lower: FloatArray, first: int
+) -> IntArray:
+    """Apply `breakout_next_nb` bar by bar from `first`."""
+    n = close.shape[0]
+    out = np.zeros(n, dtype=np.int64)
+    target = 0
+    for i in range(first, n):
+        target = breakout_next_nb(target == 1, close[i], upper[i], lower[i])
+        out[i] = target
+    return out
+
+
+@kernel
+def simulate_all_in_nb(
+    exec_price: FloatArray,
+    close: FloatArray,
+    targets: IntArray,
+    commission: FloatArray,
+    slippage: FloatArray,
+    cash: float,
+    first: int,
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, int]:
+    """Trade every change of `targets` on the next bar with all cash; long or flat.
+
+    `commission` and `slippage` are fractions per bar, read at the *signal* bar. Returns cash and
+    quantity after each bar, and per order: bar, signed quantity, price with slippage, commission;
+    the order arrays hold `n_orders` valid rows (the last item).
+    """
+    n = close.shape[0]
+    cash_path = np.full(n, cash)
+    held_path = np.zeros(n)
+    bars = np.empty(n, dtype=np.int64)
+    quantities = np.empty(n)
+    prices = np.empty(n)
+    fees = np.empty(n)
+    n_orders = 0
+    held = 0.0
+    for i in range(first + 1, n):
+        wanted = targets[i - 1]
+        if wanted == 1 and held == 0.0:
+            price = exec_price[i] * (1.0 + slippage[i - 1])
+            value = cash / (1.0 + commission[i - 1])
+            held = value / price
+            bars[n_orders] = i
+            quantities[n_orders] = held
+            prices[n_orders] = price
+            fees[n_orders] = cash - value
+            cash = 0.0
+            n_orders += 1
+        elif wanted == 0 and held > 0.0:
+            price = exec_price[i] * (1.0 - slippage[i - 1])
+            value = held * price
+            fee = value * commission[i - 1]
+            bars[n_orders] = i
+            quantities[n_orders] = -held
+            prices[n_orders] = price
+            fees[n_orders] = fee
+            cash += value - fee
+            held = 0.0
+            n_orders += 1
+        cash_path[i] = cash
+        held_path[i] = held
+    return cash_path, held_path, bars, quantities, prices, fees, n_orders

@@ -1,0 +1,164 @@
+"""Volatility regimes that never repaint: LOW, NORMAL, HIGH, EXTREME at each bar.
+
+INPUT    closes of one instrument and its bars per year
+OUTPUT   volatility, percentile and regime codes per bar (-1 unknown, 0 LOW ... 3 EXTREME)
+LOOKBACK 1,008 bars for the percentile (at least 252), the EWMA reaches back without a limit
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trading.engine import kernels
+from trading.engine.errors import ConfigInvalid
+from trading.engine.indicators import ewma_volatility, percentile_rank
+from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.types import Regime, RegimeCode
+
+ALPHA = 0.06
+WINDOW_BARS = 1_008
+MINIMUM_BARS = 252
+WARM_UP_BARS = 20
+PERCENTILE_CUTS = (0.25, 0.75, 0.95)
+VOLATILITY_CUTS = (0.15, 0.25, 0.40)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegimeSeries:
+    """Regimes of one instrument, every array of shape (n_bars,).
+
+    Attributes
+    ----------
+    volatility : float64
+        Annualized EWMA volatility, fraction; NaN at index 0.
+    percentile : float64
+        Rank of the volatility within its own trailing window, (0, 1]; NaN before 252 values exist.
+    relative_codes : int64
+        Regime by percentile; -1 while the percentile is NaN.
+    absolute_codes : int64
+        Regime by the cuts 15 / 25 / 40 % a year; -1 during the first 20 returns.
+    codes : int64
+        The regime to use: by percentile where it exists, else by the absolute cuts (see
+        ``is_fallback``), else -1.
+    settled_codes : int64
+        ``codes`` with hysteresis: a rise counts at once, a fall after ``n_confirm`` bars.
+    is_fallback : bool
+        True where ``codes`` comes from the absolute cuts for want of history.
+    """
+
+    volatility: FloatArray
+    percentile: FloatArray
+    relative_codes: IntArray
+    absolute_codes: IntArray
+    codes: IntArray
+    settled_codes: IntArray
+    is_fallback: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransitionMatrix:
+    """Next-bar regime frequencies with their counts.
+
+    ``counts[a, b]`` is how often regime b followed regime a; ``probabilities`` are the rows divided
+    by their sums, NaN in a row that was never seen.
+    """
+
+    counts: IntArray
+    probabilities: FloatArray
+
+
+def classify(
+    close: ArrayLike, bars_per_year: float = 252.0, *, n_confirm: int = 3
+) -> RegimeSeries:
+    """Assign a volatility regime to each bar.
+
+    Parameters
+    ----------
+    close : float64, shape (n_bars,)
+        Prices, > 0 and finite.
+    bars_per_year : float
+        The instrument's own number of bars a year, > 0.
+    n_confirm : int
+        Bars the volatility must stay lower before `settled_codes` follows it down, >= 1.
+
+    Returns
+    -------
+    RegimeSeries
+        See there; value at i uses ``close[0..i]`` only.
+
+    Raises
+    ------
+    ConfigInvalid
+        If ``bars_per_year`` or ``n_confirm`` is out of bounds.
+
+    Notes
+    -----
+    Percentile cuts: LOW < .25 <= NORMAL < .75 <= HIGH < .95 <= EXTREME. Before 252 volatilities
+    exist there is no honest percentile: the absolute cuts stand in and are flagged; during the
+    first 20 returns the regime is unknown (-1).
+
+    Examples
+    --------
+    >>> calm = classify(100.0 * np.exp(0.001 * np.cos(np.pi * np.arange(30.0))))
+    >>> calm.codes[19:21].tolist(), bool(calm.is_fallback[20])
+    ([-1, 0], True)
+    """
+    if not bars_per_year > 0.0:
+        raise ConfigInvalid(f"bars_per_year {bars_per_year} must be above 0")
+    if n_confirm < 1:
+        raise ConfigInvalid(f"n_confirm {n_confirm} must be at least 1")
+    volatility = ewma_volatility(close, bars_per_year, ALPHA)
+    percentile = percentile_rank(volatility, WINDOW_BARS, MINIMUM_BARS)
+    relative = _cut(percentile, PERCENTILE_CUTS)
+    absolute = _cut(volatility, VOLATILITY_CUTS)
+    absolute[:WARM_UP_BARS] = RegimeCode.UNKNOWN
+    codes = np.where(relative >= 0, relative, absolute)
+    return RegimeSeries(
+        volatility=volatility,
+        percentile=percentile,
+        relative_codes=relative,
+        absolute_codes=absolute,
+        codes=codes,
+        settled_codes=kernels.hysteresis_nb(codes, n_confirm),
+        is_fallback=(relative < 0) & (absolute >= 0),
+    )
+
+
+def transitions(codes: IntArray) -> TransitionMatrix:
+    """Count which regime followed which.
+
+    Parameters
+    ----------
+    codes : int64, shape (n_bars,)
+        -1 to 3; a pair with an unknown side is left out. Pass only bars up to now to stay causal.
+
+    Returns
+    -------
+    TransitionMatrix
+        Counts and row frequencies, each of shape (4, 4), order LOW, NORMAL, HIGH, EXTREME.
+
+    Examples
+    --------
+    >>> matrix = transitions(np.array([0, 0, 1, 0]))
+    >>> matrix.counts[:2, :2].tolist()
+    [[1, 1], [1, 0]]
+    >>> matrix.probabilities[0, :2].tolist()
+    [0.5, 0.5]
+    """
+    before, after = codes[:-1], codes[1:]
+    known = (before >= 0) & (after >= 0)
+    counts = np.zeros((len(Regime), len(Regime)), dtype=np.int64)
+    np.add.at(counts, (before[known], after[known]), 1)
+    totals = counts.sum(axis=1, keepdims=True).astype(np.float64)
+    probabilities = np.full(counts.shape, np.nan)
+    np.divide(counts, totals, out=probabilities, where=totals > 0)
+    return TransitionMatrix(counts, probabilities)
+
+
+def _cut(values: FloatArray, cuts: tuple[float, ...]) -> IntArray:
+    codes = np.searchsorted(np.array(cuts), values, side="right").astype(np.int64)
+    codes[np.isnan(values)] = RegimeCode.UNKNOWN
+    return codes

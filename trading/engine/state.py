@@ -1,0 +1,212 @@
+"""The memory of one strategy on one instrument: small, frozen, plain JSON both ways.
+
+INPUT    fills and marks
+OUTPUT   the next state; nothing is changed in place
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+from trading.engine.errors import StateInvalid
+from trading.engine.types import Fill
+
+# Quantities smaller than this share of the traded one are rounding dust, not a position.
+DUST = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyState:
+    """What a strategy must remember between two bars.
+
+    Attributes
+    ----------
+    cash, equity : float
+        The strategy's own book, currency; ``equity`` as marked at the last close seen.
+    quantity : float
+        Signed units held.
+    avg_entry_price : float
+        Average price paid, commission left out; 0 while flat.
+    entry_bar : int
+        Bar index of the first fill of the position in the caller's numbering; -1 while flat.
+    entry_at : int
+        That bar's close, nanoseconds UTC; 0 while flat.
+    entry_kind : str
+        Which rule opened the position, for strategies with more than one; empty while flat.
+    bars_held : int
+        Closes seen since the entry fill, the entry bar included; 0 while flat.
+    stop_price, target_price : float or None
+        Levels watched at each close; None when not set.
+    pending_kind, pending_stop_distance, pending_target_distance
+        Set when an entry is ordered, used when its fill is booked.
+    regime_code : int
+        Settled regime at the last bar seen, -1 unknown.
+    regime_bars : int
+        Bars the settled regime has lasted.
+    last_bar_at : int
+        Close of the last bar stepped, nanoseconds UTC; makes a repeated step detectable.
+    """
+
+    cash: float
+    equity: float
+    quantity: float = 0.0
+    avg_entry_price: float = 0.0
+    entry_bar: int = -1
+    entry_at: int = 0
+    entry_kind: str = ""
+    bars_held: int = 0
+    stop_price: float | None = None
+    target_price: float | None = None
+    pending_kind: str = ""
+    pending_stop_distance: float | None = None
+    pending_target_distance: float | None = None
+    regime_code: int = -1
+    regime_bars: int = 0
+    last_bar_at: int = 0
+
+    @property
+    def is_flat(self) -> bool:
+        """Tell whether nothing is held."""
+        return self.quantity == 0.0
+
+    def to_dict(self) -> dict[str, float | int | str | None]:
+        """Return plain JSON values.
+
+        Examples
+        --------
+        >>> start(1_000.0).to_dict()["cash"]
+        1000.0
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, object]) -> StrategyState:
+        """Read a stored state back; unknown names are refused, missing ones take their default.
+
+        Raises
+        ------
+        StateInvalid
+            When a name is unknown, or cash or equity is missing or not a finite number.
+
+        Examples
+        --------
+        >>> StrategyState.from_dict(start(5.0).to_dict()) == start(5.0)
+        True
+        """
+        unknown = sorted(set(stored) - {field.name for field in fields(cls)})
+        if unknown:
+            raise StateInvalid(f"stored strategy state has unknown values: {', '.join(unknown)}")
+        for name in ("cash", "equity"):
+            value = stored.get(name)
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise StateInvalid(f"stored strategy state has {name} {value!r}, not a number")
+        return cls(**stored)  # type: ignore[arg-type]
+
+
+def start(cash: float) -> StrategyState:
+    """Return the state of a strategy that holds nothing but ``cash``.
+
+    Raises
+    ------
+    StateInvalid
+        If ``cash`` is not a finite number above zero.
+
+    Examples
+    --------
+    >>> start(100.0).is_flat
+    True
+    """
+    if not (math.isfinite(cash) and cash > 0.0):
+        raise StateInvalid(f"cash {cash} must be above 0")
+    return StrategyState(cash=float(cash), equity=float(cash))
+
+
+def book_fill(state: StrategyState, fill: Fill) -> StrategyState:
+    """Return the state after an execution.
+
+    Parameters
+    ----------
+    state : StrategyState
+        Before the fill.
+    fill : Fill
+        What was executed; ``fill.bar`` in the caller's numbering of bars.
+
+    Returns
+    -------
+    StrategyState
+        Cash moved by ``fill.cash_flow``; average price changed only by fills that add; everything
+        of the position cleared when it goes flat; stop and target set on the first fill from the
+        distances the entry asked for.
+
+    Examples
+    --------
+    >>> from trading.engine.types import OrderSide
+    >>> fill = Fill("1", "SPX", OrderSide.BUY, 2.0, 10.0, 1.0, bar=3, filled_at=9)
+    >>> after = book_fill(start(100.0), fill)
+    >>> after.cash, after.quantity, after.entry_bar
+    (79.0, 2.0, 3)
+    """
+    before = state.quantity
+    after = before + fill.signed_quantity
+    if abs(after) <= DUST * max(abs(before), fill.quantity):
+        return _flat(state, state.cash + fill.cash_flow)
+    if before == 0.0 or (before > 0.0) != (after > 0.0):
+        return _opened(state, fill, after)
+    average = state.avg_entry_price
+    if abs(after) > abs(before):
+        average = (before * average + fill.signed_quantity * fill.price) / after
+    return replace(
+        state, cash=state.cash + fill.cash_flow, quantity=after, avg_entry_price=average
+    )
+
+
+def mark(state: StrategyState, price: float) -> StrategyState:
+    """Return the state with its equity marked at ``price``.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> mark(replace(start(10.0), quantity=2.0), 3.0).equity
+    16.0
+    """
+    return replace(state, equity=state.cash + state.quantity * price)
+
+
+def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:
+    sign = 1.0 if quantity > 0.0 else -1.0
+    stop, target = state.pending_stop_distance, state.pending_target_distance
+    return replace(
+        state,
+        cash=state.cash + fill.cash_flow,
+        quantity=quantity,
+        avg_entry_price=fill.price,
+        entry_bar=fill.bar,
+        entry_at=fill.filled_at,
+        entry_kind=state.pending_kind,
+        bars_held=0,
+        stop_price=None if stop is None else fill.price - sign * stop,
+        target_price=None if target is None else fill.price + sign * target,
+        pending_kind="",
+        pending_stop_distance=None,
+        pending_target_distance=None,
+    )
+
+
+def _flat(state: StrategyState, cash: float) -> StrategyState:
+    return replace(
+        state,
+        cash=cash,
+        quantity=0.0,
+        avg_entry_price=0.0,
+        entry_bar=-1,
+        entry_at=0,
+        entry_kind="",
+        bars_held=0,
+        stop_price=None,
+        target_price=None,
+        pending_kind="",
+        pending_stop_distance=None,
+        pending_target_distance=None,
+    )

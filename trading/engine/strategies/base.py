@@ -1,0 +1,192 @@
+"""What every strategy is made of: parameters, features, a rule and its words.
+
+A strategy is four functions on plain values, gathered in a `StrategySpec`:
+`warm_up(params)`, `prepare(bars, params)`, `decide(features, i, state)` and
+`narrate(features, i, state, proposal)`. Optional `targets(features)` gives the rule's 0/1 targets
+for all bars at once, for rules that look at nothing but prices and their own position.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from marketdata.types import Bars
+from trading.engine.errors import ParameterInvalid
+from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.regimes import RegimeSeries
+from trading.engine.state import StrategyState
+from trading.engine.types import ParameterNow, SizingLine
+
+ParameterValue = float | int | str
+Params = Mapping[str, ParameterValue]
+
+INT = "INT"
+FLOAT = "FLOAT"
+CHOICE = "CHOICE"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter a person may set: its kind, default, bounds, step and meaning.
+
+    `kind` is INT, FLOAT or CHOICE; `choices` is only for CHOICE, bounds and step only for numbers.
+    """
+
+    key: str
+    kind: str
+    default: ParameterValue
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """Causal arrays of one series under one set of parameters; value at i uses bars 0..i only.
+
+    `first` is the first index with every value defined.
+    """
+
+    bars: Bars
+    params: Params
+    regimes: RegimeSeries
+    first: int
+    arrays: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the rule wants after one bar, before quantities and blocks.
+
+    Attributes
+    ----------
+    target_weight : float
+        Share of equity to hold, signed.
+    signal : float
+        Forecast in [-1, 1].
+    rule : str
+        Short key of the rule that spoke, for counting reasons.
+    kind : str
+        Which entry it is, kept with the position.
+    uses_all_cash : bool
+        Buy with all cash at the fill instead of by weight.
+    rebalances : bool
+        Whether an open position follows `target_weight`; otherwise only 0 or a new entry trades.
+    no_trade_band : float
+        Weight differences up to this are left alone.
+    stop_distance, target_distance : float or None
+        Price distances from the entry fill.
+    """
+
+    target_weight: float
+    signal: float
+    rule: str
+    kind: str = ""
+    uses_all_cash: bool = False
+    rebalances: bool = False
+    no_trade_band: float = 0.0
+    stop_distance: float | None = None
+    target_distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Narrative:
+    """The words and numbers of one decision.
+
+    `reason` says why the rule wants its weight; `would_change` what would have changed it.
+    """
+
+    reason: str
+    would_change: str
+    inputs: Mapping[str, float | None] = field(default_factory=dict)
+    parameters: tuple[ParameterNow, ...] = ()
+    sizing: tuple[SizingLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySpec:
+    """A registered strategy; see the module's docstring for its functions."""
+
+    key: str
+    name: str
+    summary: str
+    when_it_fails: str
+    parameters: tuple[Parameter, ...]
+    warm_up: Callable[[Params], int]
+    prepare: Callable[[Bars, Params], Features]
+    decide: Callable[[Features, int, StrategyState], Proposal]
+    narrate: Callable[[Features, int, StrategyState, Proposal], Narrative]
+    targets: Callable[[Features, int], IntArray] | None = None
+    check: Callable[[Params], None] | None = None
+
+    @property
+    def defaults(self) -> dict[str, ParameterValue]:
+        """Return the default of every parameter."""
+        return {parameter.key: parameter.default for parameter in self.parameters}
+
+
+def resolve_params(spec: StrategySpec, given: Mapping[str, object] | None) -> dict[str, ParameterValue]:
+    """Complete and check parameters: text from a command line or form is converted.
+
+    Parameters
+    ----------
+    spec : StrategySpec
+        Whose parameters.
+    given : mapping or None
+        Names to values; missing ones take their default.
+
+    Returns
+    -------
+    dict
+        Every parameter of the strategy, converted to its kind.
+
+    Raises
+    ------
+    ParameterInvalid
+        For an unknown name, a wrong kind, or a value outside its bounds; the message names all three.
+    """
+    given = given or {}
+    known = {parameter.key for parameter in spec.parameters}
+    for name in given:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise ParameterInvalid(f"{spec.key} has no parameter {name!r}; it has {names}")
+    resolved = {p.key: _convert(spec.key, p, given.get(p.key, p.default)) for p in spec.parameters}
+    if spec.check is not None:
+        spec.check(resolved)
+    return resolved
+
+
+def _convert(strategy_key: str, parameter: Parameter, value: object) -> ParameterValue:
+    place = f"parameter {parameter.key} of {strategy_key}"
+    if parameter.kind == CHOICE:
+        if value not in parameter.choices:
+            raise ParameterInvalid(
+                f"{place} is {value!r}; it must be one of {', '.join(parameter.choices)}"
+            )
+        return str(value)
+    number = _number(place, value)
+    if parameter.kind == INT and number != math.floor(number):
+        raise ParameterInvalid(f"{place} is {number:g}; it must be a whole number")
+    for bound, is_broken, word in (
+        (parameter.low, parameter.low is not None and number < parameter.low, "at least"),
+        (parameter.high, parameter.high is not None and number > parameter.high, "at most"),
+    ):
+        if is_broken:
+            raise ParameterInvalid(f"{place} is {number:g}; it must be {word} {bound:g}")
+    return int(number) if parameter.kind == INT else number
+
+
+def _number(place: str, value: object) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ParameterInvalid(f"{place} is {value!r}; it must be a number") from None
+    if not math.isfinite(number):
+        raise ParameterInvalid(f"{place} is {value!r}; it must be a finite number")
+    return number

@@ -1,0 +1,298 @@
+"""Trend and pullback entries whose parameters follow the volatility regime; long or flat.
+
+INPUT    highs, lows, closes
+OUTPUT   a weight sized to a volatility target, cut when the regime rises
+LOOKBACK the longest adaptive average (1.2 x trend_bars) and 20 bars for the regime
+
+Exact rule, at the close of bar t with the settled regime of that bar (unknown counts as NORMAL):
+
+1. lookback, entry threshold, size factor, stop and holding limit come from `engine.adaptive`.
+2. weight = min(max_weight, target_volatility / EWMA volatility) x size factor; a pullback against
+   the trend gets `pullback_share` of it.
+3. flat: enter as TREND when close > SMA(lookback) + 0.25 ATR; otherwise enter as PULLBACK when
+   RSI(2) < entry threshold.
+4. long: leave when close <= stop (entry price - stop_atr x ATR at the signal). A TREND also leaves
+   when close < SMA(lookback) - 0.25 ATR; a PULLBACK when close > SMA(5) or after holding_bars.
+   A PULLBACK whose close is above SMA(lookback) + 0.25 ATR is kept and judged as a TREND.
+5. still long: follow the weight when it differs by more than no_trade_band.
+
+Everything is a market order on bar t + 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from marketdata.types import Bars
+from trading.engine.adaptive import AdaptiveBase, AdaptiveNow, adapt, explain
+from trading.engine.indicators import atr, rsi, sma
+from trading.engine.regimes import WARM_UP_BARS, classify
+from trading.engine.sizing import volatility_target_weight
+from trading.engine.state import StrategyState
+from trading.engine.strategies.base import (
+    FLOAT,
+    INT,
+    Features,
+    Narrative,
+    Parameter,
+    Params,
+    Proposal,
+    StrategySpec,
+)
+from trading.engine.types import ParameterNow, RegimeCode, SizingLine
+
+TREND = "TREND"
+PULLBACK = "PULLBACK"
+ATR_BARS = 14
+EXIT_BARS = 5
+RSI_BARS = 2
+BAND_ATR = 0.25
+
+
+def adaptive_base(params: Params) -> AdaptiveBase:
+    """Collect the base values from the parameters."""
+    return AdaptiveBase(
+        lookback_bars=int(params["trend_bars"]),
+        entry_threshold=float(params["entry_level"]),
+        size_factor=1.0,
+        stop_atr=float(params["stop_atr"]),
+        target_atr=0.0,
+        holding_bars=int(params["holding_bars"]),
+    )
+
+
+def warm_up(params: Params) -> int:
+    """Return the first index with every value under every regime."""
+    base = adaptive_base(params)
+    longest = max(adapt(base, code).lookback_bars for code in range(4))
+    return max(longest - 1, ATR_BARS, WARM_UP_BARS)
+
+
+def prepare(bars: Bars, params: Params) -> Features:
+    """Compute one trend average per regime, ATR, RSI(2), the exit average and the regimes."""
+    base = adaptive_base(params)
+    arrays = {
+        f"trend_mean_{code}": sma(bars.close, adapt(base, code).lookback_bars) for code in range(4)
+    }
+    arrays["atr"] = atr(bars.high, bars.low, bars.close, ATR_BARS)
+    arrays["rsi"] = rsi(bars.close, RSI_BARS)
+    arrays["exit_mean"] = sma(bars.close, EXIT_BARS)
+    regimes = classify(bars.close, bars.bars_per_year)
+    return Features(bars, params, regimes, warm_up(params), arrays)
+
+
+def decide(features: Features, i: int, state: StrategyState) -> Proposal:
+    """Apply the rule of the module's docstring to one bar."""
+    now = _now(features, i)
+    rule, kind = _rule(features, i, state, now)
+    if not kind:
+        return Proposal(0.0, 0.0, rule)
+    weight = _weight(features, i, now, kind)
+    is_entry = state.quantity == 0.0
+    return Proposal(
+        target_weight=weight,
+        signal=_signal(features, i, now),
+        rule=rule,
+        kind=kind,
+        rebalances=True,
+        no_trade_band=float(features.params["no_trade_band"]),
+        stop_distance=now.stop_atr * float(features.arrays["atr"][i]) if is_entry else None,
+    )
+
+
+def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal) -> Narrative:
+    """Write down inputs, adaptive parameters, arithmetic and what would have changed it."""
+    now = _now(features, i)
+    code = int(features.regimes.settled_codes[i])
+    params = features.params
+    fixed = tuple(
+        ParameterNow(name, params[name], params[name], None, None, "fixed: does not adapt")
+        for name in ("target_volatility", "max_weight", "pullback_share", "no_trade_band")
+    )
+    return Narrative(
+        reason=_reason(features, i, state, now, proposal),
+        would_change=_would_change(features, i, state, now, proposal),
+        inputs=_inputs(features, i, state),
+        parameters=explain(adaptive_base(params), now, code) + fixed,
+        sizing=_sizing(features, i, now, proposal) if proposal.target_weight else (),
+    )
+
+
+def _now(features: Features, i: int) -> AdaptiveNow:
+    return adapt(adaptive_base(features.params), int(features.regimes.settled_codes[i]))
+
+
+def _trend_mean(features: Features, i: int) -> float:
+    code = int(features.regimes.settled_codes[i])
+    key = code if code >= 0 else int(RegimeCode.NORMAL)
+    return float(features.arrays[f"trend_mean_{key}"][i])
+
+
+def _rule(
+    features: Features, i: int, state: StrategyState, now: AdaptiveNow
+) -> tuple[str, str]:
+    """Return the rule that speaks and the kind of position it wants; no kind means flat."""
+    close = float(features.bars.close[i])
+    band = BAND_ATR * float(features.arrays["atr"][i])
+    mean = _trend_mean(features, i)
+    is_up = close > mean + band
+    if state.quantity == 0.0:
+        if is_up:
+            return "TREND_UP", TREND
+        if features.arrays["rsi"][i] < now.entry_threshold:
+            return "DIP", PULLBACK
+        return "NO_SETUP", ""
+    if state.stop_price is not None and close <= state.stop_price:
+        return "STOP", ""
+    if is_up:
+        return "TREND_UP", TREND
+    if state.entry_kind == PULLBACK:
+        if close > features.arrays["exit_mean"][i]:
+            return "RECOVERED", ""
+        return ("HOLDING_LIMIT", "") if state.bars_held >= now.holding_bars else ("DIP", PULLBACK)
+    return ("TREND_DOWN", "") if close < mean - band else ("TREND_UNDECIDED", TREND)
+
+
+def _weight(features: Features, i: int, now: AdaptiveNow, kind: str) -> float:
+    params = features.params
+    base = volatility_target_weight(
+        float(params["target_volatility"]),
+        float(features.regimes.volatility[i]),
+        float(params["max_weight"]),
+    )
+    share = float(params["pullback_share"]) if kind == PULLBACK else 1.0
+    return base * now.size_factor * share
+
+
+def _signal(features: Features, i: int, now: AdaptiveNow) -> float:
+    # Distance from the trend average in ATRs, saturating: dimensionless and within [-1, 1].
+    distance = float(features.bars.close[i]) - _trend_mean(features, i)
+    return float(np.tanh(distance / (2.0 * float(features.arrays["atr"][i]))))
+
+
+def _inputs(features: Features, i: int, state: StrategyState) -> dict[str, float | None]:
+    percentile = float(features.regimes.percentile[i])
+    return {
+        "close": float(features.bars.close[i]),
+        "trend_mean": _trend_mean(features, i),
+        "exit_mean": float(features.arrays["exit_mean"][i]),
+        "rsi": float(features.arrays["rsi"][i]),
+        "atr": float(features.arrays["atr"][i]),
+        "volatility": float(features.regimes.volatility[i]),
+        "volatility_percentile": None if np.isnan(percentile) else percentile,
+        "stop_price": state.stop_price,
+        "bars_held": float(state.bars_held),
+    }
+
+
+def _sizing(
+    features: Features, i: int, now: AdaptiveNow, proposal: Proposal
+) -> tuple[SizingLine, ...]:
+    params = features.params
+    target, cap = float(params["target_volatility"]), float(params["max_weight"])
+    volatility = float(features.regimes.volatility[i])
+    base = volatility_target_weight(target, volatility, cap)
+    lines = [
+        SizingLine("target volatility", target, f"{target:.0%} a year wanted"),
+        SizingLine("volatility", volatility, f"{volatility:.1%} a year now (EWMA)"),
+        SizingLine(
+            "volatility-target weight",
+            base,
+            f"{target:.3f} ÷ {volatility:.3f}, at most {cap:g} = {base:.3f}",
+        ),
+        SizingLine("× size factor", now.size_factor, f"× {now.size_factor:g} for the regime"),
+    ]
+    if proposal.kind == PULLBACK:
+        share = float(params["pullback_share"])
+        lines.append(SizingLine("× pullback share", share, f"× {share:g} against the trend"))
+    weight = proposal.target_weight
+    lines.append(SizingLine("target weight", weight, f"= {weight:.3f} of equity"))
+    return tuple(lines)
+
+
+def _reason(
+    features: Features, i: int, state: StrategyState, now: AdaptiveNow, proposal: Proposal
+) -> str:
+    close, mean = float(features.bars.close[i]), _trend_mean(features, i)
+    strength = float(features.arrays["rsi"][i])
+    average = f"{now.lookback_bars}-bar average {mean:,.2f}"
+    stop = state.stop_price
+    sentences = {
+        "TREND_UP": f"close {close:,.2f} is clearly above its {average}",
+        "TREND_UNDECIDED": f"close {close:,.2f} is too near its {average} to call the trend over",
+        "TREND_DOWN": f"close {close:,.2f} fell clearly below its {average}",
+        "DIP": f"RSI(2) {strength:.1f} marks a dip (bought below {now.entry_threshold:g})",
+        "RECOVERED": (
+            f"close {close:,.2f} is back above its {EXIT_BARS}-bar average "
+            f"{features.arrays['exit_mean'][i]:,.2f}"
+        ),
+        "HOLDING_LIMIT": f"{state.bars_held} bars held, the limit now is {now.holding_bars}",
+        "STOP": f"close {close:,.2f} is at or below the stop {stop or 0.0:,.2f}",
+        "NO_SETUP": (
+            f"close {close:,.2f} is not clearly above its {average} and RSI(2) {strength:.1f} is "
+            f"not below {now.entry_threshold:g}"
+        ),
+    }
+    if proposal.rule == "DIP" and state.quantity > 0.0:
+        return (
+            f"the dip has not recovered: close {close:,.2f} is not above its {EXIT_BARS}-bar "
+            f"average {features.arrays['exit_mean'][i]:,.2f}, {state.bars_held} of "
+            f"{now.holding_bars} bars held"
+        )
+    return sentences[proposal.rule]
+
+
+def _would_change(
+    features: Features, i: int, state: StrategyState, now: AdaptiveNow, proposal: Proposal
+) -> str:
+    band = BAND_ATR * float(features.arrays["atr"][i])
+    mean = _trend_mean(features, i)
+    exit_mean = float(features.arrays["exit_mean"][i])
+    if proposal.rule == "NO_SETUP":
+        return (
+            f"an entry on a close above {mean + band:,.2f} or with RSI(2) below "
+            f"{now.entry_threshold:g}"
+        )
+    if state.quantity == 0.0:
+        return (
+            f"no entry if the close were at or below {mean + band:,.2f} and RSI(2) at or above "
+            f"{now.entry_threshold:g}"
+        )
+    stop = f"{state.stop_price:,.2f}" if state.stop_price is not None else "the stop"
+    if not proposal.kind:
+        return f"still long on a close above {mean + band:,.2f}"
+    if proposal.kind == PULLBACK:
+        return f"an exit on a close above {exit_mean:,.2f}, or at or below {stop}"
+    return f"an exit on a close below {mean - band:,.2f}, or at or below {stop}"
+
+
+SPEC = StrategySpec(
+    key="volatility_adaptive_trend",
+    name="Volatility-adaptive trend",
+    summary=(
+        "Follows the trend and buys dips, holding less as volatility rises; averages, thresholds, "
+        "stops and size follow the regime."
+    ),
+    when_it_fails=(
+        "Crashes that begin in calm markets: the size is cut only after volatility has risen. "
+        "Sideways markets: small losses around the average add up."
+    ),
+    parameters=(
+        Parameter("trend_bars", INT, 50, "Trend average in a NORMAL regime", 5, 250, 1, unit="bars"),
+        Parameter("entry_level", FLOAT, 15.0, "Buy dips below this RSI(2)", 1.0, 40.0, 0.5),
+        Parameter("stop_atr", FLOAT, 2.5, "Stop distance", 0.5, 6.0, 0.1, unit="ATR"),
+        Parameter("holding_bars", INT, 10, "Longest time a dip is held", 2, 60, 1, unit="bars"),
+        Parameter(
+            "target_volatility", FLOAT, 0.15, "Wanted volatility a year", 0.01, 1.0, 0.01
+        ),
+        Parameter("max_weight", FLOAT, 0.95, "Largest share of equity", 0.05, 1.0, 0.05),
+        Parameter("pullback_share", FLOAT, 0.5, "Share of the size for dips", 0.0, 1.0, 0.05),
+        Parameter(
+            "no_trade_band", FLOAT, 0.10, "Weight differences left alone", 0.0, 0.5, 0.01
+        ),
+    ),
+    warm_up=warm_up,
+    prepare=prepare,
+    decide=decide,
+    narrate=narrate,
+)
