@@ -383,6 +383,10 @@ def vendor_install() -> None:
         copy_vendor_files()
 
 
+def vendor_is_there() -> bool:
+    return all((ROOT / "static" / "vendor" / target).exists() for _, _, target in VENDOR_FILES)
+
+
 def copy_vendor_files() -> None:
     """Fill static/vendor/ in one move, without the pointers to source maps we do not ship."""
     part = ROOT / "static" / "vendor.part"
@@ -423,7 +427,7 @@ def is_set_up(wanted: dict) -> bool:
         or INSTALLING.exists()
     ):
         return False
-    return all((ROOT / "static" / "vendor" / target).exists() for _, _, target in VENDOR_FILES)
+    return vendor_is_there()
 
 
 def setup(*, dev: bool) -> None:
@@ -447,7 +451,8 @@ def setup(*, dev: bool) -> None:
                 record[key] = wanted[key]
                 record["python"] = os.path.realpath(PYTHON)
                 write_json(RECORD, record)
-        vendor_install()
+        if not vendor_is_there() or record.get("vendor") != wanted["vendor"]:
+            vendor_install()
         record.update(wanted, python=os.path.realpath(PYTHON))
         write_json(RECORD, record)
 
