@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_FOLDER = ROOT / "var" / "test"
+OWNER = "ELSON_TEST_OWNER"  # number of the worker whose places the environment names
 SOCKET_FOLDER = "ELSON_TEST_SOCKET_FOLDER"
 
 
@@ -28,6 +29,9 @@ def worker_number(environ: MutableMapping[str, str]) -> int:
 def use_private_places(environ: MutableMapping[str, str]) -> None:
     """Point state folder, Redis database and numba's cache to this process's own; repeatable."""
     number = worker_number(environ)
+    if environ.get(OWNER) != str(number):
+        _leave_places_of_controller(environ)
+        environ[OWNER] = str(number)
     environ.setdefault("ELSON_STATE_DIR", str(TEST_FOLDER / _state_name(environ, number)))
     environ.setdefault("NUMBA_CACHE_DIR", str(TEST_FOLDER / "numba"))
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
@@ -40,6 +44,14 @@ def use_private_places(environ: MutableMapping[str, str]) -> None:
         # conftest.py starts the embedded server there; a socket path must be short.
         folder = environ.setdefault(SOCKET_FOLDER, tempfile.mkdtemp(prefix="elson-"))
         environ["REDIS_URL"] = f"redis+socket://{folder}/redis.sock"
+
+
+def _leave_places_of_controller(environ: MutableMapping[str, str]) -> None:
+    """A parallel worker inherits the controller's environment, but needs places of its own."""
+    if OWNER in environ:
+        environ.pop("ELSON_STATE_DIR", None)
+        if environ.pop(SOCKET_FOLDER, None):
+            environ.pop("REDIS_URL", None)
 
 
 def _state_name(environ: MutableMapping[str, str], number: int) -> str:
