@@ -1,0 +1,183 @@
+"""Geometry of the small drawings the server makes: sparkline, strip, histogram, intervals, heat table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil, floor, isfinite, log10
+from typing import Any
+
+from elson.common import formatting
+
+PLOT_WIDTH, PLOT_LEFT, PLOT_RIGHT = 360.0, 8.0, 352.0
+HEAT_SLUGS = ("h-m3", "h-m2", "h-m1", "h-0", "h-p1", "h-p2", "h-p3")
+
+
+def sparkline(values: Sequence[float], label: str, width: float = 96, height: float = 28) -> dict[str, Any]:
+    """Paths of a line through the values and of the area below it."""
+    finite = [v for v in values if isfinite(v)]
+    if len(finite) < 2:
+        return {"path": "", "label": label}
+    low, high = min(finite), max(finite)
+    span = (high - low) or 1.0
+    step = width / (len(finite) - 1)
+    points = [(i * step, 2 + (height - 4) * (1 - (v - low) / span)) for i, v in enumerate(finite)]
+    line = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    change = finite[-1] - finite[0]
+    return {
+        "path": line,
+        "area": f"{line}L{width:g} {height:g}L0 {height:g}Z",
+        "tone": "up" if change > 0 else "down" if change < 0 else "flat",
+        "label": label or f"{len(finite)} points, from {formatting.number(finite[0])} to {formatting.number(finite[-1])}",
+    }
+
+
+def strip(segments: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
+    """Rectangles of a strip 1000 units wide, one per segment, by weight."""
+    total = sum(float(s.get("weight", 1)) for s in segments) or 1.0
+    rects: list[dict[str, str]] = []
+    x = 0.0
+    for segment in segments:
+        width = 1000 * float(segment.get("weight", 1)) / total
+        slug = str(segment.get("regime") or "none").lower()
+        rects.append(
+            {
+                "x": f"{x:.2f}",
+                "width": f"{width:.2f}",
+                "slug": slug,
+                "title": str(segment.get("title") or slug.capitalize()),
+            }
+        )
+        x += width
+    return {"rects": rects, "label": label}
+
+
+def histogram(
+    values: Sequence[float], *, mark: float | None, mark_label: str, label: str, bins: int
+) -> dict[str, Any]:
+    """Bars of a histogram on a 360 by 150 field, its ticks, and where the mark stands."""
+    finite = [float(v) for v in values if v is not None and isfinite(float(v))]
+    if not finite:
+        return {"bars": [], "ticks": [], "mark": None, "label": label}
+    marked = finite if mark is None else [*finite, mark]
+    low, high = min(marked), max(marked)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    counts = [0] * bins
+    for v in finite:
+        counts[min(bins - 1, int((v - low) / (high - low) * bins))] += 1
+    width = (PLOT_RIGHT - PLOT_LEFT) / bins
+    top = max(counts)
+    bars = []
+    for i, count in enumerate(counts):
+        if not count:
+            continue
+        tall = 100 * count / top
+        start = low + (high - low) * i / bins
+        end = low + (high - low) * (i + 1) / bins
+        bars.append(
+            {
+                "x": f"{PLOT_LEFT + i * width + 0.5:.2f}",
+                "y": f"{122 - tall:.2f}",
+                "width": f"{width - 1:.2f}",
+                "height": f"{tall:.2f}",
+                "title": f"{formatting.number(start)} to {formatting.number(end)}: {count}",
+            }
+        )
+    return {
+        "bars": bars,
+        "ticks": ticks(low, high),
+        "label": label,
+        "mark": None if mark is None else _mark(mark, low, high, mark_label),
+    }
+
+
+def ci_dots(rows: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
+    """Rows of point estimates with their intervals on one axis."""
+    usable = [r for r in rows if r.get("value") is not None]
+    if not usable:
+        return {"rows": [], "ticks": [], "height": 40, "base": 20, "foot": 34, "zero": "", "label": label}
+    low = min(float(r["low"]) for r in usable)
+    high = max(float(r["high"]) for r in usable)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    left = 96.0
+    drawn = []
+    for i, row in enumerate(usable):
+        y = 18 + 26 * i
+        drawn.append(
+            {
+                "label": row["label"],
+                "y": y,
+                "text_y": y + 4,
+                "x": f"{_scale(float(row['value']), low, high, left):.1f}",
+                "low": f"{_scale(float(row['low']), low, high, left):.1f}",
+                "high": f"{_scale(float(row['high']), low, high, left):.1f}",
+                "title": f"{row['label']}: {formatting.number(row['value'])} "
+                f"({formatting.number(row['low'])} to {formatting.number(row['high'])})",
+            }
+        )
+    base = 18 + 26 * len(usable) - 8
+    zero = f"{_scale(0, low, high, left):.1f}" if low < 0 < high else ""
+    return {
+        "rows": drawn,
+        "ticks": ticks(low, high, left),
+        "zero": zero,
+        "height": base + 22,
+        "base": base,
+        "foot": base + 16,
+        "label": label,
+    }
+
+
+def heatmap(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    label: str,
+    corner: str,
+    edges: Sequence[float],
+) -> dict[str, Any]:
+    """Cells with their number and the bin that colors them."""
+    drawn = [
+        {
+            "label": row["label"],
+            "cells": [
+                {"text": formatting.signed_percent(cell, 1), "slug": heat_slug(cell, edges)}
+                for cell in row["cells"]
+            ],
+        }
+        for row in rows
+    ]
+    return {"rows": drawn, "columns": columns, "label": label, "corner": corner}
+
+
+def heat_slug(value: float | None, edges: Sequence[float]) -> str:
+    """Class of the bin a value falls into; three bins each side of zero."""
+    if value is None or not isfinite(float(value)):
+        return ""
+    size = sum(abs(float(value)) >= edge for edge in edges)
+    return HEAT_SLUGS[3 + size] if value > 0 else HEAT_SLUGS[3 - size]
+
+
+def ticks(low: float, high: float, left: float = PLOT_LEFT, count: int = 5) -> list[dict[str, str]]:
+    """Round values between low and high, with their place on the axis."""
+    raw = (high - low) / count
+    power = 10.0 ** floor(log10(raw))
+    step = next((m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw), 10 * power)
+    places = max(0, -floor(log10(step)) + (1 if step / power == 2.5 else 0))
+    first = ceil(low / step)
+    out = []
+    while first * step <= high + step * 1e-9:
+        value = first * step
+        out.append({"x": f"{_scale(value, low, high, left):.1f}", "label": formatting.number(value, places)})
+        first += 1
+    return out
+
+
+def _mark(value: float, low: float, high: float, text: str) -> dict[str, str]:
+    x = _scale(value, low, high)
+    anchor = "start" if x < 70 else "end" if x > PLOT_WIDTH - 70 else "middle"
+    return {"x": f"{x:.1f}", "anchor": anchor, "label": text or formatting.number(value)}
+
+
+def _scale(value: float, low: float, high: float, left: float = PLOT_LEFT) -> float:
+    return left + (PLOT_RIGHT - left) * (value - low) / (high - low)
