@@ -6,7 +6,7 @@ Makefile calls it for every target. In order:
 1. `setup` makes ``.venv``, installs the hash-pinned locks into it, fetches the front-end packages
    and copies their minified files into ``static/vendor/``. A record of what was done, keyed by the
    hashes of the lock files, makes the second call a matter of milliseconds and needs no network.
-2. `run` adds what a first start needs (tables, real prices, demo people), then becomes the server.
+2. `run` then becomes the server, which makes what a first start needs by itself.
 3. The other commands hand over to the module in the virtualenv that does the work.
 
 Every failure is one sentence that names what is missing and the command that supplies it.
@@ -51,24 +51,6 @@ VENDOR_FILES = (
     ("axe-core", "axe.min.js", "axe-core/axe.min.js"),
     ("axe-core", "LICENSE", "axe-core/LICENSE"),
     ("axe-core", "LICENSE-3RD-PARTY.txt", "axe-core/LICENSE-3RD-PARTY.txt"),
-)
-
-# What a first start needs: (what a person reads, the command). Each is safe to run twice.
-FIRST_START = (
-    ("database tables", ("migrate", "--noinput", "--verbosity", "0")),
-    ("real market prices", ("import_embedded",)),
-    ("demo and staff users", ("create_demo",)),
-    ("static files", ("collectstatic", "--noinput", "--verbosity", "0")),
-)
-# Files whose change means that the first start has something to do again.
-FIRST_START_SOURCES = (
-    "*/migrations/*.py",
-    "*/djstripe_migrations/*.py",
-    "requirements.lock",
-    "requirements-data.lock",
-    "static/**/*",
-    "marketdata/providers/*.py",
-    "*/management/commands/create_demo.py",
 )
 
 
@@ -161,7 +143,7 @@ def install_hint(debian: str, other: str) -> str:
     """Return the command that installs a system package here."""
     if shutil.which("apt-get"):
         sudo = "" if os.geteuid() == 0 else "sudo "
-        return f"{sudo}apt-get install -y {debian}"
+        return f"{sudo}apt-get update && {sudo}apt-get install -y {debian}"
     return other
 
 
@@ -192,8 +174,8 @@ def use_new_enough_python(argv: list) -> None:
     found = ".".join(str(part) for part in sys.version_info[:3])
     hint = install_hint("python3.11 python3.11-venv", "install Python 3.11 or newer")
     raise Refused(
-        f"Elson needs Python 3.11 or newer, and python3 is {found} here: {hint}, "
-        "then `make PYTHON=python3.11 run`."
+        f"Elson needs Python 3.11 or newer, and python3 is {found} here; install it with: "
+        f"{hint}, then `make PYTHON=python3.11 run`."
     )
 
 
@@ -210,7 +192,7 @@ def ensure_venv() -> None:
     except ImportError:
         version = f"python3.{sys.version_info.minor}"
         hint = install_hint(f"{version}-venv", f"install the venv module of {version}")
-        raise Refused(f"Python's venv module is missing here: {hint}") from None
+        raise Refused(f"Python's venv module is missing here; install it with: {hint}") from None
     version = ".".join(str(part) for part in sys.version_info[:3])
     with Step(f"virtual environment .venv with Python {version}"):
         done = subprocess.run(
@@ -457,49 +439,6 @@ def setup(*, dev: bool) -> None:
         write_json(RECORD, record)
 
 
-# --- first start --------------------------------------------------------------------------------
-
-
-def first_start_key() -> str:
-    """Return a hash of everything a first start reads, without reading the large files."""
-    digest = hashlib.sha256(os.environ.get("DATABASE_URL", "").encode())
-    for pattern in FIRST_START_SOURCES:
-        for path in sorted(ROOT.glob(pattern)):
-            if path.is_file() and "__pycache__" not in path.parts:
-                found = path.stat()
-                digest.update(
-                    f"{path.relative_to(ROOT)}:{found.st_size}:{found.st_mtime_ns}\n".encode()
-                )
-    return digest.hexdigest()[:24]
-
-
-def first_start() -> None:
-    """Make tables, prices, people and static files, unless a start before this one did."""
-    record_path = VAR / "first-start.json"
-    key = first_start_key()
-    own_database = not os.environ.get("DATABASE_URL")
-    database_is_there = not own_database or (VAR / "elson.sqlite3").exists()
-    if read_json(record_path).get("key") == key and database_is_there:
-        return
-    say("Preparing the platform (the first start only).")
-    VAR.mkdir(exist_ok=True)
-    for label, arguments in FIRST_START:
-        with Step(label):
-            manage(label, arguments)
-    write_json(record_path, {"key": key})
-
-
-def manage(label: str, arguments: tuple) -> None:
-    done = subprocess.run(
-        [str(PYTHON), "manage.py", *arguments], cwd=str(ROOT), capture_output=True, text=True
-    )
-    if done.returncode:
-        raise Refused(
-            f"{label}: `manage.py {' '.join(arguments)}` ended with {done.returncode}. It said:\n"
-            f"{last_lines(done.stdout + done.stderr)}"
-        )
-
-
 def become(*arguments: str) -> None:
     """Hand this process, with its terminal and signals, to the virtualenv's Python."""
     sys.stdout.flush()
@@ -521,7 +460,6 @@ def command_setup(rest: list) -> None:
 
 def command_run(rest: list) -> None:
     setup(dev=False)
-    first_start()
     become("manage.py", "serve", *rest)
 
 
