@@ -86,7 +86,7 @@ class Step:
     def __exit__(self, kind, error, trace):
         seconds = time.monotonic() - self.started
         mark = "✓" if error is None else "✗"
-        line = f"  {mark} {self.label:<58} {seconds:6.1f} s"
+        line = f"  {mark} {self.label:<56} {seconds:6.1f} s"
         if self.live:
             self._draw(line)
             say()
@@ -234,7 +234,8 @@ def pip_install(label: str, lock: Path) -> None:
         "PYTHONUNBUFFERED": "1",
     }
     INSTALLING.touch()
-    with Step(f"{label}: {n_packages} pinned packages", 2 * n_packages) as step:
+    packages = f"{n_packages} pinned packages" if n_packages > 1 else "1 pinned package"
+    with Step(f"{label}: {packages}", 2 * n_packages) as step:
         log = watch_pip(command, env, step)
     INSTALLING.unlink()
     VAR.joinpath("log").mkdir(parents=True, exist_ok=True)
@@ -313,7 +314,7 @@ def install_fallback(package: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "one.lock"
         part.write_text("".join(blocks[name] for name in sorted(wanted)), encoding="utf-8")
-        pip_install(f"{package} (this machine has none of its own)", part)
+        pip_install(f"{package}, absent here", part)
 
 
 # --- front-end packages -------------------------------------------------------------------------

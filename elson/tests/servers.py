@@ -316,6 +316,21 @@ def chromium() -> tuple[str, str]:
     return found, f"{_chromium_version(found)}, of the package {CHROMIUM_PACKAGE}"
 
 
+def playwright_node() -> str | None:
+    """Return the Node that must stand in for playwright's own, or nothing when that one runs.
+
+    Playwright's own is linked to libatomic, which a small Debian lacks.
+    """
+    import playwright
+
+    own = Path(playwright.__file__).parent / "driver" / "node"
+    with contextlib.suppress(OSError):
+        if subprocess.run([own, "--version"], capture_output=True).returncode == 0:
+            return None
+    command = npm_command()
+    return command[0] if len(command) > 1 else shutil.which("node")
+
+
 def chromium_found() -> str | None:
     """Return a Chromium that is already here and answers, or nothing."""
     named = os.environ.get("ELSON_TEST_CHROMIUM")
