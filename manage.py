@@ -8,8 +8,14 @@ import sys
 def main() -> None:
     """Check every setting at once, then run the command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "elson.settings.development")
-    from elson.settings.variables import EXIT_CONFIGURATION, SettingsFaults, check_environment
+    from elson.settings.variables import (
+        EXIT_CONFIGURATION,
+        SettingsFaults,
+        check_environment,
+        read_dotenv,
+    )
 
+    read_dotenv(os.environ)
     try:
         check_environment(os.environ)
     except SettingsFaults as faults:

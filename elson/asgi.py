@@ -12,6 +12,8 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402  needs the apps load
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
+from elson.common.beats import HeartbeatLifespan  # noqa: E402
+from elson.common.models import Component  # noqa: E402
 from elson.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
@@ -20,5 +22,7 @@ application = ProtocolTypeRouter(
         "websocket": AllowedHostsOriginValidator(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
         ),
+        # Servers that speak lifespan (uvicorn) keep the web process's sign of life going.
+        "lifespan": HeartbeatLifespan(Component.WEB),
     }
 )

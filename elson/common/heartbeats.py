@@ -14,13 +14,23 @@ BEAT_SECONDS = 5
 DEAD_AFTER_SECONDS = 3 * BEAT_SECONDS
 
 
+def process_name() -> str:
+    """Name of this process in its heartbeat: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"[-80:]
+
+
 def heartbeat_beat(*, component: Component, now: dt.datetime, detail: dict[str, Any]) -> None:
     """Say that this process is alive at `now`."""
     Heartbeat.objects.update_or_create(
         component=component,
-        process=f"{socket.gethostname()}:{os.getpid()}"[:80],
+        process=process_name(),
         defaults={"beaten_at": now, "detail": detail},
     )
+
+
+def heartbeat_end(*, component: Component) -> None:
+    """Take this process's row away: it stops on purpose."""
+    Heartbeat.objects.filter(component=component, process=process_name()).delete()
 
 
 def heartbeats_forget(*, now: dt.datetime) -> int:

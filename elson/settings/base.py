@@ -1,7 +1,11 @@
 """Everything that is the same in development, testing and production."""
 
+import hashlib
 import os
+import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import environ
@@ -10,12 +14,24 @@ from csp.constants import NONE, SELF
 from elson.common.redis import broker_url_of, channel_layer_settings
 from elson.schedule import SCHEDULE
 from elson.settings.logging import logging_settings
-from elson.settings.variables import BASE_DIR, check_environment
+from elson.settings.variables import (
+    BASE_DIR,
+    EXIT_CONFIGURATION,
+    SettingsFaults,
+    check_environment,
+    environment_kind,
+    read_dotenv,
+)
 
-environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
-VALUES = check_environment(os.environ)
+read_dotenv(os.environ)
+try:
+    VALUES = check_environment(os.environ)
+except SettingsFaults as faults:
+    sys.stderr.write(f"{faults}\n")
+    raise SystemExit(EXIT_CONFIGURATION) from None
 
-STATE_DIR = Path(VALUES["ELSON_STATE_DIR"])
+IS_DEVELOPMENT = environment_kind(os.environ) == "development"
+STATE_DIR = Path(VALUES["ELSON_STATE_DIR"]).absolute()
 STATE_DIR.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = VALUES["ELSON_SECRET_KEY"]
 DEBUG = VALUES["ELSON_DEBUG"]
@@ -60,7 +76,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "elson.common.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "elson.common.staticfiles.StaticFilesMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -114,9 +130,18 @@ def database_settings(url: str) -> dict[str, object]:
             "NAME": name or STATE_DIR / "elson.sqlite3",
             "OPTIONS": dict(SQLITE_OPTIONS),
         }
-    entry: dict[str, object] = environ.Env.db_url_config(url)
+    entry: dict[str, Any] = environ.Env.db_url_config(url)
     entry["CONN_MAX_AGE"] = VALUES["ELSON_DATABASE_CONN_MAX_AGE"]
     entry["CONN_HEALTH_CHECKS"] = True
+    options = entry.setdefault("OPTIONS", {})
+    options.setdefault("connect_timeout", 2)
+    options.setdefault("application_name", "elson")
+    # Nothing waits for ever: a statement 30 s, a lock 2 s, an open transaction at rest 10 s.
+    options.setdefault(
+        "options",
+        "-c statement_timeout=30000 -c lock_timeout=2000"
+        " -c idle_in_transaction_session_timeout=10000",
+    )
     return entry
 
 
@@ -125,7 +150,19 @@ DATABASES = {"default": database_settings(VALUES["DATABASE_URL"])}
 MIGRATION_MODULES = {"djstripe": "billing.djstripe_migrations"}
 
 # --- Redis, live messages, jobs ---------------------------------------------------------------
-EMBEDDED_REDIS_SOCKET = STATE_DIR / "redis" / "redis.sock"
+
+
+def embedded_redis_socket(state_dir: Path) -> Path:
+    """Socket of the private Redis; a short folder of our own where the path would be too long."""
+    socket = state_dir / "redis" / "redis.sock"
+    if len(os.fsencode(socket)) <= 100:  # the kernel's limit is 104 to 108 bytes
+        return socket
+    name = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"elson-{os.getuid()}-{name}" / "redis.sock"
+
+
+EMBEDDED_REDIS_SOCKET = embedded_redis_socket(STATE_DIR)
+HAS_EMBEDDED_REDIS = not VALUES["REDIS_URL"]
 REDIS_URL = VALUES["REDIS_URL"] or f"redis+socket://{EMBEDDED_REDIS_SOCKET}"
 CHANNEL_LAYERS = {"default": channel_layer_settings(REDIS_URL)}
 CACHES = {"default": {"BACKEND": "elson.common.cache.ElsonRedisCache", "LOCATION": REDIS_URL}}
@@ -151,6 +188,8 @@ CELERY_TASK_TIME_LIMIT = 120
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_IGNORE_RESULT = False
+# Asked to stop, a worker waits this long for its tasks, then hands them back to the queue.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 4.0
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = SCHEDULE
@@ -174,15 +213,37 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard"
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "elson.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_LOGOUT_REDIRECT_URL = "landing"
 ACCOUNT_SIGNUP_REDIRECT_URL = "onboarding"
-ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignupForm",
+    "login": "accounts.forms.LoginForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+    "set_password": "accounts.forms.SetPasswordForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "add_email": "accounts.forms.ChangeEmailForm",
+    "reauthenticate": "accounts.forms.ReauthenticateForm",
+}
+# Failed sign-ins count per client and per address-and-client; the rest are allauth's defaults.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "reset_password": "20/m/ip,5/h/key"}
+ACCOUNT_SESSION_REMEMBER = True
 ALLAUTH_TRUSTED_PROXY_COUNT = VALUES["ELSON_TRUSTED_PROXY_COUNT"]
+MFA_ADAPTER = "accounts.adapter.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.forms.CodeForm",
+    "reauthenticate": "accounts.forms.CodeReauthenticateForm",
+    "activate_totp": "accounts.forms.ActivateTOTPForm",
+    "add_webauthn": "accounts.forms.AddWebAuthnForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 0
@@ -198,15 +259,20 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = STATE_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Hashed names and compressed copies are for the production shape; on one machine files are sent as
+# they are, so a first start need not prepare them and an edit shows at once.
+HAS_HASHED_STATIC_FILES = not (DEBUG or IS_DEVELOPMENT)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "elson.common.staticfiles.ModuleManifestStorage"
+        "BACKEND": "elson.common.staticfiles.ModuleManifestStorage"
+        if HAS_HASHED_STATIC_FILES
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_USE_FINDERS = not HAS_HASHED_STATIC_FILES
+WHITENOISE_AUTOREFRESH = not HAS_HASHED_STATIC_FILES
+WHITENOISE_MAX_AGE = 60 if HAS_HASHED_STATIC_FILES else 0
 
 # --- Security -----------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {
@@ -287,6 +353,8 @@ LOGGING = logging_settings(level=VALUES["ELSON_LOG_LEVEL"], form=VALUES["ELSON_L
 REPLAY_EPISODE = VALUES["ELSON_REPLAY_EPISODE"]
 REPLAY_SPEED = VALUES["ELSON_REPLAY_SPEED"]
 METRICS_TOKEN = VALUES["ELSON_METRICS_TOKEN"]
+LOG_LEVEL = VALUES["ELSON_LOG_LEVEL"]
+LOG_FORMAT = VALUES["ELSON_LOG_FORMAT"]
 SERVE_PORT = VALUES["PORT"]
 SERVE_HOST = VALUES["ELSON_BIND_HOST"]
 WORKER_PROCESSES = VALUES["ELSON_WORKER_PROCESSES"]

@@ -6,7 +6,7 @@ Settings, `validate_env`, `.env.example` and docs/configuration.md all follow th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,9 @@ def _scheme(*allowed: str) -> Callable[[Any], str | None]:
         scheme = urlsplit(value).scheme
         if not scheme:
             return "the URL has no scheme"
-        return None if scheme in allowed else f"scheme {scheme!r} is not one of {', '.join(allowed)}"
+        return (
+            None if scheme in allowed else f"scheme {scheme!r} is not one of {', '.join(allowed)}"
+        )
 
     return check
 
@@ -168,7 +170,9 @@ VARIABLES: tuple[Variable, ...] = (
         is_secret=True,
         check=_broker_url,
     ),
-    Variable("PORT", "int", 8000, "Port `manage.py serve` listens on.", "8000", check=_between(1, 65535)),
+    Variable(
+        "PORT", "int", 8000, "Port `manage.py serve` listens on.", "8000", check=_between(1, 65535)
+    ),
     Variable(
         "ELSON_BIND_HOST",
         "str",
@@ -208,7 +212,14 @@ VARIABLES: tuple[Variable, ...] = (
         "smtp+tls://user:secret@mail.example.com:587",
         is_secret=True,
         check=_scheme(
-            "consolemail", "filemail", "smtp", "smtps", "smtp+tls", "smtp+ssl", "memorymail", "dummymail"
+            "consolemail",
+            "filemail",
+            "smtp",
+            "smtps",
+            "smtp+tls",
+            "smtp+ssl",
+            "memorymail",
+            "dummymail",
         ),
     ),
     Variable(
@@ -268,6 +279,13 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("ELSON_PAYPAL_SANDBOX", "bool", True, "Use PayPal's sandbox.", "1"),
 )
 BY_NAME: dict[str, Variable] = {variable.name: variable for variable in VARIABLES}
+
+
+def read_dotenv(environment: MutableMapping[str, str], path: Path = BASE_DIR / ".env") -> None:
+    """Add what the .env file says; the environment itself wins."""
+    if path.is_file():
+        reader = type("DotenvReader", (environ.Env,), {"ENVIRON": environment})
+        reader.read_env(path, overwrite=False)
 
 
 def environment_kind(environment: Mapping[str, str]) -> str:
@@ -344,7 +362,7 @@ def _kind_fault(variable: Variable, raw: str) -> str | None:
 
 
 def _unknown_names(environment: Mapping[str, str]) -> list[str]:
-    """A mistyped ELSON_ name would silently do nothing, so it is a fault."""
+    """Name every ELSON_ variable nobody reads: a mistyped one would silently do nothing."""
     known = set(BY_NAME) | {f"{name}_FILE" for name in BY_NAME}
     return [
         f"{name}: no such variable; docs/configuration.md lists them all"
@@ -380,7 +398,10 @@ def _production_faults(values: Mapping[str, Any]) -> list[str]:
     wanted = "live" if values["ELSON_STRIPE_LIVE_MODE"] else "test"
     if key and f"_{wanted}_" not in key:
         lines.append(
-            _line(BY_NAME["ELSON_STRIPE_SECRET_KEY"], f"it is not a {wanted} key as ELSON_STRIPE_LIVE_MODE says")
+            _line(
+                BY_NAME["ELSON_STRIPE_SECRET_KEY"],
+                f"it is not a {wanted} key as ELSON_STRIPE_LIVE_MODE says",
+            )
         )
     return lines
 
