@@ -42,7 +42,7 @@ def worker_child() -> Child:
 
 
 def command_children() -> list[Child]:
-    """The long-running commands of other apps, as far as they exist."""
+    """Describe the long-running commands of other apps, as far as they exist."""
     known = get_commands()
     return [
         Child(name, run=_on_terminal(name, _command(command)), program=_again("--only", name))
@@ -112,7 +112,7 @@ def worker_run() -> int:
 
 
 def child_by_name(name: str, fds: str) -> Callable[[], int | None]:
-    """What `serve --only NAME` runs in a process of its own, where forking is not safe."""
+    """Return what `serve --only NAME` runs by itself, where forking is not safe."""
     if name == "web":
         listener_fd, ready_fd = (int(part) for part in fds.split(","))
         return lambda: web_run(socket.socket(fileno=listener_fd), ready_fd)

@@ -36,7 +36,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def state_lock(state_dir: Path) -> IO[str]:
     """Hold the state folder; raise Refused when another `serve` has it.
 
-    The lock lives as long as any process that inherited it, so a new start never meets an old child.
+    The lock lives as long as any process that inherited it: a new start never meets an old child.
     """
     handle = (state_dir / "serve.lock").open("a+", encoding="utf-8")
     try:

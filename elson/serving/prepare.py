@@ -131,13 +131,13 @@ def steps() -> list[Step]:
 
 def _tables_key() -> str:
     folders = [Path(app.path) / "migrations" for app in apps.get_app_configs()]
-    for module in settings.MIGRATION_MODULES.values():
-        folders.append(Path(importlib.import_module(module).__path__[0]))
+    modules = (importlib.import_module(name) for name in settings.MIGRATION_MODULES.values())
+    folders += [Path(module.__path__[0]) for module in modules]
     return _key_of((file for folder in folders for file in folder.glob("[0-9]*.py")), _database())
 
 
 def _tables_are_there() -> bool:
-    """A stamp is not enough: the database may be a new one. Count what it says is applied."""
+    """Count what the database says is applied: it may be a new one, and a stamp cannot know."""
     return _n_applied() == _stamps_read().get("n_migrations")
 
 

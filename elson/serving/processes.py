@@ -145,7 +145,7 @@ def _become(running: Running, *, parent: int, is_forked: bool) -> NoReturn:
         if child.run is None or not is_forked:
             for fd in child.kept_fds:
                 os.set_inheritable(fd, True)
-            os.execv(child.program[0], child.program)
+            os.execv(child.program[0], child.program)  # noqa: S606  a list we wrote
         process_name(f"elson {child.name}")
         code = child.run() or 0
     except SystemExit as end:

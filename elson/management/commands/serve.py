@@ -111,9 +111,7 @@ def _greet(address: str) -> None:
     _say(f"\n  Elson is at {address}\n")
     for line in people.sign_in_lines(settings.STATE_DIR, address):
         _say(f"  {line}")
-    _say(
-        "  prices    real bars of the past, played again and labeled “Replay”: nothing here is live"
-    )
+    _say("  prices    real bars of the past, labeled “Replay” on every page; nothing is live")
     _say("  stop      Ctrl-C" + ("" if settings.LOG_FORMAT == "json" else "      logs: var/log/"))
 
 
