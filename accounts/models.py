@@ -86,6 +86,9 @@ class Profile(TimestampedModel):
     has_shortcuts = models.BooleanField("keyboard shortcuts", default=True)
     onboarded_at = models.DateTimeField(null=True, blank=True)
     checklist_dismissed_at = models.DateTimeField(null=True, blank=True)
+    checklist_steps = models.JSONField(
+        default=list, blank=True, help_text="Steps ticked by the person; others follow from rows."
+    )
     history = HistoricalRecords()
 
     def __str__(self) -> str:

@@ -17,6 +17,10 @@ urlpatterns = [
     path("more/", views.more, name="more"),
     path("docs/", views.guide_list, name="guide_list"),
     path("docs/<slug:slug>/", views.guide, name="guide"),
+    path("legal/<slug:slug>/", views.legal, name="legal"),
+    path(
+        "onboarding/checklist/<slug:step>/", views.checklist_step, name="checklist_step"
+    ),
     path("csp-report/", views.csp_report, name="csp_report"),
     path("accounts/", include("allauth.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),
@@ -27,4 +31,5 @@ urlpatterns = [
 handler400 = "elson.views.bad_request"
 handler403 = "elson.views.forbidden"
 handler404 = "elson.views.not_found"
+handler429 = "elson.views.too_many"  # asked for by django-allauth's limits
 handler500 = "elson.views.server_error"
