@@ -245,7 +245,9 @@ def _check_prices(bars: Bars) -> None:
         column = getattr(bars, name)
         row = _first(~np.isfinite(column))
         if row is not None:
-            raise BarNotFinite(_text(bars, row, name, "is not a number"), row=row, value=column[row])
+            raise BarNotFinite(
+                _text(bars, row, name, "is not a number"), row=row, value=column[row]
+            )
     for name in PRICE_COLUMNS:
         column = getattr(bars, name)
         row = _first(column <= 0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from trading.engine.types import ParameterNow, RegimeCode
 
@@ -115,6 +116,7 @@ RULES: Mapping[str, AdaptiveRule] = {
 }
 
 
+@lru_cache(maxsize=256)
 def adapt(base: AdaptiveBase, regime_code: int) -> AdaptiveNow:
     """Return the parameters for one regime.
 

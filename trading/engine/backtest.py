@@ -12,13 +12,13 @@ compiled loop; everything else, and every run that keeps its decisions, goes bar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from marketdata.types import Bars, FloatArray, IntArray
-from trading.engine import kernels, metrics
+from trading.engine import loops, metrics
 from trading.engine.costs import CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.fills import affordable_quantity, market_price
@@ -33,6 +33,7 @@ from trading.engine.strategies.base import (
     resolve_params,
 )
 from trading.engine.strategies.long_flat import ALL_IN
+from trading.engine.summary import regime_table, run_metrics
 from trading.engine.types import (
     AssetClass,
     Decision,
@@ -42,14 +43,12 @@ from trading.engine.types import (
     OrderSide,
     OrderStatus,
     OrderType,
-    Regime,
     RoundTrip,
     TimeInForce,
 )
 
 Progress = Callable[[str, float], None]
 PROGRESS_EVERY_BARS = 256
-FEW_TRADES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +230,8 @@ def _check_length(
     n_left = n_bars - config.start_index
     if n_left < 2:
         raise InsufficientBars(
-            f"{n_bars} bars from start_index {config.start_index} leave {max(n_left, 0)}; a backtest "
-            "needs at least 2"
+            f"{n_bars} bars from start_index {config.start_index} leave {max(n_left, 0)}; "
+            "a backtest needs at least 2"
         )
     warm_up = spec.warm_up(params)
     if n_bars <= warm_up:
@@ -266,7 +265,7 @@ def _fast_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -
     targets = spec.targets(features, first)
     rates = commission_rates(config.costs, features.regimes.codes)
     slippage = np.full(len(bars), config.costs.slippage_rate)
-    cash, held, order_bars, quantities, prices, fees, n_orders = kernels.simulate_all_in_nb(
+    cash, held, order_bars, quantities, prices, fees, n_orders = loops.simulate_all_in_nb(
         bars.exec_prices, bars.close, targets, rates, slippage, float(config.cash), first
     )
     tape = _empty_tape(config)
@@ -325,9 +324,7 @@ def _execute(
     """Fill a market order at the price of bar ``i`` with the costs of its signal bar."""
     bars, state = features.bars, tape.state
     rate = config.costs.commission_rate(int(features.regimes.codes[i - 1]))
-    price = market_price(
-        float(bars.exec_prices[i]), intent.side, config.costs.slippage_rate
-    )
+    price = market_price(float(bars.exec_prices[i]), intent.side, config.costs.slippage_rate)
     quantity, commission = intent.quantity, 0.0
     if intent.side is OrderSide.BUY and state.quantity >= 0.0:
         affordable = affordable_quantity(state.cash, price, rate, config.quantity_step)
@@ -427,7 +424,9 @@ def _result(
         exposure=exposure,
         regime_codes=relative[first:],
         absolute_regime_codes=absolute[first:],
-        metrics=_metrics(equity, returns, exposure, trips, tape.fills, config.cash, bars_per_year),
+        metrics=run_metrics(
+            equity, returns, exposure, trips, tape.fills, config.cash, bars_per_year
+        ),
         by_regime=regime_table(trips, relative[first:], returns, exposure, bars_per_year),
         by_absolute_regime=regime_table(
             absolute_trips, absolute[first:], returns, exposure, bars_per_year
@@ -435,113 +434,3 @@ def _result(
         decisions=tuple(tape.decisions),
         final_state=tape.state,
     )
-
-
-def _metrics(
-    equity: FloatArray,
-    returns: FloatArray,
-    exposure: FloatArray,
-    trips: Sequence[RoundTrip],
-    fills: Sequence[Fill],
-    cash: float,
-    bars_per_year: float,
-) -> dict[str, float]:
-    pnls = [trip.pnl for trip in trips]
-    n_wins = sum(trip.is_win for trip in trips)
-    interval = metrics.wilson_interval(n_wins, len(trips))
-    notionals = [fill.notional for fill in fills]
-    return {
-        "final_equity": float(equity[-1]),
-        "total_return": float(equity[-1]) / cash - 1.0,
-        "annual_return": metrics.annual_return(returns, bars_per_year),
-        "volatility": metrics.volatility(returns, bars_per_year),
-        "sharpe_ratio": metrics.sharpe_ratio(returns, bars_per_year),
-        "sortino_ratio": metrics.sortino_ratio(returns, bars_per_year),
-        "calmar_ratio": metrics.calmar_ratio(returns, bars_per_year),
-        "max_drawdown": metrics.max_drawdown(equity, start=cash),
-        "n_orders": float(len(fills)),
-        "n_round_trips": float(len(trips)),
-        "win_rate": metrics.hit_rate(pnls),
-        "win_rate_low": interval.low,
-        "win_rate_high": interval.high,
-        "profit_factor": metrics.profit_factor(pnls),
-        "expectancy_bps": metrics.expectancy_bps([trip.return_ratio for trip in trips]),
-        "exposure": float(np.mean(np.abs(exposure))),
-        "turnover_per_year": metrics.turnover_per_year(notionals, equity, bars_per_year),
-        "commission_total": float(sum(fill.commission for fill in fills)),
-        "bars_held_mean": float(np.mean([t.bars_held for t in trips])) if trips else math.nan,
-    }
-
-
-def regime_table(
-    trips: Sequence[RoundTrip],
-    codes: IntArray,
-    returns: FloatArray,
-    exposure: FloatArray,
-    bars_per_year: float,
-) -> dict[str, dict[str, float]]:
-    """Split trades and bars by regime.
-
-    Parameters
-    ----------
-    trips : sequence of RoundTrip
-        Each belongs to the regime of its signal bar.
-    codes : int64, shape (n_bars,)
-        Regime at each bar, -1 to 3.
-    returns, exposure : float64, shape (n_bars,)
-        Fractions; a bar's return belongs to the regime known at the close before it.
-    bars_per_year : float
-        > 0.
-
-    Returns
-    -------
-    dict
-        One row per regime and, where there is something in it, UNKNOWN; the counts and results of
-        the rows add up to those of the run. ``is_few`` is 1 below 30 trades.
-
-    Examples
-    --------
-    >>> table = regime_table([], np.array([0, 0, 3]), np.zeros(3), np.zeros(3), 252.0)
-    >>> table["EXTREME"]["n"], round(table["LOW"]["time_share"], 6)
-    (0.0, 1.0)
-    """
-    known_before = np.concatenate((codes[:1], codes[:-1]))
-    names = [str(regime) for regime in Regime]
-    table = {}
-    for code, name in ((-1, "UNKNOWN"), *enumerate(names)):
-        chosen = [trip for trip in trips if (str(trip.regime) if trip.regime else "UNKNOWN") == name]
-        in_regime = known_before == code
-        if code < 0 and not (chosen or in_regime.any()):
-            continue
-        table[name] = _regime_row(chosen, in_regime, returns, exposure, bars_per_year)
-    return table
-
-
-def _regime_row(
-    trips: Sequence[RoundTrip],
-    in_regime: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    returns: FloatArray,
-    exposure: FloatArray,
-    bars_per_year: float,
-) -> dict[str, float]:
-    pnls = [trip.pnl for trip in trips]
-    ratios = [trip.return_ratio for trip in trips]
-    n_wins = sum(trip.is_win for trip in trips)
-    interval = metrics.wilson_interval(n_wins, len(trips))
-    has_bars = bool(in_regime.any())
-    return {
-        "n": float(len(trips)),
-        "n_wins": float(n_wins),
-        "win_rate": metrics.hit_rate(pnls),
-        "win_rate_low": interval.low,
-        "win_rate_high": interval.high,
-        "pnl": float(sum(pnls)),
-        "profit_factor": metrics.profit_factor(pnls),
-        "expectancy_bps": metrics.expectancy_bps(ratios),
-        "avg_win_bps": metrics.expectancy_bps([r for r in ratios if r > 0.0]),
-        "avg_loss_bps": metrics.expectancy_bps([r for r in ratios if r <= 0.0]),
-        "time_share": float(np.mean(in_regime)),
-        "sharpe_ratio": metrics.sharpe_ratio(returns[in_regime], bars_per_year),
-        "exposure": float(np.mean(np.abs(exposure[in_regime]))) if has_bars else math.nan,
-        "is_few": float(len(trips) < FEW_TRADES),
-    }

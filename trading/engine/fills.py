@@ -98,7 +98,7 @@ def execute(order: Order, bar: BarPrices, rules: FillRules | None = None) -> Exe
     -------
     Execution
         Quantity, price with slippage, commission and the status that follows: FILLED,
-        PARTIALLY_FILLED, CANCELED (rest of IOC, unfilled FOK), EXPIRED (DAY, GTD over) or unchanged.
+        PARTIALLY_FILLED, CANCELED (rest of IOC, unfilled FOK), EXPIRED (DAY, GTD over), unchanged.
 
     Raises
     ------
@@ -107,8 +107,8 @@ def execute(order: Order, bar: BarPrices, rules: FillRules | None = None) -> Exe
 
     Notes
     -----
-    A stop-limit met within the bar fills at its stop if the limit allows; one gapped through becomes
-    a limit order at the open of this bar. DAY ends with the bar.
+    A stop-limit met within the bar fills at its stop if the limit allows; one gapped through
+    becomes a limit order at the open of this bar. DAY ends with the bar.
 
     Examples
     --------

@@ -147,8 +147,8 @@ def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> 
     >>> atr([2, 3, 4], [1, 2, 2], [1.5, 2.5, 3], 2).tolist()
     [nan, nan, 1.75]
     """
-    columns = _columns(high, low, close)
-    return kernels.atr_nb(*columns, _window(window))
+    highs, lows, closes = _columns(high, low, close)
+    return kernels.atr_nb(highs, lows, closes, _window(window))
 
 
 def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> FloatArray:
@@ -183,8 +183,8 @@ def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> 
     """
     if window < 2:
         raise ParameterInvalid(f"window {window} of adx must be at least 2")
-    columns = _columns(high, low, close)
-    return kernels.adx_nb(*columns, window)
+    highs, lows, closes = _columns(high, low, close)
+    return kernels.adx_nb(highs, lows, closes, int(window))
 
 
 def bollinger(values: ArrayLike, window: int = 20, width: float = 2.0) -> Bollinger:
@@ -334,7 +334,8 @@ def ewma_volatility(
     if not 0.0 < alpha <= 1.0:
         raise ParameterInvalid(f"alpha {alpha} must lie in (0, 1]")
     variance = kernels.ewma_variance_nb(log_returns(values), float(alpha))
-    return np.sqrt(variance * bars_per_year)
+    volatility: FloatArray = np.sqrt(variance * bars_per_year)
+    return volatility
 
 
 def realized_volatility(
@@ -369,7 +370,8 @@ def realized_volatility(
     if window < 2:
         raise ParameterInvalid(f"window {window} of realized_volatility must be at least 2")
     spread = kernels.deviation_nb(log_returns(values), window)
-    return spread * np.sqrt(bars_per_year * window / (window - 1.0))
+    volatility: FloatArray = spread * np.sqrt(bars_per_year * window / (window - 1.0))
+    return volatility
 
 
 def percentile_rank(values: ArrayLike, window: int, minimum: int = 1) -> FloatArray:
@@ -406,11 +408,13 @@ def _series(values: ArrayLike) -> FloatArray:
     return np.array(values, dtype=np.float64, order="C", ndmin=1)
 
 
-def _columns(*columns: ArrayLike) -> tuple[FloatArray, ...]:
-    series = tuple(_series(column) for column in columns)
+def _columns(
+    high: ArrayLike, low: ArrayLike, close: ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    series = _series(high), _series(low), _series(close)
     lengths = {column.shape[0] for column in series}
     if len(lengths) > 1:
-        raise ParameterInvalid(f"columns differ in length: {sorted(lengths)}")
+        raise ParameterInvalid(f"high, low and close differ in length: {sorted(lengths)}")
     return series
 
 

@@ -336,7 +336,8 @@ def turnover_per_year(notionals: ArrayLike, equity: ArrayLike, bars_per_year: fl
     """
     curve = _curve(equity)
     traded = float(np.asarray(notionals, dtype=np.float64).sum())
-    return traded / float(curve.mean()) * bars_per_year / curve.shape[0]
+    mean_equity = float(np.mean(curve))
+    return float(traded / mean_equity * bars_per_year / curve.shape[0])
 
 
 def _curve(equity: ArrayLike) -> FloatArray:

@@ -28,8 +28,8 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     Returns
     -------
     Position
-        Adding moves the average price; reducing realizes ``(price - average) x units`` and keeps the
-        average; crossing zero does both. Commission lowers the realized result at once.
+        Adding moves the average price; reducing realizes ``(price - average) x units`` and keeps
+        the average; crossing zero does both. Commission lowers the realized result at once.
 
     Examples
     --------

@@ -70,9 +70,7 @@ class TransitionMatrix:
     probabilities: FloatArray
 
 
-def classify(
-    close: ArrayLike, bars_per_year: float = 252.0, *, n_confirm: int = 3
-) -> RegimeSeries:
+def classify(close: ArrayLike, bars_per_year: float = 252.0, *, n_confirm: int = 3) -> RegimeSeries:
     """Assign a volatility regime to each bar.
 
     Parameters

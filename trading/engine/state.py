@@ -157,9 +157,7 @@ def book_fill(state: StrategyState, fill: Fill) -> StrategyState:
     average = state.avg_entry_price
     if abs(after) > abs(before):
         average = (before * average + fill.signed_quantity * fill.price) / after
-    return replace(
-        state, cash=state.cash + fill.cash_flow, quantity=after, avg_entry_price=average
-    )
+    return replace(state, cash=state.cash + fill.cash_flow, quantity=after, avg_entry_price=average)
 
 
 def mark(state: StrategyState, price: float) -> StrategyState:

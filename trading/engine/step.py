@@ -35,6 +35,8 @@ from trading.engine.types import (
     regime_of,
 )
 
+NO_COSTS = CostModel()
+
 
 @dataclass(frozen=True, slots=True)
 class StepContext:
@@ -55,7 +57,7 @@ class StepContext:
     """
 
     spec: StrategySpec
-    costs: CostModel = CostModel()
+    costs: CostModel = NO_COSTS
     quantity_step: float = 0.0
     explains: bool = True
     allows_all_cash: bool = True
@@ -81,9 +83,7 @@ class _Plan:
     uses_all_cash: bool
 
 
-def prepare(
-    bars: Bars, strategy_key: str, params: dict[str, object] | None = None
-) -> Features:
+def prepare(bars: Bars, strategy_key: str, params: dict[str, object] | None = None) -> Features:
     """Check the parameters and compute a strategy's causal arrays.
 
     Raises
@@ -95,9 +95,7 @@ def prepare(
     return spec.prepare(bars, resolve_params(spec, params))
 
 
-def step(
-    features: Features, i: int, state: StrategyState, context: StepContext
-) -> StepOutcome:
+def step(features: Features, i: int, state: StrategyState, context: StepContext) -> StepOutcome:
     """Decide at the close of bar ``i``.
 
     Parameters

@@ -130,7 +130,9 @@ class StrategySpec:
         return {parameter.key: parameter.default for parameter in self.parameters}
 
 
-def resolve_params(spec: StrategySpec, given: Mapping[str, object] | None) -> dict[str, ParameterValue]:
+def resolve_params(
+    spec: StrategySpec, given: Mapping[str, object] | None
+) -> dict[str, ParameterValue]:
     """Complete and check parameters: text from a command line or form is converted.
 
     Parameters
@@ -148,7 +150,7 @@ def resolve_params(spec: StrategySpec, given: Mapping[str, object] | None) -> di
     Raises
     ------
     ParameterInvalid
-        For an unknown name, a wrong kind, or a value outside its bounds; the message names all three.
+        For an unknown name, a wrong kind, or a value outside its bounds; the message says which.
     """
     given = given or {}
     known = {parameter.key for parameter in spec.parameters}

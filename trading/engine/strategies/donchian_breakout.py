@@ -5,8 +5,8 @@ OUTPUT   long from a new high until a new low
 LOOKBACK max(entry_bars, exit_bars) bars
 
 Exact rule. At the close of bar t, while flat: buy if close > highest high of the entry_bars bars
-*before* t. While long: sell if close < lowest low of the exit_bars bars before t. Traded at the open
-of bar t + 1, all cash in, everything out.
+*before* t. While long: sell if close < lowest low of the exit_bars bars before t. Traded at the
+open of bar t + 1, all cash in, everything out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine import kernels
+from trading.engine import loops
 from trading.engine.indicators import rolling_max, rolling_min
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import classify
@@ -48,13 +48,13 @@ def prepare(bars: Bars, params: Params) -> Features:
 def targets(features: Features, first: int) -> IntArray:
     """Return 1 for each bar whose close says long."""
     arrays = features.arrays
-    return kernels.breakout_targets_nb(features.bars.close, arrays["upper"], arrays["lower"], first)
+    return loops.breakout_targets_nb(features.bars.close, arrays["upper"], arrays["lower"], first)
 
 
 def decide(features: Features, i: int, state: StrategyState) -> Proposal:
     """Ask the compiled rule about one bar."""
     arrays = features.arrays
-    target = kernels.breakout_next_nb(
+    target = loops.breakout_next_nb(
         state.quantity > 0.0, features.bars.close[i], arrays["upper"][i], arrays["lower"][i]
     )
     return long_flat.propose(features, i, state, target, "INSIDE" if not target else "BREAKOUT")

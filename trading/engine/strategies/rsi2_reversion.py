@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine import kernels
+from trading.engine import loops
 from trading.engine.indicators import rsi, sma
 from trading.engine.kernels import IntArray
 from trading.engine.regimes import classify
@@ -53,7 +53,7 @@ def prepare(bars: Bars, params: Params) -> Features:
 def targets(features: Features, first: int) -> IntArray:
     """Return 1 for each bar whose close says long."""
     arrays = features.arrays
-    return kernels.reversion_targets_nb(
+    return loops.reversion_targets_nb(
         arrays["rsi"],
         features.bars.close,
         arrays["exit_mean"],
@@ -67,7 +67,7 @@ def targets(features: Features, first: int) -> IntArray:
 def decide(features: Features, i: int, state: StrategyState) -> Proposal:
     """Ask the compiled rule about one bar."""
     arrays = features.arrays
-    target = kernels.reversion_next_nb(
+    target = loops.reversion_next_nb(
         state.quantity > 0.0,
         state.bars_held,
         arrays["rsi"][i],

@@ -5,15 +5,15 @@ OUTPUT   fully invested while SMA(fast) > SMA(slow), else flat
 LOOKBACK slow - 1 bars
 
 Exact rule. At the close of bar t: long if both averages are defined and SMA(fast) > SMA(slow),
-flat otherwise (also while they are equal). A change is traded at the open of bar t + 1 (at its close
-for series with exec_price CLOSE). Entry uses all cash including commission, fractional units; exit
-sells everything. A position still open at the end is marked at the last close.
+flat otherwise (also while they are equal). A change is traded at the open of bar t + 1 (at its
+close for series with exec_price CLOSE). Entry uses all cash including commission, fractional units;
+exit sells everything. A position still open at the end is marked at the last close.
 """
 
 from __future__ import annotations
 
 from marketdata.types import Bars
-from trading.engine import kernels
+from trading.engine import loops
 from trading.engine.errors import ParameterInvalid
 from trading.engine.indicators import sma
 from trading.engine.kernels import IntArray
@@ -47,7 +47,7 @@ def prepare(bars: Bars, params: Params) -> Features:
 
 def targets(features: Features, first: int) -> IntArray:
     """Return 1 for each bar whose close says long."""
-    out = kernels.sma_cross_targets_nb(features.arrays["fast"], features.arrays["slow"])
+    out = loops.sma_cross_targets_nb(features.arrays["fast"], features.arrays["slow"])
     out[:first] = 0
     return out
 
@@ -94,9 +94,9 @@ SPEC = StrategySpec(
         "Sudden falls: the averages turn weeks after the top."
     ),
     parameters=(
-        Parameter("fast", INT, 20, "Bars of the fast average", low=1, high=500, step=1, unit="bars"),
+        Parameter("fast", INT, 20, "Length of the fast mean", low=1, high=500, step=1, unit="bars"),
         Parameter(
-            "slow", INT, 50, "Bars of the slow average", low=2, high=1_000, step=1, unit="bars"
+            "slow", INT, 50, "Length of the slow mean", low=2, high=1_000, step=1, unit="bars"
         ),
         *long_flat.SIZING_PARAMETERS,
     ),

@@ -128,9 +128,7 @@ def _trend_mean(features: Features, i: int) -> float:
     return float(features.arrays[f"trend_mean_{key}"][i])
 
 
-def _rule(
-    features: Features, i: int, state: StrategyState, now: AdaptiveNow
-) -> tuple[str, str]:
+def _rule(features: Features, i: int, state: StrategyState, now: AdaptiveNow) -> tuple[str, str]:
     """Return the rule that speaks and the kind of position it wants; no kind means flat."""
     close = float(features.bars.close[i])
     band = BAND_ATR * float(features.arrays["atr"][i])
@@ -278,18 +276,14 @@ SPEC = StrategySpec(
         "Sideways markets: small losses around the average add up."
     ),
     parameters=(
-        Parameter("trend_bars", INT, 50, "Trend average in a NORMAL regime", 5, 250, 1, unit="bars"),
+        Parameter("trend_bars", INT, 50, "Trend average when NORMAL", 5, 250, 1, unit="bars"),
         Parameter("entry_level", FLOAT, 15.0, "Buy dips below this RSI(2)", 1.0, 40.0, 0.5),
         Parameter("stop_atr", FLOAT, 2.5, "Stop distance", 0.5, 6.0, 0.1, unit="ATR"),
         Parameter("holding_bars", INT, 10, "Longest time a dip is held", 2, 60, 1, unit="bars"),
-        Parameter(
-            "target_volatility", FLOAT, 0.15, "Wanted volatility a year", 0.01, 1.0, 0.01
-        ),
+        Parameter("target_volatility", FLOAT, 0.15, "Wanted volatility a year", 0.01, 1.0, 0.01),
         Parameter("max_weight", FLOAT, 0.95, "Largest share of equity", 0.05, 1.0, 0.05),
         Parameter("pullback_share", FLOAT, 0.5, "Share of the size for dips", 0.0, 1.0, 0.05),
-        Parameter(
-            "no_trade_band", FLOAT, 0.10, "Weight differences left alone", 0.0, 0.5, 0.01
-        ),
+        Parameter("no_trade_band", FLOAT, 0.10, "Weight differences left alone", 0.0, 0.5, 0.01),
     ),
     warm_up=warm_up,
     prepare=prepare,

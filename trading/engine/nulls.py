@@ -1,0 +1,164 @@
+"""What luck would have done: random entries and buy-and-hold under the same costs.
+
+INPUT    a finished run, its bars, a seeded generator
+OUTPUT   distributions of win rate, Sharpe ratio and equity
+LOOKBACK the whole run; nothing here ever decides a trade
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from marketdata.types import Bars, FloatArray, IntArray
+from trading.engine import loops, metrics
+from trading.engine.backtest import BacktestRun
+from trading.engine.costs import commission_rates
+from trading.engine.errors import ConfigInvalid
+from trading.engine.types import OrderSide
+
+BAND_POINTS = 500
+BAND_SHARES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NullDraws:
+    """Results of random entries, one value per draw.
+
+    Attributes
+    ----------
+    win_rates, sharpe_ratios, total_returns : float64, shape (n_draws,)
+        Fractions and ratios after the run's own costs.
+    band_bars : int64, shape (n_points,)
+        Bars (counted in the run's arrays) at which the band is given.
+    band_low, band_median, band_high : float64, shape (n_points,)
+        5th, 50th and 95th percentile of equity, currency.
+    """
+
+    win_rates: FloatArray
+    sharpe_ratios: FloatArray
+    total_returns: FloatArray
+    band_bars: IntArray
+    band_low: FloatArray
+    band_median: FloatArray
+    band_high: FloatArray
+
+
+def random_entries(
+    run: BacktestRun, bars: Bars, rng: np.random.Generator, *, n_draws: int = 200
+) -> NullDraws:
+    """Draw runs with as many long trades of the same lengths and sizes at random times.
+
+    Parameters
+    ----------
+    run : BacktestRun
+        With at least one completed long trade.
+    bars : Bars
+        The bars it ran on.
+    rng : numpy.random.Generator
+        Seeded by the caller.
+    n_draws : int
+        >= 1.
+
+    Returns
+    -------
+    NullDraws
+        See there.
+
+    Raises
+    ------
+    ConfigInvalid
+        Without a completed trade, with a short one, or with fewer than one draw.
+
+    Notes
+    -----
+    Lengths are shuffled and the free bars between the trades are split at random, so every draw
+    holds as long as the run did and trades never overlap.
+    """
+    trips = run.round_trips
+    if not trips:
+        raise ConfigInvalid("random entries need at least 1 completed trade, found 0")
+    if any(trip.side is OrderSide.SELL for trip in trips):
+        raise ConfigInvalid("random entries are drawn for long trades only")
+    if n_draws < 1:
+        raise ConfigInvalid(f"n_draws {n_draws} must be at least 1")
+    first = run.first_bar
+    lengths = np.array([max(trip.bars_held, 1) for trip in trips], dtype=np.int64)
+    weights = _weights(run)
+    codes = np.full(len(bars), -1, dtype=np.int64)
+    codes[first:] = run.regime_codes
+    rates = commission_rates(run.config.costs, codes)
+    slippage = run.config.costs.slippage_rate
+    points = np.unique(np.linspace(0, len(bars) - first - 1, BAND_POINTS).astype(np.int64))
+    paths = np.empty((n_draws, points.shape[0]))
+    win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
+    for k in range(n_draws):
+        order = rng.permutation(lengths.shape[0])
+        entries = _entries(lengths[order], first + 1, len(bars), rng)
+        exits = entries + lengths[order]
+        equity, n_wins = loops.random_entry_path_nb(
+            bars.exec_prices, bars.close, entries, exits, weights[order], rates, slippage, first + 1
+        )
+        curve = equity[first:]
+        win_rates[k] = n_wins / lengths.shape[0]
+        sharpes[k] = metrics.sharpe_ratio(
+            metrics.simple_returns(curve, start=1.0), run.bars_per_year
+        )
+        totals[k] = curve[-1] - 1.0
+        paths[k] = curve[points]
+    low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.config.cash
+    return NullDraws(win_rates, sharpes, totals, points, low, median, high)
+
+
+def buy_and_hold(run: BacktestRun, bars: Bars) -> FloatArray:
+    """Compute the equity of buying everything on the run's second bar and keeping it.
+
+    Parameters
+    ----------
+    run : BacktestRun
+        Gives first bar, cash and costs.
+    bars : Bars
+        The bars it ran on.
+
+    Returns
+    -------
+    float64, shape (n_bars - first_bar,)
+        Currency; the purchase pays the run's costs, the last value is a mark, not a sale.
+    """
+    first, costs = run.first_bar, run.config.costs
+    rate = costs.commission_rate(int(run.regime_codes[0]))
+    price = float(bars.exec_prices[first + 1]) * (1.0 + costs.slippage_rate)
+    quantity = run.config.cash / (1.0 + rate) / price
+    equity: FloatArray = quantity * bars.close[first:]
+    equity[0] = run.config.cash
+    return equity
+
+
+def exceedance(value: float, draws: FloatArray) -> float:
+    """Return the share of draws at least as good as ``value``, counting the value itself.
+
+    Examples
+    --------
+    >>> exceedance(3.0, np.array([1.0, 2.0, 3.0]))
+    0.5
+    """
+    return float((np.sum(draws >= value) + 1.0) / (draws.shape[0] + 1.0))
+
+
+def _weights(run: BacktestRun) -> FloatArray:
+    before = np.concatenate(([run.config.cash], run.equity))
+    weights = [
+        trip.entry_notional / before[max(trip.entry_bar - run.first_bar, 0)]
+        for trip in run.round_trips
+    ]
+    # Additions to a position can sum to more than the equity at its first fill.
+    capped: FloatArray = np.minimum(np.array(weights), 1.0)
+    return capped
+
+
+def _entries(lengths: IntArray, first: int, n_bars: int, rng: np.random.Generator) -> IntArray:
+    n_free = max(n_bars - 1 - first - int(lengths.sum()), 0)
+    gaps = np.sort(rng.integers(0, n_free + 1, size=lengths.shape[0]))
+    before = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1]))
+    return (first + gaps + before).astype(np.int64)
