@@ -87,7 +87,11 @@ def _servers() -> Iterator[dict[str, str]]:
         path, browser = servers.chromium()
         _say(f"  ✓ browser   {browser}")
         _say(f"  ready in {time.monotonic() - started:.1f} s")
-        yield _environment(DATABASE_URL=database_url, REDIS_URL=redis_url, ELSON_TEST_CHROMIUM=path)
+        named = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ELSON_TEST_CHROMIUM": path}
+        node = servers.playwright_node()
+        if node:
+            named["PLAYWRIGHT_NODEJS_PATH"] = node
+        yield _environment(**named)
 
 
 def _environment(**values: str) -> dict[str, str]:
