@@ -1,0 +1,195 @@
+// Price chart: candles (hollow up, filled down), volume below, regimes behind, fills and signals as shapes.
+
+import { CandlestickSeries, HistogramSeries } from "../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { alpha, priceFormat, timeCell, timeLabel, toMs, volumeFormat } from "./chart-look.js";
+import { regimeBands, runsOf } from "./chart-primitives.js";
+import { big, number, pricePlaces, quantity } from "./format.js";
+
+const SHAPES = {
+  buy: { shape: "arrowUp", position: "belowBar", color: "up" },
+  sell: { shape: "arrowDown", position: "aboveBar", color: "down" },
+  signal: { shape: "circle", position: "aboveBar", color: "text-3" },
+};
+const WORDS = { LOW: "Low", NORMAL: "Normal", HIGH: "High", EXTREME: "Extreme" };
+
+export function candleChart(figure, data, createSeriesMarkers) {
+  const { chart } = figure;
+  const places = pricePlaces(data.tick);
+  const daily = /[dw]$/i.test(data.timeframe ?? "1d");
+  let bars = (data.bars ?? []).map(toBar).filter(Boolean);
+  let markers = data.markers ?? [];
+  let runs = [];
+  let loading = false;
+  let exhausted = !data.older_url;
+
+  const candles = chart.addSeries(CandlestickSeries, { priceFormat: priceFormat(places), priceLineStyle: 1 });
+  const hasVolume = bars.some((bar) => bar.volume);
+  const volume = hasVolume ? chart.addSeries(HistogramSeries, { priceFormat: volumeFormat(), priceLineVisible: false, lastValueVisible: false }, 1) : null;
+  if (volume) {
+    chart.panes()[0].setStretchFactor(5);
+    chart.panes()[1].setStretchFactor(1);
+  }
+  candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.1 } });
+  volume?.priceScale().applyOptions({ scaleMargins: { top: 0.2, bottom: 0 } });
+  const shapes = createSeriesMarkers(candles, []);
+  const bands = regimeBands(() => runs, () => ({
+    colors: figure.colors.regimes,
+    alphas: figure.colors.bands,
+    letters: figure.colors.letters,
+    ink: figure.colors.surface,
+  }));
+  candles.attachPrimitive(bands);
+  const lines = (data.price_lines ?? []).map((line) => candles.createPriceLine({ price: Number(line.price), title: line.label ?? "", lineStyle: 2, lineWidth: 1 }));
+
+  // The API says when a bar closed; a daily bar is its calendar date.
+  function toBar(raw) {
+    let time = raw.time ?? raw.closed_at;
+    if (typeof time === "string") time = daily ? time.slice(0, 10) : Math.floor(Date.parse(time) / 1000);
+    const bar = { time, regime: raw.regime ?? null, is_forming: Boolean(raw.is_forming ?? raw.forming) };
+    for (const field of ["open", "high", "low", "close", "volume"]) bar[field] = raw[field] === null || raw[field] === undefined ? undefined : Number(raw[field]);
+    if (bar.open === undefined) return null;
+    bar.high ??= bar.open;
+    bar.low ??= bar.open;
+    bar.close ??= bar.open;
+    return bar;
+  }
+
+  const columnOf = (bar) => ({ time: bar.time, value: bar.volume ?? 0, color: alpha(figure.colors[bar.close >= bar.open ? "up" : "down"], 0.45) });
+
+  function drawAll() {
+    runs = runsOf(bars.map((bar) => bar.regime));
+    candles.setData(bars);
+    volume?.setData(bars.map(columnOf));
+    drawMarkers();
+    figure.canvas.toggleAttribute("data-empty", !bars.length);
+    if (!bars.length) figure.canvas.dataset.empty = data.empty ?? "No bars in this range.";
+  }
+
+  function drawMarkers() {
+    const first = bars.length ? toMs(bars[0].time) : Infinity;
+    shapes.setMarkers(
+      markers
+        .map((marker) => ({ ...marker, time: snap(marker.time) }))
+        .filter((marker) => marker.time !== undefined && toMs(marker.time) >= first)
+        .map((marker) => ({
+          time: marker.time,
+          shape: SHAPES[marker.kind]?.shape ?? "circle",
+          position: SHAPES[marker.kind]?.position ?? "aboveBar",
+          color: figure.colors[SHAPES[marker.kind]?.color ?? "text-3"],
+          text: marker.text ?? "",
+          size: marker.kind === "signal" ? 0.6 : 1,
+        }))
+        .sort((a, b) => toMs(a.time) - toMs(b.time)),
+    );
+  }
+
+  // A marker stands on the last bar that had closed at its time.
+  function snap(time) {
+    const wanted = toMs(daily && typeof time === "string" ? time.slice(0, 10) : time);
+    for (let i = bars.length - 1; i >= 0; i -= 1) if (toMs(bars[i].time) <= wanted) return bars[i].time;
+    return undefined;
+  }
+
+  function upsert(raw) {
+    const bar = toBar(raw);
+    if (!bar) return;
+    const last = bars[bars.length - 1];
+    if (last && toMs(bar.time) < toMs(last.time)) return;
+    if (last && toMs(bar.time) === toMs(last.time)) bars[bars.length - 1] = { ...bar, regime: bar.regime ?? last.regime };
+    else bars.push(bar);
+    const now = bars[bars.length - 1];
+    runs = runsOf(bars.map((b) => b.regime));
+    candles.update(now);
+    volume?.update(columnOf(now));
+    bands.update();
+  }
+
+  function merge(list) {
+    const known = new Map(bars.map((bar) => [toMs(bar.time), bar]));
+    list.map(toBar).filter(Boolean).forEach((bar) => known.set(toMs(bar.time), bar));
+    bars = [...known.values()].sort((a, b) => toMs(a.time) - toMs(b.time));
+  }
+
+  async function loadOlder() {
+    if (loading || exhausted || !bars.length) return;
+    loading = true;
+    try {
+      const before = new Date(toMs(bars[0].time)).toISOString();
+      const answer = await fetch(data.older_url + encodeURIComponent(daily ? before.slice(0, 10) : before), { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(`older bars: HTTP ${answer.status}`);
+      const body = await answer.json();
+      const older = body.bars ?? body.results ?? body;
+      const count = bars.length;
+      const range = chart.timeScale().getVisibleLogicalRange();
+      merge(older);
+      const added = bars.length - count;
+      exhausted = added === 0;
+      if (added) {
+        drawAll();
+        chart.timeScale().setVisibleLogicalRange({ from: range.from + added, to: range.to + added });
+        figure.changed();
+      }
+    } catch (error) {
+      exhausted = true;
+      console.error(error);
+    } finally {
+      loading = false;
+    }
+  }
+
+  return {
+    rows: () => bars,
+    show() {
+      this.paint();
+      drawAll();
+      const wide = Math.max(30, Math.floor(figure.canvas.clientWidth / 7));
+      if (bars.length > wide) chart.timeScale().setVisibleLogicalRange({ from: bars.length - wide, to: bars.length + 3 });
+      else chart.timeScale().fitContent();
+      chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+        if (range && range.from < 10) loadOlder();
+        figure.figure.querySelector("[data-chart-latest]")?.toggleAttribute("hidden", !range || range.to > bars.length - 2);
+      });
+    },
+    paint() {
+      const c = figure.colors;
+      candles.applyOptions({
+        upColor: c.surface, downColor: c.down, borderUpColor: c.up, borderDownColor: c.down, wickUpColor: c.up, wickDownColor: c.down,
+        priceLineColor: c["text-3"],
+      });
+      lines.forEach((line) => line.applyOptions({ color: c.accent }));
+      if (bars.length) drawAll();
+    },
+    cells: (bar, full) => [
+      ["", full ? timeCell(bar.time) : timeLabel(bar.time)],
+      ["Open", number(bar.open, places)],
+      ["High", number(bar.high, places)],
+      ["Low", number(bar.low, places)],
+      ["Close", number(bar.close, places)],
+      ...(hasVolume ? [["Volume", full ? quantity(bar.volume, 0) : big(bar.volume)]] : []),
+      ...(bar.regime || full ? [["Regime", WORDS[bar.regime] ?? "—"]] : []),
+    ],
+    anchor: (bar) => [bar.close, candles],
+    setLog: (on) => candles.priceScale().applyOptions({ mode: on ? 1 : 0 }),
+    hrefAt: (time) => markers.find((marker) => marker.href && toMs(snap(marker.time) ?? 0) === toMs(time))?.href,
+    receive(message) {
+      const body = message.data ?? {};
+      const list = body.bars ?? (body.bar ? [body.bar] : body.open !== undefined ? [body] : []);
+      if (message.kind === "snapshot" && list.length > 1) {
+        merge(list);
+        drawAll();
+      } else list.forEach(upsert);
+      figure.changed();
+    },
+    addMarker(marker) {
+      markers = [...markers, marker];
+      drawMarkers();
+    },
+    listen(signal) {
+      document.body.addEventListener("stream:fill", ({ detail }) => {
+        const fill = detail.data?.fill ?? detail.data ?? {};
+        if (!fill.side || (fill.symbol ?? data.symbol) !== data.symbol) return;
+        this.addMarker({ time: fill.time ?? fill.bar_closed_at ?? fill.filled_at, kind: String(fill.side).toLowerCase(), text: quantity(fill.quantity), href: fill.href });
+      }, { signal });
+    },
+  };
+}
