@@ -9,9 +9,10 @@ from django.db import models
 from elson.common.models import choices_of
 from trading.engine.types import DecisionAction, Regime
 from trading.models.deployment import Deployment
+from trading.models.immutable import ImmutableModel
 
 
-class Decision(models.Model):
+class Decision(ImmutableModel):
     """What one deployment decided at the close of one bar, "no trade" included; immutable.
 
     Holds the inputs as they were seen, so the page stays true when code or models change.

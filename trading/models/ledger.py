@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from trading.models.immutable import ImmutableModel
 from trading.models.portfolio import Portfolio
 
 
@@ -36,7 +37,7 @@ class LedgerAccount(models.Model):
         return f"{self.get_kind_display()} of {self.portfolio_id}"
 
 
-class JournalEntry(models.Model):
+class JournalEntry(ImmutableModel):
     """One business event in the books; immutable, corrections are reversing entries."""
 
     class Kind(models.TextChoices):
@@ -69,7 +70,7 @@ class JournalEntry(models.Model):
         return f"#{self.sequence} {self.description}"
 
 
-class Posting(models.Model):
+class Posting(ImmutableModel):
     """One line of an entry: debit positive, credit negative."""
 
     entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="postings")

@@ -8,8 +8,10 @@ from django.db import models
 from django.db.models import F, Q
 
 from elson.common.models import TimestampedModel, choices_of
-from trading.engine.types import OrderSide, OrderStatus, OrderType, TimeInForce
+from trading.engine.types import OrderSide, OrderStatus, OrderType, Regime, TimeInForce
 from trading.models.decision import Decision
+from trading.models.deployment import Deployment
+from trading.models.immutable import ImmutableModel
 from trading.models.portfolio import Portfolio
 
 
@@ -25,6 +27,10 @@ class Order(TimestampedModel):
         Decision, on_delete=models.PROTECT, null=True, blank=True, related_name="orders",
         help_text="Empty: a person placed it.",
     )  # fmt: skip
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.PROTECT, null=True, blank=True, related_name="orders",
+        help_text="Whose own book its fills move; empty: a person placed it.",
+    )  # fmt: skip
     client_order_id = models.CharField(max_length=80, help_text="Ours; the idempotency key.")
     body_hash = models.CharField(max_length=64, help_text="Same id with another body is refused.")
     venue_order_id = models.CharField(max_length=80, blank=True)
@@ -36,6 +42,15 @@ class Order(TimestampedModel):
     quantity = models.DecimalField(max_digits=24, decimal_places=8)
     limit_price = models.DecimalField(max_digits=24, decimal_places=8, null=True, blank=True)
     stop_price = models.DecimalField(max_digits=24, decimal_places=8, null=True, blank=True)
+    is_all_cash = models.BooleanField(
+        default=False,
+        help_text="Buys with all cash of the strategy's book: the fill decides the quantity.",
+    )
+    is_triggered = models.BooleanField(default=False, help_text="Its stop price was met.")
+    regime = models.CharField(
+        max_length=10, choices=choices_of(Regime), blank=True,
+        help_text="Volatility regime when it was placed; paper costs depend on it.",
+    )  # fmt: skip
     status = models.CharField(
         max_length=16, choices=choices_of(OrderStatus), default=OrderStatus.INITIALIZED.value
     )
@@ -73,7 +88,7 @@ class Order(TimestampedModel):
         return f"{self.side} {self.quantity} of {self.instrument_id} ({self.status})"
 
 
-class OrderEvent(models.Model):
+class OrderEvent(ImmutableModel):
     """One step of an order through its state table; append-only."""
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
@@ -93,7 +108,7 @@ class OrderEvent(models.Model):
         return f"{self.from_status or 'new'} to {self.to_status}"
 
 
-class Fill(models.Model):
+class Fill(ImmutableModel):
     """One execution of an order; append-only."""
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")

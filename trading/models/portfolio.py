@@ -65,6 +65,10 @@ class Position(TimestampedModel):
     )
     quantity = models.DecimalField(max_digits=24, decimal_places=8, default=0)
     avg_entry_price = models.DecimalField(max_digits=24, decimal_places=8, default=0)
+    cost_basis = models.DecimalField(
+        max_digits=24, decimal_places=8, default=0,
+        help_text="Signed cost of what is held, commission left out; equals the ledger.",
+    )  # fmt: skip
     realized_pnl = models.DecimalField(max_digits=24, decimal_places=8, default=0)
     commission_total = models.DecimalField(max_digits=24, decimal_places=8, default=0)
     last_price = models.DecimalField(max_digits=24, decimal_places=8, null=True, blank=True)
@@ -83,9 +87,7 @@ class Position(TimestampedModel):
 class EquityPoint(models.Model):
     """Equity of a portfolio at the close of one bar; written once by the runner."""
 
-    portfolio = models.ForeignKey(
-        Portfolio, on_delete=models.CASCADE, related_name="equity_points"
-    )
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.CASCADE, related_name="equity_points")
     market_at = models.DateTimeField()
     equity = models.DecimalField(max_digits=24, decimal_places=8)
     cash = models.DecimalField(max_digits=24, decimal_places=8)

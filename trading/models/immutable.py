@@ -1,0 +1,103 @@
+"""Rows that are written once: refused by the model, and by the database for everybody else."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.db import models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from elson.common.errors import Conflict
+
+
+class RowImmutable(Conflict):
+    """Somebody tried to change a row that is history."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "ROW_IMMUTABLE", f"a {name} is never changed or removed; post a correcting one"
+        )
+
+
+class ImmutableQuerySet(models.QuerySet[Any]):
+    """Reads and inserts only."""
+
+    def update(self, **values: Any) -> NoReturn:
+        """Refuse."""
+        raise RowImmutable(self.model._meta.verbose_name or "row")
+
+    def delete(self) -> NoReturn:
+        """Refuse."""
+        raise RowImmutable(self.model._meta.verbose_name or "row")
+
+
+class ImmutableModel(models.Model):
+    """A row that can be inserted and read, nothing else.
+
+    The same is said by a trigger on the table (`guard_table`), because cascades, raw SQL and other
+    programs do not pass through this class.
+    """
+
+    objects = ImmutableQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, **options: Any) -> None:
+        """Insert; refuse a second time."""
+        if not self._state.adding:
+            raise RowImmutable(self._meta.verbose_name or "row")
+        super().save(**{**options, "force_insert": True})
+
+    def delete(self, *args: Any, **options: Any) -> NoReturn:
+        """Refuse."""
+        raise RowImmutable(self._meta.verbose_name or "row")
+
+
+TRIGGER_PREFIX = "immutable_"
+
+
+def guard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
+    """Make the database itself refuse UPDATE and DELETE of a row of this table.
+
+    SQLite loses a table's triggers when a later migration rebuilds it: that migration must call
+    this again, and a test looks at every guarded table after all migrations. PostgreSQL's TRUNCATE
+    (what `flush` uses) fires no row trigger; for SQLite our `flush` lifts the triggers.
+    """
+    schema_editor.execute(_unguard_sql(schema_editor.connection.vendor, table))
+    for statement in _guard_sql(schema_editor.connection.vendor, table):
+        schema_editor.execute(statement)
+
+
+def unguard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
+    """Undo `guard_table`, for a migration run backwards."""
+    schema_editor.execute(_unguard_sql(schema_editor.connection.vendor, table))
+    if schema_editor.connection.vendor == "sqlite":
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS {TRIGGER_PREFIX}delete_{table}")
+
+
+def _guard_sql(vendor: str, table: str) -> list[str]:
+    if vendor == "postgresql":
+        return [
+            """
+            CREATE OR REPLACE FUNCTION elson_row_immutable() RETURNS trigger AS $$
+            BEGIN
+                RAISE EXCEPTION '% row % is never changed or removed', TG_TABLE_NAME, OLD.id
+                USING ERRCODE = 'restrict_violation';
+            END $$ LANGUAGE plpgsql
+            """,
+            f"CREATE TRIGGER {TRIGGER_PREFIX}row BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION elson_row_immutable()",
+        ]
+    return [
+        f"CREATE TRIGGER IF NOT EXISTS {TRIGGER_PREFIX}{verb.lower()}_{table} "
+        f"BEFORE {verb} ON {table} BEGIN "
+        f"SELECT RAISE(ABORT, '{table} row is never changed or removed'); END"
+        for verb in ("UPDATE", "DELETE")
+    ]
+
+
+def _unguard_sql(vendor: str, table: str) -> str:
+    if vendor == "postgresql":
+        return f"DROP TRIGGER IF EXISTS {TRIGGER_PREFIX}row ON {table}"
+    return f"DROP TRIGGER IF EXISTS {TRIGGER_PREFIX}update_{table}"

@@ -1,0 +1,103 @@
+"""Numbering and content of what a portfolio's pages are told."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db.models import F
+
+from trading import broadcast
+from trading.models import Decision, EquityPoint, Fill, Order, Portfolio, Position
+
+
+def event_publish(
+    *, portfolio_id: int, topic: str, market_at: dt.datetime, data: dict[str, Any]
+) -> int:
+    """Count and send one event after commit; the caller holds the portfolio's row lock."""
+    Portfolio.objects.filter(pk=portfolio_id).update(event_sequence=F("event_sequence") + 1)
+    sequence = Portfolio.objects.values_list("event_sequence", flat=True).get(pk=portfolio_id)
+    broadcast.portfolio_event(
+        portfolio_id=portfolio_id, sequence=sequence, topic=topic, market_at=market_at, data=data
+    )
+    return sequence
+
+
+def order_published(order: Order, market_at: dt.datetime) -> None:
+    """Tell that an order changed."""
+    event_publish(
+        portfolio_id=order.portfolio_id,
+        topic="order",
+        market_at=market_at,
+        data={
+            "id": str(order.uuid),
+            "symbol": order.instrument.symbol,
+            "side": order.side,
+            "order_type": order.order_type,
+            "quantity": order.quantity,
+            "filled_quantity": order.filled_quantity,
+            "avg_fill_price": order.avg_fill_price,
+            "status": order.status,
+            "reason_code": order.reason_code,
+            "reason": order.reason,
+            "deployment_id": order.deployment_id,
+        },
+    )
+
+
+def fill_published(fill: Fill, position: Position) -> None:
+    """Tell of an execution and of the holding after it."""
+    order = fill.order
+    event_publish(
+        portfolio_id=order.portfolio_id,
+        topic="fill",
+        market_at=fill.filled_at,
+        data={
+            "id": fill.pk,
+            "order_id": str(order.uuid),
+            "symbol": order.instrument.symbol,
+            "side": order.side,
+            "quantity": fill.quantity,
+            "price": fill.price,
+            "commission": fill.commission,
+            "deployment_id": order.deployment_id,
+            "position_quantity": position.quantity,
+        },
+    )
+    event_publish(
+        portfolio_id=order.portfolio_id,
+        topic="position",
+        market_at=fill.filled_at,
+        data={
+            "symbol": order.instrument.symbol,
+            "quantity": position.quantity,
+            "avg_entry_price": position.avg_entry_price,
+            "realized_pnl": position.realized_pnl,
+            "last_price": position.last_price,
+        },
+    )
+
+
+def decision_published(decision: Decision, symbol: str, portfolio_id: int) -> None:
+    """Tell what a strategy decided."""
+    event_publish(
+        portfolio_id=portfolio_id,
+        topic="decision",
+        market_at=decision.market_at,
+        data={
+            "id": str(decision.uuid),
+            "deployment_id": decision.deployment_id,
+            "symbol": symbol,
+            "action": decision.action,
+            "regime": decision.regime,
+            "reason": decision.reason,
+            "price": decision.price,
+        },
+    )
+
+
+def equity_published(point: EquityPoint, summary: dict[str, Any]) -> None:
+    """Tell the numbers at the top of the page, once a bar."""
+    event_publish(
+        portfolio_id=point.portfolio_id, topic="equity", market_at=point.market_at, data=summary
+    )

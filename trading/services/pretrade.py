@@ -1,0 +1,412 @@
+"""The check in front of every order: what is asked, what it costs, every rule with its limit."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from decimal import ROUND_UP, Decimal, InvalidOperation
+from typing import Any
+
+from elson.common.errors import DomainError
+from marketdata.models import Instrument
+from trading.engine import risk
+from trading.engine.costs import CostModel
+from trading.engine.fills import market_price
+from trading.engine.types import (
+    WORKING_STATUSES,
+    AssetClass,
+    OrderSide,
+    OrderType,
+    Regime,
+    RegimeCode,
+    RuleStatus,
+    TimeInForce,
+)
+from trading.models import Order, Portfolio
+from trading.selectors.portfolios import PortfolioSummary, limits_get
+from trading.services.amounts import LARGEST, UNIT, ZERO, amount_of, plain
+
+# Market orders arrive at the next open; this much worse is a mild assumption for a small order.
+PAPER_SLIPPAGE_BPS = 1.0
+SLIPPAGE_BASIS = "1 bp worse than the next open; spread and fees by asset class and regime"
+_OFFERED_TIMES = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK)
+
+
+class OrderInvalid(DomainError):
+    """The order cannot be read: a field is missing, superfluous or impossible."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDraft:
+    """An order as asked for, every field checked for sense."""
+
+    side: OrderSide
+    order_type: OrderType
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    time_in_force: TimeInForce
+
+    def body_hash(self, symbol: str) -> str:
+        """Hash of what was asked, the same for 10 and 10.00."""
+        body = [
+            symbol,
+            str(self.side),
+            str(self.order_type),
+            plain(self.quantity),
+            plain(self.limit_price) if self.limit_price is not None else None,
+            plain(self.stop_price) if self.stop_price is not None else None,
+            str(self.time_in_force),
+        ]
+        return hashlib.sha256(json.dumps(body).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """What the check may know of the market: last price and regime at the order's market time."""
+
+    price: Decimal | None
+    price_at: dt.datetime | None
+    regime: Regime | None
+    market_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PositionView:
+    """What is held of the instrument, and what working sales will take of it."""
+
+    quantity: Decimal
+    reserved_quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCosts:
+    """What an order is expected to cost at its reference price."""
+
+    reference_price: Decimal
+    notional: Decimal
+    commission: Decimal
+    commission_bps: float
+    slippage: Decimal
+    reserve: Decimal
+
+
+def draft_of(
+    *,
+    side: str,
+    order_type: str,
+    quantity: Decimal | str | int,
+    limit_price: Decimal | str | None = None,
+    stop_price: Decimal | str | None = None,
+    time_in_force: str = "GTC",
+) -> OrderDraft:
+    """Read an order; raise OrderInvalid naming the field, its value and what is allowed."""
+    kind = _choice(OrderType, order_type, "order_type")
+    needs_limit = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    needs_stop = kind in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
+    in_force = _choice(TimeInForce, time_in_force, "time_in_force")
+    if in_force not in _OFFERED_TIMES:
+        raise OrderInvalid(
+            "INVALID_TIME_IN_FORCE",
+            f"time in force {in_force} is not offered; use {', '.join(_OFFERED_TIMES)}",
+            field="time_in_force",
+        )
+    return OrderDraft(
+        side=_choice(OrderSide, side, "side"),
+        order_type=kind,
+        quantity=_positive(quantity, "quantity"),
+        limit_price=_price(limit_price, "limit_price", kind, is_needed=needs_limit),
+        stop_price=_price(stop_price, "stop_price", kind, is_needed=needs_stop),
+        time_in_force=in_force,
+    )
+
+
+def costs_of(instrument: Instrument) -> CostModel:
+    """Cost model of paper trading for an instrument."""
+    if instrument.is_close_only and instrument.asset_class == "EQUITY":
+        preset = AssetClass.EQUITY_CLOSE
+    else:
+        preset = AssetClass.__members__.get(instrument.asset_class, AssetClass.EQUITY)
+    return CostModel(slippage_bps=PAPER_SLIPPAGE_BPS, preset=preset)
+
+
+def regime_code(regime: Regime | str | None) -> int:
+    """Array code of a regime name; -1 for none."""
+    return int(RegimeCode[str(regime)]) if regime else int(RegimeCode.UNKNOWN)
+
+
+def order_costs(draft: OrderDraft, instrument: Instrument, market: MarketView) -> OrderCosts:
+    """Estimate costs; `reserve` is the worst a purchase may take, 0 for a sale."""
+    costs = costs_of(instrument)
+    rate = costs.commission_rate(regime_code(market.regime))
+    reference = _reference_price(draft, market)
+    slips = draft.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
+    worst = reference
+    if slips:
+        worst = amount_of(market_price(float(reference), draft.side, costs.slippage_rate))
+    notional = amount_of(draft.quantity * reference)
+    commission = amount_of(draft.quantity * worst * amount_of(rate))
+    is_buy = draft.side is OrderSide.BUY
+    reserve = (draft.quantity * worst).quantize(UNIT, rounding=ROUND_UP) + commission
+    return OrderCosts(
+        reference_price=reference,
+        notional=notional,
+        commission=commission,
+        commission_bps=rate * 1e4,
+        slippage=amount_of(abs(worst - reference) * draft.quantity),
+        reserve=reserve if is_buy else ZERO,
+    )
+
+
+def rules_check(
+    *,
+    portfolio: Portfolio,
+    instrument: Instrument,
+    draft: OrderDraft,
+    market: MarketView,
+    summary: PortfolioSummary,
+    held: PositionView,
+    n_recent_orders: int,
+) -> list[risk.RuleResult]:
+    """Judge a draft by every rule; an order may go out when none is FAIL."""
+    results = [
+        _is_tradable(instrument),
+        _has_price(instrument, market),
+        _on_step(draft, instrument),
+        _on_tick(draft, instrument),
+    ]
+    if market.price is None:
+        return results
+    limits = limits_get(portfolio)
+    costs = order_costs(draft, instrument, market)
+    request = risk.OrderRequest(
+        symbol=instrument.symbol,
+        side=draft.side,
+        quantity=float(draft.quantity),
+        price=float(costs.reference_price),
+        cost=float(costs.reserve - costs.notional) if costs.reserve else float(costs.commission),
+    )
+    view = risk.PortfolioView(
+        cash=float(summary.cash),
+        equity=float(summary.equity),
+        position_quantity=float(held.quantity),
+        reserved_cash=float(summary.cash - summary.buying_power),
+        reserved_quantity=float(held.reserved_quantity),
+        day_start_equity=float(summary.day_start_equity),
+        n_open_orders=summary.n_open_orders,
+        currency=portfolio.currency,
+    )
+    engine_limits = risk.RiskLimits(
+        max_notional=float(limits.max_order_notional),
+        max_position_weight=limits.max_position_weight,
+        max_daily_loss=float(summary.daily_loss_limit),
+        max_open_orders=limits.max_open_orders,
+    )
+    return [
+        *results,
+        _price_side(draft, market),
+        *risk.check(request, view, engine_limits),
+        _gross_exposure(draft, costs, held, summary, limits.max_gross_exposure),
+        _order_rate(n_recent_orders, limits.max_orders_per_minute),
+    ]
+
+
+def first_failure(results: list[risk.RuleResult]) -> risk.RuleResult | None:
+    """Return the rule an order is refused by."""
+    return next((result for result in results if result.status is RuleStatus.FAIL), None)
+
+
+def rules_stored(results: list[risk.RuleResult]) -> list[dict[str, Any]]:
+    """Return the same as JSON, kept with the order."""
+    return [{**asdict(result), "status": str(result.status)} for result in results]
+
+
+def held_of(portfolio: Portfolio, instrument: Instrument) -> PositionView:
+    """Return the holding of an instrument and what working sell orders will take of it."""
+    quantity = (
+        portfolio.positions.filter(instrument=instrument).values_list("quantity", flat=True).first()
+    )
+    selling = Order.objects.filter(
+        portfolio=portfolio,
+        instrument=instrument,
+        side=OrderSide.SELL,
+        status__in=WORKING_STATUSES,
+    ).values_list("quantity", "filled_quantity")
+    reserved = sum((asked - filled for asked, filled in selling), ZERO)
+    return PositionView(quantity if quantity is not None else ZERO, reserved)
+
+
+def _choice(kind: Any, value: object, field: str) -> Any:
+    try:
+        return kind(str(value))
+    except ValueError:
+        offered = ", ".join(item.value for item in kind)
+        raise OrderInvalid(
+            f"INVALID_{field.upper()}",
+            f"{field.replace('_', ' ')} {str(value)[:40]!r} is not one of {offered}",
+            field=field,
+        ) from None
+
+
+def _positive(value: object, field: str) -> Decimal:
+    name = field.replace("_", " ")
+    code = f"INVALID_{field.upper()}"
+    if isinstance(value, bool | float):
+        raise OrderInvalid(code, f"{name} {value!r} must be an exact decimal number", field=field)
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise OrderInvalid(
+            code, f"{name} {str(value)[:40]!r} is not a number", field=field
+        ) from None
+    if not number.is_finite() or number <= 0:
+        raise OrderInvalid(code, f"{name} {str(value)[:40]} must be above 0", field=field)
+    if number > LARGEST:
+        raise OrderInvalid(
+            code, f"{name} {str(value)[:40]} exceeds the limit of {plain(LARGEST)}", field=field
+        )
+    if number != number.quantize(UNIT):
+        raise OrderInvalid(code, f"{name} {str(value)[:40]} has more than 8 decimals", field=field)
+    return number.quantize(UNIT)
+
+
+def _price(value: object, field: str, order_type: OrderType, *, is_needed: bool) -> Decimal | None:
+    name = field.replace("_", " ")
+    if value in (None, ""):
+        if is_needed:
+            raise OrderInvalid(
+                f"{field.upper()}_MISSING", f"a {order_type} order needs a {name}", field=field
+            )
+        return None
+    if not is_needed:
+        raise OrderInvalid(
+            f"{field.upper()}_NOT_ALLOWED",
+            f"a {order_type} order takes no {name}, found {str(value)[:40]}",
+            field=field,
+        )
+    return _positive(value, field)
+
+
+def _reference_price(draft: OrderDraft, market: MarketView) -> Decimal:
+    """Price to judge an order by: the worst it may pay as far as that is known."""
+    last = market.price or ZERO
+    if draft.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) and draft.limit_price:
+        return draft.limit_price
+    if draft.order_type is OrderType.STOP_MARKET and draft.stop_price:
+        return draft.stop_price
+    return last
+
+
+def _rule(
+    rule: str, *, passes: bool, sentence: str, value: float = 0.0, limit: float | None = None,
+    unit: str = "count",
+) -> risk.RuleResult:  # fmt: skip
+    status = RuleStatus.PASS if passes else RuleStatus.FAIL
+    return risk.RuleResult(rule, status, value, limit, unit, sentence)
+
+
+def _is_tradable(instrument: Instrument) -> risk.RuleResult:
+    name = instrument.symbol
+    verb = (
+        "is open for trading" if instrument.is_tradable else "is a reference and cannot be traded"
+    )
+    return _rule("TRADABLE", passes=instrument.is_tradable, sentence=f"{name} {verb}")
+
+
+def _has_price(instrument: Instrument, market: MarketView) -> risk.RuleResult:
+    if market.price is None:
+        return _rule(
+            "PRICE_KNOWN",
+            passes=False,
+            sentence=f"{instrument.symbol} has no price yet at {market.market_at:%Y-%m-%d}",
+        )
+    return _rule(
+        "PRICE_KNOWN",
+        passes=True,
+        sentence=f"last price {plain(market.price)}",
+        value=float(market.price),
+        unit="money",
+    )
+
+
+def _on_step(draft: OrderDraft, instrument: Instrument) -> risk.RuleResult:
+    step = instrument.quantity_step
+    is_on = draft.quantity % step == 0
+    sentence = f"quantity {plain(draft.quantity)} is " + (
+        f"a multiple of {plain(step)}"
+        if is_on
+        else f"no multiple of {plain(step)}, the smallest step of {instrument.symbol}"
+    )
+    return _rule(
+        "QUANTITY_STEP", passes=is_on, sentence=sentence, value=float(draft.quantity),
+        limit=float(step), unit="units",
+    )  # fmt: skip
+
+
+def _on_tick(draft: OrderDraft, instrument: Instrument) -> risk.RuleResult:
+    tick = instrument.tick_size
+    for price, name in ((draft.limit_price, "limit"), (draft.stop_price, "stop")):
+        if price is not None and price % tick != 0:
+            return _rule(
+                "TICK_SIZE",
+                passes=False,
+                sentence=f"{name} price {plain(price)} is no multiple of {plain(tick)}, "
+                f"the tick of {instrument.symbol}",
+                value=float(price),
+                limit=float(tick),
+                unit="money",
+            )
+    return _rule("TICK_SIZE", passes=True, sentence=f"prices are multiples of {plain(tick)}")
+
+
+def _price_side(draft: OrderDraft, market: MarketView) -> risk.RuleResult:
+    """Refuse a stop on the wrong side of the market, which would go off at once."""
+    stop, last = draft.stop_price, market.price or ZERO
+    if stop is None:
+        return _rule("PRICE_SIDE", passes=True, sentence="no stop price")
+    is_right = stop > last if draft.side is OrderSide.BUY else stop < last
+    needed = "above" if draft.side is OrderSide.BUY else "below"
+    sentence = f"stop price {plain(stop)} of a {draft.side} order "
+    sentence += (
+        f"lies {needed} the last price {plain(last)}"
+        if is_right
+        else f"must lie {needed} the last price {plain(last)}"
+    )
+    return _rule(
+        "PRICE_SIDE", passes=is_right, sentence=sentence, value=float(stop), limit=float(last),
+        unit="money",
+    )  # fmt: skip
+
+
+def _gross_exposure(
+    draft: OrderDraft,
+    costs: OrderCosts,
+    held: PositionView,
+    summary: PortfolioSummary,
+    limit: float,
+) -> risk.RuleResult:
+    signed = draft.quantity if draft.side is OrderSide.BUY else -draft.quantity
+    change = (abs(held.quantity + signed) - abs(held.quantity)) * costs.reference_price
+    after = summary.gross_exposure + change
+    share = float(after / summary.equity) if summary.equity > 0 else float("inf")
+    if change <= 0:
+        sentence = f"gross exposure falls to {share:.1%} of equity"
+        return _rule("MAX_GROSS_EXPOSURE", passes=True, sentence=sentence, value=share,
+                     limit=limit, unit="ratio")  # fmt: skip
+    # The reference is rounded to the stored unit, so allow that much.
+    passes = share <= limit + 1e-9
+    verb = "is within" if passes else "exceeds"
+    sentence = f"gross exposure {share:.1%} of equity {verb} the limit of {limit:.1%}"
+    return _rule("MAX_GROSS_EXPOSURE", passes=passes, sentence=sentence, value=share, limit=limit,
+                 unit="ratio")  # fmt: skip
+
+
+def _order_rate(n_recent: int, limit: int) -> risk.RuleResult:
+    passes = n_recent + 1 <= limit
+    sentence = f"{n_recent + 1} orders within a minute " + (
+        f"are within the limit of {limit}" if passes else f"exceed the limit of {limit}"
+    )
+    return _rule("MAX_ORDERS_PER_MINUTE", passes=passes, sentence=sentence,
+                 value=float(n_recent + 1), limit=float(limit))  # fmt: skip
