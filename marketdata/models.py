@@ -102,6 +102,32 @@ class Bar(models.Model):
         return f"{self.instrument_id} {self.timeframe} {self.closed_at:%Y-%m-%d %H:%M}"
 
 
+class BarSeries(models.Model):
+    """What is stored of one instrument and timeframe; one row, kept by `bars_ingest`.
+
+    Its row is the lock of every import of that series, and `version` is new after every change,
+    so that readers may keep the columns in memory.
+    """
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="series")
+    timeframe = models.CharField(max_length=3, choices=Timeframe.choices)
+    n_bars = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField(null=True, blank=True)
+    last_at = models.DateTimeField(null=True, blank=True)
+    n_gaps = models.PositiveIntegerField(default=0)
+    gaps = models.JSONField(default=list, help_text="Up to 50 pairs of ISO times around a gap.")
+    bars_per_year = models.FloatField(default=252.0, help_text="For annualizing.")
+    version = models.UUIDField(default=uuid.uuid4, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "timeframe"], name="barseries_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.timeframe}: {self.n_bars} bars"
+
+
 class Watchlist(TimestampedModel):
     """A user's named list of instruments."""
 
@@ -187,9 +213,7 @@ class ReplaySession(TimestampedModel):
         help_text="Its bars are the calendar of the replay.",
     )
     instruments = models.ManyToManyField(Instrument, related_name="+")
-    timeframe = models.CharField(
-        max_length=3, choices=Timeframe.choices, default=Timeframe.DAY_1
-    )
+    timeframe = models.CharField(max_length=3, choices=Timeframe.choices, default=Timeframe.DAY_1)
     starts_at = models.DateTimeField(help_text="Market time of the first bar.")
     cursor_at = models.DateTimeField(help_text="Close of the last bar shown.")
     sequence = models.PositiveIntegerField(default=0)

@@ -1,0 +1,370 @@
+"""Reading bars: the one place where stored rows become the engine's columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import threading
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db import connection
+
+from elson.common.errors import DomainError
+from marketdata.models import BarSeries, Instrument, Timeframe
+from marketdata.selectors.instruments import instrument_get
+from marketdata.types import Bars, FloatArray, IntArray
+
+NANOSECONDS = 1_000_000_000
+# Series up to this length are read whole and kept; longer ones are read by the window asked for.
+CACHED_BARS_PER_SERIES = 300_000
+CACHED_BARS_TOTAL = 2_000_000
+FETCH_ROWS = 50_000
+_COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+class NoBars(DomainError):
+    """The instrument has no bars of that timeframe in that range."""
+
+    status = 404
+    title = "No bars"
+
+
+class UnknownTimeframe(DomainError):
+    """The timeframe is none of ours."""
+
+    title = "Unknown timeframe"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is stored of one series; times are bar closes."""
+
+    symbol: str
+    timeframe: str
+    n_bars: int
+    first_at: dt.datetime
+    last_at: dt.datetime
+    n_gaps: int
+    gaps: list[list[str]]
+    bars_per_year: float
+
+
+@dataclass(frozen=True, slots=True)
+class LastBar:
+    """The newest visible bar and the close before it."""
+
+    symbol: str
+    closed_at: dt.datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    previous_close: float | None
+
+    @property
+    def change(self) -> float | None:
+        """Price change against the bar before, in price units."""
+        return None if self.previous_close is None else self.close - self.previous_close
+
+    @property
+    def simple_return(self) -> float | None:
+        """Change as a fraction of the close before."""
+        return None if self.previous_close is None else self.close / self.previous_close - 1.0
+
+
+Columns = tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+def bars_get(
+    instrument: Instrument | str,
+    timeframe: str = "1d",
+    *,
+    until: dt.datetime | None = None,
+    since: dt.datetime | None = None,
+    limit: int | None = None,
+) -> Bars:
+    """Return the bars that closed from `since` to `until`, both inclusive, oldest first.
+
+    `limit` keeps the newest. Raises UnknownSymbol, UnknownTimeframe or NoBars.
+    """
+    found = instrument if isinstance(instrument, Instrument) else instrument_get(instrument)
+    series = _series_get(found, timeframe)
+    columns = _window(series, until=until, since=since, limit=limit)
+    if columns[0].shape[0] == 0:
+        raise _no_bars(found.symbol, timeframe, since, until)
+    return Bars(
+        found.symbol,
+        timeframe,
+        *columns,
+        bars_per_year=series.bars_per_year,
+        exec_price="CLOSE" if found.is_close_only else "OPEN",
+    )
+
+
+def closes_at(instrument: Instrument | str, timeframe: str = "1d") -> IntArray:
+    """Close times of every stored bar, nanoseconds UTC: a replay's calendar. Read-only."""
+    found = instrument if isinstance(instrument, Instrument) else instrument_get(instrument)
+    return _window(_series_get(found, timeframe))[0]
+
+
+def bars_hash(bars: Bars) -> str:
+    """SHA-256 of exactly these bars, for the manifest of whatever was computed from them."""
+    digest = hashlib.sha256(f"{bars.symbol} {bars.timeframe} {len(bars)}\n".encode())
+    for column in (bars.closed_at, bars.open, bars.high, bars.low, bars.close, bars.volume):
+        digest.update(column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def coverage_get(instrument: Instrument | str, timeframe: str = "1d") -> Coverage:
+    """Say what is stored; raises UnknownSymbol, UnknownTimeframe or NoBars."""
+    found = instrument if isinstance(instrument, Instrument) else instrument_get(instrument)
+    series = _series_get(found, timeframe)
+    if series.first_at is None or series.last_at is None:
+        raise _no_bars(found.symbol, timeframe, None, None)
+    return Coverage(
+        found.symbol, timeframe, series.n_bars, series.first_at, series.last_at,
+        series.n_gaps, series.gaps, series.bars_per_year,
+    )  # fmt: skip
+
+
+def timeframe_list(instrument: Instrument) -> list[str]:
+    """Timeframes that have bars, shortest first."""
+    stored = set(
+        BarSeries.objects.filter(instrument=instrument, n_bars__gt=0).values_list(
+            "timeframe", flat=True
+        )
+    )
+    return [value for value in Timeframe.values if value in stored]
+
+
+def series_exist() -> bool:
+    """Tell whether any bars are stored at all."""
+    return BarSeries.objects.filter(n_bars__gt=0).exists()
+
+
+def last_bar_get(
+    instrument: Instrument | str, timeframe: str = "1d", *, until: dt.datetime | None = None
+) -> LastBar:
+    """Return the newest bar closed at or before `until`; raises NoBars."""
+    bars = bars_get(instrument, timeframe, until=until, limit=2)
+    return LastBar(
+        symbol=bars.symbol,
+        closed_at=instant(int(bars.closed_at[-1])),
+        open=float(bars.open[-1]),
+        high=float(bars.high[-1]),
+        low=float(bars.low[-1]),
+        close=float(bars.close[-1]),
+        volume=float(bars.volume[-1]),
+        previous_close=float(bars.close[-2]) if len(bars) > 1 else None,
+    )
+
+
+def series_map(instruments: list[Instrument], timeframe: str = "1d") -> dict[int, BarSeries]:
+    """Series of many instruments in one query, by instrument id."""
+    found = BarSeries.objects.filter(
+        instrument__in=instruments, timeframe=timeframe, n_bars__gt=0
+    ).select_related("instrument")
+    return {series.instrument_id: series for series in found}
+
+
+def bars_map(
+    instruments: list[Instrument],
+    timeframe: str = "1d",
+    *,
+    until: dt.datetime | None = None,
+    limit: int | None = None,
+) -> dict[str, Bars]:
+    """Bars of many instruments by symbol, in one query plus what is not yet in memory."""
+    result = {}
+    for series in series_map(instruments, timeframe).values():
+        columns = _window(series, until=until, limit=limit)
+        if columns[0].shape[0]:
+            result[series.instrument.symbol] = Bars(
+                series.instrument.symbol, timeframe, *columns, bars_per_year=series.bars_per_year,
+                exec_price="CLOSE" if series.instrument.is_close_only else "OPEN",
+            )  # fmt: skip
+    return result
+
+
+def columns_between(series: BarSeries, after_ns: int, until_ns: int) -> Columns:
+    """Columns of the bars that closed after `after_ns` and not after `until_ns`."""
+    return _window(series, since=instant(after_ns + 1000), until=instant(until_ns))
+
+
+def next_open_get(series: BarSeries, after_ns: int) -> tuple[int, float] | None:
+    """Close time and open of the bar that forms after `after_ns`: all that is known of it.
+
+    None at the end of the data, and for close-only series, whose open is the close to come.
+    """
+    if series.instrument.is_close_only:
+        return None
+    columns = _window(series)  # in memory for all but the longest series
+    i = int(np.searchsorted(columns[0], after_ns, side="right"))
+    if i >= columns[0].shape[0]:
+        return None
+    return int(columns[0][i]), float(columns[1][i])
+
+
+def instant(nanoseconds: int) -> dt.datetime:
+    """Aware UTC datetime of nanoseconds since 1970."""
+    seconds, rest = divmod(int(nanoseconds), NANOSECONDS)
+    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).replace(microsecond=rest // 1000)
+
+
+def nanoseconds(moment: dt.datetime) -> int:
+    """Nanoseconds since 1970 of an aware datetime."""
+    delta = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+_kept: OrderedDict[uuid.UUID, Columns] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _series_get(instrument: Instrument, timeframe: str) -> BarSeries:
+    if timeframe not in Timeframe.values:
+        raise UnknownTimeframe(
+            "UNKNOWN_TIMEFRAME",
+            f"The timeframe {str(timeframe)[:20]!r} is none of {', '.join(Timeframe.values)}.",
+            field="timeframe",
+        )
+    series = BarSeries.objects.filter(instrument=instrument, timeframe=timeframe).first()
+    if series is None or series.n_bars == 0:
+        raise _no_bars(instrument.symbol, timeframe, None, None)
+    return series
+
+
+def _no_bars(
+    symbol: str, timeframe: str, since: dt.datetime | None, until: dt.datetime | None
+) -> NoBars:
+    span = f" from {since:%Y-%m-%d}" if since else ""
+    span += f" until {until:%Y-%m-%d}" if until else ""
+    return NoBars(
+        "NO_BARS",
+        f"There are no {timeframe} bars of {symbol}{span}.",
+        field="symbol", symbol=symbol, timeframe=timeframe,
+    )  # fmt: skip
+
+
+def _window(
+    series: BarSeries,
+    *,
+    until: dt.datetime | None = None,
+    since: dt.datetime | None = None,
+    limit: int | None = None,
+) -> Columns:
+    if series.n_bars > CACHED_BARS_PER_SERIES:
+        return columns_read(series.instrument_id, series.timeframe, until, since, limit)
+    columns = _whole(series)
+    closed_at = columns[0]
+    start, stop = 0, closed_at.shape[0]
+    if until is not None:
+        stop = int(np.searchsorted(closed_at, nanoseconds(until), side="right"))
+    if since is not None:
+        start = int(np.searchsorted(closed_at, nanoseconds(since), side="left"))
+    if limit is not None:
+        start = max(start, stop - limit)
+    return tuple(column[start : max(start, stop)] for column in columns)  # type: ignore[return-value]
+
+
+def _whole(series: BarSeries) -> Columns:
+    key = series.version
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+    columns = columns_read(series.instrument_id, series.timeframe)
+    if columns[0].shape[0] != series.n_bars:
+        return columns  # an import committed in between: true, but not of this version
+    for column in columns:
+        column.flags.writeable = False
+    with _lock:
+        _kept[key] = columns
+        total = sum(kept[0].shape[0] for kept in _kept.values())
+        while total > CACHED_BARS_TOTAL and len(_kept) > 1:
+            _, dropped = _kept.popitem(last=False)
+            total -= dropped[0].shape[0]
+    return columns
+
+
+def columns_forget() -> None:
+    """Empty the memory of read columns."""
+    with _lock:
+        _kept.clear()
+
+
+# --- rows to columns ----------------------------------------------------------------------------
+
+
+def columns_read(
+    instrument_id: int,
+    timeframe: str,
+    until: dt.datetime | None = None,
+    since: dt.datetime | None = None,
+    limit: int | None = None,
+) -> Columns:
+    """Read columns straight from the table, oldest first; rows never become Python objects."""
+    is_postgres = connection.vendor == "postgresql"
+    clauses = ["instrument_id = %s", "timeframe = %s"]
+    values: list[Any] = [int(instrument_id), str(timeframe)]
+    for moment, mark in ((until, "<="), (since, ">=")):
+        if moment is not None:
+            clauses.append(f"closed_at {mark} %s")
+            values.append(connection.ops.adapt_datetimefield_value(moment))
+    where = " AND ".join(clauses)
+    tail = "ORDER BY closed_at"
+    if limit is not None:
+        tail = f"ORDER BY closed_at DESC LIMIT {int(limit)}"
+    read = _read_postgres if is_postgres else _read_sqlite
+    columns = read(where, values, tail)
+    return tuple(np.ascontiguousarray(c[::-1]) for c in columns) if limit is not None else columns  # type: ignore[return-value]
+
+
+def _read_sqlite(where: str, values: list[Any], tail: str) -> Columns:
+    # Only constants of this module are put into the text; every value is a parameter.
+    sql = (
+        "SELECT CAST(strftime('%%s', closed_at) AS INTEGER), open, high, low, close, volume "  # noqa: S608
+        f"FROM marketdata_bar WHERE {where} {tail}"
+    )
+    parts: list[Any] = []
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        while rows := cursor.fetchmany(FETCH_ROWS):
+            parts.append(np.array(rows, dtype=np.float64))
+    table = np.concatenate(parts) if parts else np.empty((0, 6))
+    closed_at = table[:, 0].astype(np.int64) * NANOSECONDS
+    return (closed_at, *(np.ascontiguousarray(table[:, i]) for i in range(1, 6)))  # type: ignore[return-value]
+
+
+# One row of PostgreSQL's binary COPY: a field count, then length and value of each field, big endian.
+_COPY_ROW = np.dtype(
+    [("n", ">i2"), ("l0", ">i4"), ("closed_at", ">i8")]
+    + [item for name in _COLUMNS for item in ((f"l_{name}", ">i4"), (name, ">f8"))]
+)
+_COPY_HEADER_BYTES = 19
+_COPY_TRAILER_BYTES = 2
+_POSTGRES_EPOCH_US = 946_684_800_000_000
+
+
+def _read_postgres(where: str, values: list[Any], tail: str) -> Columns:
+    connection.ensure_connection()
+    buffer = io.BytesIO()
+    with connection.cursor() as cursor:
+        query = cursor.cursor.mogrify(
+            f"SELECT closed_at, open, high, low, close, volume FROM marketdata_bar "  # noqa: S608
+            f"WHERE {where} {tail}",
+            values,
+        ).decode()
+        cursor.cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", buffer)
+    content = buffer.getbuffer()[_COPY_HEADER_BYTES:-_COPY_TRAILER_BYTES]
+    rows = np.frombuffer(content, dtype=_COPY_ROW)
+    closed_at = (rows["closed_at"].astype(np.int64) + _POSTGRES_EPOCH_US) * 1000
+    return (closed_at, *(rows[name].astype(np.float64) for name in _COLUMNS))  # type: ignore[return-value]
