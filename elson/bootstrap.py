@@ -303,17 +303,13 @@ def explain_pip(log: str) -> str:
 
 
 def install_fallback(package: str) -> None:
-    """Install one package (and what it needs) of requirements-fallback.lock into .venv."""
+    """Install one package of requirements-fallback.lock into .venv; each is complete by itself."""
     text = (ROOT / "requirements-fallback.lock").read_text(encoding="utf-8")
     entries = re.findall(r"^([a-z0-9-]+)==(?:.*\n(?:[ ]+.*\n)*)", text, re.MULTILINE)
     blocks = dict(zip(entries, re.split(r"(?m)^(?=[a-z0-9-]+==)", text)[1:], strict=True))
-    wanted = {package}
-    for name in entries:  # the lock names the parent of each package under "# via"
-        if re.search(rf"#\s+(?:via )?{re.escape(package)}\s*$", blocks[name], re.MULTILINE):
-            wanted.add(name)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "one.lock"
-        part.write_text("".join(blocks[name] for name in sorted(wanted)), encoding="utf-8")
+        part.write_text(blocks[package], encoding="utf-8")
         pip_install(f"{package}, absent here", part)
 
 
@@ -508,7 +504,7 @@ def command_lock(rest: list) -> None:
         ("requirements", ()),
         ("requirements-dev", ("--constraint", "requirements.lock")),
         ("requirements-data", ("--no-deps",)),
-        ("requirements-fallback", ()),
+        ("requirements-fallback", ("--no-deps",)),
     ):
         with Step(f"{name}.lock"):
             command = [*compile_, *more, "--output-file", f"{name}.lock", f"{name}.txt"]

@@ -35,6 +35,7 @@ CHROMIUM_PACKAGE = "@sparticuz/chromium@153.0.0"
 CHROMIUM_SHA512 = (
     "jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA=="
 )
+TAR_FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 
 
@@ -407,7 +408,8 @@ def _unpack_chromium(content: bytes) -> None:
 
         for name in ("al2023.tar", "swiftshader.tar", "fonts.tar"):
             with tarfile.open(fileobj=io.BytesIO(part(name))) as inner:
-                inner.extractall(home, filter="data")
+                # Pinned by hash above, so safe also where Python 3.11 is too old for the filter.
+                inner.extractall(home, **TAR_FILTER)
         (home / "chromium.bin").write_bytes(part("chromium"))
     for library in (home / "lib").iterdir():
         library.rename(home / library.name)
