@@ -1,0 +1,270 @@
+"""`manage.py backtest`: replay a strategy over a file or stored bars and say what it is worth."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+# The engine takes a second to import, so `--help` and a wrong option do not wait for it.
+if TYPE_CHECKING:
+    from marketdata.types import Bars
+    from trading.services.backtests.drafts import BacktestDraft
+    from trading.services.backtests.experiment import ExperimentOutcome
+
+REFUSED = 1
+USAGE = 2
+TRY_LATER = 75
+MOST_DRAWS = 10_000
+BAR_WIDTH = 24
+EXAMPLES = """examples:
+  manage.py backtest --strategy sma_cross --data SPX.csv --param fast=20 --param slow=100 \\
+      --commission-bps 5 --cash 100000 --json
+  manage.py backtest --strategy volatility_adaptive_trend --symbol SPX --start 2005-01-01
+  manage.py backtest --list
+
+exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 try again later"""
+
+
+class Command(BaseCommand):
+    """Backtest a strategy; `--data` needs no database."""
+
+    help = "Replay a strategy over bars of a file or of the database and judge the result."
+    requires_system_checks: list[str] = []  # noqa: RUF012  Django's own annotation
+    requires_migrations_checks = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        """Show the examples as written."""
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            formatter_class=RawDescriptionHelpFormatter,
+            epilog=EXAMPLES,
+            **kwargs,
+        )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare what may be given."""
+        add = parser.add_argument
+        add("--strategy", metavar="KEY", help="e.g. sma_cross; --list shows all")
+        add(
+            "--list",
+            action="store_true",
+            dest="lists_strategies",
+            help="list strategies, parameters",
+        )
+        add("--data", metavar="FILE", type=Path, help="CSV, CSV.GZ or Parquet; no database is used")
+        add(
+            "--symbol",
+            metavar="S",
+            default="",
+            help="instrument in the database, or name for --data",
+        )
+        add(
+            "--timeframe",
+            metavar="T",
+            default="",
+            help="1m 5m 15m 1h 1d (default: 1d, or the file's)",
+        )
+        add("--start", metavar="DATE", help="first day, YYYY-MM-DD")
+        add("--end", metavar="DATE", help="last day, inclusive")
+        add("--param", metavar="K=V", action="append", default=[], help="repeatable")
+        add("--commission-bps", metavar="N", default="0", help="per side, basis points (default 0)")
+        add("--slippage-bps", metavar="N", default="0", help="per side, basis points (default 0)")
+        add("--cash", metavar="N", default="100000", help="starting cash (default 100000)")
+        add("--exec-price", choices=("open", "close"), default="open",
+            help="price of the next bar that orders meet; close for close-only series")  # fmt: skip
+        add(
+            "--oos-share",
+            metavar="F",
+            default="0.3",
+            help="last share kept out of sample (default 0.3)",
+        )
+        add(
+            "--null-draws",
+            metavar="N",
+            type=_draws,
+            default=200,
+            help="random-entry runs (default 200)",
+        )
+        add("--seed", metavar="N", default="7", help="of the null model (default 7)")
+        add("--orders", action="store_true", dest="lists_orders", help="add order_list to the JSON")
+        add(
+            "--json",
+            action="store_true",
+            dest="is_json",
+            help="one JSON object on stdout, nothing else",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run; refuse with one sentence."""
+        if options["lists_strategies"]:
+            self.stdout.write(_strategy_list())
+            return
+        try:
+            outcome = self._outcome(options)
+        except _refusals() as error:
+            raise CommandError(str(error), returncode=REFUSED) from None
+        except _outages() as error:
+            raise CommandError(_outage(error), returncode=TRY_LATER) from None
+        self._write(outcome, options)
+
+    def _outcome(self, options: dict[str, Any]) -> ExperimentOutcome:
+        from trading.services.backtests.drafts import draft_read
+        from trading.services.backtests.experiment import ExperimentConfig, experiment_run
+
+        if not options["strategy"]:
+            raise CommandError(
+                "Name a strategy: --strategy KEY (--list shows all).", returncode=USAGE
+            )
+        if not options["data"] and not options["symbol"]:
+            raise CommandError("Name the bars: --data FILE or --symbol S.", returncode=USAGE)
+        draft = draft_read(_draft_values(options))
+        bars = _bars(draft, options)
+        config = ExperimentConfig(
+            strategy_key=draft.strategy_key,
+            parameters=draft.parameters,
+            cash=float(draft.cash),
+            commission_bps=draft.commission_bps,
+            slippage_bps=draft.slippage_bps,
+            out_of_sample_share=draft.out_of_sample_share,
+            seed=draft.seed,
+            n_null_draws=options["null_draws"],
+            source=options["data"].name if options["data"] else "database",
+        )
+        with _ProgressLine(sys.stderr, len(bars)) as report:
+            return experiment_run(bars=bars, config=config, report=report)
+
+    def _write(self, outcome: ExperimentOutcome, options: dict[str, Any]) -> None:
+        from trading.services.backtests.summary import summary_text, summary_values
+
+        if options["is_json"]:
+            values = summary_values(outcome, lists_orders=options["lists_orders"])
+            self.stdout.write(json.dumps(values, allow_nan=False, separators=(",", ":")))
+        else:
+            self.stdout.write(summary_text(outcome))
+
+
+def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
+    parameters: dict[str, str] = {}
+    for pair in options["param"]:
+        name, mark, value = pair.partition("=")
+        if not mark or not name or not value:
+            raise CommandError(f"--param {pair!r} must be written name=value.", returncode=USAGE)
+        if name in parameters:
+            raise CommandError(f"--param {name} is given twice.", returncode=USAGE)
+        parameters[name.strip()] = value.strip()
+    return {
+        "strategy_key": options["strategy"],
+        # With a file the symbol is only a name.
+        "symbol": options["symbol"] or "FILE",
+        "timeframe": options["timeframe"],
+        "start_date": options["start"],
+        "end_date": options["end"],
+        "parameters": parameters,
+        "cash": options["cash"],
+        "commission_bps": options["commission_bps"],
+        "slippage_bps": options["slippage_bps"],
+        "is_free_confirmed": True,
+        "out_of_sample_share": options["oos_share"],
+        "seed": options["seed"],
+    }
+
+
+def _bars(draft: BacktestDraft, options: dict[str, Any]) -> Bars:
+    if not options["data"]:
+        from trading.services.backtests.loading import bars_stored
+
+        return bars_stored(
+            symbol=draft.symbol,
+            timeframe=draft.timeframe,
+            start=draft.start_date,
+            end=draft.end_date,
+        )
+    from trading.services.backtests.files import bars_from_file
+
+    return bars_from_file(
+        path=options["data"],
+        symbol=options["symbol"],
+        timeframe=options["timeframe"],
+        exec_price=options["exec_price"].upper(),
+        start=draft.start_date,
+        end=draft.end_date,
+        now=timezone.now(),
+    )
+
+
+def _draws(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DRAWS:
+        raise ArgumentTypeError(f"{text!r} must be a whole number from 1 to {MOST_DRAWS:,}")
+    return int(text)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from elson.common.errors import DomainError
+    from marketdata.types import BarsError
+    from trading.engine.errors import EngineError
+
+    return DomainError, EngineError, BarsError
+
+
+def _outages() -> tuple[type[Exception], ...]:
+    from django.db import DatabaseError
+
+    return (DatabaseError,)
+
+
+def _outage(error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0]
+    return f"The database does not answer ({reason}); --data FILE works without it."
+
+
+def _strategy_list() -> str:
+    from trading.services.backtests.summary import strategy_list_text
+
+    return strategy_list_text()
+
+
+class _ProgressLine:
+    """One line on a terminal that tells phase, share, rate and time left; nothing elsewhere."""
+
+    def __init__(self, stream: TextIO, n_bars: int) -> None:
+        self._stream = stream
+        self._n_bars = n_bars
+        self._is_shown = stream.isatty()
+        self._began = time.monotonic()
+        self._drawn = 0.0
+
+    def __enter__(self) -> _ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_shown:
+            self._stream.write("\r\033[K")
+            self._stream.flush()
+
+    def phase(self, phase: str, detail: str = "") -> None:
+        self._draw(0.0, detail or phase.replace("_", " ").capitalize())
+
+    def advance(self, phase: str, share: float, detail: str = "") -> None:
+        if time.monotonic() - self._drawn > 0.1:
+            self._draw(share, detail)
+
+    def _draw(self, share: float, text: str) -> None:
+        if not self._is_shown:
+            return
+        self._drawn = time.monotonic()
+        passed = self._drawn - self._began
+        full = round(share * BAR_WIDTH)
+        line = f"{'█' * full}{'·' * (BAR_WIDTH - full)} {share:4.0%}  {text}"
+        if share > 0.0 and passed > 0.5:
+            rate = share * self._n_bars / passed
+            line += f"  {rate:,.0f} bars/s  {passed / share - passed:.0f} s left"
+        self._stream.write(f"\r\033[K{line}")
+        self._stream.flush()

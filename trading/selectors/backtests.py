@@ -1,0 +1,88 @@
+"""Backtests as pages, the API and the command read them; always one person's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from elson.common.errors import NotFound
+from trading.models import Backtest
+
+UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
+# Column names people sort by, and what they mean in the tables.
+SORTS = {
+    "created": "created_at",
+    "strategy": "strategy_key",
+    "symbol": "instrument__symbol",
+    "status": "status",
+    "return": "result__metrics__out_of_sample__total_return",
+    "sharpe": "result__metrics__out_of_sample__sharpe_ratio",
+    "drawdown": "result__metrics__out_of_sample__max_drawdown",
+    "trades": "result__metrics__all__n_round_trips",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestUsage:
+    """How many backtests were asked for since a moment, and how many are unfinished."""
+
+    n_requested: int
+    n_unfinished: int
+
+
+def backtest_list(
+    *, user_id: int, search: str = "", status: str = "", sort: str = "-created"
+) -> QuerySet[Backtest]:
+    """Return a person's backtests with instrument and result, filtered and sorted."""
+    rows = (
+        Backtest.objects.filter(user_id=user_id)
+        .select_related("instrument", "result")
+        .defer("result__curve", "result__round_trips", "result__monthly", "log")
+    )
+    if status in Backtest.Status.values:
+        rows = rows.filter(status=status)
+    if search:
+        matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
+        matches |= Q(note__icontains=search)
+        if search.lstrip("#").isdigit():
+            matches |= Q(pk=int(search.lstrip("#")[:18]))
+        rows = rows.filter(matches)
+    column = SORTS.get(sort.lstrip("-"), "created_at")
+    return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")
+
+
+def backtest_get(*, user_id: int, backtest_id: int) -> Backtest:
+    """Return one backtest of this person; raises NotFound for unknown and for foreign ones."""
+    found = (
+        Backtest.objects.filter(user_id=user_id, pk=backtest_id)
+        .select_related("instrument__venue", "result", "version__strategy", "rerun_of")
+        .first()
+    )
+    if found is None:
+        raise NotFound("backtest", f"#{backtest_id}")
+    return found
+
+
+def backtest_find_by_key(*, user_id: int, client_key: str) -> Backtest | None:
+    """Return the backtest an earlier request with this Idempotency-Key made."""
+    return Backtest.objects.filter(user_id=user_id, client_key=client_key).first()
+
+
+def backtest_usage(*, user_id: int, since: dt.datetime) -> BacktestUsage:
+    """Count what the quota counts: requests since then, and those still unfinished.
+
+    A run that failed through no fault of the person is not counted.
+    """
+    counted = Backtest.objects.filter(user_id=user_id).aggregate(
+        requested=Count("pk", filter=Q(created_at__gte=since) & ~Q(status=Backtest.Status.FAILED)),
+        unfinished=Count("pk", filter=Q(status__in=UNFINISHED)),
+    )
+    return BacktestUsage(counted["requested"], counted["unfinished"])
+
+
+def queue_position(*, backtest: Backtest) -> int:
+    """Return how many unfinished backtests of anybody were asked for before this one, plus 1."""
+    earlier = Backtest.objects.filter(status__in=UNFINISHED, pk__lt=backtest.pk)
+    return earlier.count() + 1

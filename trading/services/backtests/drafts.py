@@ -1,0 +1,257 @@
+"""What a person asks for, read from a form, a JSON body or a command line, and checked as a whole.
+
+One reader for every door: the page, the API and the command refuse the same values with the same
+sentences, and all faults are found at once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from elson.common.errors import DomainError
+from elson.common.formatting import NumberNotUnderstood, parse_decimal
+from trading.engine.errors import EngineError
+from trading.engine.strategies import resolve_params, strategy_get
+
+Faults = dict[str, str]
+DAY = "1d"
+DEFAULT_CASH = Decimal(100_000)
+DEFAULT_OUT_OF_SAMPLE = 0.3
+DEFAULT_SEED = 7
+LARGEST_BPS = 1_000
+LARGEST_CASH = Decimal(10) ** 12
+LARGEST_SEED = 2**31 - 1
+TRUE_WORDS = frozenset({"1", "true", "on", "yes"})
+FALSE_WORDS = frozenset({"", "0", "false", "off", "no"})
+
+
+class BacktestInvalid(DomainError):
+    """A backtest cannot be run as asked; `errors` has one sentence per field."""
+
+    title = "The backtest cannot be run as asked"
+
+    def __init__(self, faults: Faults) -> None:
+        field, message = next(iter(faults.items()))
+        super().__init__("BACKTEST_INVALID", message, field=field, errors=faults)
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestDraft:
+    """A checked request: every value has its type and lies within its bounds."""
+
+    strategy_key: str
+    symbol: str
+    parameters: dict[str, Any]
+    timeframe: str = DAY
+    start_date: dt.date | None = None
+    end_date: dt.date | None = None
+    cash: Decimal = DEFAULT_CASH
+    commission_bps: float = 0.0
+    slippage_bps: float = 0.0
+    has_regime_costs: bool = False
+    is_free_confirmed: bool = False
+    out_of_sample_share: float = DEFAULT_OUT_OF_SAMPLE
+    seed: int = DEFAULT_SEED
+    note: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Tell whether trading would cost nothing at all."""
+        return not (self.commission_bps or self.slippage_bps or self.has_regime_costs)
+
+
+def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
+    """Read and check a request; raises BacktestInvalid with every fault found.
+
+    `values` maps field names to text or plain JSON values; `parameters` maps parameter names.
+    """
+    faults: Faults = {}
+    read = {
+        name: _attempt(faults, name, reader, values[name])
+        for name, reader in _READERS.items()
+        if values.get(name) not in (None, "")
+    }
+    given = values.get("parameters") or {}
+    key = str(values.get("strategy_key") or "")
+    parameters = _parameters(faults, key, given)
+    if not values.get("symbol"):
+        faults["symbol"] = "Choose the instrument to test on."
+    _check_span(faults, read.get("start_date"), read.get("end_date"))
+    draft = None
+    if not faults:
+        draft = BacktestDraft(strategy_key=key, parameters=parameters, **read)
+        _check_costs(faults, draft)
+    if faults or draft is None:
+        raise BacktestInvalid(faults)
+    return draft
+
+
+def _attempt(faults: Faults, name: str, reader: Callable[[str, Any], Any], value: Any) -> Any:
+    try:
+        return reader(name, value)
+    except _Fault as fault:
+        faults[name] = str(fault)
+    except NumberNotUnderstood as error:
+        faults[name] = error.message
+    return None
+
+
+class _Fault(ValueError):
+    """One field cannot be read; the text is for the person."""
+
+
+def _parameters(faults: Faults, key: str, given: Any) -> dict[str, Any]:
+    """Resolve against the strategy's schema, blaming single parameters where one is to blame."""
+    if not isinstance(given, Mapping):
+        faults["parameters"] = "parameters must be an object of names and values"
+        return {}
+    given = {name: value for name, value in given.items() if value not in (None, "")}
+    try:
+        spec = strategy_get(key)
+        return resolve_params(spec, given)
+    except EngineError as error:
+        if error.code == "strategy_unknown":
+            faults["strategy_key"] = _sentence(error)
+            return {}
+        whole = _sentence(error)
+    found: Faults = {}
+    for parameter in spec.parameters:
+        if parameter.key in given:
+            try:
+                resolve_params(spec, {parameter.key: given[parameter.key]})
+            except EngineError as error:
+                # A rule between two parameters names both; it is told once, below.
+                if str(error).startswith(f"parameter {parameter.key} "):
+                    found[f"parameters.{parameter.key}"] = _sentence(error)
+    faults.update(found or {"parameters": whole})
+    return {}
+
+
+def _check_span(faults: Faults, start: dt.date | None, end: dt.date | None) -> None:
+    if start and end and start >= end:
+        faults["end_date"] = f"The end {end} must be after the start {start}."
+
+
+def _check_costs(faults: Faults, draft: BacktestDraft) -> None:
+    if draft.is_free and not draft.is_free_confirmed:
+        faults["is_free_confirmed"] = (
+            "Commission and slippage are both 0; no market trades for free. "
+            "Set a cost, or confirm that you know this is unrealistic."
+        )
+
+
+def _text(limit: int) -> Callable[[str, Any], str]:
+    def read(name: str, value: Any) -> str:
+        text = str(value).strip()
+        if len(text) > limit:
+            raise _Fault(f"{_label(name)} has {len(text)} characters; the limit is {limit}.")
+        if any(ord(character) < 32 for character in text):
+            raise _Fault(f"{_label(name)} contains a control character.")
+        return text
+
+    return read
+
+
+def _date(name: str, value: Any) -> dt.date:
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(str(value).strip())
+    except ValueError:
+        raise _Fault(
+            f"{_label(name)} “{value!s:.20}” is not a date; write it like 2008-08-01."
+        ) from None
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, bool):
+        raise NumberNotUnderstood("NUMBER_INVALID", "A number is needed, not true or false.")
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        number = parse_decimal(str(value))
+    if not number.is_finite():
+        raise NumberNotUnderstood("NUMBER_INVALID", f"“{value!s:.40}” is not a finite number.")
+    return number
+
+
+def _between(low: Decimal | int, high: Decimal | int, unit: str) -> Callable[[str, Any], Decimal]:
+    def read(name: str, value: Any) -> Decimal:
+        number = _decimal(value)
+        if not low <= number <= high:
+            raise _Fault(
+                f"{_label(name)} {number:,f}{unit} must lie between "
+                f"{low:,}{unit} and {high:,}{unit}."
+            )
+        return number
+
+    return read
+
+
+def _bps(name: str, value: Any) -> float:
+    return float(_between(0, LARGEST_BPS, " bp")(name, value))
+
+
+def _share(name: str, value: Any) -> float:
+    number = float(_decimal(value))
+    if not math.isfinite(number) or not (number == 0.0 or 0.1 <= number <= 0.9):
+        raise _Fault(f"{_label(name)} {number:g} must be 0 or lie between 0.1 and 0.9.")
+    return number
+
+
+def _seed(name: str, value: Any) -> int:
+    number = _between(0, LARGEST_SEED, "")(name, value)
+    if number != number.to_integral_value():
+        raise _Fault(f"{_label(name)} {number:f} must be a whole number.")
+    return int(number)
+
+
+def _flag(name: str, value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word not in TRUE_WORDS | FALSE_WORDS:
+        raise _Fault(f"{_label(name)} “{value!s:.20}” must be true or false.")
+    return word in TRUE_WORDS
+
+
+def _timeframe(name: str, value: Any) -> str:
+    known = ("1m", "5m", "15m", "1h", "1d")
+    if value not in known:
+        raise _Fault(f"{_label(name)} “{value!s:.10}” is unknown; it is one of {', '.join(known)}.")
+    return str(value)
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def _sentence(error: EngineError) -> str:
+    return str(error)
+
+
+_LABELS = {
+    "cash": "Starting cash",
+    "commission_bps": "Commission",
+    "slippage_bps": "Slippage",
+    "out_of_sample_share": "Out-of-sample share",
+    "start_date": "Start",
+    "end_date": "End",
+}
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "symbol": _text(24),
+    "timeframe": _timeframe,
+    "start_date": _date,
+    "end_date": _date,
+    "cash": _between(1, LARGEST_CASH, ""),
+    "commission_bps": _bps,
+    "slippage_bps": _bps,
+    "has_regime_costs": _flag,
+    "is_free_confirmed": _flag,
+    "out_of_sample_share": _share,
+    "seed": _seed,
+    "note": _text(200),
+}

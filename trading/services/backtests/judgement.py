@@ -1,0 +1,164 @@
+"""What chance alone would have reached, and an honest verdict about a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketdata.types import Bars
+from trading.engine import checks
+from trading.engine.backtest import BacktestRun
+from trading.engine.costs import commission_rates
+from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
+
+N_DRAWS = 200
+KEPT_GOOD = 0.5
+ALL = "ALL"
+FloatArray = NDArray[np.float64]
+OnShare = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """The panel, the win rate that chance gives in each regime, and the curves beside ours."""
+
+    panel: checks.Honesty
+    null_win_rates: Mapping[str, float | None]
+    benchmark: FloatArray
+    band: dict[str, FloatArray]
+
+
+def judge(*, bars: Bars, run: BacktestRun, seed: int, n_draws: int = N_DRAWS) -> Judgement:
+    """Compare a run with random entries and with buying and holding."""
+    panel = checks.honesty(run, bars, np.random.default_rng(seed), n_draws=n_draws)
+    return Judgement(panel, null_win_rates(bars, run), panel.buy_and_hold, _band(run, panel))
+
+
+def null_win_rates(bars: Bars, run: BacktestRun) -> dict[str, float | None]:
+    """Return the expected win rate of random entries, by regime and for ALL; None without a trade.
+
+    Each trade is compared with every bar of its own regime at which it could have begun: same side,
+    same holding time, same costs. The mean is exact, so no random numbers are needed.
+    """
+    codes = np.full(len(bars), -1, dtype=np.int64)
+    codes[run.first_bar :] = run.regime_codes
+    chances: dict[str, list[float]] = {}
+    seen: dict[tuple[str, int, OrderSide], float] = {}
+    for trip in run.round_trips:
+        name = str(trip.regime) if trip.regime else "UNKNOWN"
+        key = (name, max(trip.bars_held, 1), trip.side)
+        if key not in seen:
+            seen[key] = _win_chance(bars, run, codes, trip, key[1])
+        if math.isfinite(seen[key]):
+            chances.setdefault(name, []).append(seen[key])
+    every = [chance for group in chances.values() for chance in group]
+    names = [str(regime) for regime in Regime]
+    return {
+        ALL: float(np.mean(every)) if every else None,
+        **{
+            name: float(np.mean(chances[name])) if name in chances else None
+            for name in (*names, "UNKNOWN")
+        },
+    }
+
+
+def _win_chance(
+    bars: Bars, run: BacktestRun, codes: NDArray[np.int64], trip: RoundTrip, length: int
+) -> float:
+    """Share of the bars in the trade's regime from which the same trade would have won."""
+    signal = np.arange(run.first_bar, len(bars) - 1 - length)
+    signal = signal[codes[signal] == codes[trip.signal_bar]]
+    if not signal.shape[0]:
+        return math.nan
+    rates = commission_rates(run.config.costs, codes)
+    slippage = run.config.costs.slippage_rate
+    entry, leave = bars.exec_prices[signal + 1], bars.exec_prices[signal + 1 + length]
+    entry_rate, leave_rate = rates[signal], rates[signal + length]
+    if trip.side is OrderSide.BUY:
+        paid = entry * (1.0 + slippage) * (1.0 + entry_rate)
+        received = leave * (1.0 - slippage) * (1.0 - leave_rate)
+    else:
+        paid = leave * (1.0 + slippage) * (1.0 + leave_rate)
+        received = entry * (1.0 - slippage) * (1.0 - entry_rate)
+    return float(np.mean(received > paid))
+
+
+def _band(run: BacktestRun, panel: checks.Honesty) -> dict[str, FloatArray]:
+    """Stretch the band of the null model, given at some bars, over every bar."""
+    if panel.nulls is None:
+        return {}
+    bars = np.arange(run.equity.shape[0])
+    at = panel.nulls.band_bars
+    return {
+        name: np.interp(bars, at, values)
+        for name, values in (
+            ("low", panel.nulls.band_low),
+            ("median", panel.nulls.band_median),
+            ("high", panel.nulls.band_high),
+        )
+    }
+
+
+def panel_values(judgement: Judgement, figures: Mapping[str, Any], n_draws: int) -> dict[str, Any]:
+    """Write the panel down: verdict first, then its rows, out-of-sample among the first."""
+    rows = [
+        {
+            "key": row.key,
+            "title": row.title,
+            "status": str(row.status),
+            "sentence": row.sentence,
+            "numbers": dict(row.numbers),
+        }
+        for row in judgement.panel.rows
+    ]
+    if kept := _kept_row(figures):
+        rows.insert(1, kept)
+    status, verdict = _verdict(rows)
+    nulls = judgement.panel.nulls
+    return {
+        "status": status,
+        "verdict": verdict,
+        "rows": rows,
+        "null_win_rates": dict(judgement.null_win_rates),
+        "null_sharpe_ratios": [] if nulls is None else np.sort(nulls.sharpe_ratios),
+        "n_draws": 0 if nulls is None else n_draws,
+    }
+
+
+def _kept_row(figures: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Compare the Sharpe ratio of the two segments; None without an out-of-sample part."""
+    inside = figures["in_sample"].get("sharpe_ratio", math.nan)
+    outside = figures["out_of_sample"].get("sharpe_ratio", math.nan)
+    if not (math.isfinite(inside) and math.isfinite(outside)):
+        return None
+    if outside <= 0.0:
+        status = RuleStatus.FAIL
+    else:
+        status = RuleStatus.PASS if outside >= KEPT_GOOD * inside else RuleStatus.WARN
+    share = f", {outside / inside:.0%} of it kept" if inside > 0.0 else ""
+    return {
+        "key": "OUT_OF_SAMPLE",
+        "title": "Out of sample",
+        "status": str(status),
+        "sentence": (
+            f"Sharpe {inside:.2f} before the split and {outside:.2f} after it{share}. The "
+            "parameters were given, not fitted, so both parts are unseen unless you chose them by looking."
+        ),
+        "numbers": {"in_sample": inside, "out_of_sample": outside},
+    }
+
+
+def _verdict(rows: list[dict[str, Any]]) -> tuple[str, str]:
+    failed = [row["title"].lower() for row in rows if row["status"] == RuleStatus.FAIL]
+    warned = [row["title"].lower() for row in rows if row["status"] == RuleStatus.WARN]
+    if failed:
+        names = ", ".join(failed)
+        return "FAIL", f"Do not trust this yet: {len(failed)} of {len(rows)} checks fail ({names})."
+    if warned:
+        return "WARN", f"Believable with reservations: look at {', '.join(warned)}."
+    return "PASS", f"Holds up: all {len(rows)} checks pass. The future may still differ."

@@ -1,0 +1,41 @@
+"""Stored bars of a span of days, both inclusive, in UTC."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from marketdata.selectors import bars_get, closes_at, nanoseconds
+from marketdata.types import Bars
+
+if TYPE_CHECKING:
+    from marketdata.models import Instrument
+
+Day = dt.date | None
+
+
+def bars_stored(*, symbol: str, timeframe: str, start: Day, end: Day) -> Bars:
+    """Read the bars that closed from start to end; UnknownSymbol, UnknownTimeframe or NoBars."""
+    return bars_get(symbol, timeframe, since=_beginning(start), until=_end(end))
+
+
+def bars_between(instrument: Instrument, timeframe: str, start: Day, end: Day) -> int:
+    """Count the bars that `bars_stored` would return."""
+    closes = closes_at(instrument, timeframe)
+    since, until = _beginning(start), _end(end)
+    first = 0 if since is None else int(np.searchsorted(closes, nanoseconds(since), "left"))
+    stop = (
+        len(closes) if until is None else int(np.searchsorted(closes, nanoseconds(until), "right"))
+    )
+    return max(stop - first, 0)
+
+
+def _beginning(day: Day) -> dt.datetime | None:
+    return None if day is None else dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
+
+
+def _end(day: Day) -> dt.datetime | None:
+    # Daily closes of every venue lie before midnight UTC of their date.
+    return None if day is None else dt.datetime.combine(day, dt.time.max, tzinfo=dt.UTC)

@@ -1,0 +1,145 @@
+"""Who holds a run and how far it is; a worker that lost its lease may not write.
+
+The row is the truth: a page that was closed, a socket that broke and a second worker all read it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+
+from trading import broadcast
+from trading.models import Backtest
+
+Clock = Callable[[], dt.datetime]
+Phase = Backtest.Phase
+
+# A silent worker is replaced after this long; each progress write renews it.
+LEASE = dt.timedelta(seconds=30)
+# Two writes a second at most, whatever the loop does.
+WRITE_EVERY = dt.timedelta(milliseconds=500)
+LOG_LINES = 50
+# Where each phase begins and ends on the bar from 0 to 1.
+SPANS = {
+    Phase.QUEUED: (0.0, 0.0),
+    Phase.LOADING: (0.0, 0.05),
+    Phase.SIMULATING: (0.05, 0.55),
+    Phase.NULL_MODEL: (0.55, 0.9),
+    Phase.STATISTICS: (0.9, 0.99),
+    Phase.DONE: (1.0, 1.0),
+}
+PHASES = tuple(SPANS)
+
+
+class LeaseLost(Exception):
+    """Another worker took the run over; this one must stop without writing anything."""
+
+
+class RunCanceled(Exception):
+    """The person called the run off."""
+
+
+def lease_claim(*, backtest_id: int, now: dt.datetime) -> Backtest | None:
+    """Take a run that waits or whose worker fell silent; None when there is nothing to do."""
+    key = uuid.uuid4()
+    is_free = Q(status=Backtest.Status.QUEUED) | Q(
+        status=Backtest.Status.RUNNING, lease_expires_at__lt=now
+    )
+    claimed = Backtest.objects.filter(is_free, pk=backtest_id).update(
+        status=Backtest.Status.RUNNING,
+        lease_key=key,
+        lease_expires_at=now + LEASE,
+        n_attempts=F("n_attempts") + 1,
+        started_at=Coalesce(F("started_at"), now),
+    )
+    if not claimed:
+        return None
+    return Backtest.objects.select_related("instrument__venue").get(pk=backtest_id)
+
+
+def lease_write(*, backtest: Backtest, now: dt.datetime, **values: Any) -> None:
+    """Write to the row and renew the lease; raises LeaseLost when it is no longer ours."""
+    held = Backtest.objects.filter(
+        pk=backtest.pk, status=Backtest.Status.RUNNING, lease_key=backtest.lease_key
+    )
+    if not held.update(lease_expires_at=now + LEASE, updated_at=now, **values):
+        raise LeaseLost(f"backtest #{backtest.pk} is held by another worker")
+    for name, value in values.items():
+        setattr(backtest, name, value)
+
+
+class RunProgress:
+    """Writes how far a run is: phases in order, a share that never falls, two rows a second."""
+
+    def __init__(self, backtest: Backtest, clock: Clock) -> None:
+        self._backtest = backtest
+        self._clock = clock
+        self._phase_began = self._written_at = clock()
+        # A second worker starts over, but the bar a person saw must not jump back.
+        self._floor = backtest.progress
+        self._floor_phase = PHASES.index(Phase(backtest.phase))
+        self.n_bars = 0
+
+    def phase(self, phase: str, detail: str = "") -> None:
+        """Enter a phase; always written, and the moment at which a cancel is noticed."""
+        text = detail or str(Phase(phase).label)
+        self._phase_began = now = self._clock()
+        self._write(Phase(phase), 0.0, text, now, log=log_with(self._backtest, now, text))
+
+    def advance(self, phase: str, share: float, detail: str = "") -> None:
+        """Report a share from 0 to 1 of a phase; most calls only compare two times."""
+        now = self._clock()
+        if now - self._written_at < WRITE_EVERY:
+            return
+        rate = share * self.n_bars / max((now - self._phase_began).total_seconds(), 1e-3)
+        self._write(Phase(phase), share, detail, now, n_bars_per_second=round(rate))
+
+    def _write(
+        self, phase: Phase, share: float, detail: str, now: dt.datetime, **values: Any
+    ) -> None:
+        low, high = SPANS[phase]
+        self._floor = max(self._floor, low + (high - low) * min(max(share, 0.0), 1.0))
+        self._floor_phase = max(self._floor_phase, PHASES.index(phase))
+        lease_write(
+            backtest=self._backtest,
+            now=now,
+            phase=PHASES[self._floor_phase],
+            progress=self._floor,
+            detail=detail[:120],
+            **values,
+        )
+        self._written_at = now
+        announce(self._backtest)
+        if Backtest.objects.filter(pk=self._backtest.pk, is_cancel_requested=True).exists():
+            raise RunCanceled
+
+
+def log_with(backtest: Backtest, now: dt.datetime, text: str) -> list[dict[str, str]]:
+    """Return the log with one more line, the oldest left out beyond fifty."""
+    return [*backtest.log, {"at": now.isoformat(), "text": text}][-LOG_LINES:]
+
+
+def announce(backtest: Backtest) -> None:
+    """Tell everybody who watches this run where it stands, once the transaction commits."""
+    broadcast.backtest_progress(backtest_id=backtest.pk, values=progress_values(backtest))
+
+
+def progress_values(backtest: Backtest) -> dict[str, Any]:
+    """Return what the page, the socket and the API show of a run's progress."""
+    return {
+        "id": backtest.pk,
+        "status": str(backtest.status),
+        "phase": str(backtest.phase),
+        "phase_label": str(Phase(backtest.phase).label),
+        "progress": round(backtest.progress, 4),
+        "detail": backtest.detail,
+        "n_bars_per_second": backtest.n_bars_per_second,
+        "started_at": backtest.started_at.isoformat() if backtest.started_at else None,
+        "finished_at": backtest.finished_at.isoformat() if backtest.finished_at else None,
+        "error": backtest.error or None,
+    }

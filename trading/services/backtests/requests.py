@@ -1,0 +1,238 @@
+"""Asking for a backtest, calling it off, and asking for it again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import Q
+
+from accounts.selectors import entitlement_value
+from elson.common import jobs
+from elson.common.errors import Conflict, DomainError, TooMany
+from marketdata.selectors import coverage_get, instrument_get
+from trading.models import Backtest
+from trading.selectors import backtests as selectors
+from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid
+from trading.services.backtests.loading import bars_between
+from trading.services.backtests.progress import announce
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from marketdata.models import Instrument
+
+TASK = "trading.backtest_run"
+PER_DAY = "backtests.per_day"
+AT_ONCE = "backtests.at_once"
+# A message normally arrives within a second; the sweeper looks again after this long.
+SWEEP_AFTER = dt.timedelta(seconds=15)
+FEWEST_BARS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestQuota:
+    """What a person may still run today; days are counted in UTC."""
+
+    n_used: int
+    per_day: int
+    n_unfinished: int
+    at_once: int
+    resets_at: dt.datetime
+
+    @property
+    def n_left(self) -> int:
+        """Backtests left today, never below 0."""
+        return max(self.per_day - self.n_used, 0)
+
+
+def backtest_quota(*, user: User, now: dt.datetime) -> BacktestQuota:
+    """Read the limits of a person's plan and what was used of them today."""
+    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    usage = selectors.backtest_usage(user_id=user.pk, since=midnight)
+    return BacktestQuota(
+        n_used=usage.n_requested,
+        per_day=entitlement_value(user, PER_DAY, now=now),
+        n_unfinished=usage.n_unfinished,
+        at_once=entitlement_value(user, AT_ONCE, now=now),
+        resets_at=midnight + dt.timedelta(days=1),
+    )
+
+
+@transaction.atomic
+def backtest_request(
+    *,
+    user: User,
+    draft: BacktestDraft,
+    now: dt.datetime,
+    client_key: str = "",
+    rerun_of: Backtest | None = None,
+) -> Backtest:
+    """Store and enqueue a run; the same client key again returns the run it made the first time.
+
+    Raises BacktestInvalid when the data does not cover it, TooMany when the plan allows no more.
+    """
+    # The lock makes two requests of one person count each other.
+    type(user).objects.select_for_update().get(pk=user.pk)
+    if client_key and (
+        found := selectors.backtest_find_by_key(user_id=user.pk, client_key=client_key)
+    ):
+        return found
+    instrument = _covered_instrument(draft)
+    _check_quota(backtest_quota(user=user, now=now))
+    backtest = Backtest.objects.create(
+        user=user,
+        strategy_key=draft.strategy_key,
+        instrument=instrument,
+        timeframe=draft.timeframe,
+        start_date=draft.start_date,
+        end_date=draft.end_date,
+        parameters=draft.parameters,
+        cash=draft.cash,
+        commission_bps=draft.commission_bps,
+        slippage_bps=draft.slippage_bps,
+        has_regime_costs=draft.has_regime_costs,
+        out_of_sample_share=draft.out_of_sample_share,
+        seed=draft.seed,
+        note=draft.note,
+        client_key=client_key,
+        rerun_of=rerun_of,
+        lease_expires_at=now + SWEEP_AFTER,
+        log=[{"at": now.isoformat(), "text": "Queued"}],
+    )
+    jobs.enqueue(TASK, backtest_id=backtest.pk)
+    return backtest
+
+
+@transaction.atomic
+def backtest_cancel(*, backtest: Backtest, now: dt.datetime) -> Backtest:
+    """Call a run off: at once while it waits, at the worker's next chunk while it runs.
+
+    Asking twice is the same as once; raises Conflict when it has already ended.
+    """
+    row = Backtest.objects.select_for_update().get(pk=backtest.pk)
+    if row.status == Backtest.Status.CANCELED:
+        return row
+    if row.status not in selectors.UNFINISHED:
+        raise Conflict(
+            "BACKTEST_FINISHED", f"Backtest #{row.pk} has already ended as {row.status}."
+        )
+    row.is_cancel_requested = True
+    # Nobody holds a waiting run, nor one whose worker fell silent: end it here.
+    if row.status == Backtest.Status.QUEUED or _is_abandoned(row, now):
+        row.status = Backtest.Status.CANCELED
+        row.finished_at = now
+        row.lease_key = None
+        row.detail = "Canceled"
+    row.save()
+    announce(row)
+    return row
+
+
+def backtest_rerun(*, backtest: Backtest, now: dt.datetime) -> Backtest:
+    """Ask for the same run again, with the same seed; the quota counts it."""
+    return backtest_request(
+        user=backtest.user, draft=draft_of(backtest), now=now, rerun_of=backtest
+    )
+
+
+def draft_of(backtest: Backtest) -> BacktestDraft:
+    """Return the request a stored run was made from."""
+    return BacktestDraft(
+        strategy_key=backtest.strategy_key,
+        symbol=backtest.instrument.symbol,
+        parameters=dict(backtest.parameters),
+        timeframe=backtest.timeframe,
+        start_date=backtest.start_date,
+        end_date=backtest.end_date,
+        cash=backtest.cash,
+        commission_bps=backtest.commission_bps,
+        slippage_bps=backtest.slippage_bps,
+        has_regime_costs=backtest.has_regime_costs,
+        is_free_confirmed=True,
+        out_of_sample_share=backtest.out_of_sample_share,
+        seed=backtest.seed,
+        note=backtest.note,
+    )
+
+
+def backtests_sweep(*, now: dt.datetime) -> int:
+    """Send waiting runs again and take over those whose worker fell silent; return how many."""
+    due = Backtest.objects.filter(status__in=selectors.UNFINISHED).filter(
+        Q(lease_expires_at__lt=now) | Q(lease_expires_at__isnull=True)
+    )
+    return sum(_revive(row, now) for row in due.order_by("pk")[:200])
+
+
+MOST_ATTEMPTS = 3
+
+
+@transaction.atomic
+def _revive(row: Backtest, now: dt.datetime) -> bool:
+    mine = Backtest.objects.filter(
+        pk=row.pk, status=row.status, lease_key=row.lease_key, lease_expires_at=row.lease_expires_at
+    )
+    if row.n_attempts >= MOST_ATTEMPTS:
+        changed = mine.update(
+            status=Backtest.Status.FAILED,
+            finished_at=now,
+            lease_key=None,
+            error_code="WORKER_LOST",
+            error=f"The worker stopped {MOST_ATTEMPTS} times while running this backtest.",
+        )
+        if changed:
+            announce(Backtest.objects.get(pk=row.pk))
+        return False
+    # Twice as long after each look, so that a long queue is not filled with copies.
+    wait = SWEEP_AFTER * 2 ** (1 + row.n_attempts)
+    if not mine.update(status=Backtest.Status.QUEUED, lease_key=None, lease_expires_at=now + wait):
+        return False
+    jobs.enqueue(TASK, backtest_id=row.pk)
+    return True
+
+
+def _is_abandoned(row: Backtest, now: dt.datetime) -> bool:
+    return row.lease_expires_at is None or row.lease_expires_at < now
+
+
+def _check_quota(quota: BacktestQuota) -> None:
+    if quota.n_used >= quota.per_day:
+        raise TooMany(
+            "BACKTESTS_PER_DAY",
+            f"You ran {quota.n_used} of {quota.per_day} backtests today; "
+            f"more from {quota.resets_at:%H:%M} UTC.",
+            used=quota.n_used,
+            limit=quota.per_day,
+            resets_at=quota.resets_at.isoformat(),
+        )
+    if quota.n_unfinished >= quota.at_once:
+        raise TooMany(
+            "BACKTESTS_AT_ONCE",
+            f"{quota.n_unfinished} of your backtests are still running and your plan runs "
+            f"{quota.at_once} at once; wait for one to end or cancel it.",
+            used=quota.n_unfinished,
+            limit=quota.at_once,
+        )
+
+
+def _covered_instrument(draft: BacktestDraft) -> Instrument:
+    """Return the instrument, or say which span it has; a run needs enough bars to say anything."""
+    try:
+        instrument = instrument_get(draft.symbol)
+        coverage = coverage_get(instrument, draft.timeframe)
+    except DomainError as error:
+        raise BacktestInvalid({error.field or "symbol": error.message}) from error
+    first, last = coverage.first_at.date(), coverage.last_at.date()
+    span = f"{instrument.symbol} has {draft.timeframe} bars from {first} to {last}"
+    if draft.start_date and draft.start_date > last:
+        fault = {"start_date": f"The start {draft.start_date} lies after the data: {span}."}
+    elif draft.end_date and draft.end_date < first:
+        fault = {"end_date": f"The end {draft.end_date} lies before the data: {span}."}
+    else:
+        n_bars = bars_between(instrument, draft.timeframe, draft.start_date, draft.end_date)
+        if n_bars >= FEWEST_BARS:
+            return instrument
+        found = f"The span holds {n_bars} bars and {FEWEST_BARS} are needed"
+        fault = {"start_date": f"{found}: {span}."}
+    raise BacktestInvalid(fault)

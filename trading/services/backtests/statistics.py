@@ -1,0 +1,279 @@
+"""Figures of a run that pages show beside the engine's: segments, months, drawdowns, the curve.
+
+Everything here takes arrays and returns plain JSON values; NaN and infinity become null.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trading.engine import metrics
+from trading.engine.backtest import BacktestRun
+from trading.engine.types import RoundTrip, regime_of
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Below these counts a figure says more about chance than about the strategy.
+FEWEST_FOR_SHARPE = 60
+FEWEST_FOR_WIN_RATE = 10
+CURVE_POINTS = 1_500
+WORST_DRAWDOWNS = 10
+Z_95 = 1.959963984540054
+
+
+def plain(value: Any) -> Any:
+    """Return plain JSON: no NumPy, no NaN, no infinity."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return [plain(item) for item in value.tolist()]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None else str(value)
+
+
+def iso(nanoseconds: int) -> str:
+    """Write a bar's close as ISO 8601 UTC."""
+    return (
+        dt.datetime.fromtimestamp(nanoseconds / 1e9, tz=dt.UTC).isoformat().replace("+00:00", "Z")
+    )
+
+
+def segment(run: BacktestRun, first: int, stop: int) -> dict[str, Any]:
+    """Figures of the bars first to stop (exclusive); a trade belongs where its signal bar is."""
+    cash = float(run.config.cash)
+    opening = float(run.equity[first - 1]) if first else cash
+    equity = run.equity[first:stop]
+    if not equity.shape[0]:
+        return {}
+    returns = metrics.simple_returns(equity, start=opening)
+    sharpe = metrics.sharpe_ratio(returns, run.bars_per_year)
+    deepest = metrics.drawdowns(equity, start=opening)
+    offset = run.first_bar
+    trips = [t for t in run.round_trips if first <= t.signal_bar - offset < stop]
+    fills = [f for f in run.fills if first <= f.bar - offset < stop]
+    costs = sum(f.commission for f in fills) + _slippage_paid(run, fills)
+    return {
+        "first_at": iso(int(run.closed_at[first])),
+        "last_at": iso(int(run.closed_at[stop - 1])),
+        "n_bars": int(equity.shape[0]),
+        "opening_equity": opening,
+        "final_equity": float(equity[-1]),
+        "total_return": float(equity[-1]) / opening - 1.0,
+        "annual_return": metrics.annual_return(returns, run.bars_per_year),
+        "volatility": metrics.volatility(returns, run.bars_per_year),
+        "sharpe_ratio": sharpe,
+        **_sharpe_interval(returns, sharpe, run.bars_per_year),
+        "sortino_ratio": metrics.sortino_ratio(returns, run.bars_per_year),
+        "calmar_ratio": metrics.calmar_ratio(returns, run.bars_per_year),
+        "max_drawdown": float(deepest.min()),
+        "longest_drawdown_bars": _longest_under_water(deepest),
+        "exposure": float(np.mean(np.abs(run.exposure[first:stop]))),
+        "turnover_per_year": metrics.turnover_per_year(
+            [f.notional for f in fills], equity, run.bars_per_year
+        ),
+        "n_orders": len(fills),
+        "cost_total": costs,
+        **_trade_figures(trips, costs),
+    }
+
+
+def _trade_figures(trips: Sequence[RoundTrip], costs: float) -> dict[str, Any]:
+    pnls = [trip.pnl for trip in trips]
+    ratios = [trip.return_ratio for trip in trips]
+    n_wins = sum(trip.is_win for trip in trips)
+    interval = metrics.wilson_interval(n_wins, len(trips))
+    gross_gain = sum(max(trip.pnl + trip.commission, 0.0) for trip in trips)
+    return {
+        "n_round_trips": len(trips),
+        "n_wins": n_wins,
+        "win_rate": metrics.hit_rate(pnls),
+        "win_rate_low": interval.low if trips else math.nan,
+        "win_rate_high": interval.high if trips else math.nan,
+        "profit_factor": metrics.profit_factor(pnls),
+        "expectancy_bps": metrics.expectancy_bps(ratios),
+        "avg_win_bps": metrics.expectancy_bps([r for r in ratios if r > 0.0]),
+        "avg_loss_bps": metrics.expectancy_bps([r for r in ratios if r <= 0.0]),
+        "best_trade_bps": max(ratios) * 1e4 if ratios else math.nan,
+        "worst_trade_bps": min(ratios) * 1e4 if ratios else math.nan,
+        "bars_held_mean": float(np.mean([t.bars_held for t in trips])) if trips else math.nan,
+        "pnl": float(sum(pnls)),
+        "cost_share": costs / gross_gain if gross_gain > 0.0 else math.nan,
+    }
+
+
+def _slippage_paid(run: BacktestRun, fills: Sequence[Any]) -> float:
+    rate = run.config.costs.slippage_rate
+    # A fill's price already contains it: price = market x (1 ± rate).
+    return sum(
+        f.notional * rate / (1.0 + rate if f.signed_quantity > 0 else 1.0 - rate) for f in fills
+    )
+
+
+def _sharpe_interval(returns: FloatArray, sharpe: float, bars_per_year: float) -> dict[str, float]:
+    """95 % interval of the Sharpe ratio with skewness and kurtosis (Mertens 2002)."""
+    n = returns.shape[0]
+    if n < FEWEST_FOR_SHARPE or not math.isfinite(sharpe):
+        return {"sharpe_low": math.nan, "sharpe_high": math.nan}
+    per_bar = sharpe / math.sqrt(bars_per_year)
+    scaled = (returns - returns.mean()) / returns.std(ddof=1)
+    skewness, kurtosis = float(np.mean(scaled**3)), float(np.mean(scaled**4))
+    variance = 1.0 - skewness * per_bar + (kurtosis - 1.0) / 4.0 * per_bar**2
+    half = Z_95 * math.sqrt(max(variance, 0.0) / (n - 1)) * math.sqrt(bars_per_year)
+    return {"sharpe_low": sharpe - half, "sharpe_high": sharpe + half}
+
+
+def _longest_under_water(drawdown: FloatArray) -> int:
+    longest = current = 0
+    for is_under in (drawdown < 0.0).tolist():
+        current = current + 1 if is_under else 0
+        longest = max(longest, current)
+    return longest
+
+
+def split_index(run: BacktestRun, out_of_sample_share: float) -> int:
+    """Return the first bar that is out of sample; the number of bars when there is no such part."""
+    n_bars = run.equity.shape[0]
+    return n_bars - int(n_bars * out_of_sample_share)
+
+
+def monthly(run: BacktestRun) -> list[dict[str, Any]]:
+    """Return the return of each calendar month (UTC) and year, None where no bar lies."""
+    months = run.closed_at.astype("datetime64[ns]").astype("datetime64[M]")
+    last = np.flatnonzero(np.append(months[1:] != months[:-1], True))
+    ends = run.equity[last]
+    starts = np.concatenate(([run.config.cash], ends[:-1]))
+    table: dict[int, list[float | None]] = {}
+    for month, value in zip(months[last].astype(object), ends / starts - 1.0, strict=True):
+        table.setdefault(month.year, [None] * 12)[month.month - 1] = float(value)
+    return [
+        {
+            "year": year,
+            "months": row,
+            "total": math.prod(1.0 + value for value in row if value is not None) - 1.0,
+        }
+        for year, row in sorted(table.items())
+    ]
+
+
+def worst_drawdowns(run: BacktestRun, limit: int = WORST_DRAWDOWNS) -> list[dict[str, Any]]:
+    """Return the deepest falls from a peak: when they began, turned and ended, and how deep."""
+    under = run.drawdown < 0.0
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], under.astype(np.int8), [0]))))
+    found = []
+    for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        trough = first + int(np.argmin(run.drawdown[first:stop]))
+        regime = regime_of(int(run.regime_codes[trough]))
+        found.append(
+            {
+                "started_at": iso(int(run.closed_at[max(first - 1, 0)])),
+                "trough_at": iso(int(run.closed_at[trough])),
+                "recovered_at": iso(int(run.closed_at[stop])) if stop < under.shape[0] else None,
+                "depth": float(run.drawdown[trough]),
+                "length_bars": stop - first,
+                "regime": str(regime) if regime else None,
+            }
+        )
+    return sorted(found, key=lambda item: item["depth"])[:limit]
+
+
+def trips_as_rows(run: BacktestRun, split: int) -> list[dict[str, Any]]:
+    """Write the completed trades down, oldest first, with regime, holding time and segment."""
+    return [
+        {
+            "number": number,
+            "side": str(trip.side),
+            "signal_at": iso(int(run.closed_at[trip.signal_bar - run.first_bar])),
+            "entry_at": iso(trip.entry_at),
+            "exit_at": iso(trip.exit_at),
+            "quantity": trip.quantity,
+            "entry_price": trip.entry_price,
+            "exit_price": trip.exit_price,
+            "entry_notional": trip.entry_notional,
+            "commission": trip.commission,
+            "pnl": trip.pnl,
+            "return_ratio": trip.return_ratio,
+            "bars_held": trip.bars_held,
+            "regime": str(trip.regime) if trip.regime else None,
+            "exit_reason": trip.exit_reason,
+            "is_out_of_sample": trip.signal_bar - run.first_bar >= split,
+        }
+        for number, trip in enumerate(run.round_trips, start=1)
+    ]
+
+
+def open_position(run: BacktestRun) -> dict[str, Any] | None:
+    """Describe what is still held at the end, marked at the last close; None when flat."""
+    state = run.final_state
+    quantity = float(run.quantity[-1])
+    if state is None or quantity == 0.0:
+        return None
+    realized = sum(trip.pnl for trip in run.round_trips)
+    entry = state.entry_bar - 1 - run.first_bar
+    regime = regime_of(int(run.regime_codes[max(entry, 0)]))
+    return {
+        "quantity": quantity,
+        "avg_entry_price": state.avg_entry_price,
+        "entry_at": iso(state.entry_at),
+        "regime": str(regime) if regime else None,
+        # What is not in a completed trade, its entry commission included.
+        "pnl": float(run.equity[-1]) - float(run.config.cash) - realized,
+    }
+
+
+def curve(
+    run: BacktestRun, benchmark: FloatArray, band: dict[str, FloatArray], split: int
+) -> dict[str, Any]:
+    """Down-sample equity, drawdown, benchmark and the null's band to one set of bars."""
+    chosen = _chosen_bars(run.equity, run.drawdown, CURVE_POINTS)
+    columns: dict[str, Any] = {
+        "closed_at": [int(t) // 10**9 for t in run.closed_at[chosen]],
+        "equity": np.round(run.equity[chosen], 2),
+        "drawdown": np.round(run.drawdown[chosen], 6),
+        "benchmark": np.round(benchmark[chosen], 2),
+        "regime": run.regime_codes[chosen],
+        "bars_per_point": max(run.equity.shape[0] / max(chosen.shape[0], 1), 1.0),
+        "out_of_sample_from": int(run.closed_at[split]) // 10**9
+        if split < len(run.equity)
+        else None,
+    }
+    for name, values in band.items():
+        columns[f"null_{name}"] = np.round(values[chosen], 2)
+    return plain(columns)
+
+
+def _chosen_bars(equity: FloatArray, drawdown: FloatArray, limit: int) -> IntArray:
+    """Keep highest and deepest bar of each bucket, so that no peak or trough disappears."""
+    n_bars = equity.shape[0]
+    if n_bars <= limit:
+        return np.arange(n_bars)
+    kept = {0, n_bars - 1, int(np.argmin(drawdown))}
+    for bucket in np.array_split(np.arange(n_bars), limit // 2):
+        kept.add(int(bucket[np.argmax(equity[bucket])]))
+        kept.add(int(bucket[np.argmin(equity[bucket])]))
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def benchmark_segment(equity: FloatArray, opening: float, bars_per_year: float) -> dict[str, float]:
+    """Return, Sharpe ratio and deepest drawdown of holding the instrument over a span."""
+    if not equity.shape[0]:
+        return {}
+    returns = metrics.simple_returns(equity, start=opening)
+    return {
+        "total_return": float(equity[-1]) / opening - 1.0,
+        "sharpe_ratio": metrics.sharpe_ratio(returns, bars_per_year),
+        "max_drawdown": metrics.max_drawdown(equity, start=opening),
+    }

@@ -1,0 +1,216 @@
+"""The command's answer: one JSON object, or the same as text for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elson.common.formatting import (
+    basis_points,
+    number,
+    percent,
+    ratio,
+    signed_number,
+    signed_percent,
+    too_few,
+    win_rate,
+)
+from trading.engine.strategies import STRATEGIES, Parameter
+from trading.services.backtests.experiment import ExperimentOutcome
+from trading.services.backtests.judgement import ALL
+from trading.services.backtests.statistics import FEWEST_FOR_WIN_RATE, iso, plain
+from trading.services.backtests.words import reason_words
+
+
+def summary_values(outcome: ExperimentOutcome, *, lists_orders: bool = False) -> dict[str, Any]:
+    """Return the object the command prints; undefined figures are null."""
+    figures = outcome.metrics["all"]
+    values = {
+        "strategy": outcome.manifest["settings"]["strategy"],
+        "symbol": outcome.manifest["data"]["symbol"],
+        "timeframe": outcome.manifest["data"]["timeframe"],
+        "n_bars": outcome.manifest["data"]["n_bars"],
+        "orders": figures["n_orders"],
+        "round_trips": figures["n_round_trips"],
+        "final_equity": figures["final_equity"],
+        "total_return": figures["total_return"],
+        "max_drawdown": figures["max_drawdown"],
+        "sharpe_ratio": figures["sharpe_ratio"],
+        "win_rate": figures["win_rate"],
+        "win_rate_ci": [figures["win_rate_low"], figures["win_rate_high"]],
+        "null_win_rate": outcome.honesty["null_win_rates"][ALL],
+        "profit_factor": figures["profit_factor"],
+        "expectancy_bps": figures["expectancy_bps"],
+        "open_position": outcome.metrics["open_position"],
+        "by_regime": outcome.by_regime,
+        "in_sample": outcome.metrics["in_sample"],
+        "out_of_sample": outcome.metrics["out_of_sample"],
+        "benchmark": outcome.metrics["benchmark"],
+        "honesty": outcome.honesty,
+        "manifest": outcome.manifest,
+    }
+    if lists_orders:
+        values["order_list"] = _orders(outcome)
+    return plain(values)
+
+
+def _orders(outcome: ExperimentOutcome) -> list[dict[str, Any]]:
+    run = outcome.run
+    return [
+        {
+            "filled_at": iso(fill.filled_at),
+            "side": str(fill.side),
+            "quantity": fill.quantity,
+            "price": fill.price,
+            "commission": fill.commission,
+            "reason": reason,
+        }
+        for fill, reason in zip(run.fills, run.fill_reasons, strict=True)
+    ]
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
+def summary_text(outcome: ExperimentOutcome) -> str:
+    """Return the answer for people: what was run, how it did where, and whether to believe it."""
+    blocks = [_identity(outcome), _segments(outcome), _regimes(outcome), _verdict(outcome)]
+    if not outcome.metrics["all"]["n_orders"]:
+        blocks.insert(2, _why_no_trade(outcome))
+    return "\n\n".join(blocks)
+
+
+def strategy_list_text() -> str:
+    """Describe every strategy and its parameters with bounds."""
+    blocks = []
+    for spec in STRATEGIES.values():
+        rows = [
+            ["  " + p.key, _bounds(p), f"default {p.default}", p.meaning] for p in spec.parameters
+        ]
+        blocks.append(f"{spec.key}: {spec.name}. {spec.summary}\n{_aligned(rows, 'llll')}")
+    return "\n\n".join(blocks)
+
+
+def _bounds(parameter: Parameter) -> str:
+    if parameter.choices:
+        return " or ".join(parameter.choices)
+    return f"{parameter.low:g} to {parameter.high:g}"
+
+
+def _identity(outcome: ExperimentOutcome) -> str:
+    told = outcome.manifest
+    asked, found, code = told["settings"], told["data"], told["code"]
+    params = ", ".join(f"{name} {value}" for name, value in told["params"].items())
+    costs = f"commission {basis_points(asked['commission_bps'])}, "
+    costs += f"slippage {basis_points(asked['slippage_bps'])} a side"
+    return "\n".join(
+        (
+            f"{STRATEGIES[asked['strategy']].name} on {found['symbol']} {found['timeframe']}, "
+            f"{found['n_bars']:,} bars from {found['first_at'][:10]} to {found['last_at'][:10]}",
+            f"{params}",
+            f"cash {number(asked['cash'])}, {costs}, seed {told['seed']}, "
+            f"data {found['sha256'][:12]}, code {code['revision'] or code['version']}",
+        )
+    )
+
+
+def _segments(outcome: ExperimentOutcome) -> str:
+    spans = ["all", "in_sample", "out_of_sample"]
+    spans = [name for name in spans if outcome.metrics[name]]
+    parts = [outcome.metrics[name] for name in spans]
+    held = outcome.metrics["benchmark"]["all"]
+    heads = {"all": "whole span", "in_sample": "in sample", "out_of_sample": "out of sample"}
+    rows = [
+        ["", *(heads[name] for name in spans), "buy and hold"],
+        [
+            "Return",
+            *(signed_percent(p["total_return"]) for p in parts),
+            signed_percent(held["total_return"]),
+        ],
+        ["Final equity", *(number(p["final_equity"]) for p in parts), ""],
+        ["Sharpe ratio", *(ratio(p["sharpe_ratio"]) for p in parts), ratio(held["sharpe_ratio"])],
+        ["  95 % interval", *(_interval(p["sharpe_low"], p["sharpe_high"]) for p in parts), ""],
+        [
+            "Max drawdown",
+            *(percent(p["max_drawdown"]) for p in parts),
+            percent(held["max_drawdown"]),
+        ],
+        ["Orders", *(number(p["n_orders"], 0) for p in parts), ""],
+        ["Round trips", *(number(p["n_round_trips"], 0) for p in parts), ""],
+        ["Win rate", *(_rate(p) for p in parts), ""],
+        ["Profit factor", *(ratio(p["profit_factor"]) for p in parts), ""],
+        ["Expectancy a trade", *(basis_points(p["expectancy_bps"]) for p in parts), ""],
+        ["Costs paid", *(number(p["cost_total"]) for p in parts), ""],
+        ["Time invested", *(percent(p["exposure"], 0) for p in parts), ""],
+    ]
+    return _aligned(rows, "l" + "r" * (len(parts) + 1))
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None else f"{ratio(low)} to {ratio(high)}"
+
+
+def _rate(part: dict[str, Any]) -> str:
+    return win_rate(part["n_wins"], part["n_round_trips"])
+
+
+def _regimes(outcome: ExperimentOutcome) -> str:
+    rows = [
+        [
+            "Regime",
+            "time",
+            "trades",
+            "win rate (95 %)",
+            "random",
+            "profit factor",
+            "a trade",
+            "net P&L",
+        ]
+    ]
+    for name, row in outcome.by_regime.items():
+        is_few = row["n"] < FEWEST_FOR_WIN_RATE
+        rows.append(
+            [
+                name.capitalize(),
+                percent(row["time_share"], 0),
+                number(row["n"], 0),
+                too_few(row["n"]) if is_few else win_rate(row["n_wins"], row["n"]),
+                percent(row["null_win_rate"], 0),
+                "—" if is_few else ratio(row["profit_factor"]),
+                "—" if is_few else basis_points(row["expectancy_bps"]),
+                signed_number(row["pnl"]),
+            ]
+        )
+    null = outcome.honesty["null_win_rates"][ALL]
+    note = "Random: how often a trade of the same length, begun at any bar of the regime, wins."
+    if null is not None:
+        note += f" All trades: {percent(null, 1)}."
+    return _aligned(rows, "lrrrrrrr") + "\n" + note
+
+
+def _why_no_trade(outcome: ExperimentOutcome) -> str:
+    counted = outcome.decisions["counts"]
+    rows = [
+        ["  " + number(item["n"], 0), reason_words(item), item["last_reason"]] for item in counted
+    ]
+    head = f"No trades in {number(outcome.decisions['n_bars'], 0)} bars:"
+    return head + "\n" + _aligned(rows, "rll")
+
+
+def _verdict(outcome: ExperimentOutcome) -> str:
+    marks = {"PASS": "✓", "WARN": "⚠", "FAIL": "✕"}
+    rows = [
+        [f"  {marks[r['status']]} {r['title']}", r["sentence"]] for r in outcome.honesty["rows"]
+    ]
+    return outcome.honesty["verdict"] + "\n" + _aligned(rows, "ll")
+
+
+def _aligned(rows: list[list[str]], sides: str) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if side == "r" else cell.ljust(width)
+            for cell, width, side in zip(row, widths, sides, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
