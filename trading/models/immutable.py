@@ -66,7 +66,8 @@ def guard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
     """
     schema_editor.execute(_unguard_sql(schema_editor.connection.vendor, table))
     for statement in _guard_sql(schema_editor.connection.vendor, table):
-        schema_editor.execute(statement)
+        # None, not (): PostgreSQL's driver would read the % of the message as a placeholder.
+        schema_editor.execute(statement, params=None)
 
 
 def unguard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
