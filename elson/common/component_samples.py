@@ -18,7 +18,9 @@ N_BARS = 180
 class SampleForm(forms.Form):
     """One field of each kind."""
 
-    side = forms.ChoiceField(choices=[("BUY", "Buy"), ("SELL", "Sell")], widget=forms.RadioSelect, initial="BUY")
+    side = forms.ChoiceField(
+        choices=[("BUY", "Buy"), ("SELL", "Sell")], widget=forms.RadioSelect, initial="BUY"
+    )
     quantity = forms.DecimalField(help_text="Max 58 by the position limit.")
     order_type = forms.ChoiceField(choices=[("MARKET", "Market"), ("LIMIT", "Limit")])
     note = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
@@ -34,8 +36,22 @@ def samples() -> dict[str, Any]:
         "now": SAMPLE_NOW,
         "regimes": ["LOW", "NORMAL", "HIGH", "EXTREME", None],
         "statuses": [
-            "RUNNING", "PAUSED", "HALTED", "STOPPED", "DRAFT", "QUEUED", "SUCCEEDED", "FAILED",
-            "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "WARNING",
+            "RUNNING",
+            "PAUSED",
+            "HALTED",
+            "STOPPED",
+            "DRAFT",
+            "QUEUED",
+            "SUCCEEDED",
+            "FAILED",
+            "ACCEPTED",
+            "PARTIALLY_FILLED",
+            "FILLED",
+            "CANCELED",
+            "REJECTED",
+            "DENIED",
+            "EXPIRED",
+            "WARNING",
         ],
         "stream_states": STREAM_STATES,
         "zero": Decimal(0),
@@ -51,10 +67,55 @@ def samples() -> dict[str, Any]:
         "orders": ORDERS,
         "page": Paginator(range(1, 1843), 25).page(4),
         "heat_rows": [
-            {"label": "2021", "cells": [0.008, -0.006, 0.024, 0.049, 0.0, 0.007, -0.022, None, 0.013, -0.012, 0.03, 0.002]},
-            {"label": "2022", "cells": [-0.051, -0.02, 0.019, -0.044, 0.003, -0.009, 0.052, 0.01, -0.03, 0.021, 0.006, -0.004]},
+            {
+                "label": "2021",
+                "cells": [
+                    0.008,
+                    -0.006,
+                    0.024,
+                    0.049,
+                    0.0,
+                    0.007,
+                    -0.022,
+                    None,
+                    0.013,
+                    -0.012,
+                    0.03,
+                    0.002,
+                ],
+            },
+            {
+                "label": "2022",
+                "cells": [
+                    -0.051,
+                    -0.02,
+                    0.019,
+                    -0.044,
+                    0.003,
+                    -0.009,
+                    0.052,
+                    0.01,
+                    -0.03,
+                    0.021,
+                    0.006,
+                    -0.004,
+                ],
+            },
         ],
-        "months": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+        "months": [
+            "Jan",
+            "Feb",
+            "Mar",
+            "Apr",
+            "May",
+            "Jun",
+            "Jul",
+            "Aug",
+            "Sep",
+            "Oct",
+            "Nov",
+            "Dec",
+        ],
         "checks": CHECKS,
         "decision": DECISION,
         "changes": CHANGES,
@@ -72,7 +133,10 @@ def samples() -> dict[str, Any]:
             {"label": "1h", "href": "?timeframe=1h"},
             {"label": "1d", "href": "?timeframe=1d", "current": True},
         ],
-        "crumbs": [{"label": "Backtests", "href": "/backtests/"}, {"label": "#1842", "href": "/backtests/1842/"}],
+        "crumbs": [
+            {"label": "Backtests", "href": "/backtests/"},
+            {"label": "#1842", "href": "/backtests/1842/"},
+        ],
         "spark_up": [b["close"] for b in bars[-40:]],
         "spark_down": [-b["close"] for b in bars[-40:]],
         "segments": [
@@ -94,9 +158,24 @@ def samples() -> dict[str, Any]:
             "tick": "0.01",
             "bars": bars,
             "markers": [
-                {"time": bars[61]["time"], "kind": "buy", "text": "40", "label": "Bought 40 at 102.10"},
-                {"time": bars[118]["time"], "kind": "sell", "text": "40", "label": "Sold 40 at 110.40"},
-                {"time": bars[140]["time"], "kind": "signal", "text": "", "label": "Signal not traded"},
+                {
+                    "time": bars[61]["time"],
+                    "kind": "buy",
+                    "text": "40",
+                    "label": "Bought 40 at 102.10",
+                },
+                {
+                    "time": bars[118]["time"],
+                    "kind": "sell",
+                    "text": "40",
+                    "label": "Sold 40 at 110.40",
+                },
+                {
+                    "time": bars[140]["time"],
+                    "kind": "signal",
+                    "text": "",
+                    "label": "Signal not traded",
+                },
             ],
         },
         "equity": sample_equity(bars),
@@ -106,13 +185,15 @@ def samples() -> dict[str, Any]:
 
 
 def sample_bars() -> list[dict[str, Any]]:
-    """A smooth invented price path, in every regime once."""
+    """Invent a smooth price path that is in every regime once."""
     bars: list[dict[str, Any]] = []
     close = 100.0
     for i in range(N_BARS):
         shake = (0.4, 0.8, 1.6, 2.6)[min(3, i // 45)]
         before = close
-        close = 100 * exp(0.0006 * i + 0.004 * shake * sin(i * 2.399) + 0.02 * shake * sin(2 * pi * i / 61))
+        close = 100 * exp(
+            0.0006 * i + 0.004 * shake * sin(i * 2.399) + 0.02 * shake * sin(2 * pi * i / 61)
+        )
         bars.append(
             {
                 "time": (FIRST_DAY + timedelta(days=i)).isoformat(),
@@ -128,7 +209,7 @@ def sample_bars() -> list[dict[str, Any]]:
 
 
 def sample_equity(bars: list[dict[str, Any]]) -> dict[str, Any]:
-    """An equity chart with benchmark, band and drawdown."""
+    """Invent an equity chart with benchmark, band and drawdown."""
     peak, equity, drawdown = 0.0, [], []
     for i, bar in enumerate(bars):
         value = 1000 * bar["close"] * (1 + 0.0004 * i)
@@ -139,8 +220,16 @@ def sample_equity(bars: list[dict[str, Any]]) -> dict[str, Any]:
         "currency": "USD",
         "series": [
             {"name": "Strategy", "role": "strategy", "points": equity},
-            {"name": "Buy and hold", "role": "benchmark", "points": [[b["time"], 1000 * b["close"]] for b in bars]},
-            {"name": "Random entries, median", "role": "null_median", "points": [[b["time"], 100000 + 20 * i] for i, b in enumerate(bars)]},
+            {
+                "name": "Buy and hold",
+                "role": "benchmark",
+                "points": [[b["time"], 1000 * b["close"]] for b in bars],
+            },
+            {
+                "name": "Random entries, median",
+                "role": "null_median",
+                "points": [[b["time"], 100000 + 20 * i] for i, b in enumerate(bars)],
+            },
         ],
         "band": [[b["time"], 100000 - 90 * i, 100000 + 130 * i] for i, b in enumerate(bars)],
         "drawdown": drawdown,
@@ -150,10 +239,17 @@ def sample_equity(bars: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 STREAM_STATES = [
-    ("live", "Live · 0.4 s"), ("replay", "Replay 60×"), ("delayed", "Delayed · 4 s"),
-    ("catching-up", "Catching up"), ("connecting", "Connecting"), ("reconnecting", "Reconnecting · 3 s"),
-    ("stale", "Stale since 15:42:10"), ("offline", "Offline"), ("paused", "Paused (tab hidden)"),
-    ("closed", "Market closed · opens 09:30 EST"), ("signed-out", "Signed out"),
+    ("live", "Live · 0.4 s"),
+    ("replay", "Replay 60×"),
+    ("delayed", "Delayed · 4 s"),
+    ("catching-up", "Catching up"),
+    ("connecting", "Connecting"),
+    ("reconnecting", "Reconnecting · 3 s"),
+    ("stale", "Stale since 15:42:10"),
+    ("offline", "Offline"),
+    ("paused", "Paused (tab hidden)"),
+    ("closed", "Market closed · opens 09:30 EST"),
+    ("signed-out", "Signed out"),
 ]
 
 KPIS = [
@@ -165,15 +261,49 @@ KPIS = [
 ]
 
 ORDERS = [
-    {"symbol": "SPX", "side": "Buy", "quantity": Decimal(40), "price": Decimal("1282.83"), "status": "FILLED", "pnl": Decimal("1204.10"), "at": SAMPLE_NOW},
-    {"symbol": "NDX", "side": "Sell", "quantity": Decimal("12.5"), "price": Decimal("2370.88"), "status": "ACCEPTED", "pnl": Decimal(0), "at": SAMPLE_NOW - timedelta(minutes=9)},
-    {"symbol": "AAPL", "side": "Buy", "quantity": Decimal("0.0015"), "price": Decimal("5.91"), "status": "DENIED", "pnl": Decimal("-7"), "at": SAMPLE_NOW - timedelta(days=1)},
+    {
+        "symbol": "SPX",
+        "side": "Buy",
+        "quantity": Decimal(40),
+        "price": Decimal("1282.83"),
+        "status": "FILLED",
+        "pnl": Decimal("1204.10"),
+        "at": SAMPLE_NOW,
+    },
+    {
+        "symbol": "NDX",
+        "side": "Sell",
+        "quantity": Decimal("12.5"),
+        "price": Decimal("2370.88"),
+        "status": "ACCEPTED",
+        "pnl": Decimal(0),
+        "at": SAMPLE_NOW - timedelta(minutes=9),
+    },
+    {
+        "symbol": "AAPL",
+        "side": "Buy",
+        "quantity": Decimal("0.0015"),
+        "price": Decimal("5.91"),
+        "status": "DENIED",
+        "pnl": Decimal("-7"),
+        "at": SAMPLE_NOW - timedelta(days=1),
+    },
 ]
 
 CHECKS = [
     {"mark": "ok", "label": "Buying power", "value": "$61,204.70 left"},
-    {"mark": "warn", "label": "Position weight", "value": "20.4% of 25%", "why": "Above 80 % of the limit."},
-    {"mark": "crit", "label": "Order notional", "value": "$12,500 of $10,000", "why": "notional 12,500 USD exceeds the limit of 10,000 USD"},
+    {
+        "mark": "warn",
+        "label": "Position weight",
+        "value": "20.4% of 25%",
+        "why": "Above 80 % of the limit.",
+    },
+    {
+        "mark": "crit",
+        "label": "Order notional",
+        "value": "$12,500 of $10,000",
+        "why": "notional 12,500 USD exceeds the limit of 10,000 USD",
+    },
 ]
 
 DECISION = {
@@ -183,9 +313,18 @@ DECISION = {
     "regime": "HIGH",
     "href": "#why",
     "strategy": "Demo: Vol-Adaptive Trend",
-    "inputs": [{"label": "RSI(2)", "value": "8.1"}, {"label": "Realized volatility, 20 days", "value": "31.0% a year"}],
+    "inputs": [
+        {"label": "RSI(2)", "value": "8.1"},
+        {"label": "Realized volatility, 20 days", "value": "31.0% a year"},
+    ],
     "checks": CHECKS[:2],
-    "sizing": [{"label": "Target volatility ÷ realized", "value": "0.10 ÷ 0.31 = 0.32"}, {"label": "× equity ÷ price", "value": "0.32 × 100,000 ÷ 812 = 40"}],
+    "sizing": [
+        {
+            "label": "Target volatility ÷ realized",
+            "value": "0.10 ÷ 0.31 = 0.32",
+        },
+        {"label": "× equity ÷ price", "value": "0.32 × 100,000 ÷ 812 = 40"},
+    ],
     "counterfactual": "No trade if RSI(2) had stayed above 10 or the regime had been Extreme.",
 }
 
@@ -202,9 +341,24 @@ STEPS = [
 ]
 
 EVENTS = [
-    {"icon": "fill", "text": "Bought 40 SPX at 1,282.83", "detail": "Demo: Vol-Adaptive Trend", "at": SAMPLE_NOW, "href": "#orders"},
-    {"icon": "decision", "text": "No trade: regime Extreme", "detail": "RSI(2) 4.2", "at": SAMPLE_NOW - timedelta(minutes=1)},
-    {"icon": "ledger", "text": "Opening balance +$100,000.00", "at": SAMPLE_NOW - timedelta(minutes=5)},
+    {
+        "icon": "fill",
+        "text": "Bought 40 SPX at 1,282.83",
+        "detail": "Demo: Vol-Adaptive Trend",
+        "at": SAMPLE_NOW,
+        "href": "#orders",
+    },
+    {
+        "icon": "decision",
+        "text": "No trade: regime Extreme",
+        "detail": "RSI(2) 4.2",
+        "at": SAMPLE_NOW - timedelta(minutes=1),
+    },
+    {
+        "icon": "ledger",
+        "text": "Opening balance +$100,000.00",
+        "at": SAMPLE_NOW - timedelta(minutes=5),
+    },
 ]
 
 PHASES = [

@@ -1,9 +1,9 @@
 """Numbers, money and time as people read them, equal to Intl in the browser.
 
-One set of rules for every page (screens.md §3.4): the minus is U+2212, a missing value is an em dash,
-zero has no sign, prices never use an exponent. Each function takes the raw value and returns text;
-the markup around it is made in templatetags/formats.py. static/js/common/format.js mirrors this file
-for streamed values, and a test compares the two.
+One set of rules for every page: the minus is U+2212, a missing value is an em dash, zero has no
+sign, prices never use an exponent. Each function takes the raw value and returns text; the markup
+around it is made in templatetags/formats.py. static/js/common/format.js mirrors this file for
+streamed values, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Format:
     time_zone: str = DEFAULT_TIME_ZONE
 
 
-_active: ContextVar[Format] = ContextVar("elson_format", default=Format())
+DEFAULT_FORMAT: Final = Format()
+_active: ContextVar[Format] = ContextVar("elson_format", default=DEFAULT_FORMAT)
 
 
 def activate(locale: str = DEFAULT_LOCALE, time_zone: str = DEFAULT_TIME_ZONE) -> None:
@@ -71,11 +72,11 @@ def activate(locale: str = DEFAULT_LOCALE, time_zone: str = DEFAULT_TIME_ZONE) -
 
 def deactivate() -> None:
     """Return to en-US and UTC."""
-    _active.set(Format())
+    _active.set(DEFAULT_FORMAT)
 
 
 def current() -> Format:
-    """The number format and time zone in use."""
+    """Return the number format and time zone in use."""
     return _active.get()
 
 
@@ -242,7 +243,7 @@ def wilson_interval(wins: int, n: int, z: float = 1.959963984540054) -> tuple[fl
 
 
 def too_few(n: int) -> str:
-    """What stands where a statistic has too little data."""
+    """Say that a statistic has too little data."""
     return f"too few ({n})"
 
 
@@ -267,7 +268,7 @@ def duration(value: timedelta | float | int | None) -> str:
 
 
 def day(value: date | datetime | None, style: str = "iso") -> str:
-    """Calendar date, never shifted by a zone: `2020-03-12`, or the locale's own with style="medium"."""
+    """Calendar date, never shifted by a zone: `2020-03-12`, or with style="medium" the locale's."""
     if value is None:
         return MISSING
     plain = value.date() if isinstance(value, datetime) else value
@@ -289,7 +290,9 @@ def clock(value: datetime | None, time_zone: str | None = None, *, seconds: bool
     if value is None:
         return MISSING
     local = localize(value, time_zone)
-    return f"{local:%H:%M:%S} {zone_name(local)}" if seconds else f"{local:%H:%M} {zone_name(local)}"
+    return (
+        f"{local:%H:%M:%S} {zone_name(local)}" if seconds else f"{local:%H:%M} {zone_name(local)}"
+    )
 
 
 def ago(value: datetime | None, now: datetime, time_zone: str | None = None) -> str:
@@ -305,7 +308,7 @@ def ago(value: datetime | None, now: datetime, time_zone: str | None = None) -> 
 
 
 def localize(value: datetime, time_zone: str | None = None) -> datetime:
-    """The same moment in the given or the active zone; naive values are taken as UTC."""
+    """Move to the given or the active zone; naive values are taken as UTC."""
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     return aware.astimezone(_zone_or_none(time_zone or current().time_zone) or UTC)
 
@@ -373,7 +376,9 @@ def _decimal_digits(text: str, digits: str, decimal_symbol: str, group: str, loc
         if len(fraction) == 3 and 1 <= len(whole) <= 3 and not whole.startswith("0"):
             if mark == ",":
                 return whole + fraction
-            raise NumberNotUnderstood("NUMBER_AMBIGUOUS", _ambiguous(whole, fraction, text, locale), value=text)
+            raise NumberNotUnderstood(
+                "NUMBER_AMBIGUOUS", _ambiguous(whole, fraction, text, locale), value=text
+            )
         if mark == ",":
             raise _not_a_number(text, locale)
     return f"{whole or '0'}.{fraction}" if fraction else whole
@@ -403,7 +408,7 @@ def _ambiguous(whole: str, fraction: str, text: str, locale: str) -> str:
 
 def _plain(text: str) -> str:
     """Ordinary minus, no spaces or apostrophes between digits, full-width digits made plain."""
-    out = text.strip().replace(MINUS, "-").replace("．", ".").replace("，", ",")
+    out = text.strip().replace(MINUS, "-").replace("\uff0e", ".").replace("\uff0c", ",")
     out = re.sub(r"(?<=\d)[\s\u00a0\u202f'’](?=\d)", "", out)
     return "".join(str(int(c)) if c.isdigit() and not c.isascii() else c for c in out)
 
@@ -412,7 +417,7 @@ def _plain(text: str) -> str:
 
 
 def _exact(value: Number) -> Decimal | None:
-    """The value as Decimal; floats by their shortest text, NaN and infinity as missing."""
+    """Convert to Decimal; floats by their shortest text, NaN and infinity as missing."""
     if value is None:
         return None
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Component tags: each fills one partial in templates/components/ (see the component page, /staff/ui/)."""
+"""Component tags: each fills one partial in templates/components/; /staff/ui/ shows them all."""
 
 from __future__ import annotations
 
@@ -79,12 +79,13 @@ def html_preferences(context: Context) -> SafeString:
     profile = shell.get("profile") or {}
     form = formatting.current()
     return format_html(
-        'data-theme="{}" data-updown="{}" data-locale="{}" data-tz="{}" data-tz-names="{}" data-signed-in="{}"',
+        'data-theme="{}" data-updown="{}" data-locale="{}" data-tz="{}" '
+        'data-tz-names="{}" data-signed-in="{}"',
         _token(_read(profile, "theme"), "auto"),
         _token(_read(profile, "updown"), "default"),
         form.locale,
         form.time_zone,
-        formatting.zone_names(form.time_zone, timezone.now().year),
+        formatting.zone_names(form.time_zone, timezone.now().year),  # noqa: TID251  a template is a door
         "1" if _is_signed_in(context) else "",
     )
 
@@ -164,21 +165,27 @@ def status(value: Any, word: str = "") -> dict[str, Any]:
     """State as icon and word; unknown states are shown as they are, in grey."""
     key = str(getattr(value, "value", value) or "").upper()
     tone, icon_name = STATUS_TONES.get(key, ("idle", "idle"))
-    return {"tone": tone, "icon_name": icon_name, "word": word or key.replace("_", " ").capitalize()}
+    return {
+        "tone": tone,
+        "icon_name": icon_name,
+        "word": word or key.replace("_", " ").capitalize(),
+    }
 
 
 @register.simple_block_tag
 def note(content: str, tone: str = "info", title: str = "", role: str = "") -> str:
-    """A remark inside the page: info, ok, warn or crit."""
+    """Set a remark inside the page: info, ok, warn or crit."""
     return render_to_string(
         "components/_note.html",
-        {"tone": tone, "title": title, "role": role, "body": mark_safe(content)},
+        {"tone": tone, "title": title, "role": role, "body": _rendered(content)},
     )
 
 
 @register.simple_tag
-def live(key: str, value: Any, kind: str = "money", currency: str = "USD", places: int = 2) -> SafeString:
-    """A number that streamed messages patch; `key` is topic.field, as in `equity.equity`."""
+def live(
+    key: str, value: Any, kind: str = "money", currency: str = "USD", places: int = 2
+) -> SafeString:
+    """Print a number that streamed messages patch; `key` is topic.field, as `equity.equity`."""
     kinds = {
         "money": lambda: formats.money(value, currency),
         "signed": lambda: formats.signed(value, currency),
@@ -190,7 +197,11 @@ def live(key: str, value: Any, kind: str = "money", currency: str = "USD", place
     }
     markup = kinds[kind]()
     attributes = format_html(
-        'data-live="{}" data-format="{}" data-currency="{}" data-places="{}"', key, kind, currency, places
+        'data-live="{}" data-format="{}" data-currency="{}" data-places="{}"',
+        key,
+        kind,
+        currency,
+        places,
     )
     return format_html("<span {}>{}</span>", attributes, markup)
 
@@ -203,7 +214,7 @@ def card(
     content: str,
     title: str = "",
     span: int = 0,
-    id: str = "",
+    id: str = "",  # noqa: A002  the attribute is called so
     meta: str = "",
     href: str = "",
     link_text: str = "Open",
@@ -216,7 +227,7 @@ def card(
     return render_to_string(
         "components/_card.html",
         {
-            "body": mark_safe(content),
+            "body": _rendered(content),
             "title": title,
             "heading_id": f"{id or formats_slug(title)}-h",
             "span": span,
@@ -233,10 +244,10 @@ def card(
 
 
 @register.simple_block_tag
-def dialog(content: str, id: str, title: str) -> str:
+def dialog(content: str, id: str, title: str) -> str:  # noqa: A002  the attribute is called so
     """Native dialog; a button with data-dialog="id" opens it."""
     return render_to_string(
-        "components/_dialog.html", {"id": id, "title": title, "body": mark_safe(content)}
+        "components/_dialog.html", {"id": id, "title": title, "body": _rendered(content)}
     )
 
 
@@ -247,7 +258,7 @@ def datatable(
     lines: bool = False,
     compact: bool = False,
     roomy: bool = False,
-    id: str = "",
+    id: str = "",  # noqa: A002  the attribute is called so
     extra: str = "",
 ) -> str:
     """Table inside a named scroll region; write thead and tbody between the tags.
@@ -258,7 +269,7 @@ def datatable(
     return render_to_string(
         "components/_datatable.html",
         {
-            "body": mark_safe(content),
+            "body": _rendered(content),
             "label": label,
             "lines": lines,
             "compact": compact,
@@ -295,12 +306,18 @@ def pager(context: Context, page: Page[Any], csv: bool = True) -> dict[str, Any]
                 "current": number == page.number,
                 "href": query(context, page=number) if isinstance(number, int) else "",
             }
-            for number in page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)
+            for number in page.paginator.get_elided_page_range(
+                page.number, on_each_side=1, on_ends=1
+            )
         ],
         "previous_href": query(context, page=page.number - 1),
         "next_href": query(context, page=page.number + 1),
         "sizes": [
-            {"label": size, "current": size == current_size, "href": query(context, size=size, page=None)}
+            {
+                "label": size,
+                "current": size == current_size,
+                "href": query(context, size=size, page=None),
+            }
             for size in (25, 50, 100)
         ],
         "csv_href": query(context, format="csv", page=None, size=None) if csv else "",
@@ -321,10 +338,11 @@ def field(
     """Label, control, hint and errors of one form field, tied together for assistive technology."""
     widget = field.field.widget
     hint_text = hint or field.help_text
-    hint_id, error_id = f"{field.id_for_label or field.auto_id}_hint", f"{field.id_for_label or field.auto_id}_error"
-    described = " ".join(
-        [*([hint_id] if hint_text else []), *([error_id] if field.errors else [])]
+    hint_id, error_id = (
+        f"{field.id_for_label or field.auto_id}_hint",
+        f"{field.id_for_label or field.auto_id}_error",
     )
+    described = " ".join([*([hint_id] if hint_text else []), *([error_id] if field.errors else [])])
     kind = (
         "checkbox"
         if isinstance(widget, CheckboxInput)
@@ -356,9 +374,13 @@ def error_summary(form: BaseForm) -> dict[str, Any]:
     """Everything wrong with a form, above it, each with a link to its field."""
     entries: list[dict[str, str]] = []
     if form.is_bound:
-        entries = [{"text": text, "href": "", "label": ""} for text in form.non_field_errors()]
+        entries = [{"text": str(text), "href": "", "label": ""} for text in form.non_field_errors()]
         entries += [
-            {"text": text, "href": f"#{bound.id_for_label or bound.auto_id}", "label": str(bound.label)}
+            {
+                "text": str(text),
+                "href": f"#{bound.id_for_label or bound.auto_id}",
+                "label": str(bound.label),
+            }
             for bound in form
             for text in bound.errors
         ]
@@ -391,7 +413,7 @@ def meter(label: str, value: Any, limit: Any, text: str) -> dict[str, Any]:
 @register.simple_block_tag
 def chart(
     content: str,
-    id: str,
+    id: str,  # noqa: A002  the attribute is called so
     data: Any,
     label: str,
     kind: str = "candles",
@@ -403,7 +425,7 @@ def chart(
     null: bool = False,
     in_sample: bool = False,
 ) -> str:
-    """Figure that chart.js draws from the JSON beside it; what stands between the tags is the toolbar."""
+    """Figure that chart.js draws from the JSON beside it; the block is its toolbar."""
     data_id = f"{id}-data"
     return render_to_string(
         "components/_chart.html",
@@ -418,7 +440,7 @@ def chart(
             "benchmark": benchmark,
             "null": null,
             "in_sample": in_sample,
-            "toolbar": mark_safe(content.strip()),
+            "toolbar": _rendered(content.strip()),
             "data_id": data_id,
             "data_script": json_script(data, data_id),
         },
@@ -432,16 +454,22 @@ def sparkline(values: Iterable[float] | None, label: str = "") -> dict[str, Any]
 
 
 @register.inclusion_tag("components/_regime_strip.html")
-def regime_strip(segments: Sequence[Mapping[str, Any]], label: str = "Regimes over time") -> dict[str, Any]:
+def regime_strip(
+    segments: Sequence[Mapping[str, Any]], label: str = "Regimes over time"
+) -> dict[str, Any]:
     """Regimes over time; a segment is {regime, weight, title}, weights are bars or days."""
     return plots.strip(segments, label)
 
 
 @register.inclusion_tag("components/_histogram.html")
 def histogram(
-    values: Sequence[float], mark: float | None = None, mark_label: str = "", label: str = "", bins: int = 24
+    values: Sequence[float],
+    mark: float | None = None,
+    mark_label: str = "",
+    label: str = "",
+    bins: int = 24,
 ) -> dict[str, Any]:
-    """Counts per bin, with one value marked against them."""
+    """Draw counts per bin, with one value marked against them."""
     return plots.histogram(values, mark=mark, mark_label=mark_label, label=label, bins=bins)
 
 
@@ -459,7 +487,7 @@ def heatmap(
     corner: str = "Year",
     edges: str = "0.0005 0.01 0.025",
 ) -> dict[str, Any]:
-    """Returns as fractions in a table; a row is {label, cells}, bins are fixed (0.05 %, 1 %, 2.5 %)."""
+    """Print returns (fractions) in a table with fixed bins; a row is {label, cells}."""
     return plots.heatmap(rows, columns, label, corner, [float(edge) for edge in edges.split()])
 
 
@@ -467,7 +495,7 @@ def heatmap(
 
 
 def query(context: Context, **changes: Any) -> str:
-    """The current query string with these parameters set, or removed where None."""
+    """Build the current query string with these parameters set, or removed where None."""
     parameters = _request(context).GET.copy()
     for name, value in changes.items():
         if value is None:
@@ -481,6 +509,11 @@ def formats_slug(text: Any) -> str:
     """Plain text as an element id."""
     plain = "".join(c.lower() if c.isalnum() else "-" for c in strip_tags(str(text)))
     return "-".join(part for part in plain.split("-") if part)[:40] or "card"
+
+
+def _rendered(content: str) -> SafeString:
+    """Mark what the template engine has rendered and escaped already."""
+    return mark_safe(content)  # noqa: S308  the content of a block tag is rendered template
 
 
 def _request(context: Context) -> HttpRequest:
@@ -511,5 +544,5 @@ def _token(value: Any, default: str) -> str:
 
 @register.filter
 def make_words(text: str) -> list[str]:
-    """The words of a text as a list, for short loops in templates."""
+    """Split a text into words, for short loops in templates."""
     return str(text).split()

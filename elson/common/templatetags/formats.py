@@ -1,4 +1,4 @@
-"""Filters that print a value for people and keep the raw one beside it (`<data value>`, `<time datetime>`)."""
+"""Filters that print a value for people and keep the raw one in `<data value>` or `<time>`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GLYPHS = {"up": "▲", "down": "▼", "flat": "●"}
 
 
 def _number(value: Any) -> Decimal | None:
-    """The value as Decimal; None for anything that is not a finite number."""
+    """Convert to Decimal; None for anything that is not a finite number."""
     if value is None or value == "" or isinstance(value, bool):
         return None
     try:
@@ -42,7 +42,7 @@ def direction(value: Decimal, places: int) -> str:
 
 
 def delta_markup(raw: Decimal | None, text: str, tone: str) -> SafeString:
-    """A signed value in its colour, with the glyph that says the same without colour."""
+    """Print a signed value in its color, with the glyph that says the same without color."""
     if raw is None:
         return _data(None, formatting.MISSING)
     return format_html(
@@ -56,14 +56,14 @@ def delta_markup(raw: Decimal | None, text: str, tone: str) -> SafeString:
 
 @register.filter
 def money(value: Any, currency: str = "USD") -> SafeString:
-    """`$100,000.00`"""
+    """`$100,000.00`."""
     raw = _number(value)
     return _data(raw, formatting.money(raw, currency or "USD"))
 
 
 @register.filter
 def signed(value: Any, currency: str = "USD") -> SafeString:
-    """`▲ +$1,204.10`"""
+    """`▲ +$1,204.10`."""
     raw = _number(value)
     tone = "flat" if raw is None else direction(raw, 2)
     return delta_markup(raw, formatting.signed_money(raw, currency or "USD"), tone)
@@ -71,7 +71,7 @@ def signed(value: Any, currency: str = "USD") -> SafeString:
 
 @register.filter
 def delta(value: Any, places: int = 2) -> SafeString:
-    """Return as a fraction: `▲ +1.20%`"""
+    """Return as a fraction: `▲ +1.20%`."""
     raw = _number(value)
     tone = "flat" if raw is None else direction(raw * 100, int(places))
     return delta_markup(raw, formatting.signed_percent(raw, int(places)), tone)
@@ -79,7 +79,7 @@ def delta(value: Any, places: int = 2) -> SafeString:
 
 @register.filter
 def delta_number(value: Any, places: int = 2) -> SafeString:
-    """Change of a price or ratio: `▲ +3.12`"""
+    """Change of a price or ratio: `▲ +3.12`."""
     raw = _number(value)
     tone = "flat" if raw is None else direction(raw, int(places))
     return delta_markup(raw, formatting.signed_number(raw, int(places)), tone)
@@ -108,14 +108,14 @@ def price(value: Any, tick: Any = None) -> SafeString:
 
 @register.filter
 def qty(value: Any, precision: int = 8) -> SafeString:
-    """`40`, `0.0015`"""
+    """`40`, `0.0015`."""
     raw = _number(value)
     return _data(raw, formatting.quantity(raw, int(precision)))
 
 
 @register.filter
 def ratio(value: Any, places: int = 2) -> SafeString:
-    """`0.46`"""
+    """`0.46`."""
     raw = _number(value)
     return _data(raw, formatting.ratio(raw, int(places)))
 
@@ -129,7 +129,7 @@ def bps(value: Any, places: int = 1) -> SafeString:
 
 @register.filter
 def prob(value: Any) -> SafeString:
-    """`0.78`, `>0.99`"""
+    """`0.78`, `>0.99`."""
     raw = _number(value)
     return _data(raw, formatting.probability(raw))
 
@@ -148,7 +148,7 @@ def big(value: Any, currency: str = "") -> SafeString:
 
 @register.simple_tag
 def win_rate(wins: int | None, n: int | None) -> SafeString:
-    """`56% (42–69), n=48`"""
+    """`56% (42–69), n=48`."""
     text = formatting.win_rate(wins, n)
     if text == formatting.MISSING:
         return _data(None, text)
@@ -158,17 +158,21 @@ def win_rate(wins: int | None, n: int | None) -> SafeString:
 
 @register.filter
 def too_few(n: int) -> SafeString:
-    """What stands where a statistic has too little data."""
+    """Say that a statistic has too little data."""
     return format_html('<span class="too-few">{}</span>', formatting.too_few(n))
 
 
 @register.filter(name="duration")
 def duration_filter(value: timedelta | float | None) -> SafeString:
-    """`3 d 4 h`, `00:41`"""
+    """`3 d 4 h`, `00:41`."""
     if value is None:
         return _data(None, formatting.MISSING)
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    return format_html('<time class="num" datetime="PT{}S">{}</time>', int(abs(seconds)), formatting.duration(seconds))
+    return format_html(
+        '<time class="num" datetime="PT{}S">{}</time>',
+        int(abs(seconds)),
+        formatting.duration(seconds),
+    )
 
 
 def _time(value: datetime | None, text: str) -> SafeString:
@@ -196,7 +200,7 @@ def when_short(value: datetime | None, time_zone: str = "") -> SafeString:
 
 @register.filter
 def clock(value: datetime | None, time_zone: str = "") -> SafeString:
-    """`15:42:10 EST`"""
+    """`15:42:10 EST`."""
     return _time(value, formatting.clock(value, time_zone or None))
 
 
@@ -205,7 +209,7 @@ def ago(value: datetime | None) -> SafeString:
     """`2 min ago` within the hour, else the moment."""
     if value is None:
         return _data(None, formatting.MISSING)
-    return _time(value, formatting.ago(value, timezone.now()))
+    return _time(value, formatting.ago(value, timezone.now()))  # noqa: TID251  a template is a door
 
 
 @register.filter
@@ -214,7 +218,9 @@ def day(value: date | datetime | None, style: str = "iso") -> SafeString:
     if value is None or value == "":
         return _data(None, formatting.MISSING)
     return format_html(
-        '<time class="num" datetime="{}">{}</time>', formatting.day(value), formatting.day(value, style)
+        '<time class="num" datetime="{}">{}</time>',
+        formatting.day(value),
+        formatting.day(value, style),
     )
 
 
@@ -237,7 +243,7 @@ def iso(value: date | datetime | str | None) -> str:
 
 @register.simple_tag
 def change(amount: Any, fraction: Any, currency: str = "USD") -> SafeString:
-    """Amount and percent of a gain or loss in one: `▲ +$1,204.10 (+1.20%)`"""
+    """Amount and percent of a gain or loss in one: `▲ +$1,204.10 (+1.20%)`."""
     raw = _number(amount)
     share = _number(fraction)
     if raw is None:

@@ -1,4 +1,4 @@
-"""Geometry of the small drawings the server makes: sparkline, strip, histogram, intervals, heat table."""
+"""Geometry of the small drawings the server makes: lines, strips, bars, intervals, heat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ PLOT_WIDTH, PLOT_LEFT, PLOT_RIGHT = 360.0, 8.0, 352.0
 HEAT_SLUGS = ("h-m3", "h-m2", "h-m1", "h-0", "h-p1", "h-p2", "h-p3")
 
 
-def sparkline(values: Sequence[float], label: str, width: float = 96, height: float = 28) -> dict[str, Any]:
+def sparkline(
+    values: Sequence[float], label: str, width: float = 96, height: float = 28
+) -> dict[str, Any]:
     """Paths of a line through the values and of the area below it."""
     finite = [v for v in values if isfinite(v)]
     if len(finite) < 2:
@@ -27,7 +29,7 @@ def sparkline(values: Sequence[float], label: str, width: float = 96, height: fl
         "path": line,
         "area": f"{line}L{width:g} {height:g}L0 {height:g}Z",
         "tone": "up" if change > 0 else "down" if change < 0 else "flat",
-        "label": label or f"{len(finite)} points, from {formatting.number(finite[0])} to {formatting.number(finite[-1])}",
+        "label": label or f"{len(finite)} points, {_range(finite[0], finite[-1])}",
     }
 
 
@@ -95,7 +97,15 @@ def ci_dots(rows: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
     """Rows of point estimates with their intervals on one axis."""
     usable = [r for r in rows if r.get("value") is not None]
     if not usable:
-        return {"rows": [], "ticks": [], "height": 40, "base": 20, "foot": 34, "zero": "", "label": label}
+        return {
+            "rows": [],
+            "ticks": [],
+            "height": 40,
+            "base": 20,
+            "foot": 34,
+            "zero": "",
+            "label": label,
+        }
     low = min(float(r["low"]) for r in usable)
     high = max(float(r["high"]) for r in usable)
     if low == high:
@@ -168,9 +178,18 @@ def ticks(low: float, high: float, left: float = PLOT_LEFT, count: int = 5) -> l
     out = []
     while first * step <= high + step * 1e-9:
         value = first * step
-        out.append({"x": f"{_scale(value, low, high, left):.1f}", "label": formatting.number(value, places)})
+        out.append(
+            {
+                "x": f"{_scale(value, low, high, left):.1f}",
+                "label": formatting.number(value, places),
+            }
+        )
         first += 1
     return out
+
+
+def _range(first: float, last: float) -> str:
+    return f"from {formatting.number(first)} to {formatting.number(last)}"
 
 
 def _mark(value: float, low: float, high: float, text: str) -> dict[str, str]:
