@@ -307,8 +307,9 @@ CHECKS = [
 ]
 
 DECISION = {
-    "sentence": "Bought 40 SPX because RSI(2) fell to 8.1, under the threshold of 10 for the High regime, "
-    "while the close stood above its 200-day average. Size was cut to 60 %: realized volatility is 31 % a year.",
+    "sentence": "Bought 40 SPX because RSI(2) fell to 8.1, under the threshold of 10 for the "
+    "High regime, while the close stood above its 200-day average. "
+    "Size was cut to 60 %: realized volatility is 31 % a year.",
     "at": SAMPLE_NOW,
     "regime": "HIGH",
     "href": "#why",

@@ -23,7 +23,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import (
-    format_compact_decimal,
     format_currency,
     format_decimal,
     format_percent,
@@ -39,6 +38,15 @@ MINUS: Final = "\u2212"
 DEFAULT_LOCALE: Final = "en-US"
 DEFAULT_TIME_ZONE: Final = "UTC"
 LOCALES: Final = ("en-US", "en-GB", "de-DE", "fr-FR", "ja-JP")
+
+# Powers of ten and what stands for them, as browsers write them.
+COMPACT: Final[dict[str, tuple[tuple[int, str], ...]]] = {
+    "en-US": ((3, "K"), (6, "M"), (9, "B"), (12, "T")),
+    "en-GB": ((3, "k"), (6, "m"), (9, "bn"), (12, "tn")),
+    "de-DE": ((6, "\u00a0Mio."), (9, "\u00a0Mrd."), (12, "\u00a0Bio.")),
+    "fr-FR": ((3, "\u00a0k"), (6, "\u00a0M"), (9, "\u00a0Md"), (12, "\u00a0Bn")),
+    "ja-JP": ((4, "万"), (8, "億"), (12, "兆")),
+}
 
 Number = Decimal | float | int | None
 
@@ -210,16 +218,25 @@ def probability(value: Number) -> str:
 
 
 def big(value: Number, places: int = 1) -> str:
-    """Compact size for tiles and axes: `1.2M`, `1,2 Mio.`; below a thousand the plain number."""
+    """Compact size for tiles and axes: `1.2M`, `1,2 Mio.`; below the first step the plain number."""
     exact = _exact(value)
     if exact is None:
         return MISSING
     if abs(exact) < 1000:
         return quantity(exact, places)
-    text = format_compact_decimal(
-        abs(exact), format_type="short", locale=_babel(current().locale), fraction_digits=places
-    )
-    return MINUS + text if exact < 0 else text
+    steps = COMPACT[current().locale]
+    largest = next((i for i in reversed(range(len(steps))) if abs(exact) >= 10 ** steps[i][0]), -1)
+    # Rounding may reach the next step: 999,950 is 1M, not 1000K.
+    for i in range(largest, len(steps)):
+        exponent, suffix = steps[i] if i >= 0 else (0, "")
+        scaled = _round(exact.scaleb(-exponent), places)
+        is_last = i + 1 >= len(steps)
+        if is_last or abs(scaled).scaleb(exponent) < 10 ** steps[i + 1][0]:
+            break
+    text = quantity(scaled, places)
+    return (
+        text if abs(scaled) >= 10_000 else text.replace(_symbols(current().locale)[1], "")
+    ) + suffix
 
 
 def win_rate(wins: int | None, n: int | None) -> str:
@@ -431,7 +448,8 @@ def _exact(value: Number) -> Decimal | None:
 
 def _round(value: Decimal, places: int) -> Decimal:
     # Half away from zero, which is what Intl.NumberFormat does ("halfExpand").
-    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return rounded if rounded else abs(rounded)
 
 
 def _fixed(value: Decimal, places: int) -> str:
