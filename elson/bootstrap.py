@@ -244,31 +244,48 @@ def pip_install(label: str, lock: Path) -> None:
 
 def watch_pip(command: list, env: dict, step: Step) -> str:
     """Run pip, counting each package twice: once fetched, once installed."""
-    process = subprocess.Popen(
+    installed_before = count_installed()
+    log = ""
+    with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=str(ROOT)
-    )
-    log, installed_before, names = "", count_installed(), set()
-    installing = False
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while True:
-            if selector.select(timeout=0.25):
-                chunk = os.read(process.stdout.fileno(), 65536).decode("utf-8", "replace")
-                if not chunk:
-                    break
+    ) as process:
+        try:
+            for chunk in chunks_of(process.stdout):
                 log += chunk
-                names.update(
-                    re.findall(r"^(?:Collecting|Requirement already satisfied:) (\S+)", log, re.M)
-                )
-                names.update(re.findall(r"^Processing \S*/([^/\s]+)\.whl", log, re.M))
-                installing = "Installing collected packages:" in log
-            if installing:
-                step.advance(step.total // 2 + count_installed() - installed_before, "installing")
-            else:
-                step.advance(min(len(names), step.total // 2), "fetching")
-    if process.wait():
+                if "Installing collected packages:" in log:
+                    done = step.total // 2 + count_installed() - installed_before
+                    step.advance(done, "installing")
+                else:
+                    step.advance(n_fetched(log), "fetching")
+        except BaseException:
+            process.terminate()  # and wait for it, so that it writes nothing more
+            raise
+    if process.returncode:
+        if "Installing collected packages:" not in log:
+            INSTALLING.unlink()  # nothing was written, so what is there is still good
         raise Refused(explain_pip(log))
     return log
+
+
+def chunks_of(stream, seconds: float = 0.25):
+    """Yield what a program prints as it comes, and nothing every so often, until it ends."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while True:
+            if not selector.select(timeout=seconds):
+                yield ""
+                continue
+            chunk = os.read(stream.fileno(), 65536)
+            if not chunk:
+                return
+            yield chunk.decode("utf-8", "replace")
+
+
+def n_fetched(log: str) -> int:
+    """Count the packages that pip has looked at so far."""
+    names = re.findall(r"^(?:Collecting|Requirement already satisfied:) (\S+)", log, re.M)
+    files = re.findall(r"^Processing \S*/([^/\s]+)\.whl", log, re.M)
+    return len(set(names)) + len(set(files))
 
 
 def count_installed() -> int:

@@ -8,7 +8,7 @@ use_private_places(os.environ)  # before base reads a single variable
 
 from elson.settings.base import *  # noqa: E402, F403  settings are layered by Django's convention
 
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": database_name(os.environ)}
 CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"elson-{worker_number(os.environ)}"
 
