@@ -136,7 +136,9 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def last_lines(text: str, n: int = 12) -> str:
-    return "\n".join("    " + line for line in text.strip().splitlines()[-n:])
+    lines = text.strip().splitlines()
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return "\n".join("    " + line[:200] for line in (errors or lines)[-n:])
 
 
 def install_hint(debian: str, other: str) -> str:
@@ -237,7 +239,8 @@ def pip_install(label: str, lock: Path) -> None:
     packages = f"{n_packages} pinned packages" if n_packages > 1 else "1 pinned package"
     with Step(f"{label}: {packages}", 2 * n_packages) as step:
         log = watch_pip(command, env, step)
-    INSTALLING.unlink()
+    with contextlib.suppress(FileNotFoundError):
+        INSTALLING.unlink()
     VAR.joinpath("log").mkdir(parents=True, exist_ok=True)
     VAR.joinpath("log", "setup.log").write_text(log, encoding="utf-8")
 
@@ -258,11 +261,13 @@ def watch_pip(command: list, env: dict, step: Step) -> str:
                 else:
                     step.advance(n_fetched(log), "fetching")
         except BaseException:
-            process.terminate()  # and wait for it, so that it writes nothing more
+            process.terminate()  # it must write nothing more
             raise
+        finally:
+            process.wait()
+            if "Installing collected packages:" not in log:
+                INSTALLING.unlink()  # nothing was written, so what is there is still good
     if process.returncode:
-        if "Installing collected packages:" not in log:
-            INSTALLING.unlink()  # nothing was written, so what is there is still good
         raise Refused(explain_pip(log))
     return log
 
