@@ -8,3 +8,7 @@ class ElsonConfig(AppConfig):
 
     name = "elson"
     verbose_name = "Elson"
+
+    def ready(self) -> None:
+        """Make our Celery application current, so that every process sends to our broker."""
+        from elson import celery  # noqa: F401

@@ -12,13 +12,14 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402  needs the apps load
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
+from elson.common.asgi import RequestLimits  # noqa: E402
 from elson.common.beats import HeartbeatLifespan  # noqa: E402
 from elson.common.models import Component  # noqa: E402
 from elson.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": RequestLimits(django_application),
         "websocket": AllowedHostsOriginValidator(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
         ),

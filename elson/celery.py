@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import structlog
 from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "elson.settings.development")
@@ -22,6 +23,18 @@ def _die_with_worker(**_: Any) -> None:
     from elson.serving.processes import die_with_parent
 
     die_with_parent()
+
+
+@signals.task_prerun.connect
+def _bind_log(task: Any = None, task_id: str = "", **_: Any) -> None:
+    """Carry the id of the request that caused the job into the job's log lines."""
+    request_id = (getattr(task.request, "headers", None) or {}).get("request_id") or task_id
+    structlog.contextvars.bind_contextvars(request_id=request_id, task=task.name, task_id=task_id)
+
+
+@signals.task_postrun.connect
+def _unbind_log(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()
 
 
 @signals.worker_ready.connect

@@ -9,6 +9,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "backtests-sweep": {"task": "trading.backtests_sweep", "schedule": 10.0},
     # Every minute: checks of every component open and close incidents.
     "checks-run": {"task": "monitoring.checks_run", "schedule": 60.0},
+    # Every hour: rows of jobs sent more than a week ago are deleted.
+    "jobs-forget": {"task": "common.jobs_forget", "schedule": 3600.0},
     # Every hour: processes that are long gone are forgotten.
     "heartbeats-forget": {"task": "common.heartbeats_forget", "schedule": 3600.0},
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import redis
+from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 # Nothing waits longer than this for Redis: the order path does not need it, pages degrade.
@@ -32,7 +35,9 @@ def topology_of(url: str) -> Topology:
     """Parse redis://, rediss://, redis+socket://, sentinel://…?master_name= or cluster://."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    database = query.get("db", ["0"])[0] if parts.scheme == "redis+socket" else parts.path.strip("/")
+    database = (
+        query.get("db", ["0"])[0] if parts.scheme == "redis+socket" else parts.path.strip("/")
+    )
     return Topology(
         kind={"redis": "single", "rediss": "single", "redis+socket": "socket"}.get(
             parts.scheme, parts.scheme
@@ -40,8 +45,8 @@ def topology_of(url: str) -> Topology:
         hosts=_hosts(parts.netloc, 26379 if parts.scheme == "sentinel" else 6379),
         path=parts.path if parts.scheme == "redis+socket" else "",
         database=int(database or 0),
-        username=parts.username or None,
-        password=parts.password or None,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
         master_name=query.get("master_name", [""])[0],
         is_tls=parts.scheme == "rediss",
     )
@@ -50,9 +55,9 @@ def topology_of(url: str) -> Topology:
 def _hosts(netloc: str, default_port: int) -> tuple[tuple[str, int], ...]:
     found = []
     for item in netloc.rpartition("@")[2].split(","):
-        host, _, port = item.rpartition(":") if ":" in item else (item, "", "")
-        if host:
-            found.append((host, int(port or default_port)))
+        match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::(\d+))?", item)
+        if match:
+            found.append((match[1].strip("[]"), int(match[2] or default_port)))
     return tuple(found)
 
 
@@ -64,6 +69,8 @@ def client_of(url: str, *, timeout: float = TIMEOUT_SECONDS) -> Any:
         "socket_connect_timeout": timeout,
         "username": topology.username,
         "password": topology.password,
+        # redis-py would try three more times with growing pauses: seconds instead of `timeout`.
+        "retry": Retry(NoBackoff(), 0),
     }
     if topology.kind == "socket":
         return redis.Redis(unix_socket_path=topology.path, db=topology.database, **options)
@@ -72,6 +79,7 @@ def client_of(url: str, *, timeout: float = TIMEOUT_SECONDS) -> Any:
         return sentinel.master_for(topology.master_name, db=topology.database, **options)
     host, port = topology.hosts[0]
     if topology.kind == "cluster":
+        options.pop("retry")  # a cluster client has its own way of asking another node
         return RedisCluster(host=host, port=port, **options)
     return redis.Redis(host=host, port=port, db=topology.database, ssl=topology.is_tls, **options)
 
@@ -81,7 +89,7 @@ def channel_layer_settings(url: str) -> dict[str, Any]:
     topology = topology_of(url)
     host: Any
     if topology.kind == "socket":
-        host = f"unix://{topology.path}?db={topology.database}"
+        host = {"address": f"unix://{topology.path}?db={topology.database}"}
     elif topology.kind == "sentinel":
         host = {"sentinels": list(topology.hosts), "master_name": topology.master_name}
     elif topology.kind == "cluster":
@@ -100,7 +108,12 @@ def broker_url_of(url: str) -> str:
     if topology.kind == "socket":
         return f"redis+socket://{topology.path}?virtual_host={topology.database}"
     if topology.kind == "sentinel":
+        login = ""
+        if topology.password:
+            login = (
+                f"{quote(topology.username or '', safe='')}:{quote(topology.password, safe='')}@"
+            )
         return ";".join(
-            f"sentinel://{host}:{port}/{topology.database}" for host, port in topology.hosts
+            f"sentinel://{login}{host}:{port}/{topology.database}" for host, port in topology.hosts
         )
     return url

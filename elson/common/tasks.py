@@ -12,6 +12,12 @@ def jobs_sweep() -> int:
     return jobs.jobs_sweep(now=timezone.now())
 
 
+@shared_task(name="common.jobs_forget")
+def jobs_forget() -> int:
+    """Delete rows of jobs that were sent long ago."""
+    return jobs.jobs_forget(now=timezone.now())
+
+
 @shared_task(name="common.heartbeats_forget")
 def heartbeats_forget() -> int:
     """Forget processes that are long gone."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.core.management import call_command, get_commands
 
+from elson.common.logs import component_set
 from elson.serving.processes import Child
 
 # Celery's soft shutdown: it waits for the running task, then hands it back to the queue.
@@ -138,6 +139,7 @@ def _on_terminal(name: str, run: Callable[[], int | None]) -> Callable[[], int |
         handler.setLevel(logging.ERROR)
         handler.setFormatter(_Brief(name))
         logging.getLogger().addHandler(handler)
+        component_set(name)
         return run()
 
     return run_with_terminal

@@ -201,7 +201,7 @@ def _prices_make(say: Say) -> None:
 
 
 def _are_tables_filled() -> bool:
-    return _has_row("marketdata_bar")
+    return _has_row("marketdata_barseries")
 
 
 def _people_key() -> str:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import logging.config
-import re
 from typing import Any
 
 import structlog
 
-_SECRET_NAMES = re.compile(r"(password|secret|token|authorization|cookie|api_key)", re.IGNORECASE)
-
-
-def redact_secrets(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Replace values whose name says secret, at any depth of the event's own fields."""
-    return {
-        name: "[redacted]" if _SECRET_NAMES.search(name) else value for name, value in event.items()
-    }
+from elson.common.logs import component_add, line_breaks_escape, secrets_redact
 
 
 def logging_settings(*, level: str, form: str) -> dict[str, Any]:
@@ -25,7 +17,7 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        redact_secrets,
+        component_add,
     ]
     renderer = (
         structlog.processors.JSONRenderer()
@@ -33,11 +25,16 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    config = {
+    config: dict[str, Any] = {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
@@ -47,6 +44,8 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
+                    secrets_redact,
+                    line_breaks_escape,
                     renderer,
                 ],
             }
@@ -54,9 +53,18 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            "django.server": {"level": "INFO"},
+            # Django would mail administrators and print to a handler of its own.
+            "django": {"handlers": [], "level": "INFO", "propagate": True},
+            "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+            # The request's own line says status and path.
+            "django.request": {"level": "ERROR"},
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "uvicorn.error": {"level": "INFO"},
             "uvicorn.access": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+            "django_celery_beat": {"level": "WARNING"},
             "stripe": {"level": "WARNING"},
             "numba": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
