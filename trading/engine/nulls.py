@@ -148,8 +148,11 @@ def exceedance(value: float, draws: FloatArray) -> float:
 
 def _weights(run: BacktestRun) -> FloatArray:
     before = np.concatenate(([run.config.cash], run.equity))
+    rates = commission_rates(run.config.costs, run.regime_codes)
     weights = [
-        trip.entry_notional / before[max(trip.entry_bar - run.first_bar, 0)]
+        trip.entry_notional
+        * (1.0 + rates[trip.signal_bar - run.first_bar])
+        / before[trip.entry_bar - run.first_bar]
         for trip in run.round_trips
     ]
     # Additions to a position can sum to more than the equity at its first fill.

@@ -1,0 +1,47 @@
+"""Costs are the table's, scaled by the regime at the signal bar."""
+
+import numpy as np
+import pytest
+
+from trading.engine.costs import COST_BPS, CostModel, commission_rates
+from trading.engine.errors import ConfigInvalid
+from trading.engine.types import AssetClass
+
+
+@pytest.mark.parametrize(("code", "factor"), [(-1, 1.0), (0, 1.0), (1, 1.0), (2, 1.5), (3, 2.5)])
+@pytest.mark.parametrize("asset_class", list(AssetClass))
+def test_preset_costs_grow_with_the_regime(asset_class, code, factor):
+    rate = CostModel(preset=asset_class).commission_rate(code)
+
+    assert rate == pytest.approx(COST_BPS[asset_class] * factor * 1e-4)
+
+
+def test_plain_commission_adds_to_the_preset():
+    costs = CostModel(commission_bps=3.0, preset=AssetClass.FX)
+
+    assert costs.commission_rate(1) == pytest.approx(4.5e-4)
+
+
+def test_rates_per_bar_equal_the_single_rates():
+    costs = CostModel(preset=AssetClass.CRYPTO)
+    codes = np.array([-1, 0, 1, 2, 3, 3])
+
+    found = commission_rates(costs, codes)
+
+    assert found.tolist() == [costs.commission_rate(int(code)) for code in codes]
+
+
+def test_borrowing_costs_nothing_without_a_preset():
+    assert CostModel().borrow_rate_per_day() == 0.0
+    assert CostModel(preset=AssetClass.CRYPTO).borrow_rate_per_day() == pytest.approx(3e-4)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1_000.5, float("nan"), float("inf")])
+def test_cost_model_refuses_a_rate_out_of_bounds(rate):
+    with pytest.raises(ConfigInvalid, match="commission_bps"):
+        CostModel(commission_bps=rate)
+
+
+def test_cost_model_knows_when_it_is_free():
+    assert CostModel().is_free
+    assert not CostModel(preset=AssetClass.ETF).is_free

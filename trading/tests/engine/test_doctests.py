@@ -1,0 +1,25 @@
+"""Every example in the engine's docstrings runs."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import marketdata.types
+import trading.engine
+
+MODULES = ["marketdata.types"] + [
+    found.name for found in pkgutil.walk_packages(trading.engine.__path__, prefix="trading.engine.")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_the_module_run(name):
+    failed, _ = doctest.testmod(importlib.import_module(name))
+
+    assert failed == 0
+
+
+def test_the_engine_has_examples():
+    assert doctest.testmod(marketdata.types).attempted > 0

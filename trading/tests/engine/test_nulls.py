@@ -1,0 +1,68 @@
+"""Random entries keep count, lengths and costs, and come from the seed alone."""
+
+import numpy as np
+import pytest
+
+from trading.engine.backtest import BacktestConfig, run
+from trading.engine.errors import ConfigInvalid
+from trading.engine.nulls import buy_and_hold, exceedance, random_entries
+from trading.tests.engine.walks import random_walk, tape
+
+BARS = random_walk(31, 500)
+RUN = run(BARS, "rsi2_reversion", {}, BacktestConfig(commission_bps=5.0))
+
+
+def draws(seed, n_draws=20):
+    return random_entries(RUN, BARS, np.random.default_rng(seed), n_draws=n_draws)
+
+
+def test_the_same_seed_gives_the_same_draws():
+    once, again, other = draws(1), draws(1), draws(2)
+
+    assert np.array_equal(once.sharpe_ratios, again.sharpe_ratios)
+    assert not np.array_equal(once.sharpe_ratios, other.sharpe_ratios)
+
+
+def test_the_band_starts_at_the_cash_and_is_ordered():
+    found = draws(3)
+
+    assert found.band_median[0] == RUN.config.cash
+    assert (found.band_low <= found.band_median).all()
+    assert (found.band_median <= found.band_high).all()
+    assert found.band_bars[-1] == len(BARS) - 1
+
+
+def test_on_a_constant_price_random_entries_lose_exactly_their_costs():
+    flat = tape([(5.0, 5.0, 5.0, 5.0)] * len(BARS))
+
+    found = random_entries(RUN, flat, np.random.default_rng(0), n_draws=3)
+
+    n = len(RUN.round_trips)
+    kept = (1 - 5e-4) / (1 + 5e-4)
+    np.testing.assert_allclose(1.0 + found.total_returns, kept**n, rtol=1e-12)
+    assert found.win_rates.tolist() == [0.0] * 3
+
+
+def test_buy_and_hold_pays_the_entry_and_is_marked_at_the_end():
+    equity = buy_and_hold(RUN, BARS)
+
+    expected = 100_000.0 / 1.0005 / BARS.open[1] * BARS.close[-1]
+    assert equity[0] == 100_000.0
+    assert equity[-1] == pytest.approx(expected, rel=1e-12)
+
+
+def test_without_a_trade_there_is_nothing_to_draw():
+    idle = run(BARS, "donchian_breakout", {"entry_bars": 400, "exit_bars": 400})
+
+    with pytest.raises(ConfigInvalid, match="found 0"):
+        random_entries(idle, BARS, np.random.default_rng(0))
+
+
+def test_at_least_one_draw_is_asked_for():
+    with pytest.raises(ConfigInvalid, match="n_draws 0"):
+        draws(0, n_draws=0)
+
+
+def test_nothing_beats_itself_more_often_than_always():
+    assert exceedance(-1.0, np.zeros(9)) == 1.0
+    assert exceedance(1.0, np.zeros(9)) == pytest.approx(0.1)

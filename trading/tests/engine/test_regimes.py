@@ -1,0 +1,88 @@
+"""Regimes are causal, rank by their own past, and say when they fall back."""
+
+import numpy as np
+import pytest
+
+from trading.engine import regimes
+from trading.engine.errors import ConfigInvalid
+from trading.engine.types import Regime, regime_of
+from trading.tests.engine import plain
+from trading.tests.engine.walks import random_walk
+
+BARS = random_walk(9, 700)
+SERIES = regimes.classify(BARS.close, 252.0)
+
+
+def test_relative_regime_follows_the_percentile_cuts():
+    percentile, codes = SERIES.percentile, SERIES.relative_codes
+
+    assert set(codes[percentile < 0.25]) == {0}
+    assert set(codes[(percentile >= 0.25) & (percentile < 0.75)]) == {1}
+    assert set(codes[(percentile >= 0.75) & (percentile < 0.95)]) == {2}
+    assert set(codes[percentile >= 0.95]) == {3}
+
+
+def test_absolute_regime_follows_the_volatility_cuts():
+    volatility, codes = SERIES.volatility[20:], SERIES.absolute_codes[20:]
+
+    assert np.array_equal(codes >= 1, volatility >= 0.15)
+    assert np.array_equal(codes >= 2, volatility >= 0.25)
+    assert np.array_equal(codes >= 3, volatility >= 0.40)
+
+
+def test_volatility_is_the_weighted_mean_square_annualized():
+    returns = np.diff(np.log(BARS.close[:80]), prepend=np.nan)
+
+    expected = np.sqrt(plain.ewma_variance(returns, 0.06) * 252.0)
+
+    np.testing.assert_allclose(SERIES.volatility[:80], expected, rtol=1e-12)
+
+
+def test_percentile_needs_252_volatilities():
+    assert np.isnan(SERIES.percentile[:252]).all()
+    assert np.isfinite(SERIES.percentile[252:]).all()
+
+
+def test_before_enough_history_absolute_cuts_stand_in_and_are_flagged():
+    assert SERIES.codes[:20].tolist() == [-1] * 20
+    assert SERIES.is_fallback[20:252].all()
+    assert not SERIES.is_fallback[252:].any()
+    assert np.array_equal(SERIES.codes[20:252], SERIES.absolute_codes[20:252])
+
+
+@pytest.mark.parametrize("cut", [1, 21, 253, 500])
+def test_later_bars_never_change_an_earlier_regime(cut):
+    part = regimes.classify(BARS.close[:cut], 252.0)
+
+    for name in ("volatility", "percentile", "codes", "settled_codes", "absolute_codes"):
+        assert np.array_equal(getattr(part, name), getattr(SERIES, name)[:cut], equal_nan=True)
+
+
+def test_scaling_the_price_changes_no_regime():
+    scaled = regimes.classify(BARS.close * 8.0, 252.0)
+
+    assert np.array_equal(scaled.absolute_codes, SERIES.absolute_codes)
+
+
+def test_transition_rows_sum_to_one_and_counts_to_the_pairs():
+    matrix = regimes.transitions(SERIES.codes)
+
+    known = SERIES.codes >= 0
+    assert matrix.counts.sum() == int((known[1:] & known[:-1]).sum())
+    seen = matrix.counts.sum(axis=1) > 0
+    np.testing.assert_allclose(matrix.probabilities[seen].sum(axis=1), 1.0)
+    assert np.isnan(matrix.probabilities[~seen]).all()
+
+
+def test_transitions_of_one_bar_are_all_unknown():
+    assert regimes.transitions(np.array([2])).counts.sum() == 0
+
+
+@pytest.mark.parametrize(("rate", "n_confirm"), [(0.0, 3), (252.0, 0)])
+def test_classify_refuses_settings_out_of_bounds(rate, n_confirm):
+    with pytest.raises(ConfigInvalid):
+        regimes.classify(BARS.close, rate, n_confirm=n_confirm)
+
+
+def test_codes_translate_to_names_in_order():
+    assert [regime_of(code) for code in (-1, 0, 1, 2, 3)] == [None, *Regime]

@@ -1,0 +1,160 @@
+"""The live runner's step and the backtest's are the same decision."""
+
+import json
+
+import pytest
+
+from trading.engine.backtest import BacktestConfig, run
+from trading.engine.costs import CostModel
+from trading.engine.fills import affordable_quantity
+from trading.engine.state import StrategyState, book_fill, start
+from trading.engine.step import StepContext, live_step, prepare, step
+from trading.engine.strategies import STRATEGIES, strategy_get
+from trading.engine.types import DecisionAction, Fill, OrderSide
+from trading.tests.engine.walks import random_walk, tape
+
+KEYS = sorted(STRATEGIES)
+BARS = random_walk(12, 330)
+START = 250
+
+
+def replay_live(key, costs, quantity_step):
+    """What a live runner does: prefix by prefix, the state through JSON after every bar."""
+    context = StepContext(strategy_get(key), costs, quantity_step, allows_all_cash=False)
+    state, intent, fills = start(100_000.0), None, []
+    for i in range(START, len(BARS)):
+        if intent is not None:
+            rate = costs.commission_rate(0)
+            price = float(BARS.open[i])
+            quantity = intent.quantity
+            if intent.side is OrderSide.BUY:
+                quantity = min(
+                    quantity, affordable_quantity(state.cash, price, rate, quantity_step)
+                )
+            fill = Fill(
+                f"backtest-{len(fills) + 1}",
+                BARS.symbol,
+                intent.side,
+                quantity,
+                price,
+                quantity * price * rate,
+                i,
+                int(BARS.closed_at[i]),
+            )
+            fills.append(fill)
+            state = book_fill(state, fill)
+        outcome = live_step(BARS.until(i), state, context)
+        state = StrategyState.from_dict(json.loads(json.dumps(outcome.state.to_dict())))
+        intent = outcome.order_intent
+    return fills, state
+
+
+@pytest.mark.parametrize("quantity_step", [0.0, 1.0])
+@pytest.mark.parametrize("key", KEYS)
+def test_replaying_bar_by_bar_gives_the_orders_of_the_backtest(key, quantity_step):
+    config = BacktestConfig(
+        commission_bps=5.0,
+        quantity_step=quantity_step,
+        start_index=START,
+        allows_all_cash=False,
+    )
+
+    fills, state = replay_live(key, config.costs, quantity_step)
+
+    result = run(BARS, key, {}, config)
+    assert tuple(fills) == result.fills
+    assert state == result.final_state
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
+    result = run(BARS, key, {}, BacktestConfig(keeps_decisions=True, quantity_step=1.0))
+
+    assert len(result.decisions) == len(BARS)
+    for decision in result.decisions:
+        stored = json.loads(json.dumps(decision.to_dict(), allow_nan=False))
+        assert stored["reason"].endswith(".")
+        assert any(mark.isdigit() for mark in stored["reason"])
+        assert stored["would_change"].startswith("What would have changed it:")
+
+
+def test_sizing_lines_multiply_to_the_wanted_quantity():
+    result = run(
+        BARS,
+        "volatility_adaptive_trend",
+        {},
+        BacktestConfig(keeps_decisions=True, quantity_step=1.0),
+    )
+    entry = next(d for d in result.decisions if d.action is DecisionAction.ENTER_LONG)
+
+    values = {line.label: line.value for line in entry.sizing}
+
+    weight = values["volatility-target weight"] * values["× size factor"]
+    weight *= values.get("× pullback share", 1.0)
+    assert weight == pytest.approx(values["target weight"])
+    wanted = values["target weight"] * values["× equity"] / values["÷ close"]
+    assert wanted == pytest.approx(values["wanted quantity"])
+    assert entry.target_quantity == values["target quantity"] == int(wanted)
+
+
+def test_step_during_warm_up_says_how_many_bars_are_missing():
+    features = prepare(BARS, "sma_cross", {"fast": 5, "slow": 20})
+
+    outcome = step(features, 10, start(1e3), StepContext(strategy_get("sma_cross")))
+
+    assert outcome.decision.action is DecisionAction.WARM_UP
+    assert "9 more needed" in outcome.decision.reason
+    assert outcome.order_intent is None
+
+
+def test_step_twice_gives_the_same_answer():
+    features = prepare(BARS, "volatility_adaptive_trend")
+    context = StepContext(strategy_get("volatility_adaptive_trend"))
+
+    first = step(features, 300, start(1e5), context)
+
+    assert step(features, 300, start(1e5), context) == first
+
+
+def test_a_wish_smaller_than_one_unit_is_blocked_by_the_lot_size():
+    features = prepare(BARS, "sma_cross", {"fast": 1, "slow": 2})
+    i = int((features.arrays["fast"] > features.arrays["slow"]).argmax())
+    context = StepContext(strategy_get("sma_cross"), quantity_step=1_000.0)
+
+    outcome = step(features, i, start(100.0), context)
+
+    assert outcome.decision.blocked_by == "QUANTITY_STEP"
+    assert outcome.decision.action is DecisionAction.NO_TRADE
+    assert outcome.order_intent is None
+
+
+def test_a_book_without_equity_is_blocked():
+    features = prepare(BARS, "sma_cross", {"fast": 1, "slow": 2})
+    i = int((features.arrays["fast"] > features.arrays["slow"]).argmax())
+    broke = StrategyState(cash=-5.0, equity=-5.0)
+
+    outcome = step(features, i, broke, StepContext(strategy_get("sma_cross")))
+
+    assert outcome.decision.blocked_by == "NO_EQUITY"
+
+
+def test_small_weight_differences_are_left_alone():
+    result = run(BARS, "volatility_adaptive_trend", {}, BacktestConfig(keeps_decisions=True))
+
+    kept = [d for d in result.decisions if d.blocked_by == "NO_TRADE_BAND"]
+
+    assert kept
+    assert all(d.action is DecisionAction.HOLD for d in kept)
+
+
+def test_purchase_is_cut_to_what_cash_pays_with_commission():
+    rows = [(10.0, 10.0, 10.0, 10.0)] * 3 + [(11.0, 11.0, 11.0, 11.0)]
+    features = prepare(tape(rows), "sma_cross", {"fast": 1, "slow": 2})
+    context = StepContext(
+        strategy_get("sma_cross"), CostModel(commission_bps=100.0), 1.0, allows_all_cash=False
+    )
+
+    outcome = step(features, 3, start(1_111.0), context)
+
+    assert outcome.order_intent.quantity == 100.0
+    assert not outcome.order_intent.uses_all_cash
