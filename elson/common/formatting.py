@@ -218,7 +218,7 @@ def probability(value: Number) -> str:
 
 
 def big(value: Number, places: int = 1) -> str:
-    """Compact size for tiles and axes: `1.2M`, `1,2 Mio.`; below the first step the plain number."""
+    """Compact size for tiles and axes: `1.2M`, `1,2 Mio.`; below 1,000 the plain number."""
     exact = _exact(value)
     if exact is None:
         return MISSING

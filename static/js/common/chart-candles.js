@@ -45,7 +45,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
   function toBar(raw) {
     let time = raw.time ?? raw.closed_at;
     if (typeof time === "string") time = daily ? time.slice(0, 10) : Math.floor(Date.parse(time) / 1000);
-    const bar = { time, regime: raw.regime ?? null, is_forming: Boolean(raw.is_forming ?? raw.forming) };
+    const bar = { time, closed_at: raw.closed_at, regime: raw.regime ?? null, is_forming: Boolean(raw.is_forming ?? raw.forming) };
     for (const field of ["open", "high", "low", "close", "volume"]) bar[field] = raw[field] === null || raw[field] === undefined ? undefined : Number(raw[field]);
     if (bar.open === undefined) return null;
     bar.high ??= bar.open;
@@ -76,12 +76,17 @@ export function candleChart(figure, data, createSeriesMarkers) {
           shape: SHAPES[marker.kind]?.shape ?? "circle",
           position: SHAPES[marker.kind]?.position ?? "aboveBar",
           color: figure.colors[SHAPES[marker.kind]?.color ?? "text-3"],
-          text: marker.text ?? "",
-          size: marker.kind === "signal" ? 0.6 : 1,
+          text: marker.kind === "signal" ? "○" : (marker.text ?? ""),
+          size: marker.kind === "signal" ? 0 : 1,
         }))
         .sort((a, b) => toMs(a.time) - toMs(b.time)),
     );
   }
+
+  const momentOf = (event) => {
+    const raw = event.bar_closed_at ?? event.market_at ?? event.time ?? event.filled_at;
+    return daily || typeof raw === "number" ? raw : Math.floor(Date.parse(raw) / 1000);
+  };
 
   // A marker stands on the last bar that had closed at its time.
   function snap(time) {
@@ -106,7 +111,10 @@ export function candleChart(figure, data, createSeriesMarkers) {
 
   function merge(list) {
     const known = new Map(bars.map((bar) => [toMs(bar.time), bar]));
-    list.map(toBar).filter(Boolean).forEach((bar) => known.set(toMs(bar.time), bar));
+    for (const bar of list.map(toBar).filter(Boolean)) {
+      const before = known.get(toMs(bar.time));
+      known.set(toMs(bar.time), { ...bar, regime: bar.regime ?? before?.regime ?? null });
+    }
     bars = [...known.values()].sort((a, b) => toMs(a.time) - toMs(b.time));
   }
 
@@ -114,8 +122,8 @@ export function candleChart(figure, data, createSeriesMarkers) {
     if (loading || exhausted || !bars.length) return;
     loading = true;
     try {
-      const before = new Date(toMs(bars[0].time)).toISOString();
-      const answer = await fetch(data.older_url + encodeURIComponent(daily ? before.slice(0, 10) : before), { headers: { Accept: "application/json" } });
+      const before = bars[0].closed_at ?? (daily ? bars[0].time : new Date(toMs(bars[0].time)).toISOString());
+      const answer = await fetch(data.older_url + encodeURIComponent(before), { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(`older bars: HTTP ${answer.status}`);
       const body = await answer.json();
       const older = body.bars ?? body.results ?? body;
@@ -123,7 +131,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
       const range = chart.timeScale().getVisibleLogicalRange();
       merge(older);
       const added = bars.length - count;
-      exhausted = added === 0;
+      exhausted = added === 0 || body.has_older === false;
       if (added) {
         drawAll();
         chart.timeScale().setVisibleLogicalRange({ from: range.from + added, to: range.to + added });
@@ -188,7 +196,19 @@ export function candleChart(figure, data, createSeriesMarkers) {
       document.body.addEventListener("stream:fill", ({ detail }) => {
         const fill = detail.data?.fill ?? detail.data ?? {};
         if (!fill.side || (fill.symbol ?? data.symbol) !== data.symbol) return;
-        this.addMarker({ time: fill.time ?? fill.bar_closed_at ?? fill.filled_at, kind: String(fill.side).toLowerCase(), text: quantity(fill.quantity), href: fill.href });
+        this.addMarker({ time: momentOf(fill), kind: String(fill.side).toLowerCase(), text: quantity(fill.quantity), href: fill.href });
+      }, { signal });
+      // The regime of a bar is known when its decision is: messages of bars carry none.
+      document.body.addEventListener("stream:decision", ({ detail }) => {
+        const decision = detail.data?.decision ?? detail.data ?? {};
+        if (!decision.regime || (decision.symbol ?? data.symbol) !== data.symbol) return;
+        const time = snap(momentOf(decision));
+        const bar = bars.find((b) => b.time === time);
+        if (!bar) return;
+        bar.regime = decision.regime;
+        runs = runsOf(bars.map((b) => b.regime));
+        bands.update();
+        figure.changed();
       }, { signal });
     },
   };

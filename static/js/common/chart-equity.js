@@ -91,7 +91,7 @@ export function equityChart(figure, data) {
     // A new point of the live equity line; `equity` messages carry {time|at, equity, drawdown}.
     receive(message) {
       const body = message.data?.point ?? message.data ?? {};
-      const raw = body.time ?? body.closed_at ?? body.at;
+      const raw = body.time ?? body.closed_at ?? body.market_at ?? body.at;
       if (body.equity === undefined || raw === undefined || !main) return;
       const dated = typeof main.points[0]?.time === "string";
       const time = dated ? String(raw).slice(0, 10) : typeof raw === "number" ? raw : Math.floor(Date.parse(raw) / 1000);

@@ -22,7 +22,7 @@ export function readColors() {
   return found;
 }
 
-export const alpha = (color, a) => color.replace(/^rgba?\(([^)]+?)(?:,\s*[\d.]+)?\)$/, (_, rgb) => `rgba(${rgb.split(",").slice(0, 3).join(",")}, ${a})`);
+export const alpha = (color, a) => `rgba(${color.match(/[\d.]+/g).slice(0, 3).join(", ")}, ${a})`;
 
 // A bar's time as milliseconds UTC: "2008-09-15", seconds, or the library's {year, month, day}.
 export function toMs(time) {

@@ -22,7 +22,8 @@ const root = document.body;
 const handlers = new Map(); // ch → Set of handlers
 const sequences = new Map(); // ch → last seq of this connection
 const wanted = new Set(); // channels to hold
-const resyncing = new Map(); // ch → when the last snapshot was asked for
+const resyncing = new Set(); // channels whose snapshot is on its way
+const snapshotAskedAt = new Map(); // ch → when
 
 let socket = null;
 let attempts = 0;
@@ -75,6 +76,7 @@ function connect() {
 function onOpen() {
   attempts = 0;
   sequences.clear();
+  resyncing.clear();
   lastSeenAt = Date.now();
   send([...wanted]);
   if (!wasConnected) return;
@@ -150,13 +152,17 @@ function send(channels) {
 }
 
 function resync(ch) {
-  const now = Date.now();
-  if (now - (resyncing.get(ch) ?? 0) < 1_000) return;
-  resyncing.set(ch, now);
-  sequences.delete(ch);
+  // At most one snapshot a second for a channel; a second wish within it waits its turn.
+  if (resyncing.has(ch)) return;
+  const wait = Math.max(0, (snapshotAskedAt.get(ch) ?? 0) + 1_000 - Date.now());
+  resyncing.add(ch);
   setChip("catching-up", "Catching up");
-  send([ch]);
-  announce("resync", { ch });
+  setTimeout(() => {
+    snapshotAskedAt.set(ch, Date.now());
+    sequences.delete(ch);
+    send([ch]);
+    announce("resync", { ch });
+  }, wait);
 }
 
 // ------------------------------------------------------------------ messages
@@ -174,6 +180,10 @@ function onMessage(text) {
   measure(message.ts, now);
   if (message.kind === "heartbeat") return settle();
   if (message.kind === "resync") return resync(message.ch);
+  if (message.kind === "error") {
+    resyncing.delete(message.ch);
+    return announce("error", message);
+  }
   if (!inOrder(message)) return;
   deliver(message);
   settle();
@@ -181,6 +191,8 @@ function onMessage(text) {
 
 // A snapshot starts the count; after it each message follows its forerunner or something was lost.
 function inOrder({ ch, seq, kind }) {
+  // What still comes before an awaited snapshot is older than it.
+  if (resyncing.has(ch) && kind !== "snapshot") return false;
   const last = sequences.get(ch);
   if (kind === "snapshot" || seq === undefined || seq === null) {
     if (seq !== undefined && seq !== null) sequences.set(ch, seq);
