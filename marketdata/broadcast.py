@@ -29,14 +29,24 @@ def clock_publish(*, key: uuid.UUID | str, clock: dict[str, Any]) -> None:
     _send(replay_group(key), {"type": "replay.clock", "clock": clock})
 
 
+def sessions_recheck(*, user_id: int) -> None:
+    """Ask the person's sockets to look at their session now, as after signing out."""
+    _send(f"person.{user_id}", {"type": "person.recheck"})
+
+
 def step_message(
     *,
     clock: dict[str, Any],
     n_from: int,
-    bars: dict[str, list[list[float]]],
-    forming: dict[str, list[float]],
+    bars: dict[str, list[dict[str, str]]],
+    last: dict[str, dict[str, str | None]],
+    forming: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """Build the message of one move: closed bars by symbol, and what is known of the next."""
+    """Build the message of one move, by `SYMBOL:TIMEFRAME`.
+
+    Closed bars, the change of the newest, and what is known of the bar that forms. `n_from` and `n`
+    count the lead's bars before and after the move: a hole between two messages shows.
+    """
     return {
         "type": "replay.step",
         "clock": clock,
@@ -45,6 +55,7 @@ def step_message(
         "n": clock["sequence"],
         "timeframe": clock["timeframe"],
         "bars": bars,
+        "last": last,
         "forming": forming,
     }
 

@@ -91,7 +91,7 @@ class InstrumentSpec:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with one file: the line as an editor counts it, the column, what stood there."""
+    """One thing wrong with a file: the line as an editor counts it, the column, the value."""
 
     row: int | None
     column: str | None

@@ -86,8 +86,8 @@ def bars_read(
     """Read and check one file.
 
     `shift_seconds` is added to every intraday stamp: the length of a bar where the file stamps
-    opens. A naive intraday time is taken as UTC. Faulty rows are left out of the columns and listed;
-    what makes the whole file unreadable is a fault without a row.
+    opens. A naive intraday time is taken as UTC. Faulty rows are left out of the columns and
+    listed; what makes the whole file unreadable is a fault without a row.
     """
     reading = _Reading(is_daily=is_daily, latest=int(now.timestamp()), shift=shift_seconds)
     try:
@@ -515,7 +515,7 @@ def _check_order(raw: RawBars, is_daily: bool) -> None:
     step = np.diff(raw.stamps)
     if (step < 0).any() and (step <= 0).all():
         raw.faults.add(int(raw.rows[1]), "timestamp", _iso(raw.stamps[1]),
-                       "comes before the row above: the file is newest first, sort it oldest first")  # fmt: skip
+                       "comes before the row above: the file is newest first")  # fmt: skip
         raw.take(np.empty(0, dtype=np.int64))
         return
     keep = np.ones(len(raw), dtype=bool)

@@ -27,6 +27,7 @@ from marketdata.providers.files import bars_read, file_sha256, hash_joined, is_b
 
 MANIFEST = "manifest.csv"
 CHECKSUMS = "SHA256SUMS"
+NO = ("0", "no", "false")
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.^_=-]{0,23}")
 # What manifests call the kinds of things, and whether such a thing is for reference only.
 _KINDS = {
@@ -74,7 +75,7 @@ def offers_in(path: Path, options: ReadOptions) -> Iterator[SeriesOffer]:
 
 
 def timeframe_of(*texts: str) -> str:
-    """First of the texts that means one of our timeframes, in our spelling; raises ProviderRejected."""
+    """Read the first text that is not empty as a timeframe; raises ProviderRejected."""
     text = next((text for text in texts if text), "1d").strip()
     found = {"d": "1d", "day": "1d", "daily": "1d", "h": "1h", "hourly": "1h", "60m": "1h"}.get(
         text.lower(), text.lower()
@@ -112,7 +113,9 @@ def _offer(
     return SeriesOffer(
         spec=spec, timeframe=timeframe, source=file.name, load=load,
         # The meaning of the stamps is part of what was read.
-        sha256=lambda: hash_joined(file_sha256(file), options.stamps_are if timeframe != "1d" else ""),
+        sha256=lambda: hash_joined(
+            file_sha256(file), "" if timeframe == "1d" else options.stamps_are
+        ),
     )  # fmt: skip
 
 
@@ -131,7 +134,7 @@ def _spec_of(
     spec = InstrumentSpec(
         symbol=symbol, name=row.get("name") or symbol, venue=VENUE_OF_ASSET_CLASS[kind],
         asset_class=kind, tick_size=_TICKS.get(kind, "0.01"), is_close_only=is_close_only,
-        is_tradable=kind != "REFERENCE" and row.get("tradable", "1").strip().lower() not in ("0", "no", "false"),
+        is_tradable=kind != "REFERENCE" and row.get("tradable", "1").strip().lower() not in NO,
     )  # fmt: skip
     texts = {name: row.get(name, "") for name in ("source", "licence", "adjustment", "note")}
     texts["source"] = texts["source"] or f"imported file {stem}"

@@ -197,6 +197,21 @@ def columns_between(series: BarSeries, after_ns: int, until_ns: int) -> Columns:
     return _window(series, since=instant(after_ns + 1000), until=instant(until_ns))
 
 
+def series_list(instruments: list[Instrument]) -> list[BarSeries]:
+    """Every series of these instruments, of all timeframes, with the instrument at hand."""
+    return list(
+        BarSeries.objects.filter(instrument__in=instruments, n_bars__gt=0).select_related(
+            "instrument"
+        )
+    )
+
+
+def close_before(series: BarSeries, closed_at_ns: int) -> float | None:
+    """Close of the bar in front of the one that closed at `closed_at_ns`; None at the first."""
+    closes = _window(series, until=instant(closed_at_ns - 1000), limit=1)[4]
+    return float(closes[-1]) if closes.shape[0] else None
+
+
 def next_open_get(series: BarSeries, after_ns: int) -> tuple[int, float] | None:
     """Close time and open of the bar that forms after `after_ns`: all that is known of it.
 
@@ -204,8 +219,14 @@ def next_open_get(series: BarSeries, after_ns: int) -> tuple[int, float] | None:
     """
     if series.instrument.is_close_only:
         return None
-    columns = _window(series)  # in memory for all but the longest series
-    i = int(np.searchsorted(columns[0], after_ns, side="right"))
+    if series.n_bars <= CACHED_BARS_PER_SERIES:
+        columns = _whole(series)
+        i = int(np.searchsorted(columns[0], after_ns, side="right"))
+    else:
+        columns = columns_read(
+            series.instrument_id, series.timeframe, since=instant(after_ns + 1000), n_first=1
+        )
+        i = 0
     if i >= columns[0].shape[0]:
         return None
     return int(columns[0][i]), float(columns[1][i])
@@ -310,6 +331,7 @@ def columns_read(
     until: dt.datetime | None = None,
     since: dt.datetime | None = None,
     limit: int | None = None,
+    n_first: int | None = None,
 ) -> Columns:
     """Read columns straight from the table, oldest first; rows never become Python objects."""
     is_postgres = connection.vendor == "postgresql"
@@ -320,7 +342,7 @@ def columns_read(
             clauses.append(f"closed_at {mark} %s")
             values.append(connection.ops.adapt_datetimefield_value(moment))
     where = " AND ".join(clauses)
-    tail = "ORDER BY closed_at"
+    tail = "ORDER BY closed_at" if n_first is None else f"ORDER BY closed_at LIMIT {int(n_first)}"
     if limit is not None:
         tail = f"ORDER BY closed_at DESC LIMIT {int(limit)}"
     read = _read_postgres if is_postgres else _read_sqlite
@@ -344,7 +366,7 @@ def _read_sqlite(where: str, values: list[Any], tail: str) -> Columns:
     return (closed_at, *(np.ascontiguousarray(table[:, i]) for i in range(1, 6)))  # type: ignore[return-value]
 
 
-# One row of PostgreSQL's binary COPY: a field count, then length and value of each field, big endian.
+# One row of PostgreSQL's binary COPY: a field count, then each field's length and value.
 _COPY_ROW = np.dtype(
     [("n", ">i2"), ("l0", ">i4"), ("closed_at", ">i8")]
     + [item for name in _COLUMNS for item in ((f"l_{name}", ">i4"), (name, ">f8"))]

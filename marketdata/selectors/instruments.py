@@ -46,7 +46,7 @@ def instrument_list(
 
 
 def instrument_search(text: str, *, limit: int = 20) -> list[Instrument]:
-    """Return instruments whose symbol or name contains the text; symbols that begin with it first."""
+    """Find instruments by symbol or name; symbols that begin with the text come first."""
     wanted = text.replace("\x00", "").strip()[:40]
     if not wanted:
         return list(instrument_list()[:limit])

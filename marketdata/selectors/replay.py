@@ -42,6 +42,7 @@ class ReplayClock:
             "speed": self.speed,
             "cursor_at": iso(self.cursor_at),
             "starts_at": iso(self.starts_at),
+            "date": self.cursor_at.date().isoformat(),
             "sequence": self.sequence,
             "epoch": self.epoch,
         }
@@ -97,7 +98,7 @@ def replay_clock(session: ReplaySession) -> ReplayClock:
 
 
 def replay_coverage(session: ReplaySession) -> Coverage:
-    """What is stored of the lead: how far the replay can go."""
+    """Say what is stored of the lead: how far the replay can go."""
     return coverage_get(session.lead, session.timeframe)
 
 

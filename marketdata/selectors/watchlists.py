@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def watchlist_list(user: User) -> QuerySet[Watchlist]:
-    """The user's lists, oldest first, with their instruments fetched in order."""
+    """Return the user's lists, oldest first, with their instruments fetched in order."""
     items = WatchlistItem.objects.select_related("instrument__venue").order_by("position", "id")
     return (
         Watchlist.objects.filter(user=user)

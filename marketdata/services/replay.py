@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import F
 
-from elson.common.errors import Conflict, DomainError, Unavailable
+from elson.common.errors import Conflict, DomainError, TooMany, Unavailable
 from elson.common.wake import wake
 from marketdata import broadcast
-from marketdata.models import ReplaySession
+from marketdata.models import Instrument, ReplaySession
 from marketdata.providers.base import ProviderRejected
 from marketdata.providers.replay import (
     SPEED_MAX,
@@ -35,6 +35,7 @@ TOPIC_STREAMER = "streamer"
 TOPIC_RUNNER = "runner"
 # A page that is open says so at most this often.
 SEEN_EVERY = dt.timedelta(seconds=30)
+MAX_INSTRUMENTS = 60
 State = ReplaySession.State
 
 
@@ -120,9 +121,17 @@ def replay_restart(*, session: ReplaySession, now: dt.datetime, episode: str = "
 
 
 def replay_watch(*, session: ReplaySession, symbol: str) -> None:
-    """Add an instrument to those the replay plays."""
-    session.instruments.add(instrument_get(symbol))
-    transaction.on_commit(lambda: wake(TOPIC_STREAMER))
+    """Add an instrument to those the replay plays; raises TooMany when it plays very many."""
+    instrument = instrument_get(symbol)
+    if session.instruments.filter(pk=instrument.pk).exists():
+        return
+    if session.instruments.count() >= MAX_INSTRUMENTS:
+        raise TooMany(
+            "TOO_MANY_SYMBOLS",
+            f"The replay plays {MAX_INSTRUMENTS} symbols already; restart it to begin anew.",
+            field="symbol",
+        )
+    session.instruments.add(instrument)
 
 
 def replay_touch(*, session: ReplaySession, now: dt.datetime) -> bool:
@@ -139,6 +148,13 @@ def replay_touch(*, session: ReplaySession, now: dt.datetime) -> bool:
         return True
     ReplaySession.objects.filter(pk=session.pk, seen_at__lt=now - SEEN_EVERY).update(seen_at=now)
     return False
+
+
+def replay_is_due(*, session: ReplaySession, now: dt.datetime) -> bool:
+    """Tell whether `replay_advance` would write anything; costs no query."""
+    if now - session.seen_at > UNSEEN_PAUSE:
+        return True
+    return bars_due(advanced_at=session.advanced_at, now=now, speed=session.speed).n_bars > 0
 
 
 def replay_advance(*, session: ReplaySession, now: dt.datetime) -> ReplayStep | None:
@@ -245,7 +261,7 @@ def _check_speed(speed: int) -> None:
         )
 
 
-def _first_bar(episode: Episode) -> tuple:
+def _first_bar(episode: Episode) -> tuple[Instrument, dt.datetime]:
     """Lead instrument and close of the episode's first bar."""
     try:
         lead = instrument_get(episode.lead)
@@ -253,8 +269,8 @@ def _first_bar(episode: Episode) -> tuple:
     except (UnknownSymbol, NoBars) as error:
         raise ReplayDataMissing(
             "REPLAY_DATA_MISSING",
-            f"The episode {episode.key} needs {episode.timeframe} bars of {episode.lead}, which are "
-            "not stored: run `manage.py import_bars --source embedded`.",
+            f"The episode {episode.key} needs {episode.timeframe} bars of {episode.lead}, which "
+            "are not stored: run `manage.py import_bars --source embedded`.",
         ) from error
     start = nanoseconds(dt.datetime.combine(episode.starts_on, dt.time(), tzinfo=dt.UTC))
     i = cursor_index(calendar, start - 1) + 1

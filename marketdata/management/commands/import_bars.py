@@ -103,12 +103,11 @@ class Command(BaseCommand):
             raise CommandError("Name files or folders, or a --source, and not both.", returncode=2)
         runs: list[dict[str, Any]] = []
         try:
-            for offer in self._offers(options):
-                runs.append(self._import(offer, options))
+            runs.extend(self._import(offer, options) for offer in self._offers(options))
         except ProviderError as error:
             raise CommandError(str(error), returncode=EXIT_REFUSED) from error
         except OperationalError as error:
-            raise CommandError(f"The database is busy: {error}", returncode=EXIT_LATER) from error
+            raise CommandError(f"The database refused: {error}", returncode=EXIT_LATER) from error
         except KeyboardInterrupt:
             self.stderr.write("Stopped. Files reported above are stored, the rest is untouched.")
             sys.exit(EXIT_INTERRUPTED)
