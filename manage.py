@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Elson's command line: every command a developer or operator types."""
 
+import json
 import os
 import sys
 
@@ -20,6 +21,8 @@ def main() -> None:
         check_environment(os.environ)
     except SettingsFaults as faults:
         sys.stderr.write(f"{faults}\n")
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps({"ok": False, "faults": faults.lines}) + "\n")
         raise SystemExit(EXIT_CONFIGURATION) from None
 
     from django.core.management import execute_from_command_line

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -64,9 +65,7 @@ def _scheme(*allowed: str) -> Callable[[Any], str | None]:
         scheme = urlsplit(value).scheme
         if not scheme:
             return "the URL has no scheme"
-        return (
-            None if scheme in allowed else f"scheme {scheme!r} is not one of {', '.join(allowed)}"
-        )
+        return None if scheme in allowed else f"its scheme is not one of {', '.join(allowed)}"
 
     return check
 
@@ -96,6 +95,55 @@ def _secret_key(value: str) -> str | None:
 
 _DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
+
+def _database_url(value: str) -> str | None:
+    fault = _scheme(*_DATABASE_SCHEMES)(value)
+    if fault or not value:
+        return fault
+    parts = urlsplit(value)
+    if parts.scheme != "sqlite" and not (parts.hostname and parts.path.strip("/")):
+        return "the URL names no host or no database"
+    return None
+
+
+def _slug(value: str) -> str | None:
+    return (
+        None if re.fullmatch(r"[a-z0-9-]{1,40}", value) else f"{value!r} is no name of an episode"
+    )
+
+
+def _public_url(value: str) -> str | None:
+    fault = _scheme("http", "https")(value)
+    if fault:
+        return fault
+    return None if urlsplit(value).hostname else "the URL names no host"
+
+
+def _email_address(value: str) -> str | None:
+    is_address = not value or re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", value)
+    return None if is_address else f"{value!r} is not an e-mail address"
+
+
+def _sender(value: str) -> str | None:
+    return _email_address(parseaddr(value)[1] or "nobody")
+
+
+def _stripe_key(value: str) -> str | None:
+    if not value or re.fullmatch(r"(sk|rk)_(test|live)_[A-Za-z0-9]{24,}", value):
+        return None
+    return "it is not a Stripe secret key (sk_test_… or sk_live_… and 24 characters or more)"
+
+
+def _host(value: str) -> str | None:
+    return None if re.fullmatch(r"[A-Za-z0-9.:_-]+", value) else f"{value!r} is no address"
+
+
+def _metrics_token(value: str) -> str | None:
+    if not value or len(value) >= 16:
+        return None
+    return f"it has {len(value)} characters; at least 16 are needed"
+
+
 VARIABLES: tuple[Variable, ...] = (
     Variable(
         "ELSON_SECRET_KEY",
@@ -123,7 +171,7 @@ VARIABLES: tuple[Variable, ...] = (
         "Address of the site as people see it; used in e-mails and allowed origins.",
         "https://elson.example.com",
         required_in=("production",),
-        check=_scheme("http", "https"),
+        check=_public_url,
     ),
     Variable(
         "ELSON_STATE_DIR",
@@ -140,7 +188,7 @@ VARIABLES: tuple[Variable, ...] = (
         "postgres://elson:secret@db.example.com:5432/elson",
         is_secret=True,
         required_in=("production",),
-        check=_scheme(*_DATABASE_SCHEMES),
+        check=_database_url,
     ),
     Variable(
         "ELSON_DATABASE_CONN_MAX_AGE",
@@ -179,6 +227,7 @@ VARIABLES: tuple[Variable, ...] = (
         "127.0.0.1",
         "Address `manage.py serve` listens on.",
         "127.0.0.1",
+        check=_host,
     ),
     Variable(
         "ELSON_WORKER_PROCESSES",
@@ -228,6 +277,7 @@ VARIABLES: tuple[Variable, ...] = (
         "Elson <no-reply@localhost>",
         "Sender of e-mails.",
         "Elson <no-reply@elson.example.com>",
+        check=_sender,
     ),
     Variable(
         "ELSON_TRUSTED_PROXY_COUNT",
@@ -244,13 +294,15 @@ VARIABLES: tuple[Variable, ...] = (
         "Bearer token for /metrics from elsewhere than this machine. Empty: this machine only.",
         "(random characters)",
         is_secret=True,
+        check=_metrics_token,
     ),
     Variable(
         "ELSON_REPLAY_EPISODE",
         "str",
         "sp500-2008",
-        "Episode a new paper portfolio replays (docs/replay.md lists them).",
+        "Episode a new paper portfolio replays.",
         "sp500-2008",
+        check=_slug,
     ),
     Variable(
         "ELSON_REPLAY_SPEED",
@@ -267,6 +319,7 @@ VARIABLES: tuple[Variable, ...] = (
         "Stripe secret key; test keys begin with sk_test_. Empty: card payments are off.",
         "sk_test_…",
         is_secret=True,
+        check=_stripe_key,
     ),
     Variable("ELSON_STRIPE_LIVE_MODE", "bool", False, "Charge real cards.", "0"),
     Variable(
@@ -275,6 +328,7 @@ VARIABLES: tuple[Variable, ...] = (
         "",
         "PayPal account that is paid. Empty: PayPal is off.",
         "pay@elson.example.com",
+        check=_email_address,
     ),
     Variable("ELSON_PAYPAL_SANDBOX", "bool", True, "Use PayPal's sandbox.", "1"),
 )
@@ -321,8 +375,10 @@ def check_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         values[variable.name] = read(variable.name, environment)
     lines += _unknown_names(environment)
-    if not lines:
-        lines += _combined_faults(values, kind)
+    faulty = {line.partition(":")[0] for line in lines}
+    together = {**{variable.name: variable.default for variable in VARIABLES}, **values}
+    combined = _combined_faults(together, kind)
+    lines += [line for line in combined if line.partition(":")[0] not in faulty]
     if lines:
         raise SettingsFaults(lines)
     return values
@@ -342,21 +398,28 @@ def _fault(
     file_name = environment.get(f"{variable.name}_FILE", "").strip()
     if file_name and not Path(file_name).is_file():
         return f"{variable.name}_FILE names {file_name}, which is not a file"
+    if file_name and variable.is_secret and Path(file_name).stat().st_mode & 0o007:
+        return f"{file_name} is open to everyone on this machine; chmod 600 it"
     if raw is None:
         return f"it is required in {kind}" if kind in variable.required_in else None
-    if raw[0] in "\"'" and raw[-1] == raw[0]:
+    if raw[0] in "\"'" or raw[-1] in "\"'":
         return "the quotes are part of the value; remove them"
+    if any(letter in raw for letter in "\r\n\0"):
+        return "it contains a line break"
     fault = _kind_fault(variable, raw)
     if fault or variable.check is None:
         return fault
-    return variable.check(read(variable.name, {variable.name: raw}))
+    fault = variable.check(read(variable.name, {variable.name: raw}))
+    if fault and variable.is_secret and raw in fault:
+        return "the value is not usable"
+    return fault
 
 
 def _kind_fault(variable: Variable, raw: str) -> str | None:
     shown = "the value" if variable.is_secret else repr(raw)
     if variable.kind == "bool" and raw.lower() not in _TRUE | _FALSE:
         return f"{shown} is not a yes or no (1 or 0)"
-    if variable.kind == "int" and not re.fullmatch(r"[+-]?\d+", raw):
+    if variable.kind == "int" and not re.fullmatch(r"[+-]?[0-9]{1,9}", raw):
         return f"{shown} is not a whole number"
     return None
 
@@ -379,9 +442,16 @@ def _combined_faults(values: Mapping[str, Any], kind: str) -> list[str]:
             "CELERY_BROKER_URL: REDIS_URL is a Redis Cluster, which cannot carry Celery's queue; "
             "example: CELERY_BROKER_URL=redis://redis.example.com:6379/1"
         )
+    if values["ELSON_DEBUG"] and kind != "production" and not _is_loopback(values):
+        lines.append(_line(BY_NAME["ELSON_DEBUG"], "debug pages must not be open to others"))
     if kind == "production":
         lines += _production_faults(values)
     return lines
+
+
+def _is_loopback(values: Mapping[str, Any]) -> bool:
+    hosts = {urlsplit(values["ELSON_PUBLIC_URL"]).hostname, values["ELSON_BIND_HOST"]}
+    return hosts <= {"localhost", "127.0.0.1", "::1"}
 
 
 def _production_faults(values: Mapping[str, Any]) -> list[str]:
@@ -394,6 +464,10 @@ def _production_faults(values: Mapping[str, Any]) -> list[str]:
         lines.append(_line(BY_NAME["ELSON_ALLOWED_HOSTS"], "'*' would answer to any host name"))
     if not values["ELSON_PUBLIC_URL"].startswith("https://"):
         lines.append(_line(BY_NAME["ELSON_PUBLIC_URL"], "it must begin with https://"))
+    has_paypal = values["ELSON_PAYPAL_RECEIVER_EMAIL"] and values["ELSON_PAYPAL_SANDBOX"]
+    if has_paypal and values["ELSON_STRIPE_LIVE_MODE"]:
+        fault = "it is on while ELSON_STRIPE_LIVE_MODE charges real cards"
+        lines.append(f"ELSON_PAYPAL_SANDBOX: {fault}; example: ELSON_PAYPAL_SANDBOX=0")
     key = values["ELSON_STRIPE_SECRET_KEY"]
     wanted = "live" if values["ELSON_STRIPE_LIVE_MODE"] else "test"
     if key and f"_{wanted}_" not in key:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
             "--prepare",
             action="store_true",
             default=settings.IS_DEVELOPMENT,
-            help="first make tables, prices, demo user and static files, as far as they are missing",
+            help="first make what is missing: tables, prices, demo user, static files",
         )
         parser.add_argument("--no-prepare", action="store_false", dest="prepare")
         parser.add_argument(
