@@ -28,6 +28,11 @@ class Plan(TimestampedModel):
     currency = models.CharField(max_length=3, default="USD")
     entitlements = models.JSONField(default=dict)
     rank = models.PositiveSmallIntegerField(default=0)
+    is_price_proposed = models.BooleanField(
+        "price is a proposal",
+        default=True,
+        help_text="Nothing can be sold at a proposed price; take the mark away to publish it.",
+    )
     is_public = models.BooleanField(default=True)
     history = HistoricalRecords()
 
