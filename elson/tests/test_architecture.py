@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,35 @@ def test_domain_code_connects_no_django_signal():
     ]
 
     assert found == []
+
+
+def test_the_product_imports_only_what_its_own_lock_installs():
+    """A package of the tools' lock is there in development and missing on every other machine."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    installed = {simple(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)}
+    carriers = packages_distributions()
+    missing = {
+        f"{package} in {where(path, node)}"
+        for path in sources(tests=False)
+        for node in ast.walk(tree_of(path))
+        for package in imported_packages(node)
+        if package in carriers and not {simple(name) for name in carriers[package]} & installed
+    }
+
+    assert missing == set()
+
+
+def simple(name: str) -> str:
+    """Spell a distribution's name as locks do."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported_packages(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [(node.module or "").split(".")[0]]
+    if isinstance(node, ast.Import):
+        return [alias.name.split(".")[0] for alias in node.names]
+    return []
 
 
 # --- jobs, migrations ---------------------------------------------------------------------------
