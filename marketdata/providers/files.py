@@ -266,9 +266,7 @@ def _take_text(
     """Turn a chunk of text rows into numbers: all at once, or one by one where that fails."""
     reading.n_rows += len(rows)
     try:
-        columns = list(zip(*rows, strict=True))
-        if len(columns) != width:
-            raise ValueError("another number of columns than the header")
+        columns = _columns_of(rows, width)
         values = [_floats_fast(columns[places[name]]) for name in COLUMNS[1:]]
         stamps = _stamps_fast(columns[places["timestamp"]], reading.is_daily)
         if "symbol" in places:
@@ -277,6 +275,12 @@ def _take_text(
         rows, numbers, stamps, values = _take_slowly(rows, numbers, places, width, reading)
     texts = _Texts(lambda i, name: rows[i][places[name]])
     reading.add(np.array(numbers, dtype=np.int64), stamps, values, texts)
+
+
+def _columns_of(rows: list[list[str]], width: int) -> list[tuple[str, ...]]:
+    if any(len(row) != width for row in rows):
+        raise ValueError("another number of columns than the header")
+    return list(zip(*rows, strict=True))
 
 
 def _floats_fast(texts: tuple[str, ...]) -> FloatArray:

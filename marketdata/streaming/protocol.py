@@ -90,9 +90,10 @@ def parse_frame(text: str | None) -> list[Request]:
         raise FrameRefused("BINARY", "Frames are text, this one is binary.", is_fatal=True)
     if len(text) > MAX_FRAME_CHARS:
         raise FrameRefused(
-            "TOO_LARGE", f"The frame has {len(text):,} characters; {MAX_FRAME_CHARS:,} are allowed.",
+            "TOO_LARGE",
+            f"The frame has {len(text):,} characters; {MAX_FRAME_CHARS:,} are allowed.",
             is_fatal=True,
-        )  # fmt: skip
+        )
     if _nesting(text) > MAX_DEPTH:
         raise FrameRefused(
             "TOO_DEEP", f"The frame is nested deeper than {MAX_DEPTH} levels.", is_fatal=True
@@ -160,7 +161,7 @@ def _channel_of(value: Any) -> str:
 
 
 def _nesting(text: str) -> int:
-    """Deepest level of brackets, before a parser is let near it; brackets in texts count as well."""
+    """Deepest level of brackets, before a parser is let near; brackets in texts count too."""
     depth = deepest = 0
     for character in text:
         if character in "[{":
