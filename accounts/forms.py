@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import ClassVar
-from zoneinfo import available_timezones
 
 from allauth.account.adapter import get_adapter
 from allauth.account.app_settings import EmailVerificationMethod
@@ -47,7 +46,9 @@ from django.http import HttpRequest, HttpResponse
 from accounts.models import NumberFormat, Profile, Theme, UpDown, User
 from accounts.selectors import user_get_by_email
 from accounts.services import EmailTaken, Preferences
+from accounts.time_zones import time_zone_choices
 
+CODE_HINT = "Six digits from your authenticator app, or one of your recovery codes."
 PASSWORD_HINT = "At least 12 characters. A sentence or a password manager works well."  # noqa: S105
 
 
@@ -228,14 +229,3 @@ class DisplayNameForm(forms.Form):
         help_text="Empty: your e-mail address is shown.",
         widget=forms.TextInput(attrs={"autocomplete": "nickname"}),
     )
-
-
-def time_zone_choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return every zone of the world, grouped by region, UTC first."""
-    groups: dict[str, list[tuple[str, str]]] = {"": [("UTC", "UTC")]}
-    for name in sorted(available_timezones()):
-        region, _, place = name.partition("/")
-        if place and region not in {"Etc", "SystemV"}:
-            label = place.replace("_", " ").replace("/", " / ")
-            groups.setdefault(region, []).append((name, label))
-    return [(region or "General", places) for region, places in groups.items()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from zoneinfo import available_timezones
 
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
@@ -12,6 +11,7 @@ from django.db import IntegrityError, transaction
 from accounts.entitlements import FREE
 from accounts.models import Entitlement, NumberFormat, Profile, Theme, UpDown, User
 from accounts.selectors import profile_get
+from accounts.time_zones import time_zones
 from elson.common.errors import Conflict, DomainError
 
 
@@ -51,7 +51,7 @@ def user_signup(*, user: User, time_zone: str = "UTC") -> Profile:
     except IntegrityError as error:
         raise EmailTaken("EMAIL_TAKEN", f"{user.email} already signs in here.") from error
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-    known = time_zone if time_zone in available_timezones() else "UTC"
+    known = time_zone if time_zone in time_zones() else "UTC"
     return Profile.objects.create(user=user, time_zone=known)
 
 
@@ -128,7 +128,7 @@ def entitlement_revoke(*, user: User, source: str, key: str | None = None) -> in
 
 def _check(preferences: Preferences) -> None:
     for field, value, allowed in (
-        ("time_zone", preferences.time_zone, available_timezones()),
+        ("time_zone", preferences.time_zone, time_zones()),
         ("number_format", preferences.number_format, NumberFormat.values),
         ("theme", preferences.theme, Theme.values),
         ("up_down", preferences.up_down, UpDown.values),

@@ -11,6 +11,7 @@ from django.db import transaction
 from accounts.models import User
 from accounts.selectors import user_get_by_email
 from elson.serving.people import DEMO_EMAIL, STAFF_EMAIL
+from elson.showcase import showcase_request
 from elson.signup import person_sign_up
 
 
@@ -37,6 +38,7 @@ def demo_create(*, demo_password: str, staff_password: str | None, now: dt.datet
     for person in people:
         is_new = _person_make(person, passwords[person.email], now)
         (created if is_new else kept).append(person.email)
+    showcase_request(user=User.objects.get(email=DEMO_EMAIL), now=now)
     return DemoMade(tuple(created), tuple(kept))
 
 

@@ -28,5 +28,6 @@ if (form) {
     ? locale
     : [...formats.options].map((option) => option.value).find((value) => value.startsWith(`${language}-`));
   if (format) formats.value = format;
-  formats.dispatchEvent(new Event("change", { bubbles: true }));
+  // htmx listens from DOMContentLoaded on; only then the sample can follow.
+  addEventListener("load", () => formats.dispatchEvent(new Event("change", { bubbles: true })));
 }
