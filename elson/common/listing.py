@@ -1,0 +1,42 @@
+"""Lists as pages and as CSV: sizes, page numbers out of range, cells a spreadsheet might run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.http import HttpRequest, HttpResponse
+
+PAGE_SIZES = (25, 50, 100)
+# A spreadsheet would run a cell that begins with one of these (ASVS 1.2.10).
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+Column = tuple[str, Callable[[Any], Any]]
+
+
+def page_of(request: HttpRequest, rows: Any) -> Page[Any]:
+    """Page of a queryset or list that the URL asks for; the nearest one when out of range."""
+    size = request.GET.get("size", "")
+    per_page = int(size) if size.isdigit() and int(size) in PAGE_SIZES else PAGE_SIZES[0]
+    return Paginator(rows, per_page).get_page(request.GET.get("page"))
+
+
+def csv_response(name: str, columns: Sequence[Column], rows: Iterable[Any]) -> HttpResponse:
+    """All rows as a CSV download: dot decimals, ISO times, no runnable cells."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([title for title, _ in columns])
+    writer.writerows([[_cell(value(row)) for _, value in columns] for row in rows])
+    return HttpResponse(
+        out.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return "" if value is None else value

@@ -1,0 +1,149 @@
+"""Forms of the trading pages: they read what a person typed, services judge it."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from elson.common.errors import DomainError
+from elson.common.formatting import parse_decimal
+from marketdata.selectors import instrument_list
+from trading.engine.strategies.base import Parameter, StrategySpec
+from trading.engine.types import OrderSide, OrderType, TimeInForce
+
+ORDER_TYPES = [
+    (OrderType.MARKET.value, "Market: fills at the next bar's open"),
+    (OrderType.LIMIT.value, "Limit: this price or better"),
+    (OrderType.STOP_MARKET.value, "Stop: market order once this price is touched"),
+    (OrderType.STOP_LIMIT.value, "Stop-limit: limit order once the stop is touched"),
+]
+TIMES_IN_FORCE = [
+    (TimeInForce.GTC.value, "Until canceled"),
+    (TimeInForce.DAY.value, "This day only"),
+    (TimeInForce.IOC.value, "Immediately, cancel the rest"),
+    (TimeInForce.FOK.value, "All at once or not at all"),
+]
+
+PARAMETER_PREFIX = "p_"
+
+
+class LocalDecimalField(forms.CharField):
+    """A decimal as this person writes numbers; ambiguous ones are asked back."""
+
+    def __init__(self, *, echo: str = "qty", **options: Any) -> None:
+        widget = forms.TextInput(
+            attrs={"inputmode": "decimal", "autocomplete": "off", "data-echo": echo}
+        )
+        super().__init__(widget=widget, max_length=40, **options)
+
+    def clean(self, value: Any) -> Decimal | None:
+        """Return the number, None for an empty optional field."""
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            return parse_decimal(text)
+        except DomainError as error:
+            raise forms.ValidationError(error.message, code=error.code) from error
+
+
+class TicketForm(forms.Form):
+    """An order as typed: side, quantity, type and prices."""
+
+    side = forms.ChoiceField(
+        choices=[(OrderSide.BUY.value, "Buy"), (OrderSide.SELL.value, "Sell")],
+        widget=forms.RadioSelect,
+        initial=OrderSide.BUY.value,
+    )
+    quantity = LocalDecimalField(label="Quantity")
+    order_type = forms.ChoiceField(
+        label="Order type", choices=ORDER_TYPES, initial=OrderType.MARKET.value
+    )
+    limit_price = LocalDecimalField(label="Limit price", echo="money:USD", required=False)
+    stop_price = LocalDecimalField(label="Stop price", echo="money:USD", required=False)
+    time_in_force = forms.ChoiceField(
+        label="Time in force", choices=TIMES_IN_FORCE, initial=TimeInForce.GTC.value
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Leave out a price the chosen type does not use: the page hides its field."""
+        cleaned = super().clean() or {}
+        kind = cleaned.get("order_type")
+        if kind not in (OrderType.LIMIT, OrderType.STOP_LIMIT):
+            cleaned["limit_price"] = None
+        elif cleaned.get("limit_price") is None and "limit_price" not in self.errors:
+            self.add_error("limit_price", "Enter the limit price.")
+        if kind not in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT):
+            cleaned["stop_price"] = None
+        elif cleaned.get("stop_price") is None and "stop_price" not in self.errors:
+            self.add_error("stop_price", "Enter the stop price.")
+        return cleaned
+
+
+class SendForm(forms.Form):
+    """A reviewed order on its way out: exact values, the preview it was judged by, one key."""
+
+    symbol = forms.CharField(max_length=24)
+    side = forms.CharField(max_length=4)
+    quantity = forms.DecimalField(max_digits=24, decimal_places=8)
+    order_type = forms.CharField(max_length=12)
+    limit_price = forms.DecimalField(max_digits=24, decimal_places=8, required=False)
+    stop_price = forms.DecimalField(max_digits=24, decimal_places=8, required=False)
+    time_in_force = forms.CharField(max_length=3)
+    client_order_id = forms.CharField(max_length=80)
+    previewed_price = forms.DecimalField(max_digits=24, decimal_places=8)
+    previewed_at = forms.DateTimeField()
+
+
+def new_order_key() -> str:
+    """Key that makes one order of however many clicks."""
+    return f"web-{uuid.uuid4().hex}"
+
+
+class DeployForm(forms.Form):
+    """A rule put to work on paper: name, instrument, capital, and its parameters."""
+
+    key = forms.CharField(widget=forms.HiddenInput, max_length=60)
+    name = forms.CharField(label="Name", max_length=80)
+    symbol = forms.ChoiceField(label="Instrument")
+    capital = LocalDecimalField(label="Capital", echo="money:USD")
+
+    def __init__(self, spec: StrategySpec, *args: Any, **options: Any) -> None:
+        options.setdefault("initial", {"key": spec.key, "name": spec.name, "capital": "10000"})
+        super().__init__(*args, **options)
+        self.spec = spec
+        tradable = [item for item in instrument_list() if item.is_tradable]
+        self.fields["symbol"].choices = [
+            (item.symbol, f"{item.symbol} · {item.name}") for item in tradable
+        ]
+        for parameter in spec.parameters:
+            self.fields[PARAMETER_PREFIX + parameter.key] = _parameter_field(parameter)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters as typed; the service checks them against their bounds."""
+        return {
+            parameter.key: self.cleaned_data[PARAMETER_PREFIX + parameter.key]
+            for parameter in self.spec.parameters
+        }
+
+    def parameter_fields(self) -> list[Any]:
+        """Return the bound fields of the parameters, in the rule's order."""
+        return [self[PARAMETER_PREFIX + parameter.key] for parameter in self.spec.parameters]
+
+
+def _parameter_field(parameter: Parameter) -> forms.Field:
+    label = parameter.key.replace("_", " ").capitalize()
+    if parameter.choices:
+        return forms.ChoiceField(
+            label=label,
+            choices=[(choice, choice.replace("_", " ")) for choice in parameter.choices],
+            initial=parameter.default,
+            help_text=parameter.meaning,
+        )
+    bounds = f" {parameter.low:g} to {parameter.high:g}." if parameter.low is not None else ""
+    return LocalDecimalField(
+        label=label, echo="", initial=parameter.default, help_text=f"{parameter.meaning}.{bounds}"
+    )

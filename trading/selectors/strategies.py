@@ -1,0 +1,295 @@
+"""Strategies, where they run, and what they decided."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+
+from elson.common import formatting
+from elson.common.errors import NotFound
+from trading.engine.strategies import STRATEGIES, resolve_params, strategy_get
+from trading.engine.strategies.base import StrategySpec
+from trading.engine.types import DecisionAction
+from trading.models import (
+    Backtest,
+    Decision,
+    Deployment,
+    Order,
+    Portfolio,
+    Strategy,
+    StrategyVersion,
+)
+
+LABELS = {
+    "rsi": "RSI(2)",
+    "atr": "ATR(14)",
+    "volatility": "Volatility a year",
+    "volatility_percentile": "Volatility percentile",
+}
+_AS_PERCENT = ("volatility", "volatility_percentile")
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRow:
+    """One strategy at work as lists show it; `pnl` is of its own book."""
+
+    deployment_id: int
+    strategy_id: int
+    name: str
+    version: int
+    status: str
+    symbol: str
+    timeframe: str
+    regime: str
+    quantity: float
+    avg_entry_price: float
+    equity: float
+    pnl: float
+    pnl_ratio: float
+    last_bar_at: dt.datetime | None
+    error: str
+    decision_action: str
+    decision_reason: str
+    decision_at: dt.datetime | None
+    decision_href: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """One parameter at a bar: base, value now, bounds and why."""
+
+    name: str
+    label: str
+    base: Any
+    now: Any
+    low: float | None
+    high: float | None
+    because: str
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether the regime moved it away from its base."""
+        return bool(self.base != self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """One number a decision was made from; `kind` says how to write it."""
+
+    name: str
+    label: str
+    value: float | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """A decision's tables, ready to be shown."""
+
+    parameters: list[ParameterRow]
+    inputs: list[InputRow]
+    orders: list[Order]
+
+
+def gallery_list() -> list[StrategySpec]:
+    """Rules the engine offers."""
+    return list(STRATEGIES.values())
+
+
+def backtest_text(*, user_id: int, strategy_key: str) -> str:
+    """Out-of-sample result of this person's last finished backtest of a rule, with its sample."""
+    run = (
+        Backtest.objects.filter(
+            user_id=user_id, strategy_key=strategy_key, status=Backtest.Status.SUCCEEDED
+        )
+        .select_related("result", "instrument")
+        .order_by("-pk")
+        .first()
+    )
+    if run is None:
+        return ""
+    found = run.result.metrics.get("out_of_sample") or run.result.metrics.get("all") or {}
+    if found.get("total_return") is None:
+        return ""
+    trades = found.get("n_round_trips", 0)
+    change = formatting.signed_percent(found["total_return"], 1)
+    return f"{change} on {run.instrument.symbol} after costs, {trades} round trips (#{run.pk})"
+
+
+def strategy_of(user: Any, strategy_id: int) -> Strategy:
+    """Strategy of this user; raise NotFound for unknown and for foreign ones."""
+    found = Strategy.objects.filter(user=user, pk=strategy_id).first()
+    if found is None:
+        raise NotFound("strategy", strategy_id)
+    return found
+
+
+def version_list(strategy: Strategy) -> list[tuple[StrategyVersion, str]]:
+    """Versions, newest first, each with what differs from the rule's defaults in words."""
+    defaults = resolve_params(strategy_get(strategy.key), None)
+    found = []
+    for version in StrategyVersion.objects.filter(strategy=strategy).order_by("-number"):
+        changed = [
+            f"{name.replace('_', ' ')} {value} instead of {defaults.get(name)}"
+            for name, value in version.parameters.items()
+            if value != defaults.get(name)
+        ]
+        found.append((version, ", ".join(changed)))
+    return found
+
+
+def deployment_get(user: Any, deployment_id: int) -> Deployment:
+    """Deployment of this user; raise NotFound for unknown and for foreign ones."""
+    found = _deployments().filter(portfolio__user=user, pk=deployment_id).first()
+    if found is None:
+        raise NotFound("deployment", deployment_id)
+    return found
+
+
+def deployment_rows(portfolio: Portfolio) -> list[DeploymentRow]:
+    """Strategies of a portfolio that were not stopped, with their last decision."""
+    rows = _deployments().filter(portfolio=portfolio).exclude(status=Deployment.Status.STOPPED)
+    return _rows(rows.order_by("pk"))
+
+
+def deployment_now(strategy: Strategy) -> DeploymentRow | None:
+    """The newest deployment of a strategy, stopped ones last; None when it never ran."""
+    rows = _rows(_deployments().filter(version__strategy=strategy).order_by("-pk"))
+    running = [row for row in rows if row.status != Deployment.Status.STOPPED]
+    return next(iter(running or rows), None)
+
+
+def decision_list(strategy: Strategy, *, action: str = "") -> QuerySet[Decision]:
+    """Decisions of a strategy, newest first, of one action or all."""
+    decisions = Decision.objects.filter(deployment__version__strategy=strategy)
+    if action in DecisionAction.__members__:
+        decisions = decisions.filter(action=action)
+    return decisions.order_by("-market_at", "-pk")
+
+
+def decision_counts(strategy: Strategy) -> dict[str, int]:
+    """How often each action was decided, most frequent first."""
+    counted = (
+        Decision.objects.filter(deployment__version__strategy=strategy)
+        .values("action")
+        .annotate(n=Count("pk"))
+        .order_by("-n", "action")
+    )
+    return {row["action"]: row["n"] for row in counted}
+
+
+def decision_get(user: Any, decision_uuid: object) -> Decision:
+    """Decision of this user; raise NotFound for unknown and for foreign ones."""
+    try:
+        found = (
+            _decisions()
+            .filter(deployment__portfolio__user=user, uuid=str(decision_uuid))
+            .first()
+        )
+    except (ValidationError, ValueError):
+        found = None
+    if found is None:
+        raise NotFound("decision", decision_uuid)
+    return found
+
+
+def decision_latest(portfolio: Portfolio, *, symbol: str = "") -> Decision | None:
+    """Latest decision that did something, else the latest; of one symbol or all."""
+    decisions = _decisions().filter(deployment__portfolio=portfolio)
+    if symbol:
+        decisions = decisions.filter(deployment__instrument__symbol=symbol)
+    newest = decisions.order_by("-market_at", "-pk")
+    idle = (DecisionAction.HOLD, DecisionAction.NO_TRADE, DecisionAction.WARM_UP)
+    return newest.exclude(action__in=idle).first() or newest.first()
+
+
+def decision_neighbors(decision: Decision) -> tuple[Decision | None, Decision | None]:
+    """The decisions of the same deployment one bar earlier and one bar later."""
+    siblings = Decision.objects.filter(deployment_id=decision.deployment_id)
+    earlier = siblings.filter(market_at__lt=decision.market_at).order_by("-market_at").first()
+    later = siblings.filter(market_at__gt=decision.market_at).order_by("market_at").first()
+    return earlier, later
+
+
+def decision_view(decision: Decision) -> DecisionView:
+    """A decision's stored numbers as rows; the adapted parameters first."""
+    parameters = [
+        ParameterRow(
+            name=name,
+            label=name.replace("_", " ").capitalize(),
+            base=line.get("base"),
+            now=line.get("now"),
+            low=line.get("low"),
+            high=line.get("high"),
+            because=str(line.get("because", "")),
+        )
+        for name, line in decision.parameters.items()
+    ]
+    inputs = [
+        InputRow(
+            name=name,
+            label=LABELS.get(name, name.replace("_", " ").capitalize()),
+            value=value,
+            kind="percent" if name in _AS_PERCENT else "number",
+        )
+        for name, value in decision.inputs.items()
+    ]
+    orders = Order.objects.filter(decision=decision).select_related("instrument").order_by("pk")
+    return DecisionView(
+        parameters=sorted(parameters, key=lambda row: not row.is_adapted),
+        inputs=inputs,
+        orders=list(orders),
+    )
+
+
+def _decisions() -> QuerySet[Decision]:
+    return Decision.objects.select_related(
+        "deployment__instrument", "deployment__version__strategy", "deployment__portfolio"
+    )
+
+
+def _deployments() -> QuerySet[Deployment]:
+    last = Decision.objects.filter(deployment=OuterRef("pk")).order_by("-market_at")
+    return Deployment.objects.select_related(
+        "version__strategy", "instrument", "portfolio"
+    ).annotate(last_decision_id=Subquery(last.values("pk")[:1]))
+
+
+def _rows(deployments: QuerySet[Deployment]) -> list[DeploymentRow]:
+    found = list(deployments)
+    decisions = Decision.objects.in_bulk(
+        [row.last_decision_id for row in found if row.last_decision_id]  # type: ignore[attr-defined]
+    )
+    return [_row(row, decisions.get(row.last_decision_id)) for row in found]  # type: ignore[attr-defined]
+
+
+def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
+    state = deployment.state
+    capital = float(deployment.capital)
+    equity = float(state.get("equity", capital))
+    strategy = deployment.version.strategy
+    return DeploymentRow(
+        deployment_id=deployment.pk,
+        strategy_id=strategy.pk,
+        name=strategy.name,
+        version=deployment.version.number,
+        status=deployment.status,
+        symbol=deployment.instrument.symbol,
+        timeframe=deployment.timeframe,
+        regime=decision.regime if decision else "",
+        quantity=float(state.get("quantity", 0.0)),
+        avg_entry_price=float(state.get("avg_entry_price", 0.0)),
+        equity=equity,
+        pnl=equity - capital,
+        pnl_ratio=equity / capital - 1 if capital else 0.0,
+        last_bar_at=deployment.last_bar_at,
+        error=deployment.error,
+        decision_action=decision.get_action_display() if decision else "",
+        decision_reason=decision.reason if decision else "",
+        decision_at=decision.market_at if decision else None,
+        decision_href=f"/strategies/{strategy.pk}/decisions/{decision.uuid}/" if decision else "",
+    )

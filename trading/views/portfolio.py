@@ -1,0 +1,95 @@
+"""Holdings, activity and the books of a portfolio."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from elson.common.listing import csv_response, page_of
+from trading.selectors.activity import ACTIVITY_KINDS, activity_list
+from trading.selectors.equity import drawdown_list, equity_curve, period_returns
+from trading.selectors.books import ledger_listing
+from trading.selectors.ledger import ledger_balances, ledger_control
+from trading.selectors.portfolios import portfolio_get, portfolio_value, position_rows
+from trading.views.figures import equity_figure
+
+POSITION_COLUMNS = (
+    ("symbol", lambda p: p.symbol),
+    ("side", lambda p: p.side),
+    ("quantity", lambda p: p.quantity),
+    ("avg_entry_price", lambda p: p.avg_entry_price),
+    ("last_price", lambda p: p.last_price),
+    ("market_value", lambda p: p.market_value),
+    ("weight", lambda p: p.weight),
+    ("unrealized_pnl", lambda p: p.unrealized_pnl),
+    ("realized_pnl", lambda p: p.realized_pnl),
+    ("commission", lambda p: p.commission_total),
+)
+LEDGER_COLUMNS = (
+    ("time", lambda r: r.market_at.isoformat()),
+    ("entry", lambda r: r.sequence),
+    ("kind", lambda r: r.kind),
+    ("description", lambda r: r.description),
+    ("account", lambda r: r.account_kind),
+    ("symbol", lambda r: r.symbol),
+    ("debit", lambda r: r.debit),
+    ("credit", lambda r: r.credit),
+    ("balance", lambda r: r.running_balance),
+)
+ACTIVITY_COLUMNS = (
+    ("time", lambda a: a.at.isoformat()),
+    ("kind", lambda a: a.kind),
+    ("symbol", lambda a: a.symbol),
+    ("text", lambda a: a.text),
+)
+
+
+@login_required
+def portfolio_page(request: HttpRequest) -> HttpResponse:
+    """What is held, what it is worth, how it got there."""
+    portfolio = portfolio_get(request.user)
+    rows = position_rows(portfolio)
+    if request.GET.get("format") == "csv":
+        return csv_response("positions.csv", POSITION_COLUMNS, rows)
+    context = {"portfolio": portfolio, "summary": portfolio_value(portfolio), "positions": rows}
+    if request.GET.get("part") == "holdings":
+        return render(request, "trading/_holdings.html", context)
+    curve = equity_curve(portfolio)
+    context |= {
+        "figure": equity_figure(curve),
+        "periods": period_returns(curve),
+        "drawdowns": drawdown_list(curve)[:5],
+    }
+    return render(request, "trading/portfolio.html", context)
+
+
+@login_required
+def ledger_page(request: HttpRequest) -> HttpResponse:
+    """The books of one account of the portfolio, newest first; read-only."""
+    portfolio = portfolio_get(request.user)
+    kind = request.GET.get("account", "CASH")
+    rows = ledger_listing(portfolio, kind=kind)
+    if request.GET.get("format") == "csv":
+        return csv_response("ledger.csv", LEDGER_COLUMNS, rows)
+    context = {
+        "portfolio": portfolio,
+        "page": page_of(request, rows),
+        "balances": ledger_balances(portfolio),
+        "account": kind,
+        "control": ledger_control(portfolio),
+    }
+    return render(request, "trading/ledger.html", context)
+
+
+@login_required
+def activity_page(request: HttpRequest) -> HttpResponse:
+    """Orders, fills and decisions on one time line, newest first."""
+    portfolio = portfolio_get(request.user)
+    kind = request.GET.get("kind", "")
+    rows = activity_list(portfolio, kind=kind)
+    if request.GET.get("format") == "csv":
+        return csv_response("activity.csv", ACTIVITY_COLUMNS, rows)
+    context = {"page": page_of(request, rows), "kind": kind, "kinds": ACTIVITY_KINDS}
+    part = "trading/_activity.html" if request.htmx else "trading/activity.html"
+    return render(request, part, context)

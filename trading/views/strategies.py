@@ -1,0 +1,242 @@
+"""Strategies: what runs, what could, and why each did what it did."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from elson.common.errors import DomainError, NotFound
+from elson.common.listing import csv_response, page_of
+from marketdata.selectors import instrument_get
+from trading.engine.strategies import strategy_get
+from trading.engine.types import DecisionAction
+from trading.forms import DeployForm
+from trading.selectors.portfolios import portfolio_get
+from trading.selectors.prices import regime_now
+from trading.selectors.strategies import (
+    backtest_text,
+    decision_counts,
+    decision_get,
+    decision_list,
+    decision_neighbors,
+    decision_view,
+    deployment_get,
+    deployment_now,
+    deployment_rows,
+    gallery_list,
+    strategy_of,
+    version_list,
+)
+from trading.services.strategies import (
+    deployment_pause,
+    deployment_resume,
+    deployment_start,
+    deployment_stop,
+    strategy_create,
+)
+
+DECISION_COLUMNS = (
+    ("time", lambda d: d.market_at.isoformat()),
+    ("action", lambda d: d.action),
+    ("regime", lambda d: d.regime),
+    ("close", lambda d: d.price),
+    ("signal", lambda d: d.signal),
+    ("target_weight", lambda d: d.target_weight),
+    ("target_quantity", lambda d: d.target_quantity),
+    ("blocked_by", lambda d: d.blocked_by),
+    ("reason", lambda d: d.reason),
+    ("id", lambda d: d.uuid),
+)
+
+
+@login_required
+def strategies(request: HttpRequest) -> HttpResponse:
+    """My strategies at work, and the rules there are."""
+    context: dict[str, Any] = {"deployments": deployment_rows(portfolio_get(request.user))}
+    if request.htmx:
+        return render(request, "trading/_strategies_table.html", context)
+    context["gallery"] = [
+        {
+            "key": spec.key,
+            "name": spec.name,
+            "summary": spec.summary,
+            "when_it_fails": spec.when_it_fails,
+            "n_warm_up": spec.warm_up(spec.defaults),
+            "last_run": backtest_text(user_id=request.user.pk, strategy_key=spec.key),
+        }
+        for spec in gallery_list()
+    ]
+    return render(request, "trading/strategies.html", context)
+
+
+@login_required
+def strategy_new(request: HttpRequest) -> HttpResponse:
+    """Choose parameters, instrument and capital, and put a rule to work on paper."""
+    spec = _spec(request.POST.get("key") or request.GET.get("key", ""))
+    form = DeployForm(spec, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _deploy(request, form)
+        except DomainError as error:
+            form.add_error(error.field if error.field in form.fields else None, error.message)
+    context = {
+        "spec": spec,
+        "form": form,
+        "crumbs": [{"label": "Strategies", "href": reverse("strategies")}],
+    }
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, "trading/strategy_new.html", context, status=status)
+
+
+@login_required
+def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
+    """One strategy: as it stands now, its latest decision in full, every decision so far."""
+    strategy = strategy_of(request.user, strategy_id)
+    action = request.GET.get("action", "")
+    decisions = decision_list(strategy, action=action)
+    if request.GET.get("format") == "csv":
+        return csv_response("decisions.csv", DECISION_COLUMNS, decisions)
+    context = {"strategy": strategy, **_now(request, strategy)}
+    if request.GET.get("part") == "now":
+        return render(request, "trading/_strategy_now.html", context)
+    counts = decision_counts(strategy)
+    context |= {
+        "spec": strategy_get(strategy.key),
+        "page": page_of(request, decisions),
+        "action": action,
+        "actions": [
+            {"value": "", "label": "All", "count": sum(counts.values())},
+            *(
+                {"value": name, "label": _words(name), "count": count}
+                for name, count in counts.items()
+            ),
+        ],
+        "versions": [
+            {"number": version.number, "created_at": version.created_at, "difference": words}
+            for version, words in version_list(strategy)
+        ],
+        "crumbs": [{"label": "Strategies", "href": reverse("strategies")}],
+    }
+    return render(request, "trading/strategy.html", context)
+
+
+@login_required
+def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) -> HttpResponse:
+    """One decision for good: inputs, parameters, arithmetic, and what came of it."""
+    decision = decision_get(request.user, decision_id)
+    strategy = decision.deployment.version.strategy
+    if strategy.pk != strategy_id:
+        raise NotFound("decision", decision_id)
+    earlier, later = decision_neighbors(decision)
+    context = {
+        "decision": decision,
+        "view": decision_view(decision),
+        "as_json": json.dumps(_as_json(decision), indent=2),
+        "earlier": _link(strategy.pk, earlier),
+        "later": _link(strategy.pk, later),
+        "crumbs": [
+            {"label": "Strategies", "href": reverse("strategies")},
+            {"label": strategy.name, "href": reverse("strategy_detail", args=[strategy.pk])},
+        ],
+    }
+    return render(request, "trading/decision.html", context)
+
+
+@login_required
+@require_POST
+def deployment_action(request: HttpRequest, deployment_id: int, action: str) -> HttpResponse:
+    """Pause, resume or stop a strategy at work."""
+    deployment = deployment_get(request.user, deployment_id)
+    if action == "pause":
+        deployment_pause(deployment=deployment)
+    elif action == "resume":
+        deployment_resume(deployment=deployment)
+    elif action == "stop":
+        deployment_stop(
+            deployment=deployment,
+            closes_position=request.POST.get("closes_position") == "1",
+            now=timezone.now(),
+        )
+    else:
+        raise NotFound("action", action)
+    return redirect("strategy_detail", strategy_id=deployment.version.strategy_id)
+
+
+def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
+    values = form.cleaned_data
+    instrument = instrument_get(values["symbol"])
+    version = strategy_create(
+        user=request.user, key=form.spec.key, name=values["name"], parameters=form.parameters()
+    )
+    deployment_start(
+        version=version,
+        portfolio=portfolio_get(request.user),
+        instrument=instrument,
+        capital=Decimal(values["capital"]),
+        now=timezone.now(),
+    )
+    return redirect("strategy_detail", strategy_id=version.strategy_id)
+
+
+def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
+    row = deployment_now(strategy)
+    if row is None:
+        return {"now": None}
+    deployment = deployment_get(request.user, row.deployment_id)
+    replay = deployment.portfolio.replay
+    decision = decision_list(strategy).filter(deployment_id=row.deployment_id).first()
+    return {
+        "now": row,
+        "market": regime_now(
+            deployment.instrument,
+            until=replay.cursor_at if replay else None,
+            timeframe=row.timeframe,
+        ),
+        "decision": decision,
+        "view": decision_view(decision) if decision else None,
+    }
+
+
+def _spec(key: str) -> Any:
+    try:
+        return strategy_get(key)
+    except ValueError as error:
+        raise NotFound("strategy", key) from error
+
+
+def _link(strategy_id: int, decision: Any) -> dict[str, str] | None:
+    return decision and {"href": reverse("decision_detail", args=[strategy_id, decision.uuid])}
+
+
+def _words(action: str) -> str:
+    return DecisionAction(action).value.replace("_", " ").capitalize()
+
+
+def _as_json(decision: Any) -> dict[str, Any]:
+    return {
+        "id": str(decision.uuid),
+        "strategy": str(decision.deployment.version),
+        "symbol": decision.deployment.instrument.symbol,
+        "market_at": decision.market_at.isoformat(),
+        "action": decision.action,
+        "regime": decision.regime or None,
+        "close": decision.price,
+        "signal": decision.signal,
+        "target_weight": decision.target_weight,
+        "target_quantity": decision.target_quantity,
+        "inputs": decision.inputs,
+        "parameters": decision.parameters,
+        "sizing": decision.sizing,
+        "reason": decision.reason,
+        "what_would_change": decision.what_would_change,
+        "blocked_by": decision.blocked_by or None,
+        "engine_version": decision.engine_version,
+    }
