@@ -215,13 +215,15 @@ def enqueued_names() -> dict[str, str]:
 def test_every_enqueued_job_is_a_registered_task():
     from elson.celery import app
 
-    app.loader.import_default_modules()
+    app.autodiscover_tasks(force=True)
+    app.autodiscover_tasks(["elson.common"], force=True)
 
     unknown = {name: place for name, place in enqueued_names().items() if name not in app.tasks}
 
     assert unknown == {}
 
 
+@pytest.mark.django_db
 def test_models_have_all_their_migrations():
     from django.core.management import call_command
 
