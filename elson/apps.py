@@ -1,6 +1,7 @@
 """The composition root as a Django app, so that its commands are found."""
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 
 
 class ElsonConfig(AppConfig):
@@ -12,3 +13,9 @@ class ElsonConfig(AppConfig):
     def ready(self) -> None:
         """Make our Celery application current, so that every process sends to our broker."""
         from elson import celery  # noqa: F401
+
+
+class StaffAdminConfig(AdminConfig):
+    """Django's admin with our site in it."""
+
+    default_site = "elson.admin_site.StaffSite"

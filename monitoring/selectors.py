@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Max, Min
+from django.db.models import Count, Max, Min, Q
 
 from accounts.models import User
 from elson.common.models import Heartbeat, OutboxEvent
@@ -39,10 +39,12 @@ class Today:
 def today_get(*, now: dt.datetime) -> Today:
     """Read the staff index in a handful of queries."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    people = User.objects.filter(is_demo=False)
+    people = User.objects.filter(is_demo=False).aggregate(
+        total=Count("pk"), today=Count("pk", filter=Q(date_joined__gte=midnight))
+    )
     return Today(
-        n_signups=people.filter(date_joined__gte=midnight).count(),
-        n_users=people.count(),
+        n_signups=people["today"],
+        n_users=people["total"],
         trading=trading_overview(since=midnight),
         replays=replay_overview(),
         outbox=outbox_overview(),
@@ -52,10 +54,10 @@ def today_get(*, now: dt.datetime) -> Today:
 
 def outbox_overview() -> OutboxOverview:
     """Count the jobs that wait to be sent."""
-    waiting = OutboxEvent.objects.filter(sent_at__isnull=True)
-    return OutboxOverview(
-        n_waiting=waiting.count(), oldest_at=waiting.aggregate(oldest=Min("created_at"))["oldest"]
+    waiting = OutboxEvent.objects.filter(sent_at__isnull=True).aggregate(
+        n=Count("pk"), oldest=Min("created_at")
     )
+    return OutboxOverview(n_waiting=waiting["n"], oldest_at=waiting["oldest"])
 
 
 def heartbeat_newest() -> dict[str, dt.datetime]:

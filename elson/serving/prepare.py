@@ -24,7 +24,7 @@ from pathlib import Path
 
 from django.apps import apps
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
 
 from elson.common import progress
@@ -196,8 +196,7 @@ def _prices_key() -> str:
 
 
 def _prices_make(say: Say) -> None:
-    if "import_embedded" in get_commands():
-        call_command("import_embedded")
+    call_command("import_bars", source="embedded", verbosity=0)
 
 
 def _are_tables_filled() -> bool:

@@ -1,0 +1,85 @@
+"""What the staff pages of every app share, and the rows of the shared floor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django_celery_beat.admin import PeriodicTaskAdmin
+from django_celery_beat.models import PeriodicTask
+
+from elson.common.models import Heartbeat, OutboxEvent
+
+
+class ReadOnlyMixin:
+    """Rows that only services write: no add, no edit, no delete, whoever asks."""
+
+    actions = None
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Show every column, those no form could edit as well."""
+        view: Any = self
+        hidden = view.exclude or ()
+        columns = [field.name for field in view.model._meta.fields if field.name not in hidden]
+        return list(view.fields or columns)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Read all of it."""
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+class ReadOnlyAdmin(ReadOnlyMixin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list and a page to look at."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+
+class ReadOnlyInline(ReadOnlyMixin, admin.TabularInline):  # type: ignore[type-arg]
+    """Rows that belong to another one, to look at."""
+
+    extra = 0
+    can_delete = False
+
+
+@admin.register(OutboxEvent)
+class OutboxEventAdmin(ReadOnlyAdmin):
+    """Jobs and when they left."""
+
+    list_display = ("id", "name", "created_at", "sent_at", "n_attempts", "last_error")
+    list_filter = ("name", ("sent_at", admin.EmptyFieldListFilter))
+    search_fields = ("name",)
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnlyAdmin):
+    """Which processes are alive."""
+
+    list_display = ("component", "process", "beaten_at")
+    list_filter = ("component",)
+    ordering = ("-beaten_at",)
+
+
+admin.site.unregister(PeriodicTask)
+
+
+@admin.register(PeriodicTask)
+class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
+    """The schedule, without the inline script of the package's own form page."""
+
+    change_form_template = None
