@@ -56,6 +56,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
     def _prepare(self) -> None:
         self.user = self.scope["user"]
         self._seat = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
+        self._session_key = getattr(self.scope.get("session"), "session_key", None)
         self._person_group = f"person.{self.user.pk}"
         self._opened: dict[str, tuple[ChannelKind, Opened]] = {}
         self._groups: Counter[str] = Counter()
@@ -316,10 +317,10 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self._refuse("SIGNED_OUT", "The session has ended.", protocol.CLOSE_SIGNED_OUT)
 
     async def _may_stay(self) -> bool:
-        key = getattr(self.scope.get("session"), "session_key", None)
-        if key is None:
+        if self._session_key is None:
             return self.user.is_active
-        store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")(session_key=key)
+        sessions = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+        store = sessions(session_key=self._session_key)
         user = await get_user({"session": store})
         return bool(user.is_authenticated and user.is_active and user.pk == self.user.pk)
 

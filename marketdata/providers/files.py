@@ -288,7 +288,10 @@ def _floats_fast(texts: tuple[str, ...]) -> FloatArray:
     # float() also reads "1_000" and digits of other scripts, which are no prices.
     if "_" in joined or not joined.isascii():
         raise ValueError("unusual digits")
-    return np.fromiter(map(float, texts), dtype=np.float64, count=len(texts))
+    values = np.fromiter(map(float, texts), dtype=np.float64, count=len(texts))
+    if not np.isfinite(values).all():
+        raise ValueError("not finite")
+    return values
 
 
 def _stamps_fast(texts: tuple[str, ...], is_daily: bool) -> IntArray:
