@@ -11,6 +11,7 @@ from django.contrib.sites.shortcuts import get_current_site
 from django.forms import BaseForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.models import User
 from elson.signup import person_sign_up
@@ -42,6 +43,14 @@ class AccountAdapter(DefaultAccountAdapter):
                 now=timezone.now(),  # noqa: TID251 - the adapter is a door
             )
         return user
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Allow addresses of the host that was asked, not of every host the site answers to."""
+        return url_has_allowed_host_and_scheme(
+            url,
+            allowed_hosts={self.request.get_host()},
+            require_https=self.request.is_secure(),
+        )
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send, but let no broken mail server stop a person from signing up or in."""

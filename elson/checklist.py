@@ -10,6 +10,7 @@ from django.urls import NoReverseMatch, reverse
 
 from accounts.models import User
 from accounts.selectors import profile_get
+from trading.selectors.backtests import backtest_list
 
 
 @dataclass(frozen=True)
@@ -68,4 +69,9 @@ def step_url(key: str) -> str | None:
 
 
 def _finished_by_rows(user: User) -> set[str]:
-    return {"mfa"} if is_mfa_enabled(user) else set()
+    finished = set()
+    if is_mfa_enabled(user):
+        finished.add("mfa")
+    if backtest_list(user_id=user.pk, status="SUCCEEDED").exists():
+        finished.add("backtest")
+    return finished

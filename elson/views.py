@@ -120,8 +120,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def too_many(request: HttpRequest) -> HttpResponse:
     """Answer 429 with how long to wait at most, from the limits themselves."""
     seconds = int(_longest_wait(request))
-    context = {"wait": _in_words(seconds)}
-    return render(request, "429.html", context, status=429, headers={"Retry-After": str(seconds)})
+    response = render(request, "429.html", {"wait": _in_words(seconds)}, status=429)
+    response["Retry-After"] = str(seconds)
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
