@@ -24,7 +24,7 @@ from elson.bootstrap import ROOT, VAR, Refused
 from elson.tests import servers
 
 N_WORKERS = "2"
-FAST = "not journey and not slow and not database"
+FAST = "not journey and not slow and not database and not house"
 DATABASE = "database and not journey"
 NO_TEST_RAN = 5  # pytest's exit code
 

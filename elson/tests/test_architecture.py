@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -205,11 +206,17 @@ def enqueued_names() -> dict[str, str]:
     for path in sources(tests=False):
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and name_of(node.func) == "enqueue" and node.args:
-                assert isinstance(node.args[0], ast.Constant), (
-                    f"{where(path, node)}: write the job's name out, so that it can be found"
-                )
-                names[node.args[0].value] = where(path, node)
+                names[job_name(path, node.args[0])] = where(path, node)
     return names
+
+
+def job_name(path: Path, argument: ast.expr) -> str:
+    """Return the text given to `enqueue`: written out, or a constant of the module."""
+    if isinstance(argument, ast.Constant):
+        return argument.value
+    assert isinstance(argument, ast.Name), f"{where(path, argument)}: name the job by a constant"
+    module = str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+    return getattr(importlib.import_module(module), argument.id)
 
 
 def test_every_enqueued_job_is_a_registered_task():
