@@ -196,7 +196,9 @@ def _prices_key() -> str:
 
 
 def _prices_make(say: Say) -> None:
-    call_command("import_bars", source="embedded", verbosity=0)
+    report = io.StringIO()
+    call_command("import_bars", source="embedded", stdout=report)
+    say(f"    {report.getvalue().strip().rpartition(chr(10))[2]}")
 
 
 def _are_tables_filled() -> bool:
