@@ -58,7 +58,8 @@ export function candleChart(figure, data, createSeriesMarkers) {
 
   function drawAll() {
     runs = runsOf(bars.map((bar) => bar.regime));
-    candles.setData(bars);
+    // Copies: the library rewrites the times of what it is given.
+    candles.setData(bars.map((bar) => ({ ...bar })));
     volume?.setData(bars.map(columnOf));
     drawMarkers();
     figure.canvas.toggleAttribute("data-empty", !bars.length);
@@ -104,7 +105,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
     else bars.push(bar);
     const now = bars[bars.length - 1];
     runs = runsOf(bars.map((b) => b.regime));
-    candles.update(now);
+    candles.update({ ...now });
     volume?.update(columnOf(now));
     bands.update();
   }

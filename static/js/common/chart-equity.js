@@ -71,8 +71,8 @@ export function equityChart(figure, data) {
     rows: () => rows,
     show() {
       this.paint();
-      lines.forEach((line) => line.series.setData(line.points));
-      under?.setData(drawdown);
+      lines.forEach((line) => line.series.setData(line.points.map((point) => ({ ...point }))));
+      under?.setData(drawdown.map((point) => ({ ...point })));
       if (!rows.length) figure.canvas.dataset.empty = data.empty ?? "No points yet.";
       chart.timeScale().fitContent();
     },
@@ -88,7 +88,7 @@ export function equityChart(figure, data) {
     ],
     anchor: (row) => [row.value, main.series],
     setLog: (on) => main.series.priceScale().applyOptions({ mode: on ? 1 : 0 }),
-    // A new point of the live equity line; `equity` messages carry {time|at, equity, drawdown}.
+    // A new point of the live equity line, from messages that carry an equity and its market time.
     receive(message) {
       const body = message.data?.point ?? message.data ?? {};
       const raw = body.time ?? body.closed_at ?? body.market_at ?? body.at;
@@ -101,13 +101,13 @@ export function equityChart(figure, data) {
       if (last && toMs(time) === toMs(last.time)) main.points[main.points.length - 1] = point;
       else main.points.push(point);
       delete figure.canvas.dataset.empty;
-      main.series.update(point);
+      main.series.update({ ...point });
       if (under && body.drawdown !== undefined) {
         const low = { time, value: Number(body.drawdown) };
         const before = drawdown[drawdown.length - 1];
         if (before && toMs(before.time) === toMs(time)) drawdown[drawdown.length - 1] = low;
         else drawdown.push(low);
-        under.update(low);
+        under.update({ ...low });
       }
       if (body.regime) regimeOf.set(toMs(time), body.regime);
       join();
