@@ -1,6 +1,6 @@
-// Price chart: candles (hollow up, filled down), volume below, regimes behind, fills and signals as shapes.
+// Price chart: candles (hollow up, filled down) or a line of closes, volume below, regimes behind, fills and signals as shapes.
 
-import { CandlestickSeries, HistogramSeries } from "../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { CandlestickSeries, HistogramSeries, LineSeries } from "../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { alpha, priceFormat, timeCell, timeLabel, toMs, volumeFormat } from "./chart-look.js";
 import { regimeBands, runsOf } from "./chart-primitives.js";
 import { big, number, pricePlaces, quantity } from "./format.js";
@@ -22,7 +22,11 @@ export function candleChart(figure, data, createSeriesMarkers) {
   let loading = false;
   let exhausted = !data.older_url;
 
-  const candles = chart.addSeries(CandlestickSeries, { priceFormat: priceFormat(places), priceLineStyle: 1 });
+  const isLine = data.style === "line";
+  const candles = isLine
+    ? chart.addSeries(LineSeries, { priceFormat: priceFormat(places), priceLineStyle: 1, lineWidth: 2 })
+    : chart.addSeries(CandlestickSeries, { priceFormat: priceFormat(places), priceLineStyle: 1 });
+  const pointOf = (bar) => (isLine ? { time: bar.time, value: bar.close } : { ...bar });
   const hasVolume = bars.some((bar) => bar.volume);
   const volume = hasVolume ? chart.addSeries(HistogramSeries, { priceFormat: volumeFormat(), priceLineVisible: false, lastValueVisible: false }, 1) : null;
   if (volume) {
@@ -59,7 +63,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
   function drawAll() {
     runs = runsOf(bars.map((bar) => bar.regime));
     // Copies: the library rewrites the times of what it is given.
-    candles.setData(bars.map((bar) => ({ ...bar })));
+    candles.setData(bars.map(pointOf));
     volume?.setData(bars.map(columnOf));
     drawMarkers();
     figure.canvas.toggleAttribute("data-empty", !bars.length);
@@ -105,7 +109,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
     else bars.push(bar);
     const now = bars[bars.length - 1];
     runs = runsOf(bars.map((b) => b.regime));
-    candles.update({ ...now });
+    candles.update(pointOf(now));
     volume?.update(columnOf(now));
     bands.update();
   }
@@ -161,7 +165,8 @@ export function candleChart(figure, data, createSeriesMarkers) {
     },
     paint() {
       const c = figure.colors;
-      candles.applyOptions({
+      if (isLine) candles.applyOptions({ color: c.accent, priceLineColor: c["text-3"] });
+      else candles.applyOptions({
         upColor: c.surface, downColor: c.down, borderUpColor: c.up, borderDownColor: c.down, wickUpColor: c.up, wickDownColor: c.down,
         priceLineColor: c["text-3"],
       });
