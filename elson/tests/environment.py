@@ -41,8 +41,9 @@ def use_private_places(environ: MutableMapping[str, str]) -> None:
         # From the top: tests empty their database, and number 0 is where real keys live.
         environ["REDIS_URL"] = urlunsplit(urlsplit(url)._replace(path=f"/{15 - number}"))
     elif not url:
-        # conftest.py starts the embedded server there; a socket path must be short.
-        folder = environ.setdefault(SOCKET_FOLDER, tempfile.mkdtemp(prefix="elson-"))
+        # conftest.py makes the folder and starts the embedded server in it; socket paths are short.
+        name = f"elson-{os.getuid()}-{os.getpid()}"
+        folder = environ.setdefault(SOCKET_FOLDER, str(Path(tempfile.gettempdir()) / name))
         environ["REDIS_URL"] = f"redis+socket://{folder}/redis.sock"
 
 

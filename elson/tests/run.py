@@ -26,6 +26,7 @@ from elson.tests import servers
 N_WORKERS = "2"
 FAST = "not journey and not slow and not database and not house"
 DATABASE = "database and not journey"
+PATIENCE_SECONDS = 10
 NO_TEST_RAN = 5  # pytest's exit code
 
 
@@ -107,16 +108,19 @@ def _environment(**values: str) -> dict[str, str]:
 
 def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
     command = [sys.executable, "-m", "pytest", "-n", N_WORKERS, "--dist", "loadfile", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    # A group of its own: Ctrl-C reaches this launcher alone, which then sees to everybody else.
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
         return process.wait()
     except KeyboardInterrupt:
-        # The terminal has told pytest too; let it close its own workers and servers.
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=20)
-        process.kill()
+            process.wait(timeout=PATIENCE_SECONDS)
         raise
+    finally:
+        # Parallel workers, and whatever a test left behind.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _say(text: str) -> None:

@@ -276,6 +276,7 @@ def private_redis(program: str | None = None) -> Iterator[str]:
 def private_redis_on(path: str) -> Iterator[None]:
     """Run the embedded server on a Unix socket, as `manage.py serve` does."""
     folder = str(Path(path).parent)
+    Path(folder).mkdir(mode=0o700, exist_ok=True)
     command = [valkey_binary(), "--save", "", "--appendonly", "no", "--dir", folder]
     with _running(
         [*command, "--port", "0", "--unixsocket", path],
