@@ -6,12 +6,25 @@ import base64
 import hashlib
 
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+
+from accounts.models import User
 
 
 class MFAAdapter(DefaultMFAAdapter):
     """Keeps authenticator secrets and recovery codes encrypted in the database."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "unverified_email": "Confirm your e-mail address first; a link is under E-mail.",
+        "incorrect_code": "This code is wrong or no longer valid. Codes change every 30 seconds.",
+    }
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002
+        """Return a number as the name; the person can change it."""
+        n_keys = Authenticator.objects.filter(user=user, type=type).count()
+        return f"Key {n_keys + 1}"
 
     def encrypt(self, text: str) -> str:
         """Encrypt with a key derived from SECRET_KEY."""

@@ -118,7 +118,6 @@ def _chart() -> dict[str, Any] | None:
     return {
         "name": instrument.name,
         "source": instrument.source,
-        "story": episode.story,
         "width": WIDTH,
         "height": HEIGHT,
         **_drawing(bars, shown, [WORDS[code] if code >= 0 else "" for code in codes.tolist()]),

@@ -228,6 +228,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "landing"
 ACCOUNT_SIGNUP_REDIRECT_URL = "onboarding"
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # tell people when how they sign in was changed
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_FORMS = {
     "signup": "accounts.forms.SignupForm",

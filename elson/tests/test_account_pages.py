@@ -182,6 +182,20 @@ def test_changing_the_password_ends_other_sessions(desk, person):
     assert elsewhere.get("/settings/profile/").status_code == 302
 
 
+def test_a_changed_password_is_told_to_the_owner(desk, person):
+    new = "another good password"
+
+    desk.post(
+        reverse("account_change_password"),
+        {"oldpassword": PASSWORD, "password1": new, "password2": new},
+    )
+
+    assert [(message.to, message.subject) for message in mail.outbox] == [
+        ([person.email], "Your password was changed")
+    ]
+    assert "127.0.0.1" in mail.outbox[0].body
+
+
 def test_sensitive_pages_ask_for_the_password_after_a_while(client, person):
     client.force_login(person)
 
