@@ -1,3 +1,7 @@
 """WebSocket addresses of trading."""
 
-websocket_urlpatterns: list[object] = []
+from django.urls import path
+
+from trading.consumers import TradingStreamConsumer
+
+websocket_urlpatterns = [path("ws/stream/", TradingStreamConsumer.as_asgi())]

@@ -1,5 +1,86 @@
 """Addresses of trading."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from trading.api import backtests as backtests_api
+from trading.views import backtests, dashboard, markets, orders, portfolio, replay, strategies
+
+BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
+    path("backtests/", backtests.backtests, name="backtests"),
+    path("backtests/new/", backtests.backtest_new, name="backtest_new"),
+    path("backtests/<int:backtest_id>/", backtests.backtest, name="backtest"),
+    path(
+        "backtests/<int:backtest_id>/progress/",
+        backtests.backtest_progress,
+        name="backtest_progress",
+    ),
+    path("backtests/<int:backtest_id>/cancel/", backtests.backtest_stop, name="backtest_cancel"),
+    path("backtests/<int:backtest_id>/rerun/", backtests.backtest_again, name="backtest_rerun"),
+    path("api/v1/backtests/", backtests_api.BacktestListApi.as_view(), name="api_backtests"),
+    path(
+        "api/v1/backtests/<int:backtest_id>/",
+        backtests_api.BacktestDetailApi.as_view(),
+        name="api_backtest",
+    ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/result/",
+        backtests_api.BacktestResultApi.as_view(),
+        name="api_backtest_result",
+    ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/trades.csv",
+        backtests_api.BacktestTradesApi.as_view(),
+        name="api_backtest_trades",
+    ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/cancel/",
+        backtests_api.BacktestCancelApi.as_view(),
+        name="api_backtest_cancel",
+    ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/rerun/",
+        backtests_api.BacktestRerunApi.as_view(),
+        name="api_backtest_rerun",
+    ),
+]
+
+PAGE_PATTERNS: list[URLPattern | URLResolver] = [
+    path("dashboard/", dashboard.dashboard, name="dashboard"),
+    path("markets/", markets.markets, name="markets"),
+    path("markets/lists/new/", markets.watchlist_new, name="watchlist_new"),
+    path(
+        "markets/lists/<str:watchlist_id>/<slug:action>/",
+        markets.watchlist_change,
+        name="watchlist_change",
+    ),
+    path("markets/<str:symbol>/", markets.instrument, name="instrument"),
+    path("markets/<str:symbol>/bars/", markets.instrument_bars, name="instrument_bars"),
+    path("orders/", orders.order_list_page, name="orders"),
+    path("orders/new/", orders.order_new, name="order_new"),
+    path("orders/preview/", orders.order_preview_part, name="order_preview"),
+    path("orders/review/", orders.order_review, name="order_review"),
+    path("orders/send/", orders.order_send, name="order_send"),
+    path("orders/cancel-all/", orders.order_cancel_all_action, name="order_cancel_all"),
+    path("orders/<uuid:order_id>/", orders.order_detail, name="order_detail"),
+    path("orders/<uuid:order_id>/cancel/", orders.order_cancel_action, name="order_cancel"),
+    path("portfolio/", portfolio.portfolio_page, name="portfolio"),
+    path("portfolio/ledger/", portfolio.ledger_page, name="ledger"),
+    path("portfolio/activity/", portfolio.activity_page, name="activity"),
+    path("replay/", replay.replay_page, name="replay"),
+    path("replay/<slug:action>/", replay.replay_action, name="replay_action"),
+    path("strategies/", strategies.strategies, name="strategies"),
+    path("strategies/new/", strategies.strategy_new, name="strategy_new"),
+    path("strategies/<int:strategy_id>/", strategies.strategy_detail, name="strategy_detail"),
+    path(
+        "strategies/<int:strategy_id>/decisions/<uuid:decision_id>/",
+        strategies.decision_detail,
+        name="decision_detail",
+    ),
+    path(
+        "deployments/<int:deployment_id>/<slug:action>/",
+        strategies.deployment_action,
+        name="deployment_action",
+    ),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [*PAGE_PATTERNS, *BACKTEST_PATTERNS]

@@ -16,9 +16,10 @@ _PERIODS = (("1 month", 31), ("3 months", 92), ("1 year", 365))
 
 @dataclass(frozen=True, slots=True)
 class EquityCurve:
-    """Closes in order with equity (the opening cash first), drawdown <= 0 and regime."""
+    """Closes in order with equity, drawdown <= 0 and regime; `opening` is the first peak."""
 
     currency: str
+    opening: float
     at: list[dt.datetime]
     equity: list[float]
     drawdown: list[float]
@@ -56,17 +57,32 @@ def equity_curve(
         points = points.filter(market_at__gte=since)
     rows = list(points.order_by("market_at").values_list("market_at", "equity", "regime"))
     if not rows:
-        return EquityCurve(portfolio.currency, [], [], [], [])
+        return EquityCurve(portfolio.currency, float(portfolio.opening_cash), [], [], [], [])
     equity = np.array([float(row[1]) for row in rows])
-    falls = drawdowns(equity, None if since else float(portfolio.opening_cash))
+    opening = float(equity[0]) if since else float(portfolio.opening_cash)
+    falls = drawdowns(equity, opening)
     kept = _thinned(len(rows))
     return EquityCurve(
         currency=portfolio.currency,
+        opening=opening,
         at=[rows[i][0] for i in kept],
         equity=[float(equity[i]) for i in kept],
         drawdown=[float(falls[i]) for i in kept],
         regimes=[rows[i][2] for i in kept],
     )
+
+
+def equity_recent(portfolio: Portfolio, *, n: int) -> list[dict[str, str]]:
+    """The last `n` points as the stream sends them, oldest first."""
+    points = EquityPoint.objects.filter(portfolio=portfolio).order_by("-market_at")[:n]
+    return [
+        {
+            "market_at": point.market_at.isoformat(),
+            "equity": f"{point.equity:f}",
+            "regime": point.regime,
+        }
+        for point in reversed(points)
+    ]
 
 
 def period_returns(curve: EquityCurve) -> list[PeriodReturn]:

@@ -14,6 +14,7 @@ def equity_figure(curve: EquityCurve, *, channel: str = "portfolio") -> dict[str
     payload = {
         "currency": curve.currency,
         "channel": channel,
+        "opening": curve.opening,
         "series": [
             {
                 "role": "strategy",

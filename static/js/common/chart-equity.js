@@ -90,6 +90,8 @@ export function equityChart(figure, data) {
     setLog: (on) => main.series.priceScale().applyOptions({ mode: on ? 1 : 0 }),
     // A new point of the live equity line, from messages that carry an equity and its market time.
     receive(message) {
+      // A snapshot brings the last points: bars may have closed between the page and the socket.
+      for (const point of message.data?.points ?? []) this.receive({ data: point });
       const body = message.data?.point ?? message.data ?? {};
       const raw = body.time ?? body.closed_at ?? body.market_at ?? body.at;
       if (body.equity === undefined || raw === undefined || !main) return;
@@ -102,8 +104,9 @@ export function equityChart(figure, data) {
       else main.points.push(point);
       delete figure.canvas.dataset.empty;
       main.series.update({ ...point });
-      if (under && body.drawdown !== undefined) {
-        const low = { time, value: Number(body.drawdown) };
+      if (under) {
+        const peak = main.points.reduce((most, one) => Math.max(most, one.value), data.opening ?? 0);
+        const low = { time, value: body.drawdown === undefined ? point.value / peak - 1 : Number(body.drawdown) };
         const before = drawdown[drawdown.length - 1];
         if (before && toMs(before.time) === toMs(time)) drawdown[drawdown.length - 1] = low;
         else drawdown.push(low);
