@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import MutableMapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 ROOT = Path(__file__).resolve().parents[2]
 TEST_FOLDER = ROOT / "var" / "test"
 OWNER = "ELSON_TEST_OWNER"  # number of the worker whose places the environment names
+DAY_SECONDS = 86_400
 SOCKET_FOLDER = "ELSON_TEST_SOCKET_FOLDER"
 
 
@@ -67,6 +70,27 @@ def throw_away_folders() -> list[str]:
     state = os.environ.get("ELSON_STATE_DIR", "")
     made = [state] if state.startswith(str(TEST_FOLDER / "state-")) else []
     return made + [folder for name in (SOCKET_FOLDER,) if (folder := os.environ.get(name))]
+
+
+def sweep() -> None:
+    """Remove what killed runs left behind: sockets of dead processes, folders of yesterday."""
+    for folder in Path(tempfile.gettempdir()).glob(f"elson-{os.getuid()}-*"):
+        pid = folder.name.rpartition("-")[2]
+        if pid.isdigit() and not is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in TEST_FOLDER.glob("state-*"):
+        if time.time() - folder.stat().st_mtime > DAY_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def database_name(environ: MutableMapping[str, str]) -> str:

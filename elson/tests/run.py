@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from collections.abc import Iterator
 
 from elson.bootstrap import ROOT, VAR, Refused
 from elson.tests import servers
+from elson.tests.environment import sweep
 
 N_WORKERS = "2"
 FAST = "not journey and not slow and not database and not house"
@@ -32,7 +32,6 @@ NO_TEST_RAN = 5  # pytest's exit code
 
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
-    shutil.rmtree(VAR / "test" / "logs", ignore_errors=True)
     (VAR / "test").mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -121,6 +120,7 @@ def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
         # Parallel workers, and whatever a test left behind.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        sweep()
 
 
 def _say(text: str) -> None:
