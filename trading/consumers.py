@@ -1,17 +1,78 @@
-"""The socket of a page with everything there is to hear."""
+"""The socket of a page: market data, the own portfolio, and the own backtests."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, ClassVar
 
+from elson.common.errors import NotFound
 from marketdata.consumers import StreamConsumer
-from marketdata.streaming.channels import ChannelKind
-from trading.channels import BacktestChannel, PortfolioChannel
+from marketdata.streaming.channels import ChannelKind, EventChannel, Opened
+from trading.broadcast import backtest_group, plain_values, portfolio_group
+from trading.selectors.backtests import backtest_get
+from trading.selectors.equity import equity_recent
+from trading.selectors.portfolios import portfolio_get, portfolio_value
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+# Enough to bridge the moment between a page and its socket, also at 600×.
+RECENT_POINTS = 60
+
+
+class PortfolioChannel(EventChannel):
+    """`portfolio`: orders, fills, decisions and equity of the user's own portfolio."""
+
+    def group(self, *, user: User, ch: str, arguments: list[str]) -> str:
+        """Group of the user's portfolio."""
+        return portfolio_group(portfolio_get(user).pk)
+
+    def open(
+        self, *, user: User, ch: str, arguments: list[str], since: str | None, now: dt.datetime
+    ) -> Opened:
+        """Read the numbers at the top of the page and the counter they belong to."""
+        portfolio = portfolio_get(user)
+        summary = plain_values(asdict(portfolio_value(portfolio)))
+        return Opened(
+            ch,
+            portfolio_group(portfolio.pk),
+            {"event": "equity", **summary, "points": equity_recent(portfolio, n=RECENT_POINTS)},
+            n=portfolio.event_sequence,
+        )
+
+
+class BacktestChannel(EventChannel):
+    """`backtest:<id>`: how far one of the user's own backtests is."""
+
+    def group(self, *, user: User, ch: str, arguments: list[str]) -> str:
+        """Group of the backtest, if it is this user's."""
+        return backtest_group(_own_id(user, ch, arguments))
+
+    def open(
+        self, *, user: User, ch: str, arguments: list[str], since: str | None, now: dt.datetime
+    ) -> Opened:
+        """Read status, phase and progress."""
+        backtest = backtest_get(user_id=user.pk, backtest_id=_own_id(user, ch, arguments))
+        snapshot = {
+            "id": backtest.pk,
+            "status": backtest.status,
+            "phase": backtest.phase,
+            "progress": backtest.progress,
+            "detail": backtest.detail,
+        }
+        return Opened(ch, backtest_group(backtest.pk), snapshot)
+
+
+def _own_id(user: User, ch: str, arguments: list[str]) -> int:
+    if len(arguments) != 1 or not arguments[0].isascii() or not arguments[0].isdigit():
+        raise NotFound("channel", ch)
+    return backtest_get(user_id=user.pk, backtest_id=int(arguments[0][:18])).pk
 
 
 class TradingStreamConsumer(StreamConsumer):
-    """Market data, the own portfolio, and the own backtests on one socket."""
+    """Everything there is to hear on one socket."""
 
     kinds: ClassVar[Mapping[str, ChannelKind]] = {
         **StreamConsumer.kinds,

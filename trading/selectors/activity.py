@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
 from typing import Any, overload
 
 from django.db.models import QuerySet
@@ -157,5 +156,3 @@ def _entry_row(entry: JournalEntry) -> ActivityRow:
         href="/portfolio/ledger/",
         icon="ledger",
     )
-
-

@@ -42,5 +42,5 @@ class LedgerListing(Sequence[LedgerRow]):
 
 
 def ledger_listing(portfolio: Portfolio, *, kind: str) -> LedgerListing:
-    """Postings of one account of a portfolio."""
+    """Return the postings of one account of a portfolio."""
     return LedgerListing(portfolio, kind)

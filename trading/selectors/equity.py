@@ -48,9 +48,7 @@ class PeriodReturn:
     n_bars: int
 
 
-def equity_curve(
-    portfolio: Portfolio, *, since: dt.datetime | None = None
-) -> EquityCurve:
+def equity_curve(portfolio: Portfolio, *, since: dt.datetime | None = None) -> EquityCurve:
     """Equity at every close, thinned to 2,000 points keeping the last one."""
     points = EquityPoint.objects.filter(portfolio=portfolio)
     if since is not None:
@@ -73,7 +71,7 @@ def equity_curve(
 
 
 def equity_recent(portfolio: Portfolio, *, n: int) -> list[dict[str, str]]:
-    """The last `n` points as the stream sends them, oldest first."""
+    """Return the last `n` points as the stream sends them, oldest first."""
     points = EquityPoint.objects.filter(portfolio=portfolio).order_by("-market_at")[:n]
     return [
         {
@@ -86,7 +84,7 @@ def equity_recent(portfolio: Portfolio, *, n: int) -> list[dict[str, str]]:
 
 
 def period_returns(curve: EquityCurve) -> list[PeriodReturn]:
-    """Return over all and over the last month, quarter and year of market time, as far as they reach."""
+    """Compute the return over all and over the last month, quarter and year, as far as it reaches."""
     if len(curve) < 2:
         return []
     found = [PeriodReturn("All", curve.equity[-1] / curve.equity[0] - 1, len(curve) - 1)]

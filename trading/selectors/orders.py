@@ -62,7 +62,7 @@ def order_list(
 
 
 def order_get(portfolio: Portfolio, order_id: object) -> Order:
-    """Return one order of this portfolio with events and fills in order; raise NotFound for any other."""
+    """Return one order of this portfolio with its events and fills; raise NotFound for others."""
     events = OrderEvent.objects.order_by("sequence")
     fills = Fill.objects.order_by("filled_at", "pk")
     try:

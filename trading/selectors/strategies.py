@@ -157,7 +157,7 @@ def deployment_rows(portfolio: Portfolio) -> list[DeploymentRow]:
 
 
 def deployment_now(strategy: Strategy) -> DeploymentRow | None:
-    """The newest deployment of a strategy, stopped ones last; None when it never ran."""
+    """Return the newest deployment of a strategy, stopped ones last; None when it never ran."""
     rows = _rows(_deployments().filter(version__strategy=strategy).order_by("-pk"))
     running = [row for row in rows if row.status != Deployment.Status.STOPPED]
     return next(iter(running or rows), None)
@@ -186,9 +186,7 @@ def decision_get(user: Any, decision_uuid: object) -> Decision:
     """Decision of this user; raise NotFound for unknown and for foreign ones."""
     try:
         found = (
-            _decisions()
-            .filter(deployment__portfolio__user=user, uuid=str(decision_uuid))
-            .first()
+            _decisions().filter(deployment__portfolio__user=user, uuid=str(decision_uuid)).first()
         )
     except (ValidationError, ValueError):
         found = None
@@ -208,7 +206,7 @@ def decision_latest(portfolio: Portfolio, *, symbol: str = "") -> Decision | Non
 
 
 def decision_neighbors(decision: Decision) -> tuple[Decision | None, Decision | None]:
-    """The decisions of the same deployment one bar earlier and one bar later."""
+    """Return the decisions of the same deployment one bar earlier and one bar later."""
     siblings = Decision.objects.filter(deployment_id=decision.deployment_id)
     earlier = siblings.filter(market_at__lt=decision.market_at).order_by("-market_at").first()
     later = siblings.filter(market_at__gt=decision.market_at).order_by("market_at").first()
@@ -216,7 +214,7 @@ def decision_neighbors(decision: Decision) -> tuple[Decision | None, Decision | 
 
 
 def decision_view(decision: Decision) -> DecisionView:
-    """A decision's stored numbers as rows; the adapted parameters first."""
+    """Show a decision's stored numbers as rows; the adapted parameters first."""
     parameters = [
         ParameterRow(
             name=name,

@@ -34,6 +34,7 @@ def _sentence(curve: EquityCurve) -> str:
     first, last = (formatting.money(curve.equity[i], curve.currency) for i in (0, -1))
     worst = formatting.percent(min(curve.drawdown), 1)
     return (
-        f"{len(curve)} closes from {formatting.day(curve.at[0])} to {formatting.day(curve.at[-1])}: "
+        f"{len(curve)} closes from {formatting.day(curve.at[0])} "
+        f"to {formatting.day(curve.at[-1])}: "
         f"equity {first} to {last}, largest drawdown {worst}."
     )

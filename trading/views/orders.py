@@ -71,18 +71,16 @@ def order_list_page(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def order_new(request: HttpRequest) -> HttpResponse:
-    """The ticket on a page of its own, prefilled from the URL."""
+    """Show the ticket on a page of its own, prefilled from the URL."""
     instrument = instrument_get(request.GET.get("symbol", "SPX"))
-    initial = {
-        name: request.GET[name] for name in TicketForm.base_fields if request.GET.get(name)
-    }
+    initial = {name: request.GET[name] for name in TicketForm.base_fields if request.GET.get(name)}
     return _ticket_page(request, instrument, TicketForm(initial=initial or None))
 
 
 @login_required
 @require_POST
 def order_preview_part(request: HttpRequest) -> HttpResponse:
-    """What the order would do, as the ticket stands; a fragment, nothing is stored."""
+    """Show what the order would do as the ticket stands; a fragment, nothing is stored."""
     instrument = instrument_get(request.POST.get("symbol", ""))
     form = TicketForm(request.POST)
     context: dict[str, Any] = {"instrument": instrument}
@@ -97,7 +95,7 @@ def order_preview_part(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def order_review(request: HttpRequest) -> HttpResponse:
-    """The order as one sentence with its frozen preview; sending is the next step."""
+    """Show the order as one sentence with its frozen preview; sending is the next step."""
     instrument = instrument_get(request.POST.get("symbol", ""))
     form = TicketForm(request.POST)
     if not form.is_valid():
@@ -176,9 +174,7 @@ def _preview(request: HttpRequest, instrument: Any, values: dict[str, Any]) -> O
     )
 
 
-def _stale_reason(
-    order: dict[str, Any], preview: OrderPreview, now: dt.datetime
-) -> str:
+def _stale_reason(order: dict[str, Any], preview: OrderPreview, now: dt.datetime) -> str:
     age = (now - order["previewed_at"]).total_seconds()
     if age > PREVIEW_SECONDS:
         return f"The preview was {age:.0f} s old; it is kept for {PREVIEW_SECONDS} s."
@@ -186,7 +182,10 @@ def _stale_reason(
         return ""
     drift = abs(preview.price / order["previewed_price"] - 1)
     if drift > PREVIEW_DRIFT:
-        return f"The price moved {drift:.1%} since the preview; more than {PREVIEW_DRIFT:.0%} needs a new look."
+        return (
+            f"The price moved {drift:.1%} since the preview; "
+            f"more than {PREVIEW_DRIFT:.0%} needs a new look."
+        )
     return ""
 
 

@@ -8,8 +8,8 @@ from django.shortcuts import render
 
 from elson.common.listing import csv_response, page_of
 from trading.selectors.activity import ACTIVITY_KINDS, activity_list
-from trading.selectors.equity import drawdown_list, equity_curve, period_returns
 from trading.selectors.books import ledger_listing
+from trading.selectors.equity import drawdown_list, equity_curve, period_returns
 from trading.selectors.ledger import ledger_balances, ledger_control
 from trading.selectors.portfolios import portfolio_get, portfolio_value, position_rows
 from trading.views.figures import equity_figure
@@ -47,7 +47,7 @@ ACTIVITY_COLUMNS = (
 
 @login_required
 def portfolio_page(request: HttpRequest) -> HttpResponse:
-    """What is held, what it is worth, how it got there."""
+    """Show what is held, what it is worth, how it got there."""
     portfolio = portfolio_get(request.user)
     rows = position_rows(portfolio)
     if request.GET.get("format") == "csv":
@@ -66,7 +66,7 @@ def portfolio_page(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def ledger_page(request: HttpRequest) -> HttpResponse:
-    """The books of one account of the portfolio, newest first; read-only."""
+    """Show the books of one account of the portfolio, newest first; read-only."""
     portfolio = portfolio_get(request.user)
     kind = request.GET.get("account", "CASH")
     rows = ledger_listing(portfolio, kind=kind)

@@ -19,7 +19,7 @@ SPEEDS = (1, 10, 60, 120, 300, 600)
 
 @login_required
 def replay_page(request: HttpRequest) -> HttpResponse:
-    """What is replayed, how fast, and starting over with what that means."""
+    """Show what is replayed, how fast, and starting over with what that means."""
     portfolio = portfolio_get(request.user)
     context = {"portfolio": portfolio, "replay": portfolio.replay, "speeds": SPEEDS}
     return render(request, "trading/replay.html", context)

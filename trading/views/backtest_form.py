@@ -1,0 +1,256 @@
+"""The set-up form of a backtest: all of it in the URL, parameters from the strategy's schema."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from elson.common.errors import DomainError
+from marketdata.selectors import Coverage, coverage_get, instrument_list, series_map
+from trading.engine.costs import COST_BPS, REGIME_MULTIPLIERS
+from trading.engine.errors import UnknownStrategy
+from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
+from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
+from trading.services.backtests.experiment import cost_preset_of
+
+PREFIX = "p_"
+DEFAULT_STRATEGY = "volatility_adaptive_trend"
+DEFAULT_SYMBOL = "SPX"
+TIMEFRAMES = (
+    ("1d", "1 day"),
+    ("1h", "1 hour"),
+    ("15m", "15 min"),
+    ("5m", "5 min"),
+    ("1m", "1 min"),
+)
+SHARES = (
+    ("0.3", "Last 30%"),
+    ("0.2", "Last 20%"),
+    ("0.4", "Last 40%"),
+    ("0.5", "Last half"),
+    ("0", "None"),
+)
+DEFAULTS = {
+    "timeframe": "1d",
+    "cash": "100000",
+    "commission_bps": "0",
+    "slippage_bps": "2",
+    "has_regime_costs": "on",
+    "out_of_sample_share": "0.3",
+    "seed": "7",
+}
+PLAIN_FIELDS = (
+    "strategy_key", "symbol", "timeframe", "start_date", "end_date", "cash", "commission_bps",
+    "slippage_bps", "has_regime_costs", "is_free_confirmed", "out_of_sample_share", "seed", "note",
+)  # fmt: skip
+
+
+class BacktestForm(forms.Form):
+    """Fields of a backtest; `draft_read` judges the values, so page and API say the same."""
+
+    strategy_key = forms.ChoiceField(label="Strategy", required=False)
+    symbol = forms.ChoiceField(label="Instrument", required=False)
+    timeframe = forms.ChoiceField(label="Bars", choices=TIMEFRAMES, required=False)
+    start_date = forms.CharField(
+        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    end_date = forms.CharField(
+        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    out_of_sample_share = forms.ChoiceField(
+        label="Kept out of sample",
+        choices=SHARES,
+        required=False,
+        help_text="Judged apart, shown first. Nothing is fitted to the rest.",
+    )
+    cash = forms.CharField(label="Starting cash", required=False)
+    has_regime_costs = forms.BooleanField(label="Usual costs of this market", required=False)
+    commission_bps = forms.CharField(label="Commission a side", required=False)
+    slippage_bps = forms.CharField(label="Slippage a side", required=False)
+    is_free_confirmed = forms.BooleanField(label="I know this is unrealistic", required=False)
+    seed = forms.CharField(
+        label="Seed", required=False, help_text="Of the random entries it is compared with."
+    )
+    note = forms.CharField(label="Note", required=False, max_length=200)
+    client_key = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, spec: StrategySpec, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.spec = spec
+        self.draft: BacktestDraft | None = None
+        self.fields["strategy_key"].choices = [(s.key, s.name) for s in STRATEGIES.values()]
+        self.fields["symbol"].choices = _symbol_choices()
+        for name in ("cash", "commission_bps", "slippage_bps"):
+            self.fields[name].widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
+        self.fields["seed"].widget.attrs["inputmode"] = "numeric"
+        for parameter in spec.parameters:
+            self.fields[PREFIX + parameter.key] = _parameter_field(parameter)
+
+    def parameter_fields(self) -> list[tuple[Any, str]]:
+        """Return each parameter's bound field with its unit."""
+        return [(self[PREFIX + p.key], p.unit) for p in self.spec.parameters]
+
+    def clean(self) -> dict[str, Any]:
+        """Read everything as one request; every fault lands at its own field."""
+        given = {name: self.data.get(name, "") for name in PLAIN_FIELDS}
+        given["parameters"] = {
+            p.key: self.data.get(PREFIX + p.key, "") for p in self.spec.parameters
+        }
+        try:
+            self.draft = draft_read(given)
+        except BacktestInvalid as error:
+            for name, message in error.data["errors"].items():
+                self.add_error(self._field_of(name), message)
+        return self.cleaned_data
+
+    def refuse(self, error: DomainError) -> None:
+        """Show what the service refused at the field it names."""
+        faults = error.data.get("errors") or {error.field: error.message}
+        for name, message in faults.items():
+            self.add_error(self._field_of(name), message)
+
+    def _field_of(self, name: str | None) -> str | None:
+        place = name.replace("parameters.", PREFIX) if name else None
+        return place if place in self.fields else None
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageBar:
+    """Parts of the stored span on a bar 1,000 wide: before, in sample, out of sample, after."""
+
+    coverage: Coverage
+    segments: list[dict[str, Any]]
+    split_date: dt.date | None
+    text: str
+
+
+def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestForm:
+    """Make the form for a strategy, prefilled from the URL or from what was posted."""
+    spec = _spec_of(values.get("strategy_key", ""))
+    if is_bound:
+        return BacktestForm(values, spec=spec)
+    initial: dict[str, Any] = {**DEFAULTS, "symbol": _default_symbol()}
+    initial |= {PREFIX + p.key: p.default for p in spec.parameters}
+    if values.get("strategy_key"):
+        # A shared URL says everything: what it leaves out of the boxes is not ticked.
+        initial |= {"has_regime_costs": "", "is_free_confirmed": ""}
+    initial |= {name: value for name, value in values.items() if value}
+    initial |= {"strategy_key": spec.key, "client_key": uuid.uuid4().hex}
+    return BacktestForm(initial=initial, spec=spec)
+
+
+def url_values(draft: BacktestDraft) -> dict[str, str]:
+    """Return the query string's values that set the form up as this request was."""
+    values = {
+        "strategy_key": draft.strategy_key,
+        "symbol": draft.symbol,
+        "timeframe": draft.timeframe,
+        "start_date": draft.start_date.isoformat() if draft.start_date else "",
+        "end_date": draft.end_date.isoformat() if draft.end_date else "",
+        "cash": f"{draft.cash.normalize():f}",
+        "commission_bps": f"{draft.commission_bps:g}",
+        "slippage_bps": f"{draft.slippage_bps:g}",
+        "has_regime_costs": "on" if draft.has_regime_costs else "",
+        "is_free_confirmed": "on" if draft.is_free else "",
+        "out_of_sample_share": f"{draft.out_of_sample_share:g}",
+        "seed": str(draft.seed),
+        "note": draft.note,
+    }
+    values |= {PREFIX + name: f"{value}" for name, value in draft.parameters.items()}
+    return {name: value for name, value in values.items() if value}
+
+
+def cost_words(form: BacktestForm) -> str:
+    """Say what the usual costs of the chosen market are."""
+    instrument = instrument_list(symbols=[str(form["symbol"].value() or "")]).first()
+    if instrument is None:
+        return "By asset class, higher when volatility is."
+    preset = cost_preset_of(
+        asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
+    )
+    high, extreme = REGIME_MULTIPLIERS[2:]
+    return (
+        f"{COST_BPS[preset]:g} bp a side for {instrument.symbol}, "
+        f"×{high:g} in High and ×{extreme:g} in Extreme volatility."
+    )
+
+
+def coverage_bar(form: BacktestForm) -> CoverageBar | None:
+    """Lay the chosen span over what is stored; None when nothing is."""
+    value = {name: str(form[name].value() or "") for name in PLAIN_FIELDS}
+    try:
+        found = coverage_get(value["symbol"], value["timeframe"])
+    except DomainError:
+        return None
+    first, last = found.first_at.date(), found.last_at.date()
+    start = max(_date_or(value["start_date"], first), first)
+    end = min(_date_or(value["end_date"], last), last)
+    if start >= end:
+        start, end = first, last
+    share = _share_or(value["out_of_sample_share"])
+    split = end - (end - start) * share
+    parts = (
+        ("Not used", "", first, start),
+        ("In sample", "normal", start, split),
+        ("Out of sample", "extreme", split, end),
+        ("Not used", "", end, last),
+    )
+    segments = [
+        {"regime": slug, "weight": (stop - begin).days, "title": f"{title} {begin} to {stop}"}
+        for title, slug, begin, stop in parts
+        if stop > begin
+    ]
+    gaps = (
+        f", {found.n_gaps} gap{'s' if found.n_gaps != 1 else ''}" if found.n_gaps else ", no gaps"
+    )
+    text = f"{found.n_bars:,} bars stored from {first} to {last}{gaps}."
+    return CoverageBar(found, segments, split if share else None, text)
+
+
+def _spec_of(key: str) -> StrategySpec:
+    try:
+        return strategy_get(key)
+    except UnknownStrategy:
+        return STRATEGIES.get(DEFAULT_STRATEGY) or next(iter(STRATEGIES.values()))
+
+
+def _symbol_choices() -> list[tuple[str, str]]:
+    instruments = list(instrument_list())
+    known = {pk for timeframe, _ in TIMEFRAMES for pk in series_map(instruments, timeframe)}
+    return [(i.symbol, f"{i.symbol} · {i.name}") for i in instruments if i.pk in known]
+
+
+def _default_symbol() -> str:
+    symbols = [symbol for symbol, _ in _symbol_choices()]
+    return DEFAULT_SYMBOL if DEFAULT_SYMBOL in symbols else symbols[0] if symbols else ""
+
+
+def _parameter_field(parameter: Parameter) -> forms.Field:
+    label = parameter.key.replace("_", " ").capitalize()
+    if parameter.choices:
+        choices = [(choice, choice.replace("_", " ")) for choice in parameter.choices]
+        return forms.ChoiceField(
+            label=label, choices=choices, required=False, help_text=parameter.meaning
+        )
+    return forms.CharField(
+        label=label,
+        required=False,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        help_text=f"{parameter.meaning}. {parameter.low:g} to {parameter.high:g}.",
+    )
+
+
+def _date_or(text: str, default: dt.date) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return default
+
+
+def _share_or(text: str) -> float:
+    return float(text) if text in dict(SHARES) else 0.3

@@ -1,0 +1,231 @@
+"""Backtests: the list, setting one up, watching it, judging it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.services import checklist_step_finish
+from elson.common.errors import DomainError, NotFound
+from elson.common.listing import csv_response, page_of
+from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
+from trading.services.backtests.requests import (
+    backtest_cancel,
+    backtest_quota,
+    backtest_request,
+    backtest_rerun,
+    draft_of,
+)
+from trading.views.backtest_context import (
+    TABS,
+    list_rows,
+    result_context,
+    run_context,
+    strategy_name,
+)
+from trading.views.backtest_form import (
+    DEFAULT_STRATEGY,
+    BacktestForm,
+    cost_words,
+    coverage_bar,
+    form_for,
+    url_values,
+)
+
+EXAMPLE = {
+    "strategy_key": DEFAULT_STRATEGY,
+    "symbol": "SPX",
+    "has_regime_costs": "on",
+    "slippage_bps": "2",
+}
+LIST_COLUMNS = (
+    ("id", lambda r: r["backtest"].pk),
+    ("strategy", lambda r: r["backtest"].strategy_key),
+    ("symbol", lambda r: r["backtest"].instrument.symbol),
+    ("timeframe", lambda r: r["backtest"].timeframe),
+    ("status", lambda r: r["backtest"].status),
+    ("out_of_sample_return", lambda r: r["segment"].get("total_return")),
+    ("out_of_sample_sharpe_ratio", lambda r: r["segment"].get("sharpe_ratio")),
+    ("out_of_sample_max_drawdown", lambda r: r["segment"].get("max_drawdown")),
+    ("round_trips", lambda r: r["n_round_trips"]),
+    ("beats_random_entries", lambda r: r["beats_null"]),
+    ("note", lambda r: r["backtest"].note),
+    ("created_at", lambda r: r["backtest"].created_at.isoformat()),
+)
+TRADE_FIELDS = (
+    "number", "side", "signal_at", "entry_at", "exit_at", "quantity", "entry_price", "exit_price",
+    "commission", "pnl", "return_ratio", "bars_held", "regime", "exit_reason", "is_out_of_sample",
+)  # fmt: skip
+TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip[name]) for name in TRADE_FIELDS)
+
+
+@login_required
+@require_GET
+def backtests(request: HttpRequest) -> HttpResponse:
+    """Every run of this person, filtered and sorted; `?format=csv` for the filtered set."""
+    chosen = {"search": request.GET.get("search", "")[:80], "status": request.GET.get("status", "")}
+    found = backtest_list(
+        user_id=request.user.pk, sort=request.GET.get("sort", "-created"), **chosen
+    )
+    if request.GET.get("format") == "csv":
+        return csv_response("backtests.csv", LIST_COLUMNS, list_rows(found))
+    page = page_of(request, found)
+    context = {
+        "page": page,
+        "rows": list_rows(page.object_list),
+        "chosen": chosen,
+        "statuses": STATUSES,
+        "is_filtered": any(chosen.values()),
+        "quota": backtest_quota(user=request.user, now=timezone.now()),
+        "example_href": f"{reverse('backtest_new')}?{urlencode(EXAMPLE)}",
+    }
+    part = "trading/_backtests_table.html" if request.htmx else "trading/backtests.html"
+    return render(request, part, context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def backtest_new(request: HttpRequest) -> HttpResponse:
+    """Set a run up from the URL, or start it."""
+    if request.method == "POST":
+        return _start(request)
+    values = request.GET.dict()
+    if earlier := values.pop("from", ""):
+        values = url_values(draft_of(_own(request, earlier))) | values
+    part = "trading/_backtest_fields.html" if request.htmx else "trading/backtest_new.html"
+    return _form_page(request, form_for(values), template=part)
+
+
+def _start(request: HttpRequest) -> HttpResponse:
+    form = form_for(request.POST.dict(), is_bound=True)
+    if form.is_valid() and form.draft is not None:
+        try:
+            backtest = backtest_request(
+                user=request.user,
+                draft=form.draft,
+                now=timezone.now(),
+                client_key=form.cleaned_data["client_key"][:80],
+            )
+        except DomainError as error:
+            if error.status != 422:
+                raise
+            form.refuse(error)
+        else:
+            return redirect("backtest", backtest.pk)
+    return _form_page(request, form, status=422)
+
+
+def _form_page(
+    request: HttpRequest,
+    form: BacktestForm,
+    *,
+    status: int = 200,
+    template: str = "trading/backtest_new.html",
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "spec": form.spec,
+        "bar": coverage_bar(form),
+        "cost_words": cost_words(form),
+        "quota": backtest_quota(user=request.user, now=timezone.now()),
+    }
+    return render(request, template, context, status=status)
+
+
+@login_required
+@require_GET
+def backtest(request: HttpRequest, backtest_id: int) -> HttpResponse:
+    """Show a run: its progress, why it ended, or one tab of its result."""
+    row = _own(request, backtest_id)
+    context = _head(row)
+    if row.status != "SUCCEEDED":
+        context |= run_context(row, timezone.now())
+        return render(request, "trading/backtest_run.html", context)
+    tab = request.GET.get("tab", "overview")
+    tab = tab if tab in dict(TABS) else "overview"
+    if tab == "trades":
+        return _trades(request, row, context)
+    checklist_step_finish(user=request.user, step="honesty")
+    context |= result_context(row, tab)
+    return render(request, f"trading/backtest_{tab}.html", context | _tabs(row, tab))
+
+
+def _trades(request: HttpRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
+    """List the round trips, filtered by regime and side of the split; CSV of the same set."""
+    regime, part = request.GET.get("regime", ""), request.GET.get("part", "")
+    trips = [
+        trip
+        for trip in row.result.round_trips
+        if (not regime or trip["regime"] == regime)
+        and (not part or trip["is_out_of_sample"] == (part == "out"))
+    ]
+    if request.GET.get("format") == "csv":
+        return csv_response(f"backtest-{row.pk}-trades.csv", TRADE_COLUMNS, trips)
+    trips.reverse()
+    context |= {"page": page_of(request, trips), "regime_chosen": regime, "part": part}
+    context |= {"result": row.result, "is_filtered": bool(regime or part)}
+    return render(request, "trading/backtest_trades.html", context | _tabs(row, "trades"))
+
+
+@login_required
+@require_GET
+def backtest_progress(request: HttpRequest, backtest_id: int) -> HttpResponse:
+    """Show how far a run is; once it has ended the browser is told to load the whole page."""
+    row = _own(request, backtest_id)
+    context = {"backtest": row, **run_context(row, timezone.now())}
+    response = render(request, "trading/_backtest_progress.html", context)
+    if row.status not in ("QUEUED", "RUNNING"):
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@login_required
+@require_POST
+def backtest_stop(request: HttpRequest, backtest_id: int) -> HttpResponse:
+    """Call a run off."""
+    backtest_cancel(backtest=_own(request, backtest_id), now=timezone.now())
+    return redirect("backtest", backtest_id)
+
+
+@login_required
+@require_POST
+def backtest_again(request: HttpRequest, backtest_id: int) -> HttpResponse:
+    """Run the same thing again."""
+    made = backtest_rerun(backtest=_own(request, backtest_id), now=timezone.now())
+    return redirect("backtest", made.pk)
+
+
+def _own(request: HttpRequest, backtest_id: int | str) -> Any:
+    if not str(backtest_id).isdecimal() or len(str(backtest_id)) > 18:
+        raise NotFound("backtest", f"#{backtest_id}")
+    return backtest_get(user_id=request.user.pk, backtest_id=int(backtest_id))
+
+
+def _head(row: Any) -> dict[str, Any]:
+    return {
+        "backtest": row,
+        "strategy": strategy_name(row.strategy_key),
+        "change_href": f"{reverse('backtest_new')}?from={row.pk}",
+        "crumbs": [{"label": "Backtests", "href": reverse("backtests")}],
+    }
+
+
+def _tabs(row: Any, current: str) -> dict[str, Any]:
+    count = len(row.result.round_trips)
+    tabs = [
+        {
+            "label": label,
+            "href": f"?tab={key}",
+            "current": key == current,
+            "count": count if key == "trades" else None,
+        }
+        for key, label in TABS
+    ]
+    return {"tabs": tabs, "tab": current}
