@@ -255,6 +255,9 @@ class StreamConsumer(AsyncWebsocketConsumer):
             raise
         except TimeoutError:
             await self._close_slow()
+        except OSError:
+            # The page is gone; Channels will say so as well.
+            self._is_closing = True
         except Exception:
             logger.exception("stream_failed", user_id=self.user.pk)
             await self._close(1011)
@@ -264,7 +267,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             return
         self._is_closing = True
         frame = protocol.envelope(kind="error", ts=_now_text(), data=_error(code, message))
-        with contextlib.suppress(TimeoutError, RuntimeError):
+        with contextlib.suppress(OSError, RuntimeError):
             await self._send(frame)
         await self._close(close_code)
 
@@ -277,7 +280,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
-        with contextlib.suppress(TimeoutError, RuntimeError):
+        with contextlib.suppress(OSError, RuntimeError):
             async with asyncio.timeout(2):
                 await self.close(code=code)
 

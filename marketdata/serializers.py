@@ -13,7 +13,8 @@ from marketdata.selectors import Coverage, LastBar, instant, iso
 from marketdata.types import Bars
 
 if TYPE_CHECKING:
-    from marketdata.models import Instrument, Watchlist
+    from marketdata.selectors.instruments import Instrument
+    from marketdata.selectors.watchlists import Watchlist
 
 BAR_FIELDS = ("closed_at", "open", "high", "low", "close", "volume")
 
