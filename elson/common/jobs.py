@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from celery import current_app
@@ -13,7 +14,10 @@ from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import KombuError
 from kombu.pools import producers
+from kombu.transport import redis as kombu_redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from elson.common.models import OutboxEvent
 
@@ -96,14 +100,41 @@ def _send(event: OutboxEvent) -> bool:
     return True
 
 
+class _OnceMixin:
+    """Asks once: redis-py would try three more times with growing pauses."""
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return {**parameters, "retry": Retry(NoBackoff(), 0)}
+
+
+class _Channel(_OnceMixin, kombu_redis.Channel):  # type: ignore[misc]
+    pass
+
+
+class _SentinelChannel(_OnceMixin, kombu_redis.SentinelChannel):  # type: ignore[misc]
+    pass
+
+
+class _Transport(kombu_redis.Transport):  # type: ignore[misc]
+    Channel = _Channel
+
+
+class _SentinelTransport(kombu_redis.Transport):  # type: ignore[misc]
+    Channel = _SentinelChannel
+
+
 def _connection() -> Connection:
     """Describe the broker with the short time limits of a sender; the pool keeps one for each."""
     conf = current_app.conf
+    url = conf.broker_write_url or conf.broker_url
     return Connection(
-        conf.broker_write_url or conf.broker_url,
+        url,
+        transport=_SentinelTransport if urlsplit(url).scheme == "sentinel" else _Transport,
         transport_options={
             **conf.broker_transport_options,
             "socket_timeout": SEND_SECONDS,
             "socket_connect_timeout": SEND_SECONDS,
+            "max_retries": 0,
         },
     )

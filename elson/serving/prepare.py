@@ -56,7 +56,7 @@ def prepare(say: Say, *, is_forced: bool = False) -> list[str]:
         say(f"  … {step.label}")
         step.run(say)
         say(f"  ✓ {step.label:<44} {time.monotonic() - started:6.1f} s")
-        stamps[step.name] = step.key()
+        stamps = {**_stamps_read(), step.name: step.key()}  # the step may have left a note there
         _stamps_write(stamps)
         done.append(step.name)
     return done
