@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import slugify
 from markdown_it import MarkdownIt
@@ -18,9 +19,6 @@ from markdown_it.token import Token
 
 # docs/<folder>/<order>-<slug>.md
 FILE_NAME = re.compile(r"^(?P<order>\d+)-(?P<slug>[a-z0-9-]+)\.md$")
-TABLE_OPEN = (
-    '<div class="table-wrap" role="region" tabindex="0" aria-label="{}"><table class="table">\n'
-)
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,14 @@ def _name_headings(tokens: Sequence[Token]) -> list[Heading]:
 
 
 def _table_open(renderer: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
-    return TABLE_OPEN
+    """Open a table in a scrolling region named by the heading above it."""
+    above = [
+        inside.content for token, inside in pairwise(tokens[:i]) if token.type == "heading_open"
+    ]
+    return format_html(
+        '<div class="table-wrap" role="region" tabindex="0" aria-label="{}"><table class="table">',
+        above[-1] if above else "Table",
+    )
 
 
 def _table_close(renderer: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
