@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from trading.models.immutable import guard_table, unguard_table
+from elson.common.row_guards import guard_table, unguard_table
 
 TABLES = (
     "trading_journalentry",

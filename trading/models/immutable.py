@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from django.db import models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from elson.common.errors import Conflict
+from elson.common.row_guards import TRIGGER_PREFIX
+
+__all__ = ["TRIGGER_PREFIX", "ImmutableModel", "ImmutableQuerySet", "RowImmutable"]
 
 
 class RowImmutable(Conflict):
@@ -34,8 +36,8 @@ class ImmutableQuerySet(models.QuerySet[Any]):
 class ImmutableModel(models.Model):
     """A row that can be inserted and read, nothing else.
 
-    The same is said by a trigger on the table (`guard_table`), because cascades, raw SQL and other
-    programs do not pass through this class.
+    The same is said by a trigger on the table (`elson.common.row_guards`), because cascades, raw
+    SQL and other programs do not pass through this class.
     """
 
     objects = ImmutableQuerySet.as_manager()
@@ -52,53 +54,3 @@ class ImmutableModel(models.Model):
     def delete(self, *args: Any, **options: Any) -> NoReturn:
         """Refuse."""
         raise RowImmutable(self._meta.verbose_name or "row")
-
-
-TRIGGER_PREFIX = "immutable_"
-
-
-def guard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
-    """Make the database itself refuse UPDATE and DELETE of a row of this table.
-
-    SQLite loses a table's triggers when a later migration rebuilds it: that migration must call
-    this again, and a test looks at every guarded table after all migrations. PostgreSQL's TRUNCATE
-    (what `flush` uses) fires no row trigger; for SQLite our `flush` lifts the triggers.
-    """
-    schema_editor.execute(_unguard_sql(schema_editor.connection.vendor, table))
-    for statement in _guard_sql(schema_editor.connection.vendor, table):
-        # None, not (): PostgreSQL's driver would read the % of the message as a placeholder.
-        schema_editor.execute(statement, params=None)
-
-
-def unguard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
-    """Undo `guard_table`, for a migration run backwards."""
-    schema_editor.execute(_unguard_sql(schema_editor.connection.vendor, table))
-    if schema_editor.connection.vendor == "sqlite":
-        schema_editor.execute(f"DROP TRIGGER IF EXISTS {TRIGGER_PREFIX}delete_{table}")
-
-
-def _guard_sql(vendor: str, table: str) -> list[str]:
-    if vendor == "postgresql":
-        return [
-            """
-            CREATE OR REPLACE FUNCTION elson_row_immutable() RETURNS trigger AS $$
-            BEGIN
-                RAISE EXCEPTION '% row % is never changed or removed', TG_TABLE_NAME, OLD.id
-                USING ERRCODE = 'restrict_violation';
-            END $$ LANGUAGE plpgsql
-            """,
-            f"CREATE TRIGGER {TRIGGER_PREFIX}row BEFORE UPDATE OR DELETE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION elson_row_immutable()",
-        ]
-    return [
-        f"CREATE TRIGGER IF NOT EXISTS {TRIGGER_PREFIX}{verb.lower()}_{table} "
-        f"BEFORE {verb} ON {table} BEGIN "
-        f"SELECT RAISE(ABORT, '{table} row is never changed or removed'); END"
-        for verb in ("UPDATE", "DELETE")
-    ]
-
-
-def _unguard_sql(vendor: str, table: str) -> str:
-    if vendor == "postgresql":
-        return f"DROP TRIGGER IF EXISTS {TRIGGER_PREFIX}row ON {table}"
-    return f"DROP TRIGGER IF EXISTS {TRIGGER_PREFIX}update_{table}"

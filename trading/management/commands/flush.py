@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.commands import flush
 from django.db import connections, transaction
 
-from trading.models.immutable import TRIGGER_PREFIX
+from elson.common.row_guards import TRIGGER_PREFIX
 
 
 class Command(flush.Command):
