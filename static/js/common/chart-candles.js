@@ -2,14 +2,14 @@
 
 import { CandlestickSeries, HistogramSeries, LineSeries } from "../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { alpha, priceFormat, timeCell, timeLabel, toMs, volumeFormat } from "./chart-look.js";
-import { regimeBands, runsOf } from "./chart-primitives.js";
+import { regimeBands, rings, runsOf } from "./chart-primitives.js";
 import { big, number, pricePlaces, quantity } from "./format.js";
 
 const SHAPES = {
   buy: { shape: "arrowUp", position: "belowBar", color: "up" },
   sell: { shape: "arrowDown", position: "aboveBar", color: "down" },
-  signal: { shape: "circle", position: "aboveBar", color: "text-3" },
 };
+const LABEL_PX = 90; // room a fill's quantity needs so that it does not print over the next
 const WORDS = { LOW: "Low", NORMAL: "Normal", HIGH: "High", EXTREME: "Extreme" };
 
 export function candleChart(figure, data, createSeriesMarkers) {
@@ -19,6 +19,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
   let bars = (data.bars ?? []).map(toBar).filter(Boolean);
   let markers = data.markers ?? [];
   let runs = [];
+  let signals = [];
   let loading = false;
   let exhausted = !data.older_url;
 
@@ -43,6 +44,8 @@ export function candleChart(figure, data, createSeriesMarkers) {
     ink: figure.colors.surface,
   }));
   candles.attachPrimitive(bands);
+  const dots = rings(() => signals, () => figure.colors["text-3"]);
+  candles.attachPrimitive(dots);
   const lines = (data.price_lines ?? []).map((line) => candles.createPriceLine({ price: Number(line.price), title: line.label ?? "", lineStyle: 2, lineWidth: 1 }));
 
   // The API says when a bar closed; a daily bar is its calendar date.
@@ -72,20 +75,24 @@ export function candleChart(figure, data, createSeriesMarkers) {
 
   function drawMarkers() {
     const first = bars.length ? toMs(bars[0].time) : Infinity;
+    const placed = markers
+      .map((marker) => ({ ...marker, index: snap(marker.time) }))
+      .filter((marker) => marker.index >= 0 && toMs(marker.time) >= first);
+    signals = placed.filter(({ kind }) => !SHAPES[kind]).map(({ index }) => ({ index, value: bars[index].high }));
+    const fills = placed.filter(({ kind }) => SHAPES[kind]).sort((a, b) => a.index - b.index);
+    const range = chart.timeScale().getVisibleLogicalRange();
+    const inView = fills.filter(({ index }) => !range || (index >= range.from && index <= range.to)).length;
+    const isDense = inView * LABEL_PX > figure.canvas.clientWidth;
     shapes.setMarkers(
-      markers
-        .map((marker) => ({ ...marker, time: snap(marker.time) }))
-        .filter((marker) => marker.time !== undefined && toMs(marker.time) >= first)
-        .map((marker) => ({
-          time: marker.time,
-          shape: SHAPES[marker.kind]?.shape ?? "circle",
-          position: SHAPES[marker.kind]?.position ?? "aboveBar",
-          color: figure.colors[SHAPES[marker.kind]?.color ?? "text-3"],
-          text: marker.kind === "signal" ? "○" : (marker.text ?? ""),
-          size: marker.kind === "signal" ? 0 : 1,
-        }))
-        .sort((a, b) => toMs(a.time) - toMs(b.time)),
+      fills.map((marker) => ({
+        time: bars[marker.index].time,
+        shape: SHAPES[marker.kind].shape,
+        position: SHAPES[marker.kind].position,
+        color: figure.colors[SHAPES[marker.kind].color],
+        text: isDense ? "" : (marker.text ?? ""),
+      })),
     );
+    dots.update();
   }
 
   const momentOf = (event) => {
@@ -93,11 +100,10 @@ export function candleChart(figure, data, createSeriesMarkers) {
     return daily || typeof raw === "number" ? raw : Math.floor(Date.parse(raw) / 1000);
   };
 
-  // A marker stands on the last bar that had closed at its time.
+  // A marker stands on the last bar that had closed at its time; −1 when there is none.
   function snap(time) {
     const wanted = toMs(daily && typeof time === "string" ? time.slice(0, 10) : time);
-    for (let i = bars.length - 1; i >= 0; i -= 1) if (toMs(bars[i].time) <= wanted) return bars[i].time;
-    return undefined;
+    return bars.findLastIndex((bar) => toMs(bar.time) <= wanted);
   }
 
   function upsert(raw) {
@@ -160,6 +166,8 @@ export function candleChart(figure, data, createSeriesMarkers) {
       else chart.timeScale().fitContent();
       chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
         if (range && range.from < 10) loadOlder();
+        clearTimeout(this.relabel);
+        this.relabel = setTimeout(drawMarkers, 150);
         figure.figure.querySelector("[data-chart-latest]")?.toggleAttribute("hidden", !range || range.to > bars.length - 2);
       });
     },
@@ -184,7 +192,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
     ],
     anchor: (bar) => [bar.close, candles],
     setLog: (on) => candles.priceScale().applyOptions({ mode: on ? 1 : 0 }),
-    hrefAt: (time) => markers.find((marker) => marker.href && toMs(snap(marker.time) ?? 0) === toMs(time))?.href,
+    hrefAt: (time) => markers.find((marker) => marker.href && bars[snap(marker.time)] && toMs(bars[snap(marker.time)].time) === toMs(time))?.href,
     receive(message) {
       const body = message.data ?? {};
       const list = body.bars ?? (body.bar ? [body.bar] : body.open !== undefined ? [body] : []);
@@ -208,8 +216,7 @@ export function candleChart(figure, data, createSeriesMarkers) {
       document.body.addEventListener("stream:decision", ({ detail }) => {
         const decision = detail.data?.decision ?? detail.data ?? {};
         if (!decision.regime || (decision.symbol ?? data.symbol) !== data.symbol) return;
-        const time = snap(momentOf(decision));
-        const bar = bars.find((b) => b.time === time);
+        const bar = bars[snap(momentOf(decision))];
         if (!bar) return;
         bar.regime = decision.regime;
         runs = runsOf(bars.map((b) => b.regime));

@@ -90,6 +90,25 @@ export function valueBand(source, color) {
   });
 }
 
+// source() → [{index, value}]: small rings a little above the value, for signals that were not traded
+export function rings(source, color) {
+  const layer = new Layer((self, context, { width }) => {
+    const scale = self.chart.timeScale();
+    const radius = Math.min(3, Math.max(1.5, scale.options().barSpacing / 3));
+    context.strokeStyle = color();
+    context.lineWidth = 1;
+    for (const { index, value } of source()) {
+      const x = scale.logicalToCoordinate(index);
+      const y = self.series.priceToCoordinate(value);
+      if (x === null || y === null || x < -radius || x > width + radius) continue;
+      context.beginPath();
+      context.arc(x, y - radius - 5, radius, 0, 2 * Math.PI);
+      context.stroke();
+    }
+  });
+  return layer;
+}
+
 // Neighbors with the same regime become one run.
 export function runsOf(regimes) {
   const runs = [];
