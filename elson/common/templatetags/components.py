@@ -190,6 +190,7 @@ def live(
         "money": lambda: formats.money(value, currency),
         "signed": lambda: formats.signed(value, currency),
         "delta": lambda: formats.delta(value, places),
+        "delta_number": lambda: formats.delta_number(value, places),
         "pct": lambda: formats.pct(value, places),
         "price": lambda: formats.price(value, Decimal(1).scaleb(-places)),
         "qty": lambda: formats.qty(value, 8),

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.test import override_settings
+from django.urls import path
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from elson.common.errors import Conflict
+
+ERRORS = {
+    "refused": Conflict("FINAL", "the order is filled and cannot be canceled"),
+    "redis": RedisConnectionError("redis://user:canary@host refused"),
+    "database": OperationalError("server closed the connection"),
+}
+
+
+def failing(request: HttpRequest, kind: str) -> HttpResponse:
+    raise ERRORS[kind]
+
+
+def fine(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.request_id)
+
+
+urlpatterns = [
+    path("fail/<str:kind>/", failing),
+    path("api/fail/<str:kind>/", failing),
+    path("fine/", fine),
+]
+
+
+@pytest.fixture
+def door(client):
+    with override_settings(ROOT_URLCONF=__name__):
+        yield client
+
+
+def test_offered_request_id_is_taken_and_answered(door):
+    response = door.get("/fine/", headers={"X-Request-ID": "abcdef-0123456789"})
+
+    assert (response.content, response["X-Request-ID"]) == (b"abcdef-0123456789",) * 2 or (
+        response.content.decode() == response["X-Request-ID"] == "abcdef-0123456789"
+    )
+
+
+@pytest.mark.parametrize(
+    "offered", ["short", "x" * 65, "with space 12345", "line\nbreak-123456", ""]
+)
+def test_unusable_request_id_is_replaced(door, offered):
+    response = door.get("/fine/", headers={"X-Request-ID": offered})
+
+    assert re.fullmatch(r"[0-9a-f]{32}", response["X-Request-ID"])
+
+
+@pytest.mark.parametrize(("kind", "status"), [("redis", 503), ("database", 503), ("refused", 409)])
+def test_absent_part_is_a_problem_and_not_a_bug_under_api(door, kind, status):
+    response = door.get(f"/api/fail/{kind}/")
+
+    assert response.status_code == status
+    assert response["Content-Type"] == "application/problem+json"
+    assert b"canary" not in response.content
+    assert response.has_header("Retry-After") is (status == 503)
+
+
+def test_finished_request_is_logged_once_with_its_id(door, caplog):
+    caplog.set_level("INFO", logger="elson.common.middleware")
+
+    response = door.get("/fine/")
+
+    lines = [
+        r.msg for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "request"
+    ]
+    assert len(lines) == 1
+    assert lines[0]["request_id"] == response["X-Request-ID"]
+    assert (lines[0]["status"], lines[0]["path"]) == (200, "/fine/")
