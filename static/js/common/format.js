@@ -119,10 +119,12 @@ export const when = (value, { seconds = false } = {}) => {
 // ------------------------------------------------------------------ streamed values in the page
 
 const GLYPHS = { up: "▲", down: "▼", flat: "●" };
+const TONED = new Set(["signed", "delta", "delta_number"]);
 const WRITERS = {
   money: (value, o) => money(value, o.currency),
   signed: (value, o) => signedMoney(value, o.currency),
   delta: (value, o) => signedPercent(value, o.places),
+  delta_number: (value, o) => signedNumber(value, o.places),
   pct: (value, o) => percent(value, o.places),
   price: (value, o) => number(value, o.places),
   qty: (value) => quantity(value),
@@ -153,7 +155,7 @@ export function patch(element, value) {
   const data = document.createElement("data");
   data.className = "num";
   data.value = String(value);
-  if (kind === "signed" || kind === "delta") {
+  if (TONED.has(kind)) {
     const tone = toneOf(kind, value, places);
     data.classList.add(tone);
     const glyph = document.createElement("span");
