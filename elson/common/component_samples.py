@@ -28,7 +28,7 @@ class SampleForm(forms.Form):
 
 
 def samples() -> dict[str, Any]:
-    """Context of the component page."""
+    """Context of the component page: one long literal, a value for each component and state."""
     bars = sample_bars()
     wrong = SampleForm({"side": "BUY", "quantity": "−5", "order_type": "LIMIT"})
     wrong.add_error(None, "Buying power is short by 1,204.10 USD.")
