@@ -41,7 +41,7 @@ from allauth.mfa.base.forms import (
 from allauth.mfa.totp.forms import ActivateTOTPForm as AllauthActivateTOTPForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm as AllauthAddWebAuthnForm
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 
 from accounts.models import NumberFormat, Profile, Theme, UpDown, User
 from accounts.selectors import user_get_by_email
@@ -57,6 +57,7 @@ class Worded:
 
     labels: ClassVar[dict[str, str]] = {}
     hints: ClassVar[dict[str, str]] = {}
+    fields: dict[str, forms.Field]  # of the form it is mixed into
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -188,25 +189,21 @@ class SignupForm(Worded, AllauthSignupForm):
 class PreferencesForm(forms.Form):
     """How a person likes to read Elson."""
 
-    time_zone = forms.ChoiceField(label="Time zone")
+    time_zone = forms.ChoiceField(label="Time zone", choices=time_zone_choices)
     number_format = forms.ChoiceField(label="Numbers and dates", choices=NumberFormat.choices)
     theme = forms.ChoiceField(label="Theme", choices=Theme.choices, widget=forms.RadioSelect)
     up_down = forms.ChoiceField(
         label="Rising and falling prices", choices=UpDown.choices, widget=forms.RadioSelect
     )
 
-    def __init__(self, *args: object, profile: Profile, **kwargs: object) -> None:
-        kwargs.setdefault(
-            "initial",
-            {
-                "time_zone": profile.time_zone,
-                "number_format": profile.number_format,
-                "theme": profile.theme,
-                "up_down": profile.up_down,
-            },
-        )
-        super().__init__(*args, **kwargs)
-        self.fields["time_zone"].choices = time_zone_choices()
+    def __init__(self, posted: QueryDict | None, *, profile: Profile) -> None:
+        stored = {
+            "time_zone": profile.time_zone,
+            "number_format": profile.number_format,
+            "theme": profile.theme,
+            "up_down": profile.up_down,
+        }
+        super().__init__(posted, initial=stored)
 
     def preferences(self) -> Preferences:
         """Return what was chosen."""

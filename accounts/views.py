@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import services
 from accounts.forms import DisplayNameForm, PreferencesForm
 from accounts.models import UpDown
+from accounts.requests import MemberRequest
 from accounts.selectors import UP_DOWN_CSS, profile_get
 from elson.common import formatting
 
@@ -26,7 +27,7 @@ SAMPLE_AT = dt.datetime(2008, 9, 15, 20, 0, tzinfo=dt.UTC)
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def onboarding(request: HttpRequest) -> HttpResponse:
+def onboarding(request: MemberRequest) -> HttpResponse:
     """Ask how the person likes to read; everything is optional and prefilled."""
     profile = profile_get(request.user)
     form = PreferencesForm(request.POST or None, profile=profile)
@@ -43,7 +44,7 @@ def onboarding(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: MemberRequest) -> HttpResponse:
     """Show and store name and preferences; sign-in settings are links to their own pages."""
     stored = profile_get(request.user)
     form = PreferencesForm(request.POST or None, profile=stored)
@@ -66,7 +67,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def preferences_sample(request: HttpRequest) -> HttpResponse:
+def preferences_sample(request: MemberRequest) -> HttpResponse:
     """Show numbers and times as the chosen format would write them, before it is stored."""
     return render(
         request,
@@ -77,7 +78,7 @@ def preferences_sample(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def checklist_dismiss(request: HttpRequest) -> HttpResponse:
+def checklist_dismiss(request: MemberRequest) -> HttpResponse:
     """Put the checklist of the dashboard away."""
     services.checklist_dismiss(user=request.user, now=timezone.now())
     if request.htmx:

@@ -53,7 +53,7 @@ def checklist_get(user: User) -> dict[str, Any] | None:
         for step in STEPS
         if step_url(step.key)
     ]
-    n_done = sum(step["is_done"] for step in steps)
+    n_done = sum(bool(step["is_done"]) for step in steps)
     if not steps or n_done == len(steps):
         return None
     return {"steps": steps, "n_done": n_done, "n_steps": len(steps)}

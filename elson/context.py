@@ -25,7 +25,7 @@ class Shell(Mapping[str, Any]):
     PARTS = ("profile", "portfolio", "replay", "checklist")
 
     def __init__(self, request: HttpRequest) -> None:
-        self._user = getattr(request, "user", None)
+        self._user: Any = getattr(request, "user", None)
         self._known: dict[str, Any] = {}
 
     def __getitem__(self, part: str) -> Any:

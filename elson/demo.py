@@ -34,7 +34,8 @@ def demo_create(*, demo_password: str, staff_password: str | None, now: dt.datet
     if staff_password:
         people.append(User(email=STAFF_EMAIL, is_demo=True, is_staff=True, is_superuser=True))
         passwords[STAFF_EMAIL] = staff_password
-    created, kept = [], []
+    created: list[str] = []
+    kept: list[str] = []
     for person in people:
         is_new = _person_make(person, passwords[person.email], now)
         (created if is_new else kept).append(person.email)

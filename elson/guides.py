@@ -48,7 +48,7 @@ def document_list(folder: str) -> list[Document]:
 def document_get(folder: str, slug: str) -> Document | None:
     """Return one text, None where there is none of that name."""
     path = next((path for path in _paths(folder) if _slug(path) == slug), None)
-    return path and _read(path, path.stat().st_mtime_ns)
+    return _read(path, path.stat().st_mtime_ns) if path else None
 
 
 def _paths(folder: str) -> list[Path]:
@@ -75,7 +75,7 @@ def _read(path: Path, changed_at: int) -> Document:
     return Document(_slug(path), title, summary, body, tuple(headings))
 
 
-def _opening(tokens: Sequence[Token]) -> tuple[str, str, Sequence[Token]]:
+def _opening(tokens: list[Token]) -> tuple[str, str, list[Token]]:
     """Take off the title and the first paragraph, which the page shows in its head."""
     if [token.type for token in tokens[:6]] != [
         "heading_open", "inline", "heading_close", "paragraph_open", "inline", "paragraph_close",

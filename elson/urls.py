@@ -18,9 +18,7 @@ urlpatterns = [
     path("docs/", views.guide_list, name="guide_list"),
     path("docs/<slug:slug>/", views.guide, name="guide"),
     path("legal/<slug:slug>/", views.legal, name="legal"),
-    path(
-        "onboarding/checklist/<slug:step>/", views.checklist_step, name="checklist_step"
-    ),
+    path("onboarding/checklist/<slug:step>/", views.checklist_step, name="checklist_step"),
     path("csp-report/", views.csp_report, name="csp_report"),
     path("accounts/", include("allauth.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),

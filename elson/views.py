@@ -13,6 +13,7 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.requests import MemberRequest
 from accounts.services import checklist_step_finish
 from elson import guides, showcase
 from elson.checklist import step_url
@@ -75,7 +76,7 @@ def legal(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def checklist_step(request: HttpRequest, step: str) -> HttpResponse:
+def checklist_step(request: MemberRequest, step: str) -> HttpResponse:
     """Tick a step of the checklist and go where it leads."""
     url = step_url(step)
     if url is None:
