@@ -16,7 +16,7 @@ from trading.tests.engine.walks import random_walk, tape
 # vectorbt 1.2.0 on seeded random walks: docs/research/vectorbt_equality.py --golden wrote it.
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "vectorbt.json").read_text())
 SIMPLE = ["donchian_breakout", "rsi2_reversion", "sma_cross"]
-BARS = random_walk(12, 700)
+BARS = random_walk(12, 420)
 COSTLY = {"commission_bps": 5.0, "slippage_bps": 3.0, "cost_preset": AssetClass.EQUITY}
 
 

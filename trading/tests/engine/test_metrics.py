@@ -39,7 +39,7 @@ def test_max_drawdown_counts_loss_on_first_bar():
     assert metrics.max_drawdown([90.0, 95.0], start=100.0) == pytest.approx(-0.1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CURVES)
 def test_drawdown_lies_between_minus_one_and_zero(curve):
     found = metrics.drawdowns(curve)
@@ -48,7 +48,7 @@ def test_drawdown_lies_between_minus_one_and_zero(curve):
     assert (found > -1.0).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CURVES, st.floats(0.0, 1e6))
 def test_adding_money_never_deepens_a_drawdown(curve, gift):
     richer = np.array(curve) + gift
@@ -56,7 +56,7 @@ def test_adding_money_never_deepens_a_drawdown(curve, gift):
     assert metrics.max_drawdown(richer) >= metrics.max_drawdown(curve) - 1e-12
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CURVES, st.sampled_from([0.5, 2.0, 1_024.0]))
 def test_scaling_the_curve_changes_no_ratio(curve, factor):
     ours = metrics.simple_returns(curve)
@@ -65,7 +65,7 @@ def test_scaling_the_curve_changes_no_ratio(curve, factor):
     assert np.array_equal(ours, scaled)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_wilson_interval_holds_the_share_inside_zero_and_one(n_wins, n_losses):
     n = n_wins + n_losses

@@ -1,5 +1,7 @@
 """Nothing after a bar changes anything at or before it, for every strategy and indicator."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,14 @@ from trading.engine.strategies import STRATEGIES, strategy_get
 from trading.tests.engine.walks import random_walk
 
 KEYS = sorted(STRATEGIES)
-BARS = random_walk(21, 500)
-CUTS = [80, 300, 450]
+BARS = random_walk(21, 360)
+CUTS = [80, 300]
+
+
+@cache
+def whole_run(key, keeps_decisions=False):
+    config = BacktestConfig(commission_bps=5.0, keeps_decisions=keeps_decisions)
+    return run(BARS, key, {}, config)
 
 
 def with_another_future(cut):
@@ -42,10 +50,9 @@ def test_features_up_to_a_bar_ignore_its_future(key, cut):
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("key", KEYS)
 def test_orders_and_equity_up_to_a_bar_ignore_its_future(key, cut, keeps_decisions):
-    config = BacktestConfig(commission_bps=5.0, keeps_decisions=keeps_decisions)
+    whole = whole_run(key, keeps_decisions)
 
-    whole = run(BARS, key, {}, config)
-    other = run(with_another_future(cut), key, {}, config)
+    other = run(with_another_future(cut), key, {}, whole.config)
 
     before = [fill for fill in whole.fills if fill.bar <= cut]
     assert before == [fill for fill in other.fills if fill.bar <= cut]
@@ -56,8 +63,9 @@ def test_orders_and_equity_up_to_a_bar_ignore_its_future(key, cut, keeps_decisio
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("key", KEYS)
 def test_truncated_history_gives_the_same_prefix(key, cut):
-    whole = run(BARS, key, {})
-    part = run(BARS.until(cut), key, {})
+    whole = whole_run(key)
+
+    part = run(BARS.until(cut), key, {}, whole.config)
 
     assert part.fills == whole.fills[: len(part.fills)]
     assert np.array_equal(part.equity, whole.equity[: cut + 1])

@@ -28,7 +28,7 @@ def fills_of(moves):
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(MOVES, st.floats(1.0, 500.0))
 def test_cash_plus_position_equals_start_plus_all_results(moves, price):
     fills, position = fills_of(moves), Position("TAPE")
@@ -41,7 +41,7 @@ def test_cash_plus_position_equals_start_plus_all_results(moves, price):
     assert equity == pytest.approx(1e6 + results, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(MOVES, st.floats(1.0, 500.0))
 def test_strategy_state_keeps_the_same_books_as_the_position(moves, price):
     state, position = start(1e6), Position("TAPE")

@@ -14,8 +14,8 @@ from trading.engine.types import DecisionAction, Fill, OrderSide
 from trading.tests.engine.walks import random_walk, tape
 
 KEYS = sorted(STRATEGIES)
-BARS = random_walk(12, 330)
-START = 250
+BARS = random_walk(12, 310)
+START = 260
 
 
 def replay_live(key, costs, quantity_step):

@@ -145,7 +145,7 @@ def test_volatility_target_sizing_holds_less_than_all_in(key):
 
 
 def test_adaptive_trend_holds_less_when_the_regime_is_extreme():
-    bars = random_walk(3, 1_200, 0.008)
+    bars = random_walk(3, 700, 0.008)
 
     result = run(
         bars, "volatility_adaptive_trend", {}, BacktestConfig(cash=1e6, keeps_decisions=True)
