@@ -65,6 +65,10 @@ class Supervisor:
         """Call `do` once when something arrives on this pipe."""
         self._ready[fd] = do
 
+    def wait_readable(self, fd: int, seconds: float) -> None:
+        """Go on once `fd` has something, the time is over, or somebody asked to stop."""
+        select.select([fd, self._wake_read], [], [], seconds)
+
     @property
     def is_stopping(self) -> bool:
         """Tell whether somebody asked to stop."""

@@ -16,6 +16,9 @@ from django.core.management.base import BaseCommand
 from elson.serving import children, people, ports, prepare, processes, redis_server
 from elson.serving.supervisor import Supervisor
 
+# The other parts wait for the first page, or this long: people should not.
+_PAGE_FIRST_SECONDS = 4.0
+
 
 class Command(BaseCommand):
     """Serve everything until Ctrl-C."""
@@ -102,6 +105,7 @@ def _start_children(supervisor: Supervisor, options: dict[str, Any], listener: A
     supervisor.start(children.web_child(listener, ready_write))  # first: the page is there early
     if options["start_method"] == "fork":
         prepare.share_heavy_modules()
+    supervisor.wait_readable(ready_read, _PAGE_FIRST_SECONDS)
     supervisor.start(children.worker_child())
     for child in children.command_children():
         supervisor.start(child)
