@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -19,6 +19,9 @@ from rest_framework.views import APIView
 from elson.common.api import CursorPagination
 from elson.common.errors import DomainError, NotFound
 from marketdata import selectors, serializers, services
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 BARS_DEFAULT = 500
 BARS_MAX = 5_000
@@ -80,7 +83,7 @@ class InstrumentDetailApi(APIView):
     def get(self, request: Request, symbol: str) -> Response:
         """Describe an instrument, its series, and the newest bar you may see."""
         instrument = selectors.instrument_get(symbol)
-        until = selectors.visible_until(request.user)
+        until = selectors.visible_until(_person(request))
         frames = selectors.timeframe_list(instrument)
         row = serializers.instrument_row(instrument)
         row["series"] = [
@@ -119,7 +122,7 @@ class BarListApi(APIView):
         instrument = selectors.instrument_get(values.get("symbol", ""))
         timeframe = values.get("timeframe", "1d")
         since, until = _moment(values, "since"), _moment(values, "until")
-        visible_until = selectors.visible_until(request.user)
+        visible_until = selectors.visible_until(_person(request))
         until = min(filter(None, (until, visible_until)), default=None)
         limit = _limit(values.get("limit"))
         try:
@@ -149,7 +152,7 @@ class WatchlistListApi(APIView):
     @extend_schema(responses=serializers.WatchlistSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List them, oldest first."""
-        found = selectors.watchlist_list(request.user)
+        found = selectors.watchlist_list(_person(request))
         return Response({"results": [serializers.watchlist_row(item) for item in found]})
 
     @extend_schema(
@@ -160,10 +163,10 @@ class WatchlistListApi(APIView):
         body = serializers.WatchlistSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         made = services.watchlist_create(
-            user=request.user, name=body.validated_data["name"],
+            user=_person(request), name=body.validated_data["name"],
             symbols=body.validated_data.get("symbols"),
         )  # fmt: skip
-        found = selectors.watchlist_get(request.user, made.pk)
+        found = selectors.watchlist_get(_person(request), made.pk)
         return Response(serializers.watchlist_row(found), status=201)
 
 
@@ -173,7 +176,7 @@ class WatchlistDetailApi(APIView):
     @extend_schema(responses=serializers.WatchlistSerializer)
     def get(self, request: Request, watchlist_id: str) -> Response:
         """Show it."""
-        found = selectors.watchlist_get(request.user, watchlist_id)
+        found = selectors.watchlist_get(_person(request), watchlist_id)
         return Response(serializers.watchlist_row(found))
 
     @extend_schema(
@@ -181,14 +184,16 @@ class WatchlistDetailApi(APIView):
     )
     def patch(self, request: Request, watchlist_id: str) -> Response:
         """Rename it."""
-        found = selectors.watchlist_get(request.user, watchlist_id)
-        services.watchlist_rename(watchlist=found, name=str(request.data.get("name", "")))
+        found = selectors.watchlist_get(_person(request), watchlist_id)
+        body = serializers.WatchlistSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.watchlist_rename(watchlist=found, name=body.validated_data["name"])
         return Response(serializers.watchlist_row(found))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, watchlist_id: str) -> Response:
         """Remove it; its instruments stay."""
-        services.watchlist_delete(watchlist=selectors.watchlist_get(request.user, watchlist_id))
+        services.watchlist_delete(watchlist=selectors.watchlist_get(_person(request), watchlist_id))
         return Response(status=204)
 
 
@@ -202,9 +207,9 @@ class WatchlistItemListApi(APIView):
         """Add a symbol at the end."""
         body = serializers.WatchlistItemSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        found = selectors.watchlist_get(request.user, watchlist_id)
+        found = selectors.watchlist_get(_person(request), watchlist_id)
         services.watchlist_add(watchlist=found, symbol=body.validated_data["symbol"])
-        again = selectors.watchlist_get(request.user, watchlist_id)
+        again = selectors.watchlist_get(_person(request), watchlist_id)
         return Response(serializers.watchlist_row(again))
 
 
@@ -214,7 +219,7 @@ class WatchlistItemDetailApi(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, watchlist_id: str, symbol: str) -> Response:
         """Take it off."""
-        found = selectors.watchlist_get(request.user, watchlist_id)
+        found = selectors.watchlist_get(_person(request), watchlist_id)
         services.watchlist_remove(watchlist=found, symbol=symbol)
         return Response(status=204)
 
@@ -278,9 +283,9 @@ def bars_csv(name: str, rows: list[dict[str, str]], timeframe: str) -> HttpRespo
 
 
 def _replay_of(request: Request) -> Any:
-    session = selectors.replay_get_for_user(request.user)
+    session = selectors.replay_get_for_user(_person(request))
     if session is None:
-        raise NotFound("replay of", request.user)
+        raise NotFound("replay of", _person(request))
     return session
 
 
@@ -310,3 +315,8 @@ def _limit(text: str | None) -> int:
             "INVALID_LIMIT", f"limit {text[:20]!r} is not a number of 1 or more.", field="limit"
         )
     return min(int(text[:9]), BARS_MAX)
+
+
+def _person(request: Request) -> User:
+    """Return the caller; permissions have seen to it that they are signed in."""
+    return cast("User", request.user)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -65,7 +66,7 @@ def step_publish(*, key: uuid.UUID | str, message: dict[str, Any]) -> None:
     _send(replay_group(key), message)
 
 
-async def steps_publish(messages: list[tuple[uuid.UUID | str, dict[str, Any]]]) -> int:
+async def steps_publish(messages: Sequence[tuple[uuid.UUID, dict[str, Any]]]) -> int:
     """Send the moves of many replays; return how many could not be sent."""
     layer = get_channel_layer()
     results = await asyncio.gather(

@@ -39,6 +39,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
     """One socket of one signed-in person."""
 
     kinds: ClassVar[Mapping[str, ChannelKind]] = {"bars": BarsChannel(), "clock": ClockChannel()}
+    _tasks: list[asyncio.Task[None]]
 
     async def connect(self) -> None:
         """Take the socket of a signed-in person; tell others why not."""
@@ -64,9 +65,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
         self._news = asyncio.Event()
         self._frames = RateWindow(protocol.MAX_FRAMES_PER_SECOND, 1.0)
         self._faults = RateWindow(protocol.MAX_FAULTS_PER_MINUTE, 60.0)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = []
         self._is_closing = False
-        self._lock = asyncio.Lock()
 
     async def disconnect(self, code: int) -> None:
         """Leave every group; errors of a Redis that is away cannot matter any more."""

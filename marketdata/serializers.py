@@ -87,7 +87,7 @@ class InstrumentSerializer(serializers.Serializer):
     quantity_step = serializers.CharField()
     is_tradable = serializers.BooleanField()
     is_close_only = serializers.BooleanField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a field called as Field.source
     licence = serializers.CharField()
     adjustment = serializers.CharField()
     note = serializers.CharField()

@@ -198,9 +198,14 @@ def _load(path: Path, columns: tuple[str, ...]) -> RawBars:
     days = _dates(path)
     if len(columns) == 1:
         values = [values[0]] * 4 + [np.zeros(len(there))]
+    open_, high, low, close, volume = values
     return RawBars(
         np.array([days[i] for i in there], dtype=np.int64) * 86_400,
-        *values,
+        open_,
+        high,
+        low,
+        close,
+        volume,
         rows=np.array(there, dtype=np.int64) + 2,
         n_rows=len(there),
     )

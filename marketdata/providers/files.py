@@ -12,8 +12,6 @@ import datetime as dt
 import gzip
 import hashlib
 import io
-import math
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,32 +19,23 @@ from typing import Any
 
 import numpy as np
 
-from marketdata.providers.base import (
-    SECONDS_PER_DAY,
-    FaultList,
-    Progress,
-    ProviderRejected,
-    RawBars,
+from marketdata.providers.base import SECONDS_PER_DAY, Progress, ProviderRejected, RawBars
+from marketdata.providers.cells import (
+    float_or_fault,
+    floats_fast,
+    stamp_or_fault,
+    stamps_fast,
 )
+from marketdata.providers.rows import COLUMNS, Reading, Texts
 from marketdata.types import FloatArray, IntArray
 
-PRICES = ("open", "high", "low", "close")
-COLUMNS = ("timestamp", *PRICES, "volume")
 TIMESTAMP_NAMES = ("timestamp", "datetime", "date", "time")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
-OLDEST_YEAR = 1900
-OLDEST = int(dt.datetime(OLDEST_YEAR, 1, 1, tzinfo=dt.UTC).timestamp())
 CHUNK_ROWS = 50_000
 MAX_LINE_CHARS = 64 * 1024
 # A compressed file may say little and mean much: reading stops here, whatever the file claims.
 MAX_TEXT_BYTES = 1024**3
 MAX_COLUMNS = 200
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_STAMP = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)\s?(Z|[+-]\d{2}:?\d{2})?"
-)
-_AMBIGUOUS = re.compile(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*")
 _WITHOUT_PROGRESS: Progress = lambda done, total: None  # noqa: E731  a name is all it needs
 
 
@@ -89,7 +78,7 @@ def bars_read(
     opens. A naive intraday time is taken as UTC. Faulty rows are left out of the columns and
     listed; what makes the whole file unreadable is a fault without a row.
     """
-    reading = _Reading(is_daily=is_daily, latest=int(now.timestamp()), shift=shift_seconds)
+    reading = Reading(is_daily=is_daily, latest=int(now.timestamp()), shift=shift_seconds)
     try:
         if path.name.lower().endswith(".parquet"):
             _read_parquet(path, reading, progress)
@@ -102,59 +91,10 @@ def bars_read(
     return reading.finish()
 
 
-class _Reading:
-    """Collects checked chunks of one file."""
-
-    def __init__(self, *, is_daily: bool, latest: int, shift: int) -> None:
-        self.is_daily = is_daily
-        self.latest = latest
-        self.shift = 0 if is_daily else shift
-        self.faults = FaultList()
-        self.n_rows = 0
-        self.symbol = ""
-        self.ignored: tuple[str, ...] = ()
-        self.chunks: list[tuple[Any, ...]] = []
-
-    def add(
-        self, rows: IntArray, stamps: IntArray, values: list[FloatArray], texts: _Texts
-    ) -> None:
-        """Take a chunk whose cells are numbers; list and leave out the rows that are no bars."""
-        good = _rows_that_are_bars(rows, stamps, values, texts, self)
-        if not good.all():
-            rows, stamps, values = rows[good], stamps[good], [column[good] for column in values]
-        self.chunks.append((rows, stamps + self.shift, *values))
-
-    def finish(self) -> RawBars:
-        """Join the chunks, drop equal repetitions, refuse what is out of order."""
-        names = ("rows", "stamps", *PRICES, "volume")
-        columns: dict[str, Any] = {}
-        for position, name in enumerate(names):
-            parts = [chunk[position] for chunk in self.chunks]
-            dtype = np.int64 if position < 2 else np.float64
-            columns[name] = np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
-        self.chunks.clear()
-        raw = RawBars(
-            **columns, faults=self.faults, n_rows=self.n_rows, ignored_columns=self.ignored,
-            symbol=self.symbol,
-        )  # fmt: skip
-        if self.n_rows == 0 and self.faults.n == 0:
-            self.faults.add(None, None, "", "holds no row below its header")
-        _check_order(raw, self.is_daily)
-        self.faults.listed.sort(key=lambda fault: fault.row or 0)
-        return raw
-
-
-class _Texts:
-    """Gives back the text of a cell for a fault; built only for the chunk at hand."""
-
-    def __init__(self, value: Callable[[int, str], str]) -> None:
-        self.value = value
-
-
 # --- CSV ----------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, reading: _Reading, progress: Progress) -> None:
+def _read_csv(path: Path, reading: Reading, progress: Progress) -> None:
     size = path.stat().st_size
     with path.open("rb") as raw_stream:
         head = raw_stream.read(4)
@@ -191,7 +131,7 @@ def _refuse_other_formats(head: bytes) -> None:
 
 def _lines(stream: io.BufferedIOBase, tick: Callable[[], None]) -> Iterator[str]:
     """Yield text lines; no line, and no file, grows without bound in memory."""
-    buffered = io.BufferedReader(stream, 1 << 20) if isinstance(stream, gzip.GzipFile) else stream  # type: ignore[type-var]
+    buffered = io.BufferedReader(stream, 1 << 20) if isinstance(stream, gzip.GzipFile) else stream
     n_bytes = 0
     first = True
     while line := buffered.readline(MAX_LINE_CHARS + 1):
@@ -209,7 +149,7 @@ def _lines(stream: io.BufferedIOBase, tick: Callable[[], None]) -> Iterator[str]
             tick()
 
 
-def _read_rows(reader: Any, reading: _Reading) -> None:
+def _read_rows(reader: Any, reading: Reading) -> None:
     try:
         header = next(reader, None)
         if header is None:
@@ -232,7 +172,7 @@ def _read_rows(reader: Any, reading: _Reading) -> None:
         reading.faults.add(reader.line_num, None, "", f"is not readable as CSV: {error}")
 
 
-def _places_of(header: list[str], reading: _Reading) -> dict[str, int]:
+def _places_of(header: list[str], reading: Reading) -> dict[str, int]:
     """Position of each wanted column; raises ProviderRejected naming what is missing or double."""
     if len(header) > MAX_COLUMNS:
         raise ProviderRejected(f"has {len(header):,} columns; at most {MAX_COLUMNS} are read")
@@ -261,19 +201,19 @@ def _places_of(header: list[str], reading: _Reading) -> dict[str, int]:
 
 
 def _take_text(
-    rows: list[list[str]], numbers: list[int], places: dict[str, int], width: int, reading: _Reading
+    rows: list[list[str]], numbers: list[int], places: dict[str, int], width: int, reading: Reading
 ) -> None:
     """Turn a chunk of text rows into numbers: all at once, or one by one where that fails."""
     reading.n_rows += len(rows)
     try:
         columns = _columns_of(rows, width)
-        values = [_floats_fast(columns[places[name]]) for name in COLUMNS[1:]]
-        stamps = _stamps_fast(columns[places["timestamp"]], reading.is_daily)
+        values = [floats_fast(columns[places[name]]) for name in COLUMNS[1:]]
+        stamps = stamps_fast(columns[places["timestamp"]], reading.is_daily)
         if "symbol" in places:
             _one_symbol(columns[places["symbol"]], numbers, reading)
     except ValueError:
         rows, numbers, stamps, values = _take_slowly(rows, numbers, places, width, reading)
-    texts = _Texts(lambda i, name: rows[i][places[name]])
+    texts = Texts(lambda i, name: rows[i][places[name]])
     reading.add(np.array(numbers, dtype=np.int64), stamps, values, texts)
 
 
@@ -283,52 +223,8 @@ def _columns_of(rows: list[list[str]], width: int) -> list[tuple[str, ...]]:
     return list(zip(*rows, strict=True))
 
 
-def _floats_fast(texts: tuple[str, ...]) -> FloatArray:
-    joined = "".join(texts)
-    # float() also reads "1_000" and digits of other scripts, which are no prices.
-    if "_" in joined or not joined.isascii():
-        raise ValueError("unusual digits")
-    values = np.fromiter(map(float, texts), dtype=np.float64, count=len(texts))
-    if not np.isfinite(values).all():
-        raise ValueError("not finite")
-    return values
-
-
-def _stamps_fast(texts: tuple[str, ...], is_daily: bool) -> IntArray:
-    if is_daily and all(len(text) == 10 for text in texts):
-        ordinals = [dt.date.fromisoformat(text).toordinal() for text in texts]
-        if any("W" in text for text in texts):
-            raise ValueError("week dates")
-        return (np.array(ordinals, dtype=np.int64) - 719_163) * SECONDS_PER_DAY
-    if not is_daily and {len(text) for text in texts} in ({19}, {20}, {25}):
-        tails = {text[19:] for text in texts}
-        if tails <= {"", "Z", "+00:00"} and len(tails) == 1:
-            instants = np.array([text[:19] for text in texts], dtype="datetime64[s]")
-            return instants.astype(np.int64)
-    return np.fromiter((_stamp(t, is_daily) for t in texts), dtype=np.int64, count=len(texts))
-
-
-def _stamp(text: str, is_daily: bool) -> int:
-    """Seconds UTC of a stamp; of the date alone for daily bars. Raises ValueError."""
-    text = text.strip()
-    if _DATE.fullmatch(text):
-        moment = dt.datetime.fromisoformat(text)
-    else:
-        match = _STAMP.fullmatch(text)
-        if match is None:
-            raise ValueError("not ISO 8601")
-        if is_daily:
-            moment = dt.datetime.fromisoformat(match[1])
-        else:
-            clock = match[2].split(".")[0]
-            moment = dt.datetime.fromisoformat(f"{match[1]}T{clock}{match[5] or ''}")
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return math.floor(moment.timestamp())
-
-
 def _take_slowly(
-    rows: list[list[str]], numbers: list[int], places: dict[str, int], width: int, reading: _Reading
+    rows: list[list[str]], numbers: list[int], places: dict[str, int], width: int, reading: Reading
 ) -> tuple[list[list[str]], list[int], IntArray, list[FloatArray]]:
     """Read a chunk cell by cell, listing every fault; return the rows without one."""
     kept: list[tuple[list[str], int, int, list[float]]] = []
@@ -339,9 +235,9 @@ def _take_slowly(
                 number, None, ",".join(row), f"has {len(row)} columns where the header has {width}"
             )
             continue
-        stamp = _stamp_or_fault(row[places["timestamp"]], number, reading)
+        stamp = stamp_or_fault(row[places["timestamp"]], number, reading.is_daily, reading.faults)
         values = [
-            _float_or_fault(row[places[name]], name, number, reading.faults) for name in COLUMNS[1:]
+            float_or_fault(row[places[name]], name, number, reading.faults) for name in COLUMNS[1:]
         ]
         if reading.faults.n == n_faults:
             kept.append((row, number, stamp, values))
@@ -358,14 +254,14 @@ def _take_slowly(
     )
 
 
-def _one_symbol(symbols: tuple[str, ...], numbers: list[int], reading: _Reading) -> None:
+def _one_symbol(symbols: tuple[str, ...], numbers: list[int], reading: Reading) -> None:
     reading.symbol = reading.symbol or symbols[0].strip()
     if any(symbol.strip() != reading.symbol for symbol in set(symbols)):
         raise ValueError("mixed symbols")
 
 
 def _one_symbol_or_fault(
-    symbols: tuple[str, ...], numbers: list[int], reading: _Reading
+    symbols: tuple[str, ...], numbers: list[int], reading: Reading
 ) -> set[int]:
     reading.symbol = reading.symbol or (symbols[0].strip() if symbols else "")
     wrong = {i for i, symbol in enumerate(symbols) if symbol.strip() != reading.symbol}
@@ -376,57 +272,10 @@ def _one_symbol_or_fault(
     return wrong
 
 
-def _stamp_or_fault(text: str, number: int, reading: _Reading) -> int:
-    try:
-        return _stamp(text, reading.is_daily)
-    except ValueError as error:
-        text = text.strip()
-        if _AMBIGUOUS.fullmatch(text):
-            reason = "is ambiguous (day or month first?): write YYYY-MM-DD"
-        elif not text:
-            reason = "is empty"
-        elif _is_formula(text):
-            reason = "is a formula, not a time"
-        elif _STAMP.fullmatch(text) or _DATE.fullmatch(text):
-            reason = f"is no time of the calendar: {error}"
-        else:
-            reason = "is not an ISO 8601 time such as 2020-03-12 or 2020-03-12T15:30:00Z"
-        reading.faults.add(number, "timestamp", text, reason)
-        return 0
-
-
-def _float_or_fault(text: str, column: str, number: int, faults: FaultList) -> float:
-    stripped = text.strip()
-    if _NUMBER.fullmatch(stripped) and stripped.isascii():
-        value = float(stripped)
-        if math.isfinite(value):
-            return value
-    faults.add(number, column, text, _why_no_number(stripped))
-    return 0.0
-
-
-def _why_no_number(text: str) -> str:
-    if not text:
-        return "is empty"
-    if text.lower().lstrip("+-") in ("nan", "inf", "infinity", "null", "none", "na", "n/a"):
-        return "is not a finite number"
-    if re.fullmatch(r"[+-]?\d+,\d+", text):
-        return "has a decimal comma: write a point"
-    if _is_formula(text):
-        return "is a formula, not a number"
-    if _NUMBER.fullmatch(text) and text.isascii():
-        return "is too large"
-    return "is not a number"
-
-
-def _is_formula(text: str) -> bool:
-    return text[:1] in ("=", "@") or (text[:1] in "+-" and not text[1:2].isdigit())
-
-
 # --- Parquet ------------------------------------------------------------------------------------
 
 
-def _read_parquet(path: Path, reading: _Reading, progress: Progress) -> None:
+def _read_parquet(path: Path, reading: Reading, progress: Progress) -> None:
     # Imported here: half a second that no other command should pay.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -446,7 +295,7 @@ def _read_parquet(path: Path, reading: _Reading, progress: Progress) -> None:
         raise ProviderRejected(f"is not a readable Parquet file: {reason:.120}") from error
 
 
-def _take_columns(table: dict[str, Any], reading: _Reading) -> None:
+def _take_columns(table: dict[str, Any], reading: Reading) -> None:
     """Take one batch; texts and dates go the way of CSV, numbers and instants straight."""
     import pyarrow as pa
 
@@ -476,79 +325,9 @@ def _take_columns(table: dict[str, Any], reading: _Reading) -> None:
         np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=np.float64)
         for name in COLUMNS[1:]
     ]
-    texts = _Texts(lambda i, name: str(table[name][i].as_py()))
+    texts = Texts(lambda i, name: str(table[name][i].as_py()))
     reading.add(np.array(numbers, dtype=np.int64), stamps, values, texts)
 
 
 def _texts_of(column: Any) -> list[str]:
     return ["" if value is None else str(value) for value in column.to_pylist()]
-
-
-# --- the rows themselves -------------------------------------------------------------------------
-
-
-def _rows_that_are_bars(
-    rows: IntArray, stamps: IntArray, values: list[FloatArray], texts: _Texts, reading: _Reading
-) -> Any:
-    """Mask of the rows that can be bars; the others are listed with what is wrong."""
-    open_, high, low, close, volume = values
-    columns = dict(zip(COLUMNS[1:], values, strict=True))
-    good = np.ones(rows.shape[0], dtype=bool)
-
-    def fault(mask: Any, column: str, reason: str) -> None:
-        for i in np.flatnonzero(mask & good).tolist():
-            reading.faults.add(int(rows[i]), column, texts.value(i, column), reason)
-        good[mask] = False
-
-    for name, column in columns.items():
-        fault(~np.isfinite(column), name, "is not a finite number")
-    for name in PRICES:
-        fault(~(columns[name] > 0), name, "must be above 0")
-    fault(volume < 0, "volume", "must not be negative")
-    fault(high < low, "high", "lies below the low of the same row")
-    fault(high < np.maximum(open_, close), "high", "lies below the open or the close")
-    fault(low > np.minimum(open_, close), "low", "lies above the open or the close")
-    fault(stamps + reading.shift > reading.latest, "timestamp", "lies in the future")
-    fault(stamps < OLDEST, "timestamp", f"lies before the year {OLDEST_YEAR}")
-    return good
-
-
-def _check_order(raw: RawBars, is_daily: bool) -> None:
-    """List rows out of order or in conflict; drop a row that repeats the one before it exactly."""
-    if len(raw) < 2:
-        return
-    if is_daily:
-        raw.stamps = raw.stamps // SECONDS_PER_DAY * SECONDS_PER_DAY
-    step = np.diff(raw.stamps)
-    if (step < 0).any() and (step <= 0).all():
-        raw.faults.add(int(raw.rows[1]), "timestamp", _iso(raw.stamps[1]),
-                       "comes before the row above: the file is newest first")  # fmt: skip
-        raw.take(np.empty(0, dtype=np.int64))
-        return
-    keep = np.ones(len(raw), dtype=bool)
-    columns = (raw.open, raw.high, raw.low, raw.close, raw.volume)
-    latest = np.maximum.accumulate(raw.stamps)
-    suspects = np.flatnonzero(np.concatenate(([False], raw.stamps[1:] <= latest[:-1])))
-    first_of: dict[int, int] = {}
-    if suspects.size:
-        wanted = set(raw.stamps[suspects].tolist())
-        for i in np.flatnonzero(np.isin(raw.stamps, list(wanted))).tolist():
-            first_of.setdefault(int(raw.stamps[i]), i)
-    for i in suspects.tolist():
-        keep[i] = False
-        twin = first_of[int(raw.stamps[i])]
-        if twin != i and all(column[i] == column[twin] for column in columns):
-            raw.n_duplicates += 1
-        elif twin != i:
-            raw.faults.add(int(raw.rows[i]), "timestamp", _iso(raw.stamps[i]),
-                           f"repeats row {int(raw.rows[twin])} with other values")  # fmt: skip
-        else:
-            raw.faults.add(int(raw.rows[i]), "timestamp", _iso(raw.stamps[i]),
-                           "comes before the row above: rows must be oldest first")  # fmt: skip
-    if not keep.all():
-        raw.take(np.flatnonzero(keep))
-
-
-def _iso(stamp: Any) -> str:
-    moment = dt.datetime.fromtimestamp(int(stamp), tz=dt.UTC)
-    return moment.date().isoformat() if int(stamp) % SECONDS_PER_DAY == 0 else moment.isoformat()

@@ -136,9 +136,13 @@ def _spec_of(
         asset_class=kind, tick_size=_TICKS.get(kind, "0.01"), is_close_only=is_close_only,
         is_tradable=kind != "REFERENCE" and row.get("tradable", "1").strip().lower() not in NO,
     )  # fmt: skip
-    texts = {name: row.get(name, "") for name in ("source", "licence", "adjustment", "note")}
-    texts["source"] = texts["source"] or f"imported file {stem}"
-    return replace(spec, **texts)
+    return replace(
+        spec,
+        source=row.get("source") or f"imported file {stem}",
+        licence=row.get("licence", ""),
+        adjustment=row.get("adjustment", ""),
+        note=row.get("note", ""),
+    )
 
 
 def _kind_of(text: str) -> str:

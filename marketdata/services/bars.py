@@ -209,6 +209,10 @@ def _bars_write(
     write = _write_postgres if connection.vendor == "postgresql" else _write_sqlite
     for start in range(0, keep.shape[0], COPY_ROWS):
         write(instrument_id, timeframe, raw, closed_at, keep[start : start + COPY_ROWS])
+    if keep.shape[0] >= COPY_ROWS and connection.vendor == "postgresql":
+        # Until its statistics are fresh, PostgreSQL would sort the whole series for its newest bar.
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE marketdata_bar")
 
 
 def _write_sqlite(

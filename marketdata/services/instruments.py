@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from decimal import Decimal
+from typing import cast
 
-from django.db import transaction
+from django.db import models, transaction
 
 from marketdata.models import Instrument, Venue
 from marketdata.providers.base import VENUES, InstrumentSpec
@@ -25,7 +26,8 @@ def instrument_ensure(*, spec: InstrumentSpec) -> Instrument:
     fields["tick_size"] = Decimal(spec.tick_size)
     fields["quantity_step"] = Decimal(spec.quantity_step)
     for name in ("name", "source", "licence", "adjustment", "note"):
-        fields[name] = fields[name][: Instrument._meta.get_field(name).max_length]
+        field = cast("models.CharField", Instrument._meta.get_field(name))
+        fields[name] = fields[name][: field.max_length]
     return Instrument.objects.create(**fields)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth import login, logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.cached_db import SessionStore
+from django.db import connections
 from django.test import RequestFactory
 
 from marketdata import broadcast, services
@@ -60,6 +62,13 @@ class Page:
             output = await self.wire.receive_output(timeout=5)
             if output["type"] == "websocket.close":
                 return int(output["code"])
+
+
+@pytest.fixture(autouse=True)
+async def _threads_leave_the_database() -> AsyncIterator[None]:
+    """Close what the socket's database thread holds open: PostgreSQL drops no database in use."""
+    yield
+    await sync_to_async(connections.close_all)()
 
 
 @pytest.fixture
