@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -50,6 +50,9 @@ from trading.selectors.markets import (
 from trading.selectors.portfolios import portfolio_get, position_row
 from trading.selectors.strategies import decision_latest
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 BARS_SENT = 300
 BARS_OLDER = 500
 BARS_MAX = 5_000
@@ -77,8 +80,8 @@ CSV_COLUMNS = (
 @login_required
 def markets(request: HttpRequest) -> HttpResponse:
     """Instruments of one watchlist, or all; sorted on the server; `?format=csv` for a file."""
-    portfolio = portfolio_get(request.user)
-    lists = list(watchlist_list(request.user))
+    portfolio = portfolio_get(_person(request))
+    lists = list(watchlist_list(_person(request)))
     chosen = _chosen_list(request, lists)
     instruments = watchlist_instruments(chosen) if chosen else list(instrument_list())
     rows = _sorted(market_rows(portfolio, instruments), request.GET.get("sort", ""))
@@ -93,7 +96,11 @@ def markets(request: HttpRequest) -> HttpResponse:
         "query": request.GET.urlencode(),
         "as_of": portfolio.replay.cursor_at if portfolio.replay else None,
     }
-    part = "marketdata/_markets_table.html" if request.htmx else "marketdata/markets.html"
+    part = (
+        "marketdata/_markets_table.html"
+        if getattr(request, "htmx", False)
+        else "marketdata/markets.html"
+    )
     return render(request, part, context)
 
 
@@ -104,7 +111,7 @@ def watchlist_new(request: HttpRequest) -> HttpResponse:
     name = request.POST.get("name", "")
     symbols = None if name else list(EPISODES[DEFAULT_EPISODE].watch)
     try:
-        made = watchlist_create(user=request.user, name=name or "Starter", symbols=symbols)
+        made = watchlist_create(user=_person(request), name=name or "Starter", symbols=symbols)
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("markets")
@@ -115,7 +122,7 @@ def watchlist_new(request: HttpRequest) -> HttpResponse:
 @require_POST
 def watchlist_change(request: HttpRequest, watchlist_id: str, action: str) -> HttpResponse:
     """Add a symbol to a list, take one off, or remove the list."""
-    found = watchlist_get(request.user, watchlist_id)
+    found = watchlist_get(_person(request), watchlist_id)
     try:
         if action == "add":
             watchlist_add(watchlist=found, symbol=_symbol_typed(request))
@@ -132,19 +139,19 @@ def watchlist_change(request: HttpRequest, watchlist_id: str, action: str) -> Ht
 @login_required
 def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
     """One instrument: quote, chart, ticket, position, reasons, regimes and facts."""
-    portfolio = portfolio_get(request.user)
+    portfolio = portfolio_get(_person(request))
     found = instrument_get(symbol)
     part = request.GET.get("part", "")
     if part in PARTS:
         template, context_of = PARTS[part]
-        context = {"portfolio": portfolio, "instrument": found}
-        return render(request, template, context | context_of(portfolio, found))
+        shown = {"portfolio": portfolio, "instrument": found, **context_of(portfolio, found)}
+        return render(request, template, shown)
     if portfolio.replay:
         replay_touch(session=portfolio.replay, now=timezone.now())
         replay_watch(session=portfolio.replay, symbol=found.symbol)
     frames = timeframe_list(found)
     timeframe = _timeframe(request, frames)
-    context = {
+    context: dict[str, Any] = {
         "portfolio": portfolio,
         "instrument": found,
         "form": TicketForm(),
@@ -163,15 +170,16 @@ def instrument(request: HttpRequest, symbol: str) -> HttpResponse:
 @login_required
 def instrument_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Visible bars with their regimes, for a chart that scrolls back or catches up."""
-    portfolio = portfolio_get(request.user)
+    portfolio = portfolio_get(_person(request))
     found = instrument_get(symbol)
     timeframe = _timeframe(request, timeframe_list(found))
     until = _before(request.GET.get("until", ""))
     if portfolio.replay:
         until = min(until, portfolio.replay.cursor_at) if until else portfolio.replay.cursor_at
-    limit = request.GET.get("limit", "")
-    limit = min(int(limit), BARS_MAX) if limit.isdigit() and len(limit) < 6 else BARS_OLDER
-    return JsonResponse({"bars": _bars_with_regimes(found, timeframe, until, max(limit, 1))})
+    asked = request.GET.get("limit", "")
+    limit = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else BARS_OLDER
+    limit = min(max(limit, 1), BARS_MAX)
+    return JsonResponse({"bars": _bars_with_regimes(found, timeframe, until, limit)})
 
 
 def _quote_context(portfolio: Any, found: Any) -> dict[str, Any]:
@@ -289,7 +297,7 @@ def _chosen_list(request: HttpRequest, lists: list[Any]) -> Any:
     if wanted == "all":
         return None
     if wanted:
-        return watchlist_get(request.user, wanted)
+        return watchlist_get(_person(request), wanted)
     return lists[0] if lists else None
 
 
@@ -326,3 +334,8 @@ def _before(text: str) -> dt.datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _person(request: HttpRequest) -> User:
+    """Return who looks; `login_required` has seen to it that they are signed in."""
+    return cast("User", request.user)
