@@ -148,7 +148,7 @@ def _save(subscription: Subscription, changed: dict[str, Any], reason: str) -> N
     for name, value in changed.items():
         setattr(subscription, name, value)
     subscription.change_reason = reason[:200]
-    subscription._change_reason = reason[:100]  # what the history row says
+    vars(subscription)["_change_reason"] = reason[:100]  # what the history row says
     subscription.save()
 
 

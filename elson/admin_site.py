@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
@@ -11,6 +10,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from monitoring.selectors import Today, today_get
@@ -25,7 +25,7 @@ class StaffSite(admin.AdminSite):
     site_url = "/dashboard/"
     enable_nav_sidebar = True
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Let nobody in by password alone where the settings ask for a second factor."""
         inner = super().admin_view(view, cacheable)
 
@@ -41,7 +41,7 @@ class StaffSite(admin.AdminSite):
         """Send people to the product's sign-in, with its limits on attempts."""
         return secure_admin_login(super().login)(request, extra_context)
 
-    def index(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """Put the day in numbers above the list of models."""
         numbers = staff_numbers(today_get(now=timezone.now()))  # noqa: TID251 - a page
         return super().index(request, {**(extra_context or {}), "staff_numbers": numbers})

@@ -15,16 +15,16 @@ from elson.common.models import Heartbeat, OutboxEvent
 class ReadOnlyMixin:
     """Rows that only services write: no add, no edit, no delete, whoever asks."""
 
-    actions = None
+    actions: Any = None
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show every column, those no form could edit as well."""
         view: Any = self
         hidden = view.exclude or ()
         columns = [field.name for field in view.model._meta.fields if field.name not in hidden]
         return list(view.fields or columns)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Read all of it."""
         return self.get_fields(request, obj)
 

@@ -12,7 +12,10 @@ from elson.common.redis import client_of
 class ElsonRedisClient(RedisCacheClient):
     """Django's client, connected through the one topology parser."""
 
-    def get_client(self, key: str | None = None, *, write: bool = False) -> Any:
+    _pools: dict[int, Any]
+    _servers: list[str]
+
+    def get_client(self, key: Any = None, *, write: bool = False) -> Any:
         """Return the client; one server (or one cluster) serves reads and writes."""
         if not self._pools:
             self._pools[0] = client_of(self._servers[0])

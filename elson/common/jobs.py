@@ -108,19 +108,19 @@ class _OnceMixin:
         return {**parameters, "retry": Retry(NoBackoff(), 0)}
 
 
-class _Channel(_OnceMixin, kombu_redis.Channel):  # type: ignore[misc]
+class _Channel(_OnceMixin, kombu_redis.Channel):
     pass
 
 
-class _SentinelChannel(_OnceMixin, kombu_redis.SentinelChannel):  # type: ignore[misc]
+class _SentinelChannel(_OnceMixin, kombu_redis.SentinelChannel):
     pass
 
 
-class _Transport(kombu_redis.Transport):  # type: ignore[misc]
+class _Transport(kombu_redis.Transport):
     Channel = _Channel
 
 
-class _SentinelTransport(kombu_redis.Transport):  # type: ignore[misc]
+class _SentinelTransport(kombu_redis.Transport):
     Channel = _SentinelChannel
 
 

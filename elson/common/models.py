@@ -1,5 +1,7 @@
 """Rows every app shares: time stamps, the outbox and signs of life."""
 
+from enum import Enum
+
 from django.db import models
 
 
@@ -13,7 +15,7 @@ class TimestampedModel(models.Model):
         abstract = True
 
 
-def choices_of(enumeration: type) -> list[tuple[str, str]]:
+def choices_of(enumeration: type[Enum]) -> list[tuple[str, str]]:
     """Django choices of a string enumeration: the value, and its name in words."""
     return [(item.value, item.value.replace("_", " ").capitalize()) for item in enumeration]
 

@@ -75,7 +75,9 @@ def client_of(url: str, *, timeout: float = TIMEOUT_SECONDS) -> Any:
     if topology.kind == "socket":
         return redis.Redis(unix_socket_path=topology.path, db=topology.database, **options)
     if topology.kind == "sentinel":
-        sentinel = Sentinel(list(topology.hosts), socket_timeout=timeout)
+        sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+            list(topology.hosts), socket_timeout=timeout
+        )
         return sentinel.master_for(topology.master_name, db=topology.database, **options)
     host, port = topology.hosts[0]
     if topology.kind == "cluster":

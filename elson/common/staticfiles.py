@@ -10,7 +10,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class ModuleManifestStorage(CompressedManifestStaticFilesStorage):
+class ModuleManifestStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Hash names and rewrite `import … from` so that modules may be cached for ever.
 
     Imports are rewritten in our own modules only: packages mention modules they do not ship.
@@ -23,7 +23,7 @@ class ModuleManifestStorage(CompressedManifestStaticFilesStorage):
     )
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise with whole answers: ASGI would read its streams in a blocking way and warn."""
 
     @staticmethod

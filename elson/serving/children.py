@@ -123,7 +123,11 @@ def child_by_name(name: str, fds: str) -> Callable[[], int | None]:
 
 
 def _command(name: str) -> Callable[[], int | None]:
-    return lambda: call_command(name)
+    def run() -> int:
+        call_command(name)
+        return 0
+
+    return run
 
 
 def _again(*arguments: str) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 _broker = urlsplit(VALUES["CELERY_BROKER_URL"] or REDIS_URL)
 CELERY_BROKER_URL = broker_url_of(VALUES["CELERY_BROKER_URL"] or REDIS_URL)
-CELERY_BROKER_TRANSPORT_OPTIONS = {
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "visibility_timeout": 600,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,

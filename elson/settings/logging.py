@@ -12,7 +12,7 @@ from elson.common.logs import component_add, line_breaks_escape, secrets_redact
 
 def logging_settings(*, level: str, form: str) -> dict[str, Any]:
     """Configure structlog and the standard library onto one formatter; return its dictConfig."""
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

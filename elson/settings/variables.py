@@ -338,7 +338,7 @@ BY_NAME: dict[str, Variable] = {variable.name: variable for variable in VARIABLE
 def read_dotenv(environment: MutableMapping[str, str], path: Path = BASE_DIR / ".env") -> None:
     """Add what the .env file says; the environment itself wins."""
     if path.is_file():
-        reader = type("DotenvReader", (environ.Env,), {"ENVIRON": environment})
+        reader: Any = type("DotenvReader", (environ.Env,), {"ENVIRON": environment})
         reader.read_env(path, overwrite=False)
 
 

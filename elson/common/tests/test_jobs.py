@@ -179,13 +179,3 @@ def test_task_delivered_twice_leaves_the_same_rows(db):
 
     assert (tasks.jobs_forget(), tasks.jobs_forget()) == (1, 0)
     assert (tasks.heartbeats_forget(), tasks.heartbeats_forget()) == (0, 0)
-
-
-def test_every_scheduled_job_is_a_registered_task():
-    from elson.celery import app
-    from elson.schedule import SCHEDULE
-
-    app.autodiscover_tasks(force=True)
-    app.autodiscover_tasks(["elson.common"], force=True)
-
-    assert {entry["task"] for entry in SCHEDULE.values()} <= set(app.tasks)
