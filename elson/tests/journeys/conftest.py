@@ -148,11 +148,9 @@ def sign_up(page: Page) -> str:
     page.goto("/accounts/signup/")
     page.get_by_label("E-mail", exact=False).first.fill(email)
     page.locator("input[name=password1]").fill(PASSWORD)
-    page.locator("form").filter(has=page.locator("input[name=password1]")).get_by_role(
-        "button", name="Start"
-    ).or_(page.get_by_role("button", name="Sign up")).first.click()
+    page.get_by_role("button", name="Create account").click()
     page.wait_for_url("**/onboarding/**")
-    page.get_by_role("button", name="Skip").or_(page.get_by_role("link", name="Skip")).first.click()
+    page.get_by_role("button", name="Skip").click()
     page.wait_for_url("**/dashboard/**")
     return email
 
