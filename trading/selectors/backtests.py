@@ -11,6 +11,8 @@ from elson.common.errors import NotFound
 from trading.models import Backtest
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
+STATUSES = Backtest.Status.choices
+PHASES = Backtest.Phase.choices
 # Column names people sort by, and what they mean in the tables.
 SORTS = {
     "created": "created_at",

@@ -36,7 +36,7 @@ class Command(BaseCommand):
     """Backtest a strategy; `--data` needs no database."""
 
     help = "Replay a strategy over bars of a file or of the database and judge the result."
-    requires_system_checks: list[str] = []  # noqa: RUF012  Django's own annotation
+    requires_system_checks: list[str] = []
     requires_migrations_checks = False
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:

@@ -147,7 +147,8 @@ def _kept_row(figures: Mapping[str, Any]) -> dict[str, Any] | None:
         "status": str(status),
         "sentence": (
             f"Sharpe {inside:.2f} before the split and {outside:.2f} after it{share}. The "
-            "parameters were given, not fitted, so both parts are unseen unless you chose them by looking."
+            "parameters were given, not fitted, so both parts are unseen unless you chose "
+            "them by looking."
         ),
         "numbers": {"in_sample": inside, "out_of_sample": outside},
     }

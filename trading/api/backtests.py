@@ -1,0 +1,151 @@
+"""REST door of backtests; the same services as the pages."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from elson.common.errors import Conflict, DomainError
+from elson.common.listing import csv_response
+from trading.selectors.backtests import backtest_get, backtest_list
+from trading.serializers.backtests import (
+    BacktestRequestSerializer,
+    BacktestResultSerializer,
+    BacktestSerializer,
+)
+from trading.services.backtests.drafts import draft_read
+from trading.services.backtests.requests import (
+    backtest_cancel,
+    backtest_request,
+    backtest_rerun,
+)
+
+KEY_LIMIT = 80
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The same key again returns the run it made the first time.",
+)
+TRADE_FIELDS = (
+    "number", "side", "signal_at", "entry_at", "exit_at", "quantity", "entry_price", "exit_price",
+    "commission", "pnl", "return_ratio", "bars_held", "regime", "exit_reason", "is_out_of_sample",
+)  # fmt: skip
+TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip[name]) for name in TRADE_FIELDS)
+
+
+class IdempotencyKeyInvalid(DomainError):
+    """The Idempotency-Key header cannot be used."""
+
+
+class BacktestListApi(ListAPIView[Any]):
+    """List one's runs, newest first; ask for one."""
+
+    serializer_class = BacktestSerializer
+    http_method_names: ClassVar[list[str]] = ["get", "post", "head", "options"]
+
+    def get_queryset(self) -> Any:
+        """Read only the caller's own."""
+        if getattr(self, "swagger_fake_view", False):
+            return backtest_list(user_id=0)
+        return backtest_list(user_id=self.request.user.pk)
+
+    @extend_schema(
+        request=BacktestRequestSerializer,
+        responses={202: BacktestSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
+    def post(self, request: Request) -> Response:
+        """Check and enqueue a run; answers 202 with where to look."""
+        asked = BacktestRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        backtest = backtest_request(
+            user=request.user,
+            draft=draft_read(asked.draft_values()),
+            now=timezone.now(),
+            client_key=_client_key(request),
+        )
+        return _accepted(backtest)
+
+
+class BacktestDetailApi(APIView):
+    """One run and how far it is."""
+
+    @extend_schema(responses=BacktestSerializer)
+    def get(self, request: Request, backtest_id: int) -> Response:
+        """Answer 404 for unknown and for foreign runs alike."""
+        return Response(BacktestSerializer(_own(request, backtest_id)).data)
+
+
+class BacktestResultApi(APIView):
+    """What a finished run found."""
+
+    @extend_schema(responses=BacktestResultSerializer)
+    def get(self, request: Request, backtest_id: int) -> Response:
+        """Answer 409 while there is no result."""
+        return Response(BacktestResultSerializer(_result(request, backtest_id)).data)
+
+
+class BacktestTradesApi(APIView):
+    """The round trips of a finished run as CSV."""
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, backtest_id: int) -> HttpResponse:
+        """Write one line per round trip, oldest first."""
+        trips = _result(request, backtest_id).round_trips
+        return csv_response(f"backtest-{backtest_id}-trades.csv", TRADE_COLUMNS, trips)
+
+
+class BacktestCancelApi(APIView):
+    """Call a run off."""
+
+    @extend_schema(request=None, responses={202: BacktestSerializer})
+    def post(self, request: Request, backtest_id: int) -> Response:
+        """Cancel a waiting run at once, a running one at its next chunk."""
+        row = backtest_cancel(backtest=_own(request, backtest_id), now=timezone.now())
+        return Response(BacktestSerializer(row).data, status=202)
+
+
+class BacktestRerunApi(APIView):
+    """Ask for the same run again."""
+
+    @extend_schema(request=None, responses={202: BacktestSerializer})
+    def post(self, request: Request, backtest_id: int) -> Response:
+        """Enqueue a copy with the same seed."""
+        return _accepted(backtest_rerun(backtest=_own(request, backtest_id), now=timezone.now()))
+
+
+def _accepted(backtest: Any) -> Response:
+    where = f"/api/v1/backtests/{backtest.pk}/"
+    return Response(BacktestSerializer(backtest).data, status=202, headers={"Location": where})
+
+
+def _own(request: Request, backtest_id: int) -> Any:
+    return backtest_get(user_id=request.user.pk, backtest_id=backtest_id)
+
+
+def _result(request: Request, backtest_id: int) -> Any:
+    row = _own(request, backtest_id)
+    if row.status != "SUCCEEDED":
+        raise Conflict(
+            "BACKTEST_WITHOUT_RESULT", f"Backtest #{row.pk} is {row.status} and has no result."
+        )
+    return row.result
+
+
+def _client_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > KEY_LIMIT or not key.isprintable():
+        raise IdempotencyKeyInvalid(
+            "IDEMPOTENCY_KEY_INVALID",
+            f"The Idempotency-Key must be at most {KEY_LIMIT} printable characters.",
+        )
+    return key
