@@ -38,6 +38,17 @@ def portfolio_event(
     transaction.on_commit(lambda: _send(portfolio_group(portfolio_id), message))
 
 
+def backtest_progress(*, backtest_id: int, values: dict[str, Any]) -> None:
+    """Send where a backtest stands after commit; the latest message wins, so nothing is counted."""
+    message = {
+        "type": "stream.event",
+        "ch": f"backtest:{backtest_id}",
+        "kind": "delta",
+        "data": plain_values(values),
+    }
+    transaction.on_commit(lambda: _send(backtest_group(backtest_id), message))
+
+
 def plain_values(data: dict[str, Any]) -> dict[str, Any]:
     """JSON values: decimals as strings, times as ISO 8601 with Z."""
     return {key: _plain(value) for key, value in data.items()}

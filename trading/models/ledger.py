@@ -25,6 +25,12 @@ class LedgerAccount(models.Model):
     )
     kind = models.CharField(max_length=14, choices=Kind.choices)
     currency = models.CharField(max_length=3, default="USD")
+    balance = models.DecimalField(
+        max_digits=24,
+        decimal_places=8,
+        default=0,
+        help_text="Sum of its postings, kept by each entry; verify_ledger compares.",
+    )
 
     class Meta:
         constraints = [

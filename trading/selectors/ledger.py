@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import Case, Count, DecimalField, F, Max, Min, Q, QuerySet, Sum, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Count, DecimalField, F, Max, Min, Q, QuerySet, When
 
 from trading.engine.types import WORKING_STATUSES
 from trading.models import (
@@ -24,8 +23,8 @@ from trading.models import (
     Posting,
 )
 from trading.models.immutable import TRIGGER_PREFIX
+from trading.selectors.exact import ZERO, ExactSum
 
-ZERO = Decimal(0)
 _AMOUNT = DecimalField(max_digits=24, decimal_places=8)
 GUARDED = (JournalEntry, Posting, Fill, OrderEvent, Decision)
 
@@ -87,7 +86,7 @@ def ledger_balances(portfolio: Portfolio) -> dict[str, Balance]:
     found = {
         account.kind: account
         for account in LedgerAccount.objects.filter(portfolio=portfolio).annotate(
-            total=Coalesce(Sum("postings__amount"), ZERO, output_field=_AMOUNT),
+            total=ExactSum("postings__amount"),
             n_postings=Count("postings"),
         )
     }
@@ -97,11 +96,10 @@ def ledger_balances(portfolio: Portfolio) -> dict[str, Balance]:
 
 
 def cash_get(portfolio: Portfolio) -> Decimal:
-    """Balance of the cash account."""
-    total = Posting.objects.filter(
-        account__portfolio=portfolio, account__kind=LedgerAccount.Kind.CASH
-    ).aggregate(total=Sum("amount"))["total"]
-    return total if total is not None else ZERO
+    """Return the balance of the cash account, as kept by the last entry."""
+    kept = LedgerAccount.objects.filter(portfolio=portfolio, kind=LedgerAccount.Kind.CASH)
+    balance = kept.values_list("balance", flat=True).first()
+    return ZERO if balance is None else balance
 
 
 def ledger_rows(
@@ -120,8 +118,8 @@ def ledger_rows(
     later = postings.filter(
         Q(entry__sequence__gt=shown[0].entry.sequence)
         | Q(entry__sequence=shown[0].entry.sequence, pk__gt=shown[0].pk)
-    ).aggregate(total=Sum("amount"))["total"]
-    total = postings.aggregate(total=Sum("amount"))["total"] or ZERO
+    ).aggregate(total=ExactSum("amount"))["total"]
+    total = postings.aggregate(total=ExactSum("amount"))["total"] or ZERO
     return list(_with_balance(shown, total - (later or ZERO))), n_rows
 
 
@@ -129,7 +127,10 @@ def ledger_control(portfolio: Portfolio) -> LedgerControl:
     """Whether the books sum to zero and agree with the positions."""
     balances = ledger_balances(portfolio)
     total = sum((item.balance for item in balances.values()), ZERO)
-    basis = Position.objects.filter(portfolio=portfolio).aggregate(t=Sum("cost_basis"))["t"] or ZERO
+    basis = (
+        Position.objects.filter(portfolio=portfolio).aggregate(t=ExactSum("cost_basis"))["t"]
+        or ZERO
+    )
     value = ZERO
     for position in Position.objects.filter(portfolio=portfolio).exclude(quantity=0):
         value += position.quantity * (position.last_price or position.avg_entry_price)
@@ -216,9 +217,7 @@ def _entries_balance(scope: Scope) -> Iterator[Violation]:
     sums = (
         _entries(scope)
         .values("pk", "portfolio_id", "sequence", "postings__account__currency")
-        .annotate(
-            total=Coalesce(Sum("postings__amount"), ZERO, output_field=_AMOUNT), n=Count("postings")
-        )
+        .annotate(total=ExactSum("postings__amount"), n=Count("postings"))
         .exclude(total=0, n__gte=2)
         .order_by("pk")
     )
@@ -235,7 +234,7 @@ def _accounts_sum_to_zero(scope: Scope) -> Iterator[Violation]:
     totals = (
         LedgerAccount.objects.filter(**scope)
         .values("portfolio_id", "currency")
-        .annotate(total=Coalesce(Sum("postings__amount"), ZERO, output_field=_AMOUNT))
+        .annotate(total=ExactSum("postings__amount"))
         .exclude(total=0)
         .order_by("portfolio_id")
     )
@@ -246,6 +245,18 @@ def _accounts_sum_to_zero(scope: Scope) -> Iterator[Violation]:
             f"portfolio {row['portfolio_id']}",
             f"all accounts sum to {row['total']} {row['currency']}, not to 0",
         )
+
+
+def _kept_balances_are_true(scope: Scope) -> Iterator[Violation]:
+    accounts = LedgerAccount.objects.filter(**scope).annotate(total=ExactSum("postings__amount"))
+    for account in accounts.order_by("pk").iterator():
+        if account.balance != account.total:
+            yield Violation(
+                "L3",
+                account.portfolio_id,
+                f"ledger account {account.pk}",
+                f"{account.kind} is kept as {account.balance}, its postings sum to {account.total}",
+            )
 
 
 def _foreign_accounts(scope: Scope) -> Iterator[Violation]:
@@ -271,7 +282,7 @@ def _positions_equal_books(scope: Scope) -> Iterator[Violation]:
             instrument__isnull=False, **{f"entry__{key}": value for key, value in scope.items()}
         )
         .values("entry__portfolio_id", "instrument_id", "account__kind")
-        .annotate(total=Sum("amount"))
+        .annotate(total=ExactSum("amount"))
     }
     kinds = LedgerAccount.Kind
     for position in Position.objects.filter(**scope).order_by("pk").iterator():
@@ -326,7 +337,7 @@ def _final_orders_reserve_nothing(scope: Scope) -> Iterator[Violation]:
 def _cash_is_not_negative(scope: Scope) -> Iterator[Violation]:
     balances = (
         LedgerAccount.objects.filter(kind=LedgerAccount.Kind.CASH, **scope)
-        .annotate(total=Coalesce(Sum("postings__amount"), ZERO, output_field=_AMOUNT))
+        .annotate(total=ExactSum("postings__amount"))
         .filter(total__lt=0)
         .order_by("pk")
     )
@@ -343,7 +354,7 @@ def _reserves_are_covered(scope: Scope) -> Iterator[Violation]:
     reserved = (
         Order.objects.filter(status__in=WORKING_STATUSES, **scope)
         .values("portfolio_id")
-        .annotate(total=Sum("reserved_cash"))
+        .annotate(total=ExactSum("reserved_cash"))
         .order_by("portfolio_id")
     )
     for row in reserved:
@@ -394,20 +405,16 @@ def _numbering_has_no_gap(scope: Scope) -> Iterator[Violation]:
 
 
 def _fills_add_up(scope: Scope) -> Iterator[Violation]:
-    orders = (
-        Order.objects.filter(**scope)
-        .annotate(total=Coalesce(Sum("fills__quantity"), ZERO, output_field=_AMOUNT))
-        .exclude(total=F("filled_quantity"))
-        .order_by("pk")
-    )
-    for order in orders[:10]:
-        yield Violation(
-            "O5",
-            order.portfolio_id,
-            f"order {order.pk}",
-            f"{order.client_order_id} says {order.filled_quantity} filled, "
-            f"its fills sum to {order.total}",
-        )
+    orders = Order.objects.filter(**scope).annotate(total=ExactSum("fills__quantity"))
+    for order in orders.order_by("pk").iterator():
+        if order.total != order.filled_quantity:
+            yield Violation(
+                "O5",
+                order.portfolio_id,
+                f"order {order.pk}",
+                f"{order.client_order_id} says {order.filled_quantity} filled, "
+                f"its fills sum to {order.total}",
+            )
 
 
 def _positions_equal_fills(scope: Scope) -> Iterator[Violation]:
@@ -419,7 +426,7 @@ def _positions_equal_fills(scope: Scope) -> Iterator[Violation]:
         (row["order__portfolio_id"], row["order__instrument_id"]): row["total"]
         for row in Fill.objects.filter(**owner)
         .values("order__portfolio_id", "order__instrument_id")
-        .annotate(total=Sum(signed))
+        .annotate(total=ExactSum(signed))
     }
     held = {
         (position.portfolio_id, position.instrument_id): position
@@ -439,6 +446,7 @@ def _positions_equal_fills(scope: Scope) -> Iterator[Violation]:
 _CHECKS = (
     _entries_balance,
     _accounts_sum_to_zero,
+    _kept_balances_are_true,
     _foreign_accounts,
     _positions_equal_books,
     _rows_are_guarded,

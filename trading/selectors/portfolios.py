@@ -6,14 +6,13 @@ import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet
 
 from elson.common.errors import NotFound
 from trading.engine.types import WORKING_STATUSES
 from trading.models import EquityPoint, Order, Portfolio, Position, RiskLimits
+from trading.selectors.exact import ZERO, ExactSum
 from trading.selectors.ledger import cash_get
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def mark_of(position: Position) -> Decimal:
 def reserved_cash(portfolio: Portfolio) -> Decimal:
     """Cash set aside for working orders."""
     total = Order.objects.filter(portfolio=portfolio, status__in=WORKING_STATUSES).aggregate(
-        total=Sum("reserved_cash")
+        total=ExactSum("reserved_cash")
     )["total"]
     return total or ZERO
 

@@ -86,11 +86,17 @@ def entry_post(
     Posting.objects.bulk_create(
         Posting(
             entry=entry,
-            account_id=accounts[line.kind],
+            account=accounts[line.kind],
             instrument_id=line.instrument_id,
             amount=line.amount,
         )
         for line in kept
+    )
+    for line in kept:
+        accounts[line.kind].balance += line.amount
+    # Added up here and not in SQL: SQLite would do it in floats.
+    LedgerAccount.objects.bulk_update(
+        [accounts[kind] for kind in {line.kind for line in kept}], ["balance"]
     )
     return entry
 
@@ -222,13 +228,12 @@ def _same(earlier: JournalEntry, lines: Sequence[Line]) -> JournalEntry:
     return earlier
 
 
-def _accounts(portfolio: Portfolio) -> dict[str, int]:
+def _accounts(portfolio: Portfolio) -> dict[str, LedgerAccount]:
     accounts = LedgerAccount.objects.filter(portfolio=portfolio, currency=portfolio.currency)
-    found = dict(accounts.values_list("kind", "pk"))
+    found = {account.kind: account for account in accounts}
     for kind in Kind.values:
         if kind not in found:
-            made = LedgerAccount.objects.create(
+            found[kind] = LedgerAccount.objects.create(
                 portfolio=portfolio, kind=kind, currency=portfolio.currency
             )
-            found[kind] = made.pk
     return found

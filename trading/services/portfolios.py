@@ -1,4 +1,4 @@
-"""Opening, limiting and closing portfolios."""
+"""Opening, locking and limiting portfolios."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from trading.services.amounts import LARGEST, amount_of, plain
 from trading.services.ledger import opening_post
 
 SMALLEST_CASH = Decimal(1_000)
-LARGEST_CASH = Decimal(1_000_000_000)
+# SQLite keeps 15 digits of a decimal: with 8 decimals that is exact below ten million.
+LARGEST_CASH = Decimal(1_000_000)
 # Cash already bounds an order; the notional limit is there to be tightened, with room for gains.
 NOTIONAL_ALLOWANCE = 5
 
@@ -91,27 +92,6 @@ def limits_update(*, portfolio: Portfolio, changes: dict[str, Any]) -> RiskLimit
         setattr(limits, field, value)
     limits.save()
     return limits
-
-
-@transaction.atomic
-def portfolio_archive(*, portfolio: Portfolio, now: dt.datetime) -> Portfolio:
-    """Put a portfolio away for good: its history stays, its name becomes free, nothing runs on it.
-
-    Rows of the books are never removed, so starting over means a new portfolio. The replay is
-    released for the caller to reuse or delete.
-    """
-    from trading.services.orders import orders_cancel_all
-
-    locked = portfolio_lock(portfolio.pk)
-    if locked.is_archived:
-        return locked
-    orders_cancel_all(portfolio=locked)
-    locked.deployments.exclude(status="STOPPED").update(status="STOPPED")
-    locked.is_archived = True
-    locked.replay = None
-    locked.name = f"{locked.name[:30]} until {now:%Y-%m-%d %H:%M:%S}"[:60]
-    locked.save()
-    return locked
 
 
 _BOUNDS: dict[str, tuple[Any, Any]] = {

@@ -7,8 +7,9 @@ import datetime as dt
 from django.db import transaction
 
 from marketdata.services import replay_restart
-from trading.models import Portfolio
-from trading.services.portfolios import portfolio_archive, portfolio_open
+from trading.models import Deployment, Portfolio
+from trading.services.orders import orders_cancel_all
+from trading.services.portfolios import portfolio_lock, portfolio_open
 from trading.services.strategies import demo_deploy
 
 
@@ -28,3 +29,23 @@ def portfolio_renew(*, portfolio: Portfolio, now: dt.datetime) -> Portfolio:
     successor = portfolio_open(user=user, name=name, cash=cash, replay=session, now=now)
     demo_deploy(user=user, portfolio=successor, now=now)
     return successor
+
+
+@transaction.atomic
+def portfolio_archive(*, portfolio: Portfolio, now: dt.datetime) -> Portfolio:
+    """Put a portfolio away for good: its history stays, its name becomes free, nothing runs on it.
+
+    Rows of the books are never removed, so starting over means a new portfolio. The replay is
+    released for the caller to reuse or delete.
+    """
+    locked = portfolio_lock(portfolio.pk)
+    if locked.is_archived:
+        return locked
+    orders_cancel_all(portfolio=locked)
+    stopped = Deployment.Status.STOPPED
+    locked.deployments.exclude(status=stopped).update(status=stopped)
+    locked.is_archived = True
+    locked.replay = None
+    locked.name = f"{locked.name[:30]} until {now:%Y-%m-%d %H:%M:%S}"[:60]
+    locked.save()
+    return locked

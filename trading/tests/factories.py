@@ -54,13 +54,14 @@ def bars_make(
     start: dt.datetime = FIRST_CLOSE,
     timeframe: str = "1d",
     step: dt.timedelta = DAY,
+    closes: Sequence[dt.datetime] = (),
 ) -> None:
-    """Store rows of open, high, low, close, one a step."""
+    """Store rows of open, high, low, close, one a step or at the given closes."""
     Bar.objects.bulk_create(
         Bar(
             instrument=instrument,
             timeframe=timeframe,
-            closed_at=start + i * step,
+            closed_at=closes[i] if closes else start + i * step,
             open=row[0],
             high=row[1],
             low=row[2],

@@ -1,0 +1,292 @@
+"""Strategies, their frozen versions, and versions at work on a portfolio."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from accounts.selectors import entitlement_value
+from elson.common.errors import Conflict, DomainError, Forbidden
+from marketdata.models import Instrument
+from trading.engine import state as engine_state
+from trading.engine.errors import EngineError
+from trading.engine.strategies import resolve_params, strategy_get
+from trading.engine.types import OrderSide, OrderType, TimeInForce
+from trading.models import Deployment, Order, Portfolio, Strategy, StrategyVersion
+from trading.selectors.exact import ExactSum
+from trading.selectors.portfolios import market_time, portfolio_value
+from trading.services.amounts import ZERO, amount_of, plain, round_to_step
+from trading.services.events import event_publish
+from trading.services.orders import WORKING, order_cancel, order_submit
+from trading.services.portfolios import portfolio_lock
+from trading.services.pretrade import held_of
+
+DEMO_KEY = "volatility_adaptive_trend"
+DEMO_NAME = "Demo: Vol-Adaptive Trend"
+# Half of the money is left for orders a person places.
+DEMO_SHARE = Decimal("0.5")
+Status = Deployment.Status
+
+
+class StrategyInvalid(DomainError):
+    """The strategy or its parameters cannot be as asked for; names field, value and limit."""
+
+
+class StrategyNameTaken(Conflict):
+    """The user has a strategy of that name."""
+
+
+class DeploymentInvalid(DomainError):
+    """The version cannot be deployed there, or with that much capital."""
+
+
+class DeploymentFinal(Conflict):
+    """The deployment was stopped for good."""
+
+
+class PlanLimitReached(Forbidden):
+    """The plan allows no more at once."""
+
+
+@transaction.atomic
+def strategy_create(
+    *, user: Any, key: str, name: str, parameters: Mapping[str, Any] | None = None, note: str = ""
+) -> StrategyVersion:
+    """Store a strategy with its first version. Raises StrategyInvalid, StrategyNameTaken."""
+    resolved = _resolved(key, parameters)
+    title = name.strip()
+    if not title or len(title) > 80:
+        raise StrategyInvalid(
+            "INVALID_NAME", f"the name has {len(title)} characters; 1 to 80 are allowed",
+            field="name",
+        )  # fmt: skip
+    try:
+        with transaction.atomic():
+            strategy = Strategy.objects.create(user=user, key=key, name=title)
+    except IntegrityError as error:
+        raise StrategyNameTaken(
+            "STRATEGY_NAME_TAKEN", f"you already have a strategy named {title!r}", field="name"
+        ) from error
+    return StrategyVersion.objects.create(
+        strategy=strategy, number=1, parameters=resolved, note=note[:200]
+    )
+
+
+@transaction.atomic
+def version_create(
+    *, strategy: Strategy, parameters: Mapping[str, Any], note: str = ""
+) -> StrategyVersion:
+    """Store changed parameters as the next version; what runs keeps its own.
+
+    The same parameters as the newest version answer that version. Raises StrategyInvalid.
+    """
+    locked = Strategy.objects.select_for_update().get(pk=strategy.pk)
+    resolved = _resolved(locked.key, parameters)
+    newest = StrategyVersion.objects.filter(strategy=locked).order_by("-number").first()
+    if newest is not None and newest.parameters == resolved:
+        return newest
+    last = StrategyVersion.objects.filter(strategy=locked).aggregate(last=Max("number"))["last"]
+    return StrategyVersion.objects.create(
+        strategy=locked, number=(last or 0) + 1, parameters=resolved, note=note[:200]
+    )
+
+
+@transaction.atomic
+def deployment_start(
+    *,
+    version: StrategyVersion,
+    portfolio: Portfolio,
+    instrument: Instrument,
+    capital: Decimal | None = None,
+    now: dt.datetime,
+) -> Deployment:
+    """Put a version to work on one instrument from the portfolio's market time on.
+
+    `capital` is what its own book begins with; without it, everything no other strategy has.
+    Raises DeploymentInvalid, PlanLimitReached.
+    """
+    locked = portfolio_lock(portfolio.pk)
+    if locked.user_id != version.strategy.user_id:
+        raise DeploymentInvalid(
+            "FOREIGN_STRATEGY", "the strategy and the portfolio have different owners"
+        )
+    if not instrument.is_tradable:
+        raise DeploymentInvalid(
+            "NOT_TRADABLE", f"{instrument.symbol} is a reference and cannot be traded",
+            field="symbol",
+        )  # fmt: skip
+    _check_plan(locked, now)
+    amount = _capital(locked, capital)
+    if locked.replay is not None:
+        locked.replay.instruments.add(instrument)
+    return Deployment.objects.create(
+        version=version,
+        portfolio=locked,
+        instrument=instrument,
+        timeframe=locked.replay.timeframe if locked.replay else "1d",
+        capital=amount,
+        state=engine_state.start(float(amount)).to_dict(),
+        starts_at=locked.processed_at or market_time(locked) or now,
+    )
+
+
+def deployment_pause(*, deployment: Deployment) -> Deployment:
+    """Let it decide nothing more until resumed; what it holds stays, its open orders are canceled.
+
+    A second time answers the same. Raises DeploymentFinal.
+    """
+    return _move(deployment, Status.PAUSED, cancels=True)
+
+
+def deployment_resume(*, deployment: Deployment) -> Deployment:
+    """Let it decide again from the next bar on, also after an error. Raises DeploymentFinal."""
+    return _move(deployment, Status.RUNNING, cancels=False)
+
+
+@transaction.atomic
+def deployment_stop(
+    *, deployment: Deployment, closes_position: bool = False, now: dt.datetime
+) -> Deployment:
+    """End it for good; keep what it holds or sell it at the next bar.
+
+    A second time answers the same.
+    """
+    portfolio = portfolio_lock(deployment.portfolio_id)
+    current = _locked(deployment)
+    if current.status == Status.STOPPED:
+        return current
+    _cancel_orders(current)
+    current.status = Status.STOPPED
+    current.save(update_fields=["status", "updated_at"])
+    if closes_position:
+        _close(portfolio, current, now)
+    _published(current, portfolio)
+    return current
+
+
+@transaction.atomic
+def demo_deploy(*, user: Any, portfolio: Portfolio, now: dt.datetime) -> Deployment:
+    """Start the demo strategy on the lead instrument of the portfolio's replay; once per user."""
+    if portfolio.replay is None:
+        raise DeploymentInvalid("NO_REPLAY", "the demo strategy needs a portfolio in a replay")
+    strategy = Strategy.objects.filter(user=user, name=DEMO_NAME).first()
+    if strategy is None:
+        version = strategy_create(user=user, key=DEMO_KEY, name=DEMO_NAME, note="as shipped")
+    else:
+        version = StrategyVersion.objects.filter(strategy=strategy).latest("number")
+    running = Deployment.objects.filter(portfolio=portfolio, version__strategy=version.strategy)
+    earlier = running.exclude(status=Status.STOPPED).first()
+    if earlier is not None:
+        return earlier
+    return deployment_start(
+        version=version,
+        portfolio=portfolio,
+        instrument=portfolio.replay.lead,
+        capital=amount_of(portfolio.opening_cash * DEMO_SHARE),
+        now=now,
+    )
+
+
+def _resolved(key: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        return dict(resolve_params(strategy_get(key), parameters))
+    except EngineError as error:
+        raise StrategyInvalid(error.code.upper(), str(error), field="parameters") from error
+
+
+def _check_plan(portfolio: Portfolio, now: dt.datetime) -> None:
+    allowed = entitlement_value(portfolio.user, "strategies.running", now=now)
+    n_running = (
+        Deployment.objects.filter(portfolio__user=portfolio.user, portfolio__is_archived=False)
+        .exclude(status=Status.STOPPED)
+        .count()
+    )
+    if n_running >= allowed:
+        raise PlanLimitReached(
+            "PLAN_LIMIT_STRATEGIES",
+            f"{n_running} strategies are deployed, your plan allows {allowed}; stop one first",
+            limit=allowed,
+        )
+
+
+def _capital(portfolio: Portfolio, capital: Decimal | None) -> Decimal:
+    given = (
+        Deployment.objects.filter(portfolio=portfolio)
+        .exclude(status=Status.STOPPED)
+        .aggregate(total=ExactSum("capital"))["total"]
+    )
+    free = max(portfolio_value(portfolio).equity - (given or ZERO), ZERO)
+    amount = amount_of(free if capital is None else capital)
+    if amount < 1 or amount > free:
+        raise DeploymentInvalid(
+            "CAPITAL_OUT_OF_RANGE",
+            f"capital {plain(amount)} is outside 1 to {plain(free)}, which no other strategy has",
+            field="capital",
+        )
+    return amount
+
+
+def _locked(deployment: Deployment) -> Deployment:
+    return (
+        Deployment.objects.select_for_update(of=("self",))
+        .select_related("instrument", "version__strategy")
+        .get(pk=deployment.pk)
+    )
+
+
+@transaction.atomic
+def _move(deployment: Deployment, status: str, *, cancels: bool) -> Deployment:
+    portfolio = portfolio_lock(deployment.portfolio_id)
+    current = _locked(deployment)
+    if current.status == status:
+        return current
+    if current.status == Status.STOPPED:
+        raise DeploymentFinal("DEPLOYMENT_STOPPED", "a stopped strategy is not started again")
+    if cancels:
+        _cancel_orders(current)
+    current.status = status
+    current.error = ""
+    current.save(update_fields=["status", "error", "updated_at"])
+    _published(current, portfolio)
+    return current
+
+
+def _cancel_orders(deployment: Deployment) -> None:
+    for order in Order.objects.filter(deployment=deployment, status__in=WORKING).order_by("pk"):
+        order_cancel(order=order)
+
+
+def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> None:
+    """Sell what its own book says it holds, as far as the portfolio still has it."""
+    instrument = deployment.instrument
+    own = amount_of(float(deployment.state.get("quantity", 0.0)))
+    held = held_of(portfolio, instrument)
+    left = min(own, held.quantity - held.reserved_quantity)
+    quantity = round_to_step(max(left, ZERO), instrument.quantity_step)
+    if quantity <= 0:
+        return
+    order_submit(
+        portfolio=portfolio,
+        instrument=instrument,
+        side=OrderSide.SELL,
+        order_type=OrderType.MARKET,
+        quantity=quantity,
+        time_in_force=TimeInForce.DAY,
+        client_order_id=f"close-{deployment.pk}",
+        deployment=deployment,
+        now=now,
+    )
+
+
+def _published(deployment: Deployment, portfolio: Portfolio) -> None:
+    event_publish(
+        portfolio_id=portfolio.pk,
+        topic="deployment",
+        market_at=market_time(portfolio) or deployment.starts_at,
+        data={"id": deployment.pk, "status": deployment.status, "error": deployment.error},
+    )
