@@ -11,6 +11,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from redis.exceptions import RedisError
 
 from elson.common.api import PROBLEM_TYPE, problem_response
@@ -100,13 +101,21 @@ class DomainErrorMiddleware:
                 detail=refusal.message, field=refusal.field,
             )  # fmt: skip
         else:
-            page = (
-                "components/_error_block.html" if _is_fragment(request) else "errors/refused.html"
-            )
-            response = render(request, page, {"error": refusal}, status=refusal.status)
+            response = _page(request, refusal)
         if refusal.status in (429, 503):
             response["Retry-After"] = str(refusal.data.get("retry_after_seconds", 5))
         return response
+
+
+def _page(request: HttpRequest, refusal: DomainError) -> HttpResponse:
+    if _is_fragment(request):
+        page = "components/_error_block.html"
+        return HttpResponse(render_to_string(page, {"error": refusal}), status=refusal.status)
+    if refusal.status == 503:  # who is signed in cannot be asked now
+        request_id = getattr(request, "request_id", "")
+        told = {"error": refusal, "path": request.path, "request_id": request_id}
+        return HttpResponse(render_to_string("errors/503.html", told), status=503)
+    return render(request, "errors/refused.html", {"error": refusal}, status=refusal.status)
 
 
 def _refusal(error: Exception) -> DomainError | None:

@@ -77,3 +77,23 @@ def test_finished_request_is_logged_once_with_its_id(door, caplog):
     assert len(lines) == 1
     assert lines[0]["request_id"] == response["X-Request-ID"]
     assert (lines[0]["status"], lines[0]["path"]) == (200, "/fine/")
+
+
+@pytest.mark.parametrize("kind", ["redis", "database"])
+def test_absent_part_is_a_page_that_needs_neither_session_nor_database(
+    db, door, kind, django_assert_num_queries
+):
+    with django_assert_num_queries(0):
+        response = door.get(f"/fail/{kind}/")
+
+    assert response.status_code == 503
+    assert "Back in a moment" in response.content.decode()
+    assert b"canary" not in response.content
+
+
+def test_refusal_answers_htmx_with_a_block_and_not_a_page(door):
+    response = door.get("/fail/refused/", headers={"HX-Request": "true"})
+
+    assert response.status_code == 409
+    assert "the order is filled and cannot be canceled" in response.content.decode()
+    assert "<html" not in response.content.decode()
