@@ -11,6 +11,8 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
+from marketdata.broadcast import UNSENT
+
 logger = structlog.get_logger(__name__)
 
 
@@ -75,5 +77,5 @@ def _send(group: str, message: dict[str, Any]) -> None:
     """Rows are the truth: without Redis the page shows it at its next reload."""
     try:
         async_to_sync(get_channel_layer().group_send)(group, message)
-    except (OSError, ConnectionError, TimeoutError) as error:
+    except UNSENT as error:
         logger.warning("event_not_sent", group=group, error=str(error))
