@@ -22,7 +22,7 @@ SPEED_MAX = 600
 # more than this many seconds of play.
 CATCH_UP_SECONDS = 5
 # Nobody watched for this long: the replay waits for the next visit.
-UNSEEN_PAUSE = dt.timedelta(minutes=10)
+UNSEEN_PAUSE = dt.timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def replay_is_due(*, session: ReplaySession, now: dt.datetime) -> bool:
 def replay_advance(*, session: ReplaySession, now: dt.datetime) -> ReplayStep | None:
     """Move the cursor by the bars the clock has reached; None when there are none.
 
-    1. nobody watched for ten minutes: the replay pauses itself
+    1. nobody watched for two minutes: the replay pauses itself
     2. count the bars due since `advanced_at` (a long silence is forgotten, not caught up)
     3. move the cursor along the lead's bars, at most to their end, where the replay is ENDED
     4. write all of it only if nobody else moved this row meanwhile
