@@ -1,8 +1,12 @@
 """Addresses of trading."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from trading.api import backtests as backtests_api
+from trading.api import markets as markets_api
+from trading.api import orders as orders_api
+from trading.api import portfolios as portfolios_api
+from trading.api import strategies as strategies_api
 from trading.views import backtests, dashboard, markets, orders, portfolio, replay, strategies
 
 BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
@@ -83,4 +87,65 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     ),
 ]
 
-urlpatterns: list[URLPattern | URLResolver] = [*PAGE_PATTERNS, *BACKTEST_PATTERNS]
+API_PATTERNS: list[URLPattern | URLResolver] = [
+    path("portfolio/", portfolios_api.PortfolioDetailApi.as_view(), name="api_portfolio"),
+    path("positions/", portfolios_api.PositionListApi.as_view(), name="api_positions"),
+    path("ledger/", portfolios_api.LedgerListApi.as_view(), name="api_ledger"),
+    path(
+        "ledger/balances/", portfolios_api.LedgerBalancesApi.as_view(), name="api_ledger_balances"
+    ),
+    path("activity/", portfolios_api.ActivityListApi.as_view(), name="api_activity"),
+    path("equity/", portfolios_api.EquityListApi.as_view(), name="api_equity"),
+    path("orders/", orders_api.OrderListApi.as_view(), name="api_orders"),
+    path("orders/preview/", orders_api.OrderPreviewApi.as_view(), name="api_order_preview"),
+    path("orders/<str:order_id>/", orders_api.OrderDetailApi.as_view(), name="api_order"),
+    path(
+        "orders/<str:order_id>/cancel/",
+        orders_api.OrderCancelApi.as_view(),
+        name="api_order_cancel",
+    ),
+    path("strategies/", strategies_api.StrategyListApi.as_view(), name="api_strategies"),
+    path(
+        "strategies/<int:strategy_id>/",
+        strategies_api.StrategyDetailApi.as_view(),
+        name="api_strategy",
+    ),
+    path(
+        "strategies/<int:strategy_id>/decisions/",
+        strategies_api.DecisionListApi.as_view(),
+        name="api_decisions",
+    ),
+    path(
+        "decisions/<str:decision_id>/",
+        strategies_api.DecisionDetailApi.as_view(),
+        name="api_decision",
+    ),
+    path("deployments/", strategies_api.DeploymentListApi.as_view(), name="api_deployments"),
+    path(
+        "deployments/<int:deployment_id>/",
+        strategies_api.DeploymentDetailApi.as_view(),
+        name="api_deployment",
+    ),
+    path(
+        "deployments/<int:deployment_id>/pause/",
+        strategies_api.DeploymentPauseApi.as_view(),
+        name="api_deployment_pause",
+    ),
+    path(
+        "deployments/<int:deployment_id>/resume/",
+        strategies_api.DeploymentResumeApi.as_view(),
+        name="api_deployment_resume",
+    ),
+    path(
+        "deployments/<int:deployment_id>/stop/",
+        strategies_api.DeploymentStopApi.as_view(),
+        name="api_deployment_stop",
+    ),
+    path("regimes/", markets_api.RegimeListApi.as_view(), name="api_regimes"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *PAGE_PATTERNS,
+    *BACKTEST_PATTERNS,
+    path("api/v1/", include(API_PATTERNS)),
+]

@@ -26,11 +26,11 @@ class ImmutableQuerySet(models.QuerySet[Any]):
 
     def update(self, **values: Any) -> NoReturn:
         """Refuse."""
-        raise RowImmutable(self.model._meta.verbose_name or "row")
+        raise RowImmutable(str(self.model._meta.verbose_name))
 
     def delete(self) -> NoReturn:
         """Refuse."""
-        raise RowImmutable(self.model._meta.verbose_name or "row")
+        raise RowImmutable(str(self.model._meta.verbose_name))
 
 
 class ImmutableModel(models.Model):
@@ -48,9 +48,9 @@ class ImmutableModel(models.Model):
     def save(self, **options: Any) -> None:
         """Insert; refuse a second time."""
         if not self._state.adding:
-            raise RowImmutable(self._meta.verbose_name or "row")
+            raise RowImmutable(str(self._meta.verbose_name))
         super().save(**{**options, "force_insert": True})
 
     def delete(self, *args: Any, **options: Any) -> NoReturn:
         """Refuse."""
-        raise RowImmutable(self._meta.verbose_name or "row")
+        raise RowImmutable(str(self._meta.verbose_name))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from elson.common import formatting
 from trading.engine.types import DecisionAction, OrderStatus
@@ -65,16 +65,31 @@ class Activity(Sequence[ActivityRow]):
         return found[:limit]
 
 
-def activity_list(portfolio: Portfolio, *, kind: str = "") -> Activity:
-    """Time line of a portfolio, of one kind or all."""
+def activity_list(
+    portfolio: Portfolio, *, kind: str = "", before: tuple[dt.datetime, dt.datetime] | None = None
+) -> Activity:
+    """Time line of a portfolio, of one kind or all; only what stands `before` a row's two times."""
     sources = {
         "fill": (_fills(portfolio), _fill_row),
         "order": (_orders(portfolio), _order_row),
         "decision": (_decisions(portfolio), _decision_row),
         "entry": (_entries(portfolio), _entry_row),
     }
-    chosen = [sources[kind]] if kind in sources else list(sources.values())
-    return Activity(chosen)
+    chosen = [kind] if kind in sources else list(sources)
+    return Activity(
+        [(_before(sources[name][0], name, before), sources[name][1]) for name in chosen]
+    )
+
+
+def _before(
+    rows: QuerySet[Any], kind: str, before: tuple[dt.datetime, dt.datetime] | None
+) -> QuerySet[Any]:
+    if before is None:
+        return rows
+    at, created_at = before
+    field = "filled_at" if kind == "fill" else "market_at"
+    is_earlier = Q(**{f"{field}__lt": at}) | Q(**{field: at, "created_at__lt": created_at})
+    return rows.filter(is_earlier)
 
 
 def _fills(portfolio: Portfolio) -> QuerySet[Fill]:

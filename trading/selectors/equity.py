@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
+from django.db.models import QuerySet
 
 from trading.engine.metrics import drawdowns
 from trading.models import EquityPoint, Portfolio
@@ -70,6 +71,16 @@ def equity_curve(portfolio: Portfolio, *, since: dt.datetime | None = None) -> E
     )
 
 
+def equity_point_list(
+    portfolio: Portfolio | None, *, since: dt.datetime | None = None
+) -> QuerySet[EquityPoint]:
+    """Return stored points of a portfolio, newest first, from a moment on."""
+    points = EquityPoint.objects.filter(portfolio=portfolio)
+    if since is not None:
+        points = points.filter(market_at__gte=since)
+    return points.order_by("-market_at")
+
+
 def equity_recent(portfolio: Portfolio, *, n: int) -> list[dict[str, str]]:
     """Return the last `n` points as the stream sends them, oldest first."""
     points = EquityPoint.objects.filter(portfolio=portfolio).order_by("-market_at")[:n]
@@ -84,7 +95,7 @@ def equity_recent(portfolio: Portfolio, *, n: int) -> list[dict[str, str]]:
 
 
 def period_returns(curve: EquityCurve) -> list[PeriodReturn]:
-    """Compute the return over all and over the last month, quarter and year, as far as it reaches."""
+    """Compute the return over all and the last month, quarter and year, as far as it reaches."""
     if len(curve) < 2:
         return []
     found = [PeriodReturn("All", curve.equity[-1] / curve.equity[0] - 1, len(curve) - 1)]

@@ -36,10 +36,7 @@ class ExactSum(Aggregate):
             expression, output_field=_Total(max_digits=24, decimal_places=_PLACES), **extra
         )
 
-    def as_sql(self, compiler: Any, connection: Any, **options: Any) -> Any:
-        """Write SUM, with 0 for no rows."""
-        options.setdefault("template", "COALESCE(SUM(%(expressions)s), 0)")
-        return super().as_sql(compiler, connection, **options)
+    template = "COALESCE(SUM(%(expressions)s), 0)"
 
     def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
         """Add whole units."""

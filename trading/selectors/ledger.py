@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import Case, Count, DecimalField, F, Max, Min, Q, QuerySet, When
+from django.db.models import Case, Count, DecimalField, F, Max, Min, Prefetch, Q, QuerySet, When
 
 from trading.engine.types import WORKING_STATUSES
 from trading.models import (
@@ -121,6 +121,17 @@ def ledger_rows(
     ).aggregate(total=ExactSum("amount"))["total"]
     total = postings.aggregate(total=ExactSum("amount"))["total"] or ZERO
     return list(_with_balance(shown, total - (later or ZERO))), n_rows
+
+
+def entry_list(portfolio: Portfolio | None) -> QuerySet[JournalEntry]:
+    """Entries of a portfolio's books with their postings, newest first."""
+    lines = Posting.objects.select_related("account", "instrument").order_by("pk")
+    return (
+        JournalEntry.objects.filter(portfolio=portfolio)
+        .select_related("fill__order")
+        .prefetch_related(Prefetch("postings", lines))
+        .order_by("-sequence")
+    )
 
 
 def ledger_control(portfolio: Portfolio) -> LedgerControl:
@@ -400,7 +411,8 @@ def _numbering_has_no_gap(scope: Scope) -> Iterator[Violation]:
             "L12",
             row["portfolio_id"],
             f"entry #{missing}",
-            f"entry number {missing} is missing; {row['n']} entries are numbered up to {row['last']}",
+            f"entry number {missing} is missing; "
+            f"{row['n']} entries are numbered up to {row['last']}",
         )
 
 

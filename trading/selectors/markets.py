@@ -126,19 +126,21 @@ def regimes_of_bars(series: BarSeries, bars: Bars) -> list[str | None]:
     return [_word(int(code)) for code in track.codes[places]]
 
 
-def regime_spells(series: BarSeries, until: dt.datetime | None) -> list[RegimeSpell]:
-    """Last stretches of equal regime, newest first."""
+def regime_spells(
+    series: BarSeries, until: dt.datetime | None, *, n: int = N_SPELLS
+) -> list[RegimeSpell]:
+    """Last `n` stretches of equal regime, newest first; none reaches beyond `until`."""
     track = regime_track(series)
-    n = track.index(until) + 1
-    if n <= 0:
+    n_bars = track.index(until) + 1
+    if n_bars <= 0:
         return []
-    codes = track.codes[:n]
+    codes = track.codes[:n_bars]
     starts = np.concatenate(([0], np.flatnonzero(np.diff(codes)) + 1)).astype(int)
-    ends = np.concatenate((starts[1:], [n]))
-    newest = list(zip(starts.tolist(), ends.tolist(), strict=True))[-N_SPELLS:]
+    ends = np.concatenate((starts[1:], [n_bars]))
+    newest = list(zip(starts.tolist(), ends.tolist(), strict=True))[-n:]
     first = newest[0][0]
     close = columns_between(
-        series, int(track.closed_at[first]) - 1000, int(track.closed_at[n - 1])
+        series, int(track.closed_at[first]) - 1000, int(track.closed_at[n_bars - 1])
     )[4]
     return [
         RegimeSpell(

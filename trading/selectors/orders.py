@@ -36,7 +36,7 @@ _SORTS = {
 
 
 def order_list(
-    portfolio: Portfolio,
+    portfolio: Portfolio | None,
     *,
     status: str = "",
     symbol: str = "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
@@ -78,7 +79,7 @@ class PositionRow:
     strategies: tuple[str, ...]
 
 
-def portfolio_list(user: object) -> QuerySet[Portfolio]:
+def portfolio_list(user: Any) -> QuerySet[Portfolio]:
     """Portfolios of a user, the first one opened first; archived ones are left out."""
     return (
         Portfolio.objects.filter(user=user, is_archived=False)

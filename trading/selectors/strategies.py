@@ -120,6 +120,12 @@ def backtest_text(*, user_id: int, strategy_key: str) -> str:
     return f"{change} on {run.instrument.symbol} after costs, {trades} round trips (#{run.pk})"
 
 
+def strategy_list(user: Any) -> QuerySet[Strategy]:
+    """Strategies of this user with the number of their versions, newest first."""
+    found = Strategy.objects.filter(user=user, is_archived=False)
+    return found.annotate(n_versions=Count("versions")).order_by("-pk")
+
+
 def strategy_of(user: Any, strategy_id: int) -> Strategy:
     """Strategy of this user; raise NotFound for unknown and for foreign ones."""
     found = Strategy.objects.filter(user=user, pk=strategy_id).first()
@@ -150,6 +156,11 @@ def deployment_get(user: Any, deployment_id: int) -> Deployment:
     return found
 
 
+def deployment_list(portfolio: Portfolio | None) -> QuerySet[Deployment]:
+    """Every deployment of a portfolio, stopped ones too, newest first."""
+    return _deployments().filter(portfolio=portfolio).order_by("-pk")
+
+
 def deployment_rows(portfolio: Portfolio) -> list[DeploymentRow]:
     """Strategies of a portfolio that were not stopped, with their last decision."""
     rows = _deployments().filter(portfolio=portfolio).exclude(status=Deployment.Status.STOPPED)
@@ -163,7 +174,7 @@ def deployment_now(strategy: Strategy) -> DeploymentRow | None:
     return next(iter(running or rows), None)
 
 
-def decision_list(strategy: Strategy, *, action: str = "") -> QuerySet[Decision]:
+def decision_list(strategy: Strategy | None, *, action: str = "") -> QuerySet[Decision]:
     """Decisions of a strategy, newest first, of one action or all."""
     decisions = Decision.objects.filter(deployment__version__strategy=strategy)
     if action in DecisionAction.__members__:

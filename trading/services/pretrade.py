@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
-from decimal import ROUND_UP, Decimal, InvalidOperation
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 from elson.common.errors import DomainError
@@ -31,6 +32,8 @@ from trading.services.amounts import LARGEST, UNIT, ZERO, amount_of, plain
 # Market orders arrive at the next open; this much worse is a mild assumption for a small order.
 PAPER_SLIPPAGE_BPS = 1.0
 SLIPPAGE_BASIS = "1 bp worse than the next open; spread and fees by asset class and regime"
+# Decimal would also read NaN, 1_000 and other scripts' digits; an order means none of them.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _OFFERED_TIMES = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK)
 
 
@@ -255,13 +258,10 @@ def _positive(value: object, field: str) -> Decimal:
     code = f"INVALID_{field.upper()}"
     if isinstance(value, bool | float):
         raise OrderInvalid(code, f"{name} {value!r} must be an exact decimal number", field=field)
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise OrderInvalid(
-            code, f"{name} {str(value)[:40]!r} is not a number", field=field
-        ) from None
-    if not number.is_finite() or number <= 0:
+    if not _NUMBER.fullmatch(str(value)):
+        raise OrderInvalid(code, f"{name} {str(value)[:40]!r} is not a number", field=field)
+    number = Decimal(str(value))
+    if number <= 0:
         raise OrderInvalid(code, f"{name} {str(value)[:40]} must be above 0", field=field)
     if number > LARGEST:
         raise OrderInvalid(

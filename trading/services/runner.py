@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 from django.db import transaction
 
-from marketdata.models import Instrument
+from marketdata.models import Instrument, ReplaySession
 from marketdata.selectors import NoBars, bars_get, closes_at, instant, nanoseconds
 from marketdata.types import Bars
 from trading.engine.fills import BarPrices
@@ -134,8 +134,14 @@ def _bar_advance(portfolio_id: int, until: dt.datetime, now: dt.datetime) -> Adv
     return Advance(1, n_fills, n_decisions, bar_at)
 
 
+def _replay_of(portfolio: Portfolio) -> ReplaySession:
+    if portfolio.replay is None:  # `_bar_advance` has looked
+        raise AssertionError("a portfolio without a replay has no bars")
+    return portfolio.replay
+
+
 def _next_bar_at(portfolio: Portfolio, until: dt.datetime) -> dt.datetime | None:
-    replay = portfolio.replay
+    replay = _replay_of(portfolio)
     calendar = closes_at(replay.lead, replay.timeframe)
     after = portfolio.processed_at or replay.starts_at
     i = int(np.searchsorted(calendar, nanoseconds(after), side="right"))
@@ -158,10 +164,10 @@ def _bars_by_time(
     portfolio: Portfolio, deployments: list[Deployment], bar_at: dt.datetime
 ) -> Iterator[list[InstrumentBar]]:
     """Bars that closed since the last step, grouped by close time, oldest first."""
-    after = portfolio.processed_at or portfolio.replay.starts_at
+    after = portfolio.processed_at or _replay_of(portfolio).starts_at
     found: dict[int, list[InstrumentBar]] = {}
     for instrument in _instruments(portfolio, deployments):
-        for bar in _bars_between(instrument, portfolio.replay.timeframe, after, bar_at):
+        for bar in _bars_between(instrument, _replay_of(portfolio).timeframe, after, bar_at):
             found.setdefault(nanoseconds(bar.closed_at), []).append(bar)
     for moment in sorted(found):
         yield sorted(found[moment], key=lambda bar: bar.instrument.symbol)
@@ -358,7 +364,8 @@ def _fail(deployment: Deployment, bar: InstrumentBar, error: Exception) -> None:
 def _equity_write(portfolio: Portfolio, bar_at: dt.datetime) -> None:
     portfolio.processed_at = bar_at
     summary = portfolio_value(portfolio)
-    regime = regime_at(portfolio.replay.lead, until=bar_at, timeframe=portfolio.replay.timeframe)
+    replay = _replay_of(portfolio)
+    regime = regime_at(replay.lead, until=bar_at, timeframe=replay.timeframe)
     point = EquityPoint.objects.create(
         portfolio=portfolio,
         market_at=bar_at,

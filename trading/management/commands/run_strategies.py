@@ -89,7 +89,8 @@ class Runner:
         for portfolio in portfolios_behind():
             if self._is_stopping:
                 break
-            n_bars += self._advance(portfolio.pk, portfolio.replay.cursor_at)
+            if portfolio.replay is not None:
+                n_bars += self._advance(portfolio.pk, portfolio.replay.cursor_at)
         self.n_bars += n_bars
         return n_bars
 

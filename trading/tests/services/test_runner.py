@@ -13,7 +13,7 @@ from marketdata.selectors import bars_get, instant, instrument_get
 from marketdata.services import offer_ingest
 from trading.engine import backtest
 from trading.engine.types import AssetClass
-from trading.models import Decision, Deployment, EquityPoint, Fill, Order, Portfolio
+from trading.models import Decision, Deployment, EquityPoint, Order
 from trading.selectors.ledger import ledger_verify
 from trading.services.amounts import amount_of
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS

@@ -1,0 +1,59 @@
+"""Query parameters: known ones read, anything else refused by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+
+from rest_framework.request import Request
+
+from elson.common.api import BadRequest
+
+PAGING = ("cursor", "page_size")
+
+
+def parameters_known(request: Request, *names: str) -> None:
+    """Raise BadRequest for the first parameter nobody reads."""
+    for name in request.query_params:
+        if name not in names:
+            raise BadRequest(
+                "UNKNOWN_PARAMETER",
+                f"There is no parameter {name[:80]!r} here; there are {', '.join(sorted(names))}.",
+                field=name[:80],
+            )
+
+
+def choice_read(request: Request, name: str, offered: Collection[str]) -> str:
+    """Read one of the offered values, "" when it is not given."""
+    value = request.query_params.get(name, "")
+    if value and value not in offered:
+        shown = ", ".join(item for item in offered if item)
+        raise BadRequest(
+            f"INVALID_{name.upper()}", f"{name} {value[:40]!r} is not one of {shown}.", field=name
+        )
+    return value
+
+
+def count_read(request: Request, name: str, *, default: int, most: int) -> int:
+    """Read a number from 1 up; more than `most` is `most`."""
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or int(text[:9]) < 1:
+        raise BadRequest(
+            f"INVALID_{name.upper()}", f"{name} {text[:20]!r} is not a number of 1 or more.",
+            field=name,
+        )  # fmt: skip
+    return min(int(text[:9]), most)
+
+
+def moment_of(text: str, name: str) -> dt.datetime:
+    """Read an ISO 8601 time, UTC when it names no zone."""
+    try:
+        # A "+" of a zone arrives as a blank when the client did not escape it.
+        moment = dt.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    except ValueError as error:
+        raise BadRequest(
+            "INVALID_TIME", f"{name} {text[:40]!r} is not an ISO 8601 time.", field=name
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

@@ -1,0 +1,45 @@
+"""Fields every answer of trading is made of: exact amounts as strings, moments in UTC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from trading.engine.types import OrderSide, OrderType, TimeInForce
+
+
+class AmountField(serializers.DecimalField):
+    """Money, price or quantity as a decimal string with up to 8 decimals."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=28, decimal_places=8, **options)
+
+
+@extend_schema_field({"type": "string", "format": "decimal", "example": "10.5"})
+class AskedNumberField(serializers.Field):
+    """A number as it was sent; the service judges it, so that one rule holds for every door."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Pass on."""
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        """Pass on."""
+        return value
+
+
+@extend_schema_field({"type": "string", "enum": [item.value for item in OrderSide]})
+class SideField(serializers.CharField):
+    """Buy or sell."""
+
+
+@extend_schema_field({"type": "string", "enum": [item.value for item in OrderType]})
+class OrderTypeField(serializers.CharField):
+    """How the price is found."""
+
+
+@extend_schema_field({"type": "string", "enum": [item.value for item in TimeInForce]})
+class TimeInForceField(serializers.CharField):
+    """How long it works."""

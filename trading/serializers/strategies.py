@@ -1,0 +1,117 @@
+"""Strategies, where they run, their decisions, and regimes as the API writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from elson.common.api import StrictSerializer
+from trading.serializers.fields import AmountField
+
+
+class StrategySerializer(serializers.Serializer[Any]):
+    """A named strategy."""
+
+    id = serializers.IntegerField(source="pk")
+    name = serializers.CharField()
+    key = serializers.CharField()
+    n_versions = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+class StrategyVersionSerializer(serializers.Serializer[Any]):
+    """Frozen parameters of a strategy."""
+
+    number = serializers.IntegerField()
+    parameters = serializers.JSONField()
+    note = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+
+
+class StrategyDetailSerializer(serializers.Serializer[Any]):
+    """A strategy with its versions, newest first."""
+
+    id = serializers.IntegerField(source="pk")
+    name = serializers.CharField()
+    key = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    versions = StrategyVersionSerializer(many=True)
+
+
+class DeploymentSerializer(serializers.Serializer[Any]):
+    """A strategy version at work on the caller's portfolio."""
+
+    id = serializers.IntegerField(source="pk")
+    strategy_id = serializers.IntegerField(source="version.strategy_id")
+    strategy = serializers.CharField(source="version.strategy.name")
+    version = serializers.IntegerField(source="version.number")
+    symbol = serializers.CharField(source="instrument.symbol")
+    timeframe = serializers.CharField()
+    capital = AmountField()
+    status = serializers.CharField()
+    error = serializers.CharField(allow_blank=True)
+    starts_at = serializers.DateTimeField()
+    last_bar_at = serializers.DateTimeField(allow_null=True)
+
+
+class DeploymentStopSerializer(StrictSerializer):
+    """What to do with what it holds."""
+
+    closes_position = serializers.BooleanField(default=False)
+
+
+class DecisionSerializer(serializers.Serializer[Any]):
+    """What a strategy decided at the close of one bar."""
+
+    id = serializers.UUIDField(source="uuid")
+    deployment_id = serializers.IntegerField()
+    market_at = serializers.DateTimeField()
+    action = serializers.CharField()
+    regime = serializers.CharField(allow_blank=True)
+    signal = serializers.FloatField(allow_null=True)
+    price = serializers.FloatField()
+    target_weight = serializers.FloatField(allow_null=True)
+    target_quantity = serializers.FloatField(allow_null=True)
+    reason = serializers.CharField()
+    blocked_by = serializers.CharField(allow_blank=True)
+
+
+class DecisionDetailSerializer(DecisionSerializer):
+    """A decision with everything it was made from."""
+
+    strategy = serializers.CharField(source="deployment.version.strategy.name")
+    version = serializers.IntegerField(source="deployment.version.number")
+    symbol = serializers.CharField(source="deployment.instrument.symbol")
+    inputs = serializers.JSONField()
+    parameters = serializers.JSONField()
+    sizing = serializers.JSONField()
+    what_would_change = serializers.CharField(allow_blank=True)
+    engine_version = serializers.CharField(allow_blank=True)
+    order_ids = serializers.SerializerMethodField()
+
+    def get_order_ids(self, decision: Any) -> list[str]:
+        """Orders that came of it."""
+        return [str(order.uuid) for order in decision.orders.order_by("pk")]
+
+
+class RegimeBandSerializer(serializers.Serializer[Any]):
+    """A stretch of bars in one regime; null while there is too little history."""
+
+    to = serializers.DateTimeField(source="to_at")
+    regime = serializers.CharField(allow_null=True)
+    n_bars = serializers.IntegerField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """Add `from`, which Python does not let a class body name."""
+        return {"from": serializers.DateTimeField(source="from_at"), **super().get_fields()}
+
+
+class RegimesSerializer(serializers.Serializer[Any]):
+    """Bands of one series, oldest first, none after the caller's replay cursor."""
+
+    symbol = serializers.CharField()
+    timeframe = serializers.CharField()
+    visible_until = serializers.DateTimeField(allow_null=True)
+    has_older = serializers.BooleanField()
+    bands = RegimeBandSerializer(many=True)
