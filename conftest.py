@@ -15,6 +15,7 @@ from elson.tests import environment, servers
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 JOURNEYS = Path(__file__).parent / "elson" / "tests" / "journeys"
+JOURNEY_SECONDS = 600
 _resources = contextlib.ExitStack()
 
 
@@ -42,6 +43,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.database)
         if JOURNEYS in item.path.parents:
             item.add_marker(pytest.mark.journey)
+            # The product is started once, and the first journey waits for it.
+            item.add_marker(pytest.mark.timeout(JOURNEY_SECONDS))
+        group = "journeys" if JOURNEYS in item.path.parents else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

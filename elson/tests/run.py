@@ -106,7 +106,7 @@ def _environment(**values: str) -> dict[str, str]:
 
 
 def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-n", N_WORKERS, "--dist", "loadfile", *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", N_WORKERS, "--dist", "loadgroup", *arguments]
     # A group of its own: Ctrl-C reaches this launcher alone, which then sees to everybody else.
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:

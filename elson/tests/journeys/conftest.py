@@ -155,6 +155,20 @@ def sign_up(page: Page) -> str:
     return email
 
 
+def pause_replay(page: Page) -> None:
+    """Stop the replay, so that two looks at it see the same."""
+    page.goto("/replay/")
+    page.locator("main").get_by_role("button", name="Pause").click()
+    page.locator("main").get_by_role("button", name="Go on").wait_for()
+
+
+def resume_replay(page: Page) -> None:
+    """Let the replay go on."""
+    page.goto("/replay/")
+    page.locator("main").get_by_role("button", name="Go on").click()
+    page.locator("main").get_by_role("button", name="Pause").wait_for()
+
+
 def axe_violations(page: Page) -> list[str]:
     """Accessibility rules the page breaks, each with the place."""
     # Injected over the debugging protocol, so the page's own policy stays on.

@@ -1,0 +1,110 @@
+"""Every page of the product: accessible, inside its window, without a blocked line of code.
+
+Signed in, with data, in both themes at two widths; pictures stay in var/screenshots/.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page
+
+from elson.tests.journeys.conftest import (
+    NewContext,
+    axe_violations,
+    pause_replay,
+    screenshot,
+    sign_up,
+)
+from elson.tests.journeys.platform import Platform
+
+PUBLIC = ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/docs/",
+          "/docs/regimes/", "/status/"]  # fmt: skip
+MEMBERS = [
+    "/dashboard/",
+    "/markets/",
+    "/markets/SPX/",
+    "/markets/AAPL/",
+    "/orders/",
+    "/orders/new/?symbol=SPX",
+    "/portfolio/",
+    "/portfolio/activity/",
+    "/portfolio/ledger/",
+    "/replay/",
+    "/strategies/",
+    "/strategies/new/?key=rsi2_reversion",
+    "/backtests/",
+    "/backtests/new/",
+    "/settings/profile/",
+    "/more/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/2fa/",
+    "/onboarding/",
+]
+LOOKS = [(1440, "light"), (1440, "dark"), (360, "light"), (360, "dark")]
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_public_pages_are_accessible(new_context: NewContext, width: int, theme: str) -> None:
+    page = new_context(width=width, theme=theme).new_page()
+
+    assert _faults(page, PUBLIC, width, theme) == []
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_pages_of_a_member_are_accessible(new_context: NewContext, width: int, theme: str) -> None:
+    page = new_context(width=width, theme=theme).new_page()
+    sign_up(page)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    pause_replay(page)
+    found = _links(page, "/strategies/", r"^/strategies/\d+/$")[:1]
+    found += _links(page, found[0], r"^/strategies/\d+/decisions/")[:1]
+    found += _links(page, "/orders/", r"^/orders/[0-9a-f-]{36}/$")[:1]
+
+    assert len(found) == 3
+    assert _faults(page, MEMBERS + found, width, theme) == []
+
+
+def test_staff_pages_are_accessible(new_context: NewContext, platform: Platform) -> None:
+    page = new_context().new_page()
+    _sign_in_staff(page, platform)
+
+    assert _faults(page, ["/staff/", "/staff/ui/", "/staff/trading/order/"], 1440, "light") == []
+
+
+def _faults(page: Page, paths: list[str], width: int, theme: str) -> list[str]:
+    found = []
+    for path in paths:
+        page.goto(path)
+        page.locator("main, #main, #content").first.wait_for()
+        screenshot(page, f"{_name(path)}-{width}-{theme}")
+        found += [f"{path}: {fault}" for fault in axe_violations(page)]
+        overflow = page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        if overflow > 0:
+            found.append(f"{path}: scrolls sideways by {overflow} px at {width}")
+    return found
+
+
+def _links(page: Page, path: str, pattern: str) -> list[str]:
+    page.goto(path)
+    hrefs = page.locator("main a").evaluate_all("all => all.map((a) => a.getAttribute('href'))")
+    return [href for href in hrefs if href and re.search(pattern, href)]
+
+
+def _name(path: str) -> str:
+    plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "id", path)
+    return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-") or "landing"
+
+
+def _sign_in_staff(page: Page, platform: Platform) -> None:
+    found = re.search(r"staff@elson\.local\s+(\S+)", platform.log.read_text())
+    assert found is not None
+    page.goto("/accounts/login/")
+    page.locator("input[name=login]").fill("staff@elson.local")
+    page.locator("input[name=password]").fill(found.group(1))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/dashboard/**")
