@@ -194,7 +194,6 @@ def _tiles(
             "label": "Net return",
             "value": formats.delta(main["total_return"]),
             "note": _note("In sample", formats.pct_signed(inside.get("total_return"))),
-            "lead": True,
         },
         {
             "label": "Sharpe ratio",
@@ -212,8 +211,8 @@ def _tiles(
         },
         {
             "label": "Win rate",
-            "value": formats.win_rate(main["n_wins"], main["n_round_trips"]),
-            "note": _note("Random entries", formats.pct(null_win_rate, 0), "over the whole span"),
+            "value": _win_rate(main),
+            "note": _note(_win_interval(main) + "random entries", formats.pct(null_win_rate, 0)),
         },
         {
             "label": "Round trips",
@@ -226,6 +225,20 @@ def _tiles(
             "note": _note("", formats.pct(main["cost_share"], 0), cost_note),
         },
     ]
+
+
+def _win_rate(segment: dict[str, Any]) -> SafeString:
+    n = segment["n_round_trips"]
+    return formats.pct(segment["win_rate"], 0) if n >= FEWEST_FOR_WIN_RATE else formats.too_few(n)
+
+
+def _win_interval(segment: dict[str, Any]) -> str:
+    """Write count and interval below the rate: a tile is too narrow for all on one line."""
+    if segment["n_round_trips"] < FEWEST_FOR_WIN_RATE:
+        return ""
+    low, high = segment["win_rate_low"] * 100, segment["win_rate_high"] * 100
+    n = formatting.number(segment["n_round_trips"], 0)
+    return f"n={n}, 95% {formatting.number(low, 0)}–{formatting.number(high, 0)} · "
 
 
 def _note(before: str, value: SafeString, after: str = "") -> SafeString:

@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
@@ -83,13 +83,17 @@ class BacktestForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.spec = spec
         self.draft: BacktestDraft | None = None
-        self.fields["strategy_key"].choices = [(s.key, s.name) for s in STRATEGIES.values()]
-        self.fields["symbol"].choices = _symbol_choices()
+        self._choose("strategy_key", [(s.key, s.name) for s in STRATEGIES.values()])
+        self._choose("symbol", _symbol_choices())
         for name in ("cash", "commission_bps", "slippage_bps"):
             self.fields[name].widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
         self.fields["seed"].widget.attrs["inputmode"] = "numeric"
         for parameter in spec.parameters:
             self.fields[PREFIX + parameter.key] = _parameter_field(parameter)
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = cast(forms.ChoiceField, self.fields[name])
+        field.choices = choices
 
     def parameter_fields(self) -> list[tuple[Any, str]]:
         """Return each parameter's bound field with its unit."""

@@ -6,13 +6,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.services import checklist_step_finish
+from accounts.requests import MemberRequest
 from elson.common.errors import DomainError, NotFound
 from elson.common.listing import csv_response, page_of
 from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
@@ -68,7 +68,7 @@ TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip[name]) for name in TRA
 
 @login_required
 @require_GET
-def backtests(request: HttpRequest) -> HttpResponse:
+def backtests(request: MemberRequest) -> HttpResponse:
     """Every run of this person, filtered and sorted; `?format=csv` for the filtered set."""
     chosen = {"search": request.GET.get("search", "")[:80], "status": request.GET.get("status", "")}
     found = backtest_list(
@@ -92,7 +92,7 @@ def backtests(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def backtest_new(request: HttpRequest) -> HttpResponse:
+def backtest_new(request: MemberRequest) -> HttpResponse:
     """Set a run up from the URL, or start it."""
     if request.method == "POST":
         return _start(request)
@@ -103,7 +103,7 @@ def backtest_new(request: HttpRequest) -> HttpResponse:
     return _form_page(request, form_for(values), template=part)
 
 
-def _start(request: HttpRequest) -> HttpResponse:
+def _start(request: MemberRequest) -> HttpResponse:
     form = form_for(request.POST.dict(), is_bound=True)
     if form.is_valid() and form.draft is not None:
         try:
@@ -123,7 +123,7 @@ def _start(request: HttpRequest) -> HttpResponse:
 
 
 def _form_page(
-    request: HttpRequest,
+    request: MemberRequest,
     form: BacktestForm,
     *,
     status: int = 200,
@@ -141,7 +141,7 @@ def _form_page(
 
 @login_required
 @require_GET
-def backtest(request: HttpRequest, backtest_id: int) -> HttpResponse:
+def backtest(request: MemberRequest, backtest_id: int) -> HttpResponse:
     """Show a run: its progress, why it ended, or one tab of its result."""
     row = _own(request, backtest_id)
     context = _head(row)
@@ -152,12 +152,11 @@ def backtest(request: HttpRequest, backtest_id: int) -> HttpResponse:
     tab = tab if tab in dict(TABS) else "overview"
     if tab == "trades":
         return _trades(request, row, context)
-    checklist_step_finish(user=request.user, step="honesty")
     context |= result_context(row, tab)
     return render(request, f"trading/backtest_{tab}.html", context | _tabs(row, tab))
 
 
-def _trades(request: HttpRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
+def _trades(request: MemberRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
     """List the round trips, filtered by regime and side of the split; CSV of the same set."""
     regime, part = request.GET.get("regime", ""), request.GET.get("part", "")
     trips = [
@@ -176,7 +175,7 @@ def _trades(request: HttpRequest, row: Any, context: dict[str, Any]) -> HttpResp
 
 @login_required
 @require_GET
-def backtest_progress(request: HttpRequest, backtest_id: int) -> HttpResponse:
+def backtest_progress(request: MemberRequest, backtest_id: int) -> HttpResponse:
     """Show how far a run is; once it has ended the browser is told to load the whole page."""
     row = _own(request, backtest_id)
     context = {"backtest": row, **run_context(row, timezone.now())}
@@ -188,7 +187,7 @@ def backtest_progress(request: HttpRequest, backtest_id: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def backtest_stop(request: HttpRequest, backtest_id: int) -> HttpResponse:
+def backtest_stop(request: MemberRequest, backtest_id: int) -> HttpResponse:
     """Call a run off."""
     backtest_cancel(backtest=_own(request, backtest_id), now=timezone.now())
     return redirect("backtest", backtest_id)
@@ -196,13 +195,13 @@ def backtest_stop(request: HttpRequest, backtest_id: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def backtest_again(request: HttpRequest, backtest_id: int) -> HttpResponse:
+def backtest_again(request: MemberRequest, backtest_id: int) -> HttpResponse:
     """Run the same thing again."""
     made = backtest_rerun(backtest=_own(request, backtest_id), now=timezone.now())
     return redirect("backtest", made.pk)
 
 
-def _own(request: HttpRequest, backtest_id: int | str) -> Any:
+def _own(request: MemberRequest, backtest_id: int | str) -> Any:
     if not str(backtest_id).isdecimal() or len(str(backtest_id)) > 18:
         raise NotFound("backtest", f"#{backtest_id}")
     return backtest_get(user_id=request.user.pk, backtest_id=int(backtest_id))

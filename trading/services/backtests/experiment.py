@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from elson.common.formatting import signed_percent
 from marketdata.types import Bars, FloatArray
 from trading.engine import backtest as engine
 from trading.engine.backtest import BacktestConfig, BacktestRun
@@ -231,4 +232,5 @@ def _headline(figures: Mapping[str, Any]) -> str:
     n = figures["n_round_trips"]
     if not figures["n_orders"]:
         return "Done: no trades"
-    return f"Done: {n:,} round trip{'' if n == 1 else 's'}, {figures['total_return']:+.2%}"
+    total = signed_percent(figures["total_return"])
+    return f"Done: {n:,} round trip{'' if n == 1 else 's'}, {total}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elson.common.formatting import percent, ratio
 from marketdata.types import Bars
 from trading.engine import checks
 from trading.engine.backtest import BacktestRun
@@ -18,6 +20,8 @@ from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
 
 N_DRAWS = 200
 KEPT_GOOD = 0.5
+# The engine writes plain ASCII; people read a real minus.
+ASCII_MINUS = re.compile(r"(?<![\w-])-(?=[\d.])")
 ALL = "ALL"
 FloatArray = NDArray[np.float64]
 OnShare = Callable[[float, str], None]
@@ -111,7 +115,7 @@ def panel_values(judgement: Judgement, figures: Mapping[str, Any], n_draws: int)
             "key": row.key,
             "title": row.title,
             "status": str(row.status),
-            "sentence": row.sentence,
+            "sentence": ASCII_MINUS.sub("\N{MINUS SIGN}", row.sentence),
             "numbers": dict(row.numbers),
         }
         for row in judgement.panel.rows
@@ -140,18 +144,28 @@ def _kept_row(figures: Mapping[str, Any]) -> dict[str, Any] | None:
         status = RuleStatus.FAIL
     else:
         status = RuleStatus.PASS if outside >= KEPT_GOOD * inside else RuleStatus.WARN
-    share = f", {outside / inside:.0%} of it kept" if inside > 0.0 else ""
     return {
         "key": "OUT_OF_SAMPLE",
         "title": "Out of sample",
         "status": str(status),
         "sentence": (
-            f"Sharpe {inside:.2f} before the split and {outside:.2f} after it{share}. The "
-            "parameters were given, not fitted, so both parts are unseen unless you chose "
-            "them by looking."
+            f"Sharpe {ratio(inside)} before the split and {ratio(outside)} after it"
+            f"{_kept_words(inside, outside)}. The parameters were given, not fitted, so both "
+            "parts are unseen unless you chose them by looking."
         ),
         "numbers": {"in_sample": inside, "out_of_sample": outside},
     }
+
+
+def _kept_words(inside: float, outside: float) -> str:
+    """Say how much of the first part was kept; a percentage only where it means something."""
+    if inside <= 0.0:
+        return "" if outside <= 0.0 else ", better than before"
+    if outside <= 0.0:
+        return ", so nothing of it was kept"
+    if outside >= inside:
+        return ", so all of it was kept"
+    return f", so {percent(outside / inside, 0)} of it was kept"
 
 
 def _verdict(rows: list[dict[str, Any]]) -> tuple[str, str]:
