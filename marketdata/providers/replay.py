@@ -45,7 +45,7 @@ EPISODES: dict[str, Episode] = {
         Episode(
             "sp500-2008", "S&P 500 from September 2008", "SPX", dt.date(2008, 9, 2),
             ("SPX", "NASDAQ", "AAPL", "JPM", "XOM"),
-            "Calm ends within two weeks: Lehman falls on the tenth bar and volatility goes to its extreme.",
+            "Calm ends: Lehman falls on the tenth bar and volatility goes to its extreme.",
         ),
         Episode(
             "sp500-2011", "S&P 500 from July 2011", "SPX", dt.date(2011, 7, 18),
