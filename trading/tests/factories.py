@@ -44,6 +44,8 @@ def instrument_make(
     )
     if len(closes):
         bars_make(instrument, [(close, close, close, close) for close in closes], start=start)
+    # Read back: defaults of decimal columns are texts until then.
+    instrument.refresh_from_db()
     return instrument
 
 
