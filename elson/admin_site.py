@@ -53,23 +53,23 @@ def staff_numbers(today: Today) -> list[dict[str, Any]]:
     failed = trading.n_backtests_failed + trading.n_deployments_failed
     return [
         _number("Sign-ups today", today.n_signups, f"{today.n_users} people", "accounts/user/"),
-        _number("Replays running", today.replays.n_running, "", "marketdata/replaysession/"),
         _number(
-            "Strategies running", trading.n_deployments_running, f"{trading.n_orders} orders today",
-            "trading/deployment/?status__exact=RUNNING",
+            "Replays running", today.replays.n_running,
+            f"{trading.n_deployments_running} strategies, {trading.n_orders} orders today",
+            "marketdata/replaysession/",
         ),
         _number(
             "Backtests waiting", trading.n_backtests_queued,
-            f"{trading.n_backtests_running} at work", "trading/backtest/",
+            f"{trading.n_backtests_running} at work, {today.outbox.n_waiting} jobs not yet sent",
+            "trading/backtest/",
         ),
         _number(
             "Failed today", failed, f"{trading.n_deployments_failed} strategies stand still",
             "trading/backtest/?status__exact=FAILED",
         ),
-        _number("Jobs not yet sent", today.outbox.n_waiting, "", "common/outboxevent/"),
         _number(
             "Open incidents", len(today.incidents),
-            "; ".join(incident.title for incident in today.incidents[:3]),
+            "; ".join(incident.title for incident in today.incidents[:3]) or "status page is green",
             "monitoring/incident/?state__exact=OPEN",
         ),
     ]  # fmt: skip
