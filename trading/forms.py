@@ -116,9 +116,10 @@ class DeployForm(forms.Form):
         super().__init__(*args, **options)
         self.spec = spec
         tradable = [item for item in instrument_list() if item.is_tradable]
-        self.fields["symbol"].choices = [
-            (item.symbol, f"{item.symbol} · {item.name}") for item in tradable
-        ]
+        self.fields["symbol"] = forms.ChoiceField(
+            label="Instrument",
+            choices=[(item.symbol, f"{item.symbol} · {item.name}") for item in tradable],
+        )
         for parameter in spec.parameters:
             self.fields[PARAMETER_PREFIX + parameter.key] = _parameter_field(parameter)
 

@@ -23,6 +23,11 @@ def page_of(request: HttpRequest, rows: Any) -> Page[Any]:
     return Paginator(rows, per_page).get_page(request.GET.get("page"))
 
 
+def wants_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks for a part of the page, not the page."""
+    return bool(getattr(request, "htmx", False))
+
+
 def csv_response(name: str, columns: Sequence[Column], rows: Iterable[Any]) -> HttpResponse:
     """All rows as a CSV download: dot decimals, ISO times, no runnable cells."""
     out = io.StringIO()

@@ -100,11 +100,11 @@ def gallery_list() -> list[StrategySpec]:
     return list(STRATEGIES.values())
 
 
-def backtest_text(*, user_id: int, strategy_key: str) -> str:
+def backtest_text(*, user: Any, strategy_key: str) -> str:
     """Out-of-sample result of this person's last finished backtest of a rule, with its sample."""
     run = (
         Backtest.objects.filter(
-            user_id=user_id, strategy_key=strategy_key, status=Backtest.Status.SUCCEEDED
+            user=user, strategy_key=strategy_key, status=Backtest.Status.SUCCEEDED
         )
         .select_related("result", "instrument")
         .order_by("-pk")

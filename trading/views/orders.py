@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from elson.common.errors import Conflict, DomainError
-from elson.common.listing import csv_response, page_of
+from elson.common.listing import csv_response, page_of, wants_fragment
 from marketdata.selectors import instrument_get
 from trading.forms import SendForm, TicketForm, new_order_key
 from trading.selectors.orders import ORDER_FILTERS, order_get, order_list
@@ -65,7 +65,7 @@ def order_list_page(request: HttpRequest) -> HttpResponse:
         "n_open": order_list(portfolio, status="open").count(),
         "is_filtered": any(chosen.values()),
     }
-    part = "trading/_orders_table.html" if request.htmx else "trading/orders.html"
+    part = "trading/_orders_table.html" if wants_fragment(request) else "trading/orders.html"
     return render(request, part, context)
 
 
@@ -147,7 +147,7 @@ def order_detail(request: HttpRequest, order_id: str) -> HttpResponse:
     """One order: its steps, fills, checks and the decision behind it."""
     order = order_get(portfolio_get(request.user), order_id)
     context = {"order": order, "crumbs": [{"label": "Orders", "href": "/orders/"}]}
-    part = "trading/_order.html" if request.htmx else "trading/order.html"
+    part = "trading/_order.html" if wants_fragment(request) else "trading/order.html"
     return render(request, part, context)
 
 

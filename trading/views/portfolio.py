@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from elson.common.listing import csv_response, page_of
+from elson.common.listing import csv_response, page_of, wants_fragment
 from trading.selectors.activity import ACTIVITY_KINDS, activity_list
 from trading.selectors.books import ledger_listing
 from trading.selectors.equity import drawdown_list, equity_curve, period_returns
@@ -91,5 +91,5 @@ def activity_page(request: HttpRequest) -> HttpResponse:
     if request.GET.get("format") == "csv":
         return csv_response("activity.csv", ACTIVITY_COLUMNS, rows)
     context = {"page": page_of(request, rows), "kind": kind, "kinds": ACTIVITY_KINDS}
-    part = "trading/_activity.html" if request.htmx else "trading/activity.html"
+    part = "trading/_activity.html" if wants_fragment(request) else "trading/activity.html"
     return render(request, part, context)

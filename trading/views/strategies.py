@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from elson.common.errors import DomainError, NotFound
-from elson.common.listing import csv_response, page_of
+from elson.common.listing import csv_response, page_of, wants_fragment
 from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
@@ -61,7 +61,7 @@ DECISION_COLUMNS = (
 def strategies(request: HttpRequest) -> HttpResponse:
     """My strategies at work, and the rules there are."""
     context: dict[str, Any] = {"deployments": deployment_rows(portfolio_get(request.user))}
-    if request.htmx:
+    if wants_fragment(request):
         return render(request, "trading/_strategies_table.html", context)
     context["gallery"] = [
         {
@@ -70,7 +70,7 @@ def strategies(request: HttpRequest) -> HttpResponse:
             "summary": spec.summary,
             "when_it_fails": spec.when_it_fails,
             "n_warm_up": spec.warm_up(spec.defaults),
-            "last_run": backtest_text(user_id=request.user.pk, strategy_key=spec.key),
+            "last_run": backtest_text(user=request.user, strategy_key=spec.key),
         }
         for spec in gallery_list()
     ]

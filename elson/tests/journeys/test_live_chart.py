@@ -103,7 +103,8 @@ def test_a_marker_opens_the_decision_behind_it(page: Page) -> None:
     )
     page.evaluate(TWO_FRAMES)
     x = page.evaluate(
-        "([id, time]) => document.querySelector(id).elsonChart.chart.timeScale().timeToCoordinate(time)",
+        "([id, time]) => document.querySelector(id).elsonChart.chart.timeScale()"
+        ".timeToCoordinate(time)",
         [CHART, at],
     )
     box = page.locator(f"{CHART} [data-chart-canvas]").bounding_box()
@@ -130,7 +131,8 @@ def _rows(page: Page) -> list[dict[str, Any]]:
 
 def _visible_dates(page: Page) -> list[str]:
     script = (
-        "id => {const r = document.querySelector(id).elsonChart.chart.timeScale().getVisibleRange();"
+        "id => {const scale = document.querySelector(id).elsonChart.chart.timeScale();"
+        "const r = scale.getVisibleRange();"
         "const d = (t) => typeof t === 'string' ? t : "
         "`${t.year}-${String(t.month).padStart(2,'0')}-${String(t.day).padStart(2,'0')}`;"
         "return [d(r.from), d(r.to)];}"
