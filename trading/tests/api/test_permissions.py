@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from django.urls import get_resolver
@@ -88,7 +89,7 @@ def cast():
         user=owner, key="sma_cross", name="Canary", parameters={"fast": 2, "slow": 3}
     )
     deployment = deployment_start(
-        version=version, portfolio=portfolio, instrument=spx, capital=None, now=NOW
+        version=version, portfolio=portfolio, instrument=spx, capital=Decimal(50_000), now=NOW
     )
     replay = portfolio.replay
     replay.cursor_at = FIRST_CLOSE + 3 * DAY

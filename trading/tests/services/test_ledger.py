@@ -61,7 +61,7 @@ def test_entry_post_refuses_an_entry_that_does_not_sum_to_zero():
     portfolio = portfolio_make()
     lines = [Line(Kind.CASH, D("10")), Line(Kind.DEPOSITS, D("-9.99"))]
 
-    with pytest.raises(EntryInvalid, match="sums to 0.01 over 2 lines"):
+    with pytest.raises(EntryInvalid, match=r"sums to 0\.01 over 2 lines"):
         entry_post(
             portfolio=portfolio, kind="FILL", description="x", source_key="x", lines=lines,
             market_at=FIRST_CLOSE,
