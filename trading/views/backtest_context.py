@@ -80,6 +80,11 @@ def strategy_name(key: str) -> str:
     return STRATEGIES[key].name if key in STRATEGIES else key
 
 
+def exit_words(rule: str) -> str:
+    """Say in words which rule ended a trade."""
+    return rule.replace("_", " ").lower().capitalize() or "—"
+
+
 def list_rows(backtests: Any) -> list[dict[str, Any]]:
     """Return the rows of the list: out-of-sample figures first, empty while there is no result."""
     return [_list_row(backtest) for backtest in backtests]
@@ -117,7 +122,8 @@ def run_context(backtest: Any, now: dt.datetime) -> dict[str, Any]:
         words.insert(0, f"{formatting.number(backtest.n_bars_per_second, 0)} bars a second")
     if 0.05 < backtest.progress < 1 and elapsed > 2:
         left = elapsed / backtest.progress - elapsed
-        words.append(f"about {formatting.duration(left)} left")
+        if left >= 1:
+            words.append(f"about {formatting.duration(left)} left")
     return {
         "phase": f"Queued ({_ordinal(position)})" if is_queued else backtest.detail,
         "percent": None if is_queued else backtest.progress * 100,
@@ -166,6 +172,8 @@ def _overview(backtest: Any) -> dict[str, Any]:
         "sharpe": figures["all"]["sharpe_ratio"],
         "sharpe_label": f"this run {formatting.ratio(figures['all']['sharpe_ratio'])}",
         "chart": _chart(backtest),
+        "comparison": _comparison(figures),
+        "comparison_meta": "out of sample" if figures["out_of_sample"] else "whole span",
         "chart_summary": _chart_summary(result, backtest.instrument.currency),
         "regimes": _regimes(result),
         "regime_total": _regime_total(result),
@@ -251,6 +259,22 @@ def _interval(segment: dict[str, Any]) -> str:
     return (
         f"{formatting.ratio(segment['sharpe_low'])} to {formatting.ratio(segment['sharpe_high'])}"
     )
+
+
+def _comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Set the judged part beside the part before it and beside holding over the same bars."""
+    name = "out_of_sample" if figures["out_of_sample"] else "all"
+    inside = figures["in_sample"] if figures["out_of_sample"] else {}
+    parts = (figures[name], inside, figures["benchmark"][name])
+    lines = (
+        ("Return", "total_return", "pct_signed"),
+        ("Sharpe ratio", "sharpe_ratio", "ratio"),
+        ("Deepest drawdown", "max_drawdown", "pct_signed"),
+    )
+    return [
+        {"label": label, "cells": [_cell(part, key, kind) for part in parts]}
+        for label, key, kind in lines
+    ]
 
 
 def _chart(backtest: Any) -> dict[str, Any]:
@@ -381,7 +405,7 @@ def _metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
                 {
                     "label": label,
                     "cells": [_cell(part, key, kind) for part in segments],
-                    "benchmark": _cell(held, key, kind) if key in held else "",
+                    "benchmark": _cell(held, key, kind) if key in held else formats.ratio(None),
                 }
                 for label, key, kind in lines
             ],

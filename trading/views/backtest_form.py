@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ class BacktestForm(forms.Form):
             self.draft = draft_read(given)
         except BacktestInvalid as error:
             for name, message in error.data["errors"].items():
-                self.add_error(self._field_of(name), message)
+                self.add_error(self._field_of(name), _short(name, message))
         return self.cleaned_data
 
     def refuse(self, error: DomainError) -> None:
@@ -214,6 +215,14 @@ def coverage_bar(form: BacktestForm) -> CoverageBar | None:
     )
     text = f"{found.n_bars:,} bars stored from {first} to {last}{gaps}."
     return CoverageBar(found, segments, split if share else None, text)
+
+
+def _short(name: str, message: str) -> str:
+    """Leave out of a parameter's sentence what stands beside it anyway."""
+    said = re.fullmatch(r"parameter \S+ of \S+ is (?P<found>.+); it (?P<rule>must .+)", message)
+    if not name.startswith("parameters.") or said is None:
+        return message
+    return f"{said['found']} does not fit; it {said['rule']}."
 
 
 def _spec_of(key: str) -> StrategySpec:

@@ -25,6 +25,7 @@ from trading.services.backtests.requests import (
 )
 from trading.views.backtest_context import (
     TABS,
+    exit_words,
     list_rows,
     result_context,
     run_context,
@@ -160,7 +161,7 @@ def _trades(request: MemberRequest, row: Any, context: dict[str, Any]) -> HttpRe
     """List the round trips, filtered by regime and side of the split; CSV of the same set."""
     regime, part = request.GET.get("regime", ""), request.GET.get("part", "")
     trips = [
-        trip
+        trip | {"exit_words": exit_words(trip["exit_reason"])}
         for trip in row.result.round_trips
         if (not regime or trip["regime"] == regime)
         and (not part or trip["is_out_of_sample"] == (part == "out"))

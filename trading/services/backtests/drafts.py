@@ -82,13 +82,10 @@ def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
     if not values.get("symbol"):
         faults["symbol"] = "Choose the instrument to test on."
     _check_span(faults, read.get("start_date"), read.get("end_date"))
-    draft = None
-    if not faults:
-        draft = BacktestDraft(strategy_key=key, parameters=parameters, **read)
-        _check_costs(faults, draft)
-    if faults or draft is None:
+    _check_costs(faults, read)
+    if faults:
         raise BacktestInvalid(faults)
-    return draft
+    return BacktestDraft(strategy_key=key, parameters=parameters, **read)
 
 
 def _attempt(faults: Faults, name: str, reader: Callable[[str, Any], Any], value: Any) -> Any:
@@ -137,8 +134,10 @@ def _check_span(faults: Faults, start: dt.date | None, end: dt.date | None) -> N
         faults["end_date"] = f"The end {end} must be after the start {start}."
 
 
-def _check_costs(faults: Faults, draft: BacktestDraft) -> None:
-    if draft.is_free and not draft.is_free_confirmed:
+def _check_costs(faults: Faults, read: Mapping[str, Any]) -> None:
+    names = ("commission_bps", "slippage_bps", "has_regime_costs")
+    has_cost = any(name in faults or read.get(name) for name in names)
+    if not has_cost and not read.get("is_free_confirmed"):
         faults["is_free_confirmed"] = (
             "Commission and slippage are both 0; no market trades for free. "
             "Set a cost, or confirm that you know this is unrealistic."

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q
 
@@ -74,7 +75,7 @@ def backtest_request(
     Raises BacktestInvalid when the data does not cover it, TooMany when the plan allows no more.
     """
     # The lock makes two requests of one person count each other.
-    type(user).objects.select_for_update().get(pk=user.pk)
+    get_user_model().objects.select_for_update().get(pk=user.pk)
     if client_key and (
         found := selectors.backtest_find_by_key(user_id=user.pk, client_key=client_key)
     ):

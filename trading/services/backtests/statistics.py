@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 # Below these counts a figure says more about chance than about the strategy.
 FEWEST_FOR_SHARPE = 60
 FEWEST_FOR_WIN_RATE = 10
-CURVE_POINTS = 1_500
+CURVE_POINTS = 700  # about one a pixel of the chart, and the page stays below 60 kB
 WORST_DRAWDOWNS = 10
 Z_95 = 1.959963984540054
 
