@@ -1,0 +1,41 @@
+"""Backtests for the tests of doors: a seeded walk as an instrument, a run that waits or is done."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from accounts.models import User
+from marketdata.models import Instrument
+from trading.models import Backtest
+from trading.services.backtests.drafts import draft_read
+from trading.services.backtests.requests import backtest_request
+from trading.services.backtests.runs import backtest_run
+from trading.tests.engine.walks import random_walk
+from trading.tests.factories import NOW, bars_make, instrument_make
+
+ASKED = {
+    "strategy_key": "sma_cross",
+    "symbol": "WALK",
+    "parameters": {"fast": 5, "slow": 20},
+    "commission_bps": 5,
+}
+
+
+def walk_make(n_bars: int = 400) -> Instrument:
+    bars = random_walk(3, n_bars)
+    instrument = instrument_make("WALK")
+    rows = zip(bars.open, bars.high, bars.low, bars.close, strict=True)
+    bars_make(instrument, [(float(o), float(h), float(low), float(c)) for o, h, low, c in rows])
+    return instrument
+
+
+def waiting_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
+    if not Instrument.objects.filter(symbol="WALK").exists():
+        walk_make()
+    return backtest_request(user=user, draft=draft_read(ASKED), now=now)
+
+
+def done_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
+    made = waiting_make(user, now=now)
+    assert backtest_run(backtest_id=made.pk, clock=lambda: now) == "SUCCEEDED"
+    return Backtest.objects.get(pk=made.pk)

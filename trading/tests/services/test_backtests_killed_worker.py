@@ -1,0 +1,103 @@
+"""A worker process is killed in the middle of a run; another one finishes it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from elson.celery import app
+from trading.models import Backtest, BacktestResult
+from trading.services.backtests.progress import LEASE
+from trading.services.backtests.requests import backtests_sweep
+from trading.tests.backtest_rows import waiting_make, walk_make
+from trading.tests.factories import user_make
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+]
+PATIENCE_SECONDS = 180
+# Enough bars for the run to last far longer than one look at its row.
+N_BARS = 40_000
+
+
+@pytest.fixture
+def worker_start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start real worker processes on this test's database and Redis; none outlives the test."""
+    started: list[subprocess.Popen[bytes]] = []
+    environment = os.environ | {
+        "DATABASE_URL": database_url_here(),
+        "DJANGO_SETTINGS_MODULE": "elson.settings.testing",
+    }
+    words = ("worker", "--pool=solo", "--without-gossip", "--without-mingle", "-l", "WARNING")
+
+    def start() -> subprocess.Popen[bytes]:
+        with (tmp_path / f"worker{len(started)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "elson.celery", *words],
+                cwd=settings.BASE_DIR,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        started.append(process)
+        return process
+
+    app.control.purge()
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+    app.control.purge()
+
+
+def database_url_here() -> str:
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
+
+
+def until(reached: Callable[[Backtest], bool], pk: int, process: subprocess.Popen[bytes]) -> None:
+    """Look at the row again and again; fail when the worker ends or nothing comes of it."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not reached(Backtest.objects.get(pk=pk)):
+        row = Backtest.objects.get(pk=pk)
+        assert process.poll() is None, f"the worker ended with {process.returncode}"
+        assert time.monotonic() < ends, f"still {row.status} {row.phase} {row.progress:.0%}"
+
+
+def test_a_run_whose_worker_is_killed_is_finished_by_another(worker_start):
+    walk_make(N_BARS)
+    made = waiting_make(user_make(), now=timezone.now())
+    first = worker_start()
+    until(lambda row: row.status == "RUNNING", made.pk, first)
+
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+
+    made.refresh_from_db()
+    assert (made.status, made.n_attempts) == ("RUNNING", 1)
+    assert not BacktestResult.objects.exists()
+    share = made.progress
+    # The lease lapses by itself; the sweeper is told a later time instead of waiting for it.
+    assert backtests_sweep(now=timezone.now() + LEASE + dt.timedelta(seconds=1)) == 1
+    until(lambda row: row.status == "SUCCEEDED", made.pk, worker_start())
+
+    made.refresh_from_db()
+    assert made.n_attempts == 2
+    assert made.progress == 1.0 >= share
+    assert made.result.manifest["data"]["n_bars"] == N_BARS

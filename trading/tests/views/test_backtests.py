@@ -1,0 +1,260 @@
+"""Pages of backtests: whose they are, what they keep, and what they say of a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.services import entitlement_grant
+from trading.models import Backtest
+from trading.tests.backtest_rows import done_make, waiting_make, walk_make
+from trading.tests.factories import user_make
+
+pytestmark = pytest.mark.django_db
+FORM = {
+    "strategy_key": "sma_cross",
+    "symbol": "WALK",
+    "timeframe": "1d",
+    "cash": "50000",
+    "commission_bps": "5",
+    "slippage_bps": "0",
+    "out_of_sample_share": "0.3",
+    "seed": "11",
+    "note": "first idea",
+    "p_fast": "5",
+    "p_slow": "20",
+    "client_key": "k1",
+}
+
+
+@pytest.fixture
+def owner():
+    person = user_make()
+    entitlement_grant(user=person, key="backtests.at_once", value=100, source="test")
+    entitlement_grant(user=person, key="backtests.per_day", value=100, source="test")
+    return person
+
+
+@pytest.fixture
+def desk(client: Client, owner) -> Client:
+    client.force_login(owner)
+    return client
+
+
+def text(response) -> str:
+    return re.sub(r"\s+", " ", response.content.decode())
+
+
+# --- whose --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("get", "/backtests/", 200),
+        ("get", "/backtests/new/", 200),
+        ("post", "/backtests/new/", 422),
+        ("get", "/backtests/{pk}/", 200),
+        ("get", "/backtests/{pk}/progress/", 200),
+        ("post", "/backtests/{pk}/cancel/", 302),
+        ("post", "/backtests/{pk}/rerun/", 302),
+    ],
+)
+def test_a_page_opens_for_its_owner_alone(client, owner, method, path, answer):
+    made = waiting_make(owner, now=timezone.now())
+    address = path.format(pk=made.pk)
+    is_of_one_run = address != path
+
+    assert getattr(client, method)(address).url.startswith("/accounts/login/")
+    client.force_login(user_make())
+    assert getattr(client, method)(address).status_code == (404 if is_of_one_run else answer)
+    client.force_login(owner)
+    assert getattr(client, method)(address).status_code == answer
+
+
+@pytest.mark.parametrize("tab", ["overview", "trades", "metrics", "parameters", "log"])
+def test_a_result_is_shown_to_its_owner_alone(client, owner, tab):
+    address = f"/backtests/{done_make(owner).pk}/?tab={tab}"
+
+    client.force_login(user_make())
+    assert client.get(address).status_code == 404
+    client.force_login(owner)
+    assert client.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["cancel", "rerun"])
+def test_get_is_refused_where_something_changes(desk, owner, path):
+    assert desk.get(f"/backtests/{waiting_make(owner).pk}/{path}/").status_code == 405
+
+
+def test_opening_a_result_writes_nothing(desk, owner):
+    address = f"/backtests/{done_make(owner).pk}/"
+    desk.get(address)  # a new day's session is stored once
+
+    with CaptureQueriesContext(connection) as seen:
+        desk.get(address)
+
+    assert not [q["sql"] for q in seen if q["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
+
+
+# --- setting up ---------------------------------------------------------------------------------
+
+
+def test_the_form_starts_a_run_and_leads_to_it(desk):
+    walk_make()
+
+    response = desk.post("/backtests/new/", FORM)
+
+    made = Backtest.objects.get()
+    assert response.url == f"/backtests/{made.pk}/"
+    assert (made.parameters["fast"], made.seed, made.note) == (5, 11, "first idea")
+
+
+def test_sending_the_form_twice_starts_one_run(desk):
+    walk_make()
+
+    assert desk.post("/backtests/new/", FORM).url == desk.post("/backtests/new/", FORM).url
+    assert Backtest.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("cash", "-5", "Starting cash -5 must lie between 1 and"),
+        ("p_fast", "0", "must be at least 1"),
+        ("start_date", "2030-01-01", "lies after the data"),
+        ("symbol", "NOPE", "NOPE"),
+        ("commission_bps", "0", "no market trades for free"),
+        ("seed", "many", "is not a number"),
+    ],
+)
+def test_bad_input_is_answered_422_at_its_field_and_everything_typed_is_kept(
+    desk, field, value, sentence
+):
+    walk_make()
+
+    response = desk.post("/backtests/new/", FORM | {field: value})
+
+    html = text(response)
+    assert response.status_code == 422
+    name = "is_free_confirmed" if field == "commission_bps" else field
+    assert sentence in " ".join(response.context["form"].errors[name])
+    assert sentence in html
+    assert 'value="first idea"' in html
+    assert field == "symbol" or f'value="{value}"' in html
+    assert not Backtest.objects.exists()
+
+
+def test_the_form_takes_its_values_from_the_address(desk):
+    walk_make()
+
+    html = text(desk.get("/backtests/new/", {"strategy_key": "sma_cross", "p_fast": "7"}))
+
+    assert re.search(r'name="p_fast"[^>]*value="7"', html)
+
+
+def test_change_and_run_starts_from_the_values_of_the_run(desk, owner):
+    made = waiting_make(owner)
+
+    html = text(desk.get(f"/backtests/new/?from={made.pk}"))
+
+    assert re.search(r'name="p_slow"[^>]*value="20"', html)
+    assert re.search(r'name="commission_bps"[^>]*value="5"', html)
+
+
+# --- watching and judging -----------------------------------------------------------------------
+
+
+def test_a_waiting_run_shows_where_it_stands_and_can_be_canceled(desk, owner):
+    made = waiting_make(owner)
+
+    html = text(desk.get(f"/backtests/{made.pk}/"))
+
+    assert 'data-testid="progress"' in html
+    assert "Queued (1st)" in html
+    assert f'action="/backtests/{made.pk}/cancel/"' in html
+
+
+def test_the_progress_part_makes_the_browser_load_the_result_once_it_is_there(desk, owner):
+    waiting, done = waiting_make(owner), done_make(owner)
+
+    assert "HX-Refresh" not in desk.get(f"/backtests/{waiting.pk}/progress/")
+    assert desk.get(f"/backtests/{done.pk}/progress/")["HX-Refresh"] == "true"
+
+
+def test_the_rows_of_the_regimes_add_up_to_the_total_shown(desk, owner):
+    context = desk.get(f"/backtests/{done_make(owner).pk}/").context
+    rows, total = context["regimes"], context["regime_total"]
+
+    assert sum(row["n"] for row in rows) == total["n"] > 0
+    held = total["open"]["pnl"] if total["open"] else 0.0
+    assert sum(row["pnl"] for row in rows) + held == pytest.approx(total["net"], rel=1e-9)
+
+
+def test_every_month_of_the_result_has_its_cell(desk, owner):
+    made = done_make(owner)
+    cells = desk.get(f"/backtests/{made.pk}/").context["heat_rows"]
+
+    assert [row["label"] for row in cells] == [row["year"] for row in made.result.monthly][::-1]
+    assert [row["cells"][:12] for row in cells] == [row["months"] for row in made.result.monthly][
+        ::-1
+    ]
+
+
+def test_out_of_sample_stands_before_everything_else(desk, owner):
+    html = text(desk.get(f"/backtests/{done_make(owner).pk}/"))
+
+    places = [html.index(f'data-testid="{name}"') for name in ("oos-tiles", "verdict", "by-regime")]
+    assert places == sorted(places)
+
+
+def test_a_failed_run_says_why(desk, owner):
+    made = waiting_make(owner)
+    Backtest.objects.update(status="FAILED", error="SMA needs 899 bars of warm-up; WALK has 400.")
+
+    assert "needs 899 bars of warm-up" in text(desk.get(f"/backtests/{made.pk}/"))
+
+
+def test_the_trades_file_has_a_line_for_each_round_trip(desk, owner):
+    made = done_make(owner)
+
+    said = desk.get(f"/backtests/{made.pk}/?tab=trades&format=csv")
+
+    rows = list(csv.DictReader(io.StringIO(said.content.decode())))
+    assert len(rows) == len(made.result.round_trips)
+
+
+# --- the list -----------------------------------------------------------------------------------
+
+
+def test_the_list_asks_as_often_for_six_runs_as_for_two(desk, owner):
+    done_make(owner)
+    done_make(owner)
+    few = _queries(desk)
+    for _ in range(4):
+        done_make(owner)
+
+    assert _queries(desk) == few <= 25
+
+
+def _queries(desk) -> int:
+    with CaptureQueriesContext(connection) as seen:
+        assert desk.get("/backtests/").status_code == 200
+    return len(seen)
+
+
+def test_the_list_is_found_in_by_number_symbol_and_note(desk, owner):
+    made = done_make(owner)
+    Backtest.objects.update(note="second idea")
+
+    for words in (f"#{made.pk}", "walk", "second"):
+        assert f"#{made.pk}" in text(desk.get("/backtests/", {"search": words}))
+    assert "No backtest matches" in text(desk.get("/backtests/", {"search": "nothing like it"}))
+    assert "No backtest matches" in text(desk.get("/backtests/", {"status": "FAILED"}))
