@@ -1,0 +1,163 @@
+"""REST door of backtests: whose runs, which answers, and the same key once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from django.utils import timezone
+
+from trading.models import Backtest
+from trading.tests.backtest_rows import done_make, waiting_make, walk_make
+from trading.tests.factories import user_make
+
+pytestmark = pytest.mark.django_db
+ROOT = "/api/v1/backtests/"
+BODY = {
+    "strategy": "sma_cross",
+    "symbol": "WALK",
+    "parameters": {"fast": 5, "slow": 20},
+    "commission_bps": 5,
+}
+JSON = "application/json"
+
+
+@pytest.fixture
+def owner():
+    return user_make()
+
+
+@pytest.fixture
+def desk(client, owner):
+    client.force_login(owner)
+    return client
+
+
+def post(client, path=ROOT, body=BODY, **headers):
+    return client.post(path, json.dumps(body), content_type=JSON, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("get", "", 200),
+        ("get", "{pk}/", 200),
+        ("get", "{pk}/result/", 409),
+        ("get", "{pk}/trades.csv", 409),
+        ("post", "{pk}/cancel/", 202),
+        ("post", "{pk}/rerun/", 429),
+    ],
+)
+def test_a_door_opens_for_the_owner_alone(client, owner, method, path, answer):
+    address = ROOT + path.format(pk=waiting_make(owner, now=timezone.now()).pk)
+
+    assert getattr(client, method)(address).status_code == 401
+    client.force_login(user_make())
+    assert getattr(client, method)(address).status_code == (404 if path else 200)
+    client.force_login(owner)
+    assert getattr(client, method)(address).status_code == answer
+
+
+def test_a_stranger_cannot_ask_for_a_run(client):
+    walk_make()
+
+    assert post(client).status_code == 401
+    assert not Backtest.objects.exists()
+
+
+def test_a_list_holds_only_ones_own_runs(desk, owner):
+    mine = waiting_make(owner)
+    waiting_make(user_make())
+
+    assert [row["id"] for row in desk.get(ROOT).json()["results"]] == [mine.pk]
+
+
+def test_a_request_is_answered_202_with_where_to_look(desk):
+    walk_make()
+
+    response = post(desk)
+
+    made = Backtest.objects.get()
+    assert response.status_code == 202
+    assert response["Location"] == f"{ROOT}{made.pk}/"
+    assert desk.get(response["Location"]).json() == response.json()
+    assert response.json()["status"] == "QUEUED"
+    assert response.json()["cash"] == "100000.00000000"
+
+
+def test_the_same_key_again_returns_the_first_run(desk):
+    walk_make()
+    headers = {"Idempotency-Key": "once"}
+
+    first, second = post(desk, **headers), post(desk, **headers)
+
+    assert first.json()["id"] == second.json()["id"]
+    assert Backtest.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"strategy": "nope"}, "nope"),
+        ({"symbol": "NOPE"}, "NOPE"),
+        ({"parameters": {"fast": 0}}, "at least 1"),
+        ({"parameters": {"speed": 1}}, "speed"),
+        ({"cash": "-5"}, "between 1 and"),
+        ({"commission_bps": 0}, "no market trades for free"),
+        ({"start_date": "2030-01-01"}, "lies after the data"),
+        ({"strategy": None}, "strategy"),
+        ({"seed": "x"}, "seed"),
+        ({"parameters": [1]}, "parameters"),
+    ],
+)
+def test_bad_input_is_a_problem_that_names_it_and_nothing_is_stored(desk, changes, words):
+    walk_make()
+
+    response = post(desk, body=BODY | changes)
+
+    assert response.status_code == 422
+    assert response["Content-Type"] == "application/problem+json"
+    assert words in response.content.decode()
+    assert not Backtest.objects.exists()
+
+
+def test_a_second_run_at_once_is_refused_429(desk, owner):
+    waiting_make(owner, now=timezone.now())
+
+    response = post(desk)
+
+    assert response.status_code == 429
+    assert "1 at once" in response.json()["detail"]
+
+
+def test_a_result_is_plain_json_and_its_rows_add_up(desk, owner):
+    made = done_make(owner)
+
+    found = json.loads(desk.get(f"{ROOT}{made.pk}/result/").content, parse_constant=pytest.fail)
+
+    whole = found["metrics"]["all"]
+    assert sum(row["n"] for row in found["by_regime"].values()) == whole["n_round_trips"]
+    assert len(found["round_trips"]) == whole["n_round_trips"]
+    assert found["honesty"]["verdict"]
+    assert found["manifest"]["params"] == {**found["manifest"]["params"], "fast": 5, "slow": 20}
+
+
+def test_trades_come_as_csv_with_a_line_for_each_round_trip(desk, owner):
+    made = done_make(owner)
+
+    said = desk.get(f"{ROOT}{made.pk}/trades.csv")
+
+    rows = list(csv.DictReader(io.StringIO(said.content.decode())))
+    assert said["Content-Type"].startswith("text/csv")
+    assert [row["pnl"] for row in rows] == [str(t["pnl"]) for t in made.result.round_trips]
+
+
+def test_a_finished_run_cannot_be_canceled(desk, owner):
+    made = done_make(owner)
+
+    response = desk.post(f"{ROOT}{made.pk}/cancel/")
+
+    assert response.status_code == 409
+    assert "has already ended as SUCCEEDED" in response.json()["detail"]
