@@ -8,6 +8,7 @@ from django.db import transaction
 
 from marketdata.services import replay_restart
 from trading.models import Deployment, Portfolio
+from trading.selectors.portfolios import portfolio_get
 from trading.services.orders import orders_cancel_all
 from trading.services.portfolios import portfolio_lock, portfolio_open
 from trading.services.strategies import demo_deploy
@@ -17,14 +18,18 @@ from trading.services.strategies import demo_deploy
 def portfolio_renew(*, portfolio: Portfolio, now: dt.datetime) -> Portfolio:
     """Archive a paper portfolio with its history and open its successor on the restarted replay.
 
-    The successor has the same name and opening cash and the demo strategy. Without a replay there
-    is nothing to start over; the portfolio is returned as it is.
+    The successor has the same name and opening cash and the demo strategy. One that was renewed
+    already answers its successor. Without a replay there is nothing to start over; the portfolio is
+    returned as it is.
     """
-    replay = portfolio.replay
+    locked = portfolio_lock(portfolio.pk)
+    if locked.is_archived:
+        return portfolio_get(portfolio.user)
+    replay = locked.replay
     if replay is None:
-        return portfolio
-    name, cash, user = portfolio.name, portfolio.opening_cash, portfolio.user
-    portfolio_archive(portfolio=portfolio, now=now)
+        return locked
+    name, cash, user = locked.name, locked.opening_cash, portfolio.user
+    portfolio_archive(portfolio=locked, now=now)
     session = replay_restart(session=replay, now=now)
     successor = portfolio_open(user=user, name=name, cash=cash, replay=session, now=now)
     demo_deploy(user=user, portfolio=successor, now=now)
@@ -46,6 +51,7 @@ def portfolio_archive(*, portfolio: Portfolio, now: dt.datetime) -> Portfolio:
     locked.deployments.exclude(status=stopped).update(status=stopped)
     locked.is_archived = True
     locked.replay = None
-    locked.name = f"{locked.name[:30]} until {now:%Y-%m-%d %H:%M:%S}"[:60]
+    # The number keeps names apart that ended in the same second.
+    locked.name = f"{locked.name[:20]} until {now:%Y-%m-%d %H:%M:%S} #{locked.pk}"[:60]
     locked.save()
     return locked

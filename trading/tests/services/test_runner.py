@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 
 import numpy as np
 import pytest
+from django.db import connections
 
+from accounts.services import entitlement_grant
 from marketdata.models import ReplaySession
 from marketdata.providers.embedded import EmbeddedProvider
 from marketdata.selectors import bars_get, instant, instrument_get
@@ -18,8 +21,20 @@ from trading.selectors.ledger import ledger_verify
 from trading.services.amounts import amount_of
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 from trading.services.runner import portfolio_advance
-from trading.services.strategies import deployment_start, strategy_create
-from trading.tests.factories import NOW, portfolio_make, user_make
+from trading.services.strategies import (
+    deployment_pause,
+    deployment_resume,
+    deployment_start,
+    strategy_create,
+)
+from trading.tests.factories import (
+    DAY,
+    FIRST_CLOSE,
+    NOW,
+    instrument_make,
+    portfolio_make,
+    user_make,
+)
 
 pytestmark = pytest.mark.django_db
 WIDE = {
@@ -98,3 +113,163 @@ def test_replaying_a_period_live_gives_the_orders_of_its_backtest(spx, key, para
     point = EquityPoint.objects.filter(portfolio=deployment.portfolio).latest("market_at")
     assert float(point.equity) == pytest.approx(run.final_equity, rel=1e-9)
     assert ledger_verify(deployment.portfolio) == []
+
+
+@pytest.fixture
+def tape():
+    """Twelve closes that rise and fall, so that a quick crossing trades."""
+    closes = [100.0, 101.0, 103.0, 106.0, 104.0, 101.0, 99.0, 100.0, 104.0, 108.0, 107.0, 103.0]
+    return instrument_make("TAPE", closes, asset_class="CRYPTO")
+
+
+def deploy_on_tape(tape):
+    return deploy(tape, "sma_cross", {"fast": 2, "slow": 3}, start_at=FIRST_CLOSE)
+
+
+def rows(portfolio):
+    """Everything the runner wrote."""
+    return {
+        "decisions": list(
+            Decision.objects.filter(deployment__portfolio=portfolio)
+            .order_by("market_at")
+            .values_list("market_at", "action", "reason")
+        ),
+        "orders": list(
+            Order.objects.filter(portfolio=portfolio)
+            .order_by("pk")
+            .values_list("market_at", "side", "quantity", "status", "avg_fill_price")
+        ),
+        "equity": list(
+            EquityPoint.objects.filter(portfolio=portfolio)
+            .order_by("market_at")
+            .values_list("market_at", "equity", "cash")
+        ),
+        "state": Deployment.objects.get(portfolio=portfolio).state,
+    }
+
+
+def test_each_bar_is_decided_once_however_often_the_runner_comes(tape):
+    portfolio = deploy_on_tape(tape).portfolio
+    end = FIRST_CLOSE + 11 * DAY
+
+    first = play(portfolio, end)
+    before = rows(portfolio)
+    second = play(portfolio, end)
+
+    assert (first.n_bars, first.n_decisions) == (11, 11)
+    assert first.n_fills >= 2
+    assert (second.n_bars, second.processed_at) == (0, None)
+    assert rows(portfolio) == before
+    assert ledger_verify(portfolio) == []
+
+
+def test_a_runner_stopped_after_every_bar_writes_what_an_unbroken_one_writes(tape):
+    unbroken = deploy_on_tape(tape).portfolio
+    broken = deploy_on_tape(tape).portfolio
+    end = FIRST_CLOSE + 11 * DAY
+
+    play(unbroken, end)
+    for _ in range(11):
+        assert play(broken, end, max_bars=1).n_bars == 1
+
+    assert rows(broken) == rows(unbroken)
+
+
+def test_a_crash_in_the_middle_of_a_bar_leaves_nothing_of_it(tape, monkeypatch):
+    portfolio = deploy_on_tape(tape).portfolio
+    end = FIRST_CLOSE + 11 * DAY
+    whole = deploy_on_tape(tape).portfolio
+    play(whole, end)
+    play(portfolio, end, max_bars=4)
+    before = rows(portfolio)
+
+    def crash(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trading.services.runner._equity_write", crash)
+        with pytest.raises(KeyboardInterrupt):
+            play(portfolio, end)
+
+    assert rows(portfolio) == before
+    play(portfolio, end)
+    assert rows(portfolio) == rows(whole)
+
+
+def test_nothing_after_the_cursor_is_worked_on_whatever_is_asked(tape):
+    portfolio = deploy_on_tape(tape).portfolio
+    ReplaySession.objects.filter(pk=portfolio.replay_id).update(cursor_at=FIRST_CLOSE + 2 * DAY)
+
+    done = portfolio_advance(portfolio_id=portfolio.pk, until=FIRST_CLOSE + 9 * DAY, now=NOW)
+
+    assert done.processed_at == FIRST_CLOSE + 2 * DAY
+
+
+def test_a_strategy_that_fails_is_stopped_alone(tape):
+    sound = deploy(
+        tape, "sma_cross", {"fast": 2, "slow": 3}, start_at=FIRST_CLOSE, capital=Decimal(50_000)
+    )
+    owner = sound.portfolio.user
+    entitlement_grant(user=owner, key="strategies.running", value=5, source="test")
+    version = strategy_create(user=owner, key="sma_cross", name="Broken")
+    broken = deployment_start(
+        version=version, portfolio=sound.portfolio, instrument=tape, capital=Decimal(10_000),
+        now=NOW,
+    )  # fmt: skip
+    # Parameters nobody could have stored through the service.
+    type(version).objects.filter(pk=version.pk).update(parameters={"fast": 9, "slow": -1})
+
+    done = play(sound.portfolio, FIRST_CLOSE + 11 * DAY)
+
+    broken.refresh_from_db()
+    sound.refresh_from_db()
+    assert (broken.status, sound.status) == ("ERROR", "RUNNING")
+    assert "slow" in broken.error
+    assert "at 2008-08-02" in broken.error
+    assert done.n_bars == 11
+    assert Decision.objects.filter(deployment=sound).count() == 11
+    assert not Decision.objects.filter(deployment=broken).exists()
+
+
+def test_a_paused_strategy_decides_nothing_until_it_is_resumed(tape):
+    deployment = deploy_on_tape(tape)
+    play(deployment.portfolio, FIRST_CLOSE + 3 * DAY)
+
+    deployment_pause(deployment=deployment)
+    play(deployment.portfolio, FIRST_CLOSE + 6 * DAY)
+    deployment_resume(deployment=deployment)
+    play(deployment.portfolio, FIRST_CLOSE + 8 * DAY)
+
+    decided = Decision.objects.order_by("market_at").values_list("market_at", flat=True)
+    assert [(at - FIRST_CLOSE).days for at in decided] == [1, 2, 3, 7, 8]
+    assert EquityPoint.objects.count() == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_runners_at_once_do_every_bar_once(tape):
+    alone = deploy_on_tape(tape).portfolio
+    shared = deploy_on_tape(tape).portfolio
+    end = FIRST_CLOSE + 11 * DAY
+    play(alone, end)
+    ReplaySession.objects.filter(pk=shared.replay_id).update(cursor_at=end)
+    start, done, errors = threading.Barrier(2), [], []
+
+    def run():
+        try:
+            start.wait(10)
+            done.append(portfolio_advance(portfolio_id=shared.pk, until=end, now=NOW))
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert errors == []
+    assert sum(item.n_bars for item in done) == 11
+    assert rows(shared) == rows(alone)
+    assert ledger_verify(shared) == []
