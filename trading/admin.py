@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
-from elson.common.admin import ReadOnlyAdmin, ReadOnlyInline
+from elson.common.admin import NamedBlankFilter, ReadOnlyAdmin, ReadOnlyInline
 from trading.models import (
     Backtest,
     BacktestResult,
@@ -168,7 +168,7 @@ class OrderAdmin(ReadOnlyAdmin):
         "created_at", "portfolio", "instrument", "side", "order_type", "quantity", "status",
         "filled_quantity", "avg_fill_price", "reason_code",
     )  # fmt: skip
-    list_filter = ("status", "side", "order_type", "reason_code")
+    list_filter = ("status", "side", "order_type", ("reason_code", NamedBlankFilter))
     list_select_related = ("portfolio", "instrument")
     search_fields = ("uuid", "client_order_id", "portfolio__user__email", "instrument__symbol")
     date_hierarchy = "created_at"
@@ -242,7 +242,7 @@ class BacktestAdmin(ReadOnlyAdmin):
         "id", "user", "strategy_key", "instrument", "status", "phase", "progress", "n_attempts",
         "created_at", "error",
     )  # fmt: skip
-    list_filter = ("status", "phase", "strategy_key", "error_code")
+    list_filter = ("status", "phase", "strategy_key", ("error_code", NamedBlankFilter))
     list_select_related = ("user", "instrument")
     search_fields = ("user__email", "instrument__symbol", "error")
     date_hierarchy = "created_at"

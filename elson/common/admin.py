@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -83,3 +84,12 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
     """The schedule, without the inline script of the package's own form page."""
 
     change_form_template = None
+
+
+class NamedBlankFilter(admin.AllValuesFieldListFilter):
+    """Every value of a text column, the empty one by a name: a link needs words."""
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        """Name the empty value "none"."""
+        for choice in super().choices(changelist):
+            yield choice if str(choice["display"]).strip() else {**choice, "display": "none"}
