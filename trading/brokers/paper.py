@@ -121,7 +121,7 @@ class PaperBroker:
 
 
 def _all_cash(order: Order, bar: BarPrices, terms: MatchTerms) -> Order | None:
-    """Return the order with the quantity its cash pays for at this bar's price; None for nothing."""
+    """Return the order sized by what its cash pays for at this bar; None for nothing."""
     base = bar.open if terms.price_field == "OPEN" else bar.close
     price = market_price(base, order.side, terms.costs.slippage_rate)
     rate = terms.costs.commission_rate(terms.regime_code)
