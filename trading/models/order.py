@@ -104,6 +104,16 @@ class OrderEvent(ImmutableModel):
             models.UniqueConstraint(fields=["order", "sequence"], name="orderevent_unique")
         ]
 
+    @property
+    def label(self) -> str:
+        """The status it came to, in words."""
+        return self.to_status.replace("_", " ").capitalize()
+
+    @property
+    def note(self) -> str:
+        """Why, where the event says so."""
+        return str(self.detail.get("reason", ""))
+
     def __str__(self) -> str:
         return f"{self.from_status or 'new'} to {self.to_status}"
 
