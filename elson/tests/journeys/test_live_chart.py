@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -40,13 +41,13 @@ def test_closed_bars_and_regimes_equal_the_servers(page: Page) -> None:
     _open_chart(page)
 
     shown = [row for row in _rows(page) if not row["is_forming"]]
-    stored = _api(page, f"/api/v1/bars/?symbol=SPX&timeframe=1d&limit={len(shown)}")["results"]
+    stored = _api(page, f"/api/v1/bars/?symbol=SPX&timeframe=1d&limit={len(shown)}")["bars"]
     assert [row["time"] for row in shown] == [bar["closed_at"][:10] for bar in stored]
     assert [row["close"] for row in shown] == [float(bar["close"]) for bar in stored]
 
-    bands = _api(page, "/api/v1/regimes/?symbol=SPX&timeframe=1d")["results"]
+    bands = _api(page, "/api/v1/regimes/?symbol=SPX&timeframe=1d")["bands"]
     for row in shown[-100:]:
-        band = next(b for b in bands if b["from"][:10] <= row["time"] <= b["to"][:10])
+        band = next(b for b in bands if b["from_at"][:10] <= row["time"] <= b["to_at"][:10])
         assert row["regime"] == band["regime"]
 
 
@@ -93,7 +94,7 @@ def test_a_marker_opens_the_decision_behind_it(page: Page) -> None:
         """id => {
           const figure = document.querySelector(id).elsonChart;
           const marked = figure.data.markers.filter((m) => m.href).at(-1);
-          const time = marked.time ?? marked.at.slice(0, 10);
+          const time = marked.time.slice(0, 10);
           const scale = figure.chart.timeScale();
           const index = figure.rows().findIndex((row) => row.time === time);
           scale.setVisibleLogicalRange({from: index - 20, to: index + 20});
@@ -111,7 +112,12 @@ def test_a_marker_opens_the_decision_behind_it(page: Page) -> None:
     assert box is not None
     page.mouse.click(box["x"] + x, box["y"] + box["height"] / 3)
 
-    page.wait_for_url("**/decisions/**")
+    # A fill leads to its order, a signal that was not traded to its decision.
+    page.wait_for_url(re.compile("/(orders|decisions)/"))
+    why = page.get_by_role("link", name=re.compile(": why"))
+    if why.count():
+        why.click()
+        page.wait_for_url("**/decisions/**")
     expect(page.get_by_text("What it saw")).to_be_visible()
 
 
