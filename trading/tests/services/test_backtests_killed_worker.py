@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from celery import current_app as app
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from elson.celery import app
 from trading.models import Backtest, BacktestResult
 from trading.services.backtests.progress import LEASE
 from trading.services.backtests.requests import backtests_sweep
