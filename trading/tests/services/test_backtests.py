@@ -9,6 +9,7 @@ from accounts.services import entitlement_grant
 from elson.common.errors import Conflict, TooMany
 from elson.common.models import OutboxEvent
 from marketdata.models import Instrument
+from trading.engine.errors import EngineError
 from trading.models import Backtest, BacktestResult
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
 from trading.services.backtests.progress import LEASE, WRITE_EVERY
@@ -293,6 +294,21 @@ def test_between_two_phases_the_row_is_written_at_most_twice_a_second():
     backtest.refresh_from_db()
     assert backtest.n_bars_per_second is None
     assert [line["text"] for line in backtest.log][:2] == ["Queued", "Loading data"]
+
+
+def test_a_slow_simulation_gets_a_longer_lease_for_the_null_model_that_repeats_it(monkeypatch):
+    leases = []
+
+    def judge(**_):
+        row = Backtest.objects.get()
+        leases.append(row.lease_expires_at - row.updated_at)
+        raise EngineError("enough")
+
+    monkeypatch.setattr("trading.services.backtests.judgement.judge", judge)
+    backtest = asked(strategy_key="volatility_adaptive_trend", parameters={})
+    backtest_run(backtest_id=backtest.pk, clock=Ticks())
+
+    assert leases[0] > LEASE + 5 * dt.timedelta(seconds=1)
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing():
