@@ -89,7 +89,7 @@ class ScheduleAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
 class NamedBlankFilter(admin.AllValuesFieldListFilter):
     """Every value of a text column, the empty one by a name: a link needs words."""
 
-    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         """Name the empty value "none"."""
         for choice in super().choices(changelist):
             yield choice if str(choice["display"]).strip() else {**choice, "display": "none"}
