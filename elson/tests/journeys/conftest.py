@@ -35,7 +35,8 @@ BROWSER_ARGUMENTS = [
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The product, prepared and served once for all journeys."""
     state_dir = tmp_path_factory.mktemp("platform")
-    with fresh_database(os.environ.get("DATABASE_URL", ""), "elson_journeys") as database_url:
+    name = f"elson_journeys_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    with fresh_database(os.environ.get("DATABASE_URL", ""), name) as database_url:
         served = Platform(state_dir=state_dir, database_url=database_url)
         served.start()
         yield served
