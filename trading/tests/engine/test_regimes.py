@@ -22,6 +22,15 @@ def test_relative_regime_follows_the_percentile_cuts():
     assert set(codes[percentile >= 0.95]) == {3}
 
 
+def test_a_percentile_on_a_cut_belongs_to_the_higher_regime():
+    series = regimes.classify(random_walk(10, 1_500).close, 252.0)
+
+    for cut, code in ((0.25, 1), (0.75, 2)):
+        on_cut = series.percentile == cut
+        assert on_cut.any()
+        assert set(series.relative_codes[on_cut]) == {code}
+
+
 def test_absolute_regime_follows_the_volatility_cuts():
     volatility, codes = SERIES.volatility[20:], SERIES.absolute_codes[20:]
 

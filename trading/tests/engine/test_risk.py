@@ -95,6 +95,13 @@ def test_near_a_limit_the_rule_warns():
     assert found.sentence == "notional 1,000.00 USD is within the limit of 1,100.00 USD"
 
 
+@pytest.mark.parametrize(
+    "limits", [{"max_notional": 1_000.0}, {"max_position_weight": 0.1}, {"max_open_orders": 1}]
+)
+def test_an_order_exactly_at_its_limit_may_go_out(limits):
+    assert is_allowed(check(BUY, RICH, RiskLimits(**limits)))
+
+
 def test_reducing_passes_weight_and_daily_loss_whatever_the_limits():
     losing = PortfolioView(0.0, 5_000.0, position_quantity=50.0, day_start_equity=1e4)
     limits = RiskLimits(max_position_weight=0.01, max_daily_loss=1.0)

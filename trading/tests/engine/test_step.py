@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from trading.engine.backtest import BacktestConfig, run
@@ -10,7 +11,7 @@ from trading.engine.fills import affordable_quantity
 from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import StepContext, live_step, prepare, step
 from trading.engine.strategies import STRATEGIES, strategy_get
-from trading.engine.types import DecisionAction, Fill, OrderSide
+from trading.engine.types import DecisionAction, Fill, OrderSide, regime_of
 from trading.tests.engine.walks import random_walk, tape
 
 KEYS = sorted(STRATEGIES)
@@ -76,6 +77,17 @@ def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
         assert stored["reason"].endswith(".")
         assert any(mark.isdigit() for mark in stored["reason"])
         assert stored["would_change"].startswith("What would have changed it:")
+
+
+def test_decisions_speak_of_the_settled_regime():
+    bars = random_walk(12, 420)
+    key = "volatility_adaptive_trend"
+    regimes = prepare(bars, key).regimes
+
+    result = run(bars, key, {}, BacktestConfig(keeps_decisions=True))
+
+    assert not np.array_equal(regimes.settled_codes, regimes.codes)
+    assert [d.regime for d in result.decisions] == [regime_of(c) for c in regimes.settled_codes]
 
 
 def test_sizing_lines_multiply_to_the_wanted_quantity():
