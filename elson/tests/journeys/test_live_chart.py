@@ -47,7 +47,7 @@ def test_closed_bars_and_regimes_equal_the_servers(page: Page) -> None:
 
     bands = _api(page, "/api/v1/regimes/?symbol=SPX&timeframe=1d")["bands"]
     for row in shown[-100:]:
-        band = next(b for b in bands if b["from_at"][:10] <= row["time"] <= b["to_at"][:10])
+        band = next(b for b in bands if b["from"][:10] <= row["time"] <= b["to"][:10])
         assert row["regime"] == band["regime"]
 
 
@@ -136,6 +136,8 @@ def _rows(page: Page) -> list[dict[str, Any]]:
 
 
 def _visible_dates(page: Page) -> list[str]:
+    # The chart takes a new range over on its next frame; before that it still answers the old one.
+    page.evaluate(TWO_FRAMES)
     script = (
         "id => {const scale = document.querySelector(id).elsonChart.chart.timeScale();"
         "const r = scale.getVisibleRange();"
