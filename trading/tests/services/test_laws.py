@@ -136,7 +136,7 @@ class Desk(RuleBasedStateMachine):
     def report(self, n: int, share: str, again: bool) -> None:
         """An execution is reported from outside, perhaps twice, perhaps after the end."""
         order = self._nth(n, but=("DENIED", "REJECTED", "FILLED"))
-        if order is None:
+        if order is None or order.filled_quantity == order.quantity:
             return
         left = order.quantity - order.filled_quantity
         # A purchase costs what was set aside for it at most, as a venue would make sure.
