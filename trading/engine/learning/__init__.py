@@ -1,0 +1,1 @@
+"""Learning from labeled candidates: features, labels, models and how well they are calibrated."""
