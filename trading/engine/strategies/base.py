@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from marketdata.types import Bars
+from trading.engine.adaptive import AdaptiveBase
 from trading.engine.errors import ParameterInvalid
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import RegimeSeries
@@ -110,7 +111,10 @@ class Narrative:
 
 @dataclass(frozen=True, slots=True)
 class StrategySpec:
-    """A registered strategy; see the module's docstring for its functions."""
+    """A registered strategy; see the module's docstring for its functions.
+
+    `adaptive` gives the base of its adaptive parameters, None when none adapts.
+    """
 
     key: str
     name: str
@@ -123,6 +127,7 @@ class StrategySpec:
     narrate: Callable[[Features, int, StrategyState, Proposal], Narrative]
     targets: Callable[[Features, int], IntArray] | None = None
     check: Callable[[Params], None] | None = None
+    adaptive: Callable[[Params], AdaptiveBase] | None = None
 
     @property
     def defaults(self) -> dict[str, ParameterValue]:

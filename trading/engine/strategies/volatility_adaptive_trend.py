@@ -289,4 +289,5 @@ SPEC = StrategySpec(
     prepare=prepare,
     decide=decide,
     narrate=narrate,
+    adaptive=adaptive_base,
 )
