@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOT = $(PYTHON) elson/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast journeys check lint fix lock
+.PHONY: help setup run test test-fast journeys check lint fix lock bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: ## the quick part of check: format, lint, import contracts, templates
 
 fix: ## put format and imports right
 	@$(BOOT) fix
+
+bench: ## every performance goal beside its peers; writes docs/benchmarks.md
+	@$(BOOT) bench
 
 lock: ## renew the hash-pinned lock files from requirements*.txt
 	@$(BOOT) lock

@@ -504,6 +504,11 @@ def command_lint(rest: list) -> None:
     command_check(["--quick", *rest])
 
 
+def command_bench(rest: list) -> None:
+    setup(dev=False)
+    become("manage.py", "bench", *(rest or ["--all"]))
+
+
 def command_fix(rest: list) -> None:
     command_check(["--fix", *rest])
 
@@ -527,6 +532,9 @@ def command_lock(rest: list) -> None:
         ("requirements-dev", ("--constraint", "requirements.lock")),
         ("requirements-data", ("--no-deps",)),
         ("requirements-fallback", ("--no-deps",)),
+        # The peers of `make bench`: wheels only, as they are installed.
+        ("requirements-bench", ("--only-binary", ":all:")),
+        ("requirements-bench-nautilus", ("--only-binary", ":all:")),
     ):
         with Step(f"{name}.lock"):
             command = [*compile_, *more, "--output-file", f"{name}.lock", f"{name}.txt"]
@@ -547,6 +555,7 @@ COMMANDS = {
     "journeys": command_journeys,
     "check": command_check,
     "lint": command_lint,
+    "bench": command_bench,
     "fix": command_fix,
     "lock": command_lock,
 }
