@@ -235,15 +235,36 @@ def overfitting(performance: FloatArray, n_blocks: int = 16) -> Overfitting:
     0.0
     """
     _check_performance(performance, n_blocks)
-    n_bars, n_trials = performance.shape
-    edges = np.arange(n_blocks + 1) * n_bars // n_blocks
-    sums = np.add.reduceat(performance, edges[:-1], axis=0)
-    squares = np.add.reduceat(performance**2, edges[:-1], axis=0)
-    lengths = np.diff(edges).astype(np.float64)
+    edges = np.arange(n_blocks + 1) * performance.shape[0] // n_blocks
+    return overfitting_of_blocks(
+        np.add.reduceat(performance, edges[:-1], axis=0),
+        np.add.reduceat(performance**2, edges[:-1], axis=0),
+        np.diff(edges).astype(np.float64),
+    )
+
+
+def overfitting_of_blocks(
+    sums: FloatArray, squares: FloatArray, lengths: FloatArray
+) -> Overfitting:
+    """Do what `overfitting` does from the sums of each block, for trials whose returns are gone.
+
+    Parameters
+    ----------
+    sums, squares : float64, shape (n_blocks, n_trials)
+        Sum of returns, and of squared returns, of every trial in every block.
+    lengths : float64, shape (n_blocks,)
+        Bars in each block.
+
+    Returns
+    -------
+    Overfitting
+        Equal to that of `overfitting`.
+    """
+    n_blocks, n_trials = sums.shape
     chosen = _halves(n_blocks)
+    size = max(BATCH_VALUES // n_trials, 1)
     columns = [
         _split_outcomes(chosen[at : at + size], sums, squares, lengths)
-        for size in (max(BATCH_VALUES // n_trials, 1),)
         for at in range(0, chosen.shape[0], size)
     ]
     ranks, inside, outside = (np.concatenate(column) for column in zip(*columns, strict=True))

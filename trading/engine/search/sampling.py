@@ -1,0 +1,258 @@
+"""Three ways to walk a space: all of it, at random, or where good trials were (TPE).
+
+INPUT    a `Space`, a seed, and for TPE the trials known so far
+OUTPUT   combinations of the moving parameters, each accepted by the strategy
+LOOKBACK none
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trading.engine.errors import ConfigInvalid
+from trading.engine.search.space import Dimension, Space
+from trading.engine.strategies.base import CHOICE, INT, ParameterValue
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Moving = dict[str, ParameterValue]
+
+MOST_TRIALS = 100_000
+# Draws in a row that give nothing new before a space counts as exhausted.
+PATIENCE = 2_000
+# TPE looks at so many trials at most: the best ones and the newest, so that a trial costs the same
+# however long the study is.
+TPE_BEST = 25
+TPE_NEWEST = 275
+TPE_STARTUP = 20
+
+
+def grid(space: Space, limit: int | None = None) -> list[Moving]:
+    """List every combination the strategy accepts, the first parameter moving slowest.
+
+    Parameters
+    ----------
+    space : Space
+        Stepped in every dimension.
+    limit : int or None
+        Stop after so many.
+
+    Returns
+    -------
+    list of dict
+        In a fixed order.
+
+    Raises
+    ------
+    ConfigInvalid
+        For a dimension without a step, or more combinations than can be walked.
+
+    Examples
+    --------
+    >>> from trading.engine.search.space import space_from
+    >>> from trading.engine.strategies import strategy_get
+    >>> ranges = {"fast": {"low": 5, "high": 10, "step": 5}, "slow": {"low": 20, "high": 20}}
+    >>> grid(space_from(strategy_get("sma_cross"), ranges))
+    [{'fast': 5, 'slow': 20}, {'fast': 10, 'slow': 20}]
+    """
+    free = [d.key for d in space.dimensions if d.step is None]
+    if free:
+        raise ConfigInvalid(f"a grid needs a step for {free[0]}; give one or use random or tpe")
+    n = space.n_combinations
+    if limit is None and n is not None and n > MOST_TRIALS:
+        raise ConfigInvalid(
+            f"the grid has {n:,} combinations and at most {MOST_TRIALS:,} are walked; "
+            "use larger steps, random or tpe"
+        )
+    return list(islice(_grid(space), limit))
+
+
+def _grid(space: Space) -> Iterator[Moving]:
+    values = [
+        [d.value_at(k) for k in range(d.n_values or 0)] if (d.n_values or 0) <= MOST_TRIALS else []
+        for d in space.dimensions
+    ]
+    for combination in product(*values):
+        moving = dict(zip((d.key for d in space.dimensions), combination, strict=True))
+        if space.allows(moving):
+            yield moving
+
+
+def random_trials(space: Space, seed: int, n_trials: int) -> list[Moving]:
+    """Draw distinct combinations; a longer list begins with the shorter one.
+
+    Parameters
+    ----------
+    space : Space
+        Any.
+    seed : int
+        Decides everything.
+    n_trials : int
+        1 to 100,000; fewer come back when the space has no more.
+
+    Returns
+    -------
+    list of dict
+        No two alike, each accepted by the strategy.
+
+    Raises
+    ------
+    ConfigInvalid
+        For an impossible number, or when the strategy accepts none of many draws.
+    """
+    if not 1 <= n_trials <= MOST_TRIALS:
+        raise ConfigInvalid(f"trials {n_trials:,} must be from 1 to {MOST_TRIALS:,}")
+    rng = np.random.default_rng(seed)
+    found: dict[tuple[ParameterValue, ...], Moving] = {}
+    misses = 0
+    while len(found) < n_trials and misses < PATIENCE:
+        moving = {d.key: _draw(d, rng) for d in space.dimensions}
+        key = tuple(moving.values())
+        if key in found or not space.allows(moving):
+            misses += 1
+            continue
+        found[key] = moving
+        misses = 0
+    if not found:
+        raise ConfigInvalid(
+            f"{space.spec.key} accepts none of {PATIENCE:,} combinations drawn from this space"
+        )
+    return list(found.values())
+
+
+def _draw(dimension: Dimension, rng: np.random.Generator) -> ParameterValue:
+    u = float(rng.random())
+    if dimension.is_log:
+        raw = dimension.low * (dimension.high / dimension.low) ** u
+        return dimension.cast(raw)
+    if dimension.n_values is None:
+        return dimension.cast(dimension.low + u * (dimension.high - dimension.low))
+    return dimension.value_at(min(int(u * dimension.n_values), dimension.n_values - 1))
+
+
+def tpe_suggest(
+    space: Space,
+    *,
+    seed: int,
+    n_trials: int,
+    known: Sequence[tuple[Moving, float]],
+    running: Sequence[Moving] = (),
+) -> list[Moving]:
+    """Ask Optuna's TPE sampler for the next combinations.
+
+    Parameters
+    ----------
+    space : Space
+        Any.
+    seed : int
+        Of this call; the same call gives the same combinations.
+    n_trials : int
+        How many, >= 1.
+    known : sequence of (moving, objective)
+        Finished trials in order; more is better. Only the best and the newest are looked at.
+    running : sequence of dict
+        Being evaluated elsewhere: the sampler keeps away from them.
+
+    Returns
+    -------
+    list of dict
+        Each accepted by the strategy; two may be alike once a space is nearly exhausted.
+
+    Raises
+    ------
+    ConfigInvalid
+        When the strategy accepts none of many suggestions.
+
+    References
+    ----------
+    Bergstra et al., Algorithms for Hyper-Parameter Optimization (2011).
+    """
+    # Optuna takes a second to import and only this function needs it.
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    distributions = {d.key: _distribution(d) for d in space.dimensions}
+    sampler = optuna.samplers.TPESampler(
+        seed=seed, n_startup_trials=TPE_STARTUP, multivariate=True, constant_liar=True
+    )
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trials(
+        [
+            create_trial(params=dict(moving), distributions=distributions, value=value)
+            for moving, value in _remembered(known)
+        ]
+        + [
+            create_trial(params=dict(m), distributions=distributions, state=TrialState.RUNNING)
+            for m in running
+        ]
+    )
+    found: list[Moving] = []
+    taken = {tuple(moving.values()) for moving, _ in known} | {tuple(m.values()) for m in running}
+    for _ in range(n_trials):
+        found.append(_next(study, space, distributions, taken))
+        taken.add(tuple(found[-1].values()))
+    return found
+
+
+def _next(
+    study: Any,
+    space: Space,
+    distributions: dict[str, BaseDistribution],
+    taken: set[tuple[ParameterValue, ...]],
+) -> Moving:
+    """Ask until the strategy accepts, preferring something not tried yet."""
+    from optuna.trial import TrialState
+
+    fallback: Moving | None = None
+    for attempt in range(100):
+        trial = study.ask(distributions)
+        moving = {d.key: _value(d, trial.params[d.key]) for d in space.dimensions}
+        if space.allows(moving):
+            if tuple(moving.values()) not in taken or attempt >= 5:
+                return moving
+            fallback = moving
+        study.tell(trial, state=TrialState.FAIL)
+        if fallback is not None and attempt >= 5:
+            return fallback
+    raise ConfigInvalid(f"{space.spec.key} accepts none of 100 suggestions from this space")
+
+
+def _remembered(known: Sequence[tuple[Moving, float]]) -> list[tuple[Moving, float]]:
+    finite = [(moving, value) for moving, value in known if math.isfinite(value)]
+    if len(finite) <= TPE_BEST + TPE_NEWEST:
+        return finite
+    order = sorted(range(len(finite)), key=lambda k: (-finite[k][1], k))
+    kept = set(order[:TPE_BEST]) | set(range(len(finite) - TPE_NEWEST, len(finite)))
+    return [finite[k] for k in sorted(kept)]
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    from optuna import distributions as of
+
+    if dimension.kind == CHOICE:
+        return of.CategoricalDistribution(dimension.choices)
+    # Optuna wants the last step to meet the upper bound; it spreads logs without steps.
+    step = None if dimension.is_log else dimension.step
+    top = dimension.high
+    if step is not None and dimension.n_values is not None:
+        top = dimension.low + (dimension.n_values - 1) * step
+    if dimension.kind == INT:
+        return of.IntDistribution(
+            int(dimension.low), int(top), log=dimension.is_log, step=int(step or 1)
+        )
+    return of.FloatDistribution(dimension.low, top, log=dimension.is_log, step=step)
+
+
+def _value(dimension: Dimension, raw: Any) -> ParameterValue:
+    if dimension.kind == CHOICE:
+        return str(raw)
+    if dimension.kind == INT:
+        return int(raw)
+    return dimension.cast(float(raw))

@@ -1,0 +1,303 @@
+"""A search keeps to its space, scores out-of-sample, and prefers the plateau to the peak."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading.engine import backtest, metrics
+from trading.engine.backtest import BacktestConfig
+from trading.engine.errors import ConfigInvalid, EngineError, InsufficientBars
+from trading.engine.luck import overfitting
+from trading.engine.search import (
+    evaluate,
+    grid,
+    holdout_run,
+    judge,
+    plan_search,
+    plateau_of,
+    random_trials,
+    space_from,
+    tpe_suggest,
+)
+from trading.engine.search.judgement import ScoredTrial, luck_warning, rank_correlation
+from trading.engine.strategies import strategy_get
+from trading.tests.engine.walks import random_walk
+
+SPEC = strategy_get("sma_cross")
+RANGES = {
+    "fast": {"low": 5, "high": 30, "step": 5},
+    "slow": {"low": 20, "high": 80, "step": 20},
+}
+SPACE = space_from(SPEC, RANGES)
+BARS = random_walk(11, 1200)
+PLAN = plan_search(len(BARS), SPACE, n_folds=3, fewest_trades=2)
+
+
+def scored(space=SPACE, bars=BARS, plan=PLAN):
+    return [
+        ScoredTrial(k, moving, evaluate(bars, "sma_cross", space.params(moving), plan))
+        for k, moving in enumerate(grid(space), start=1)
+    ]
+
+
+TRIALS = scored()
+
+
+def judged(trials=TRIALS, n_counted=0):
+    spread = float(np.std([trial.score.bar_sharpe for trial in trials]))
+    return judge(
+        SPACE,
+        PLAN,
+        trials,
+        bars_per_year=BARS.bars_per_year,
+        n_trials_counted=n_counted,
+        sharpe_std=spread,
+        returns_of=lambda trial: returns_of(trial.moving),
+    )
+
+
+def returns_of(moving):
+    config = BacktestConfig(start_index=PLAN.start)
+    run = backtest.run(BARS.slice(0, PLAN.n_search), "sma_cross", SPACE.params(moving), config)
+    return metrics.simple_returns(run.equity, start=config.cash)
+
+
+# --- space ---------------------------------------------------------------------------------------
+
+
+def test_a_grid_lists_every_combination_the_strategy_accepts_once():
+    found = grid(SPACE)
+
+    assert SPACE.n_combinations == 24
+    assert len({tuple(moving.values()) for moving in found}) == len(found)
+    assert all(moving["fast"] != moving["slow"] for moving in found)
+    assert len(found) == sum(f != s for f in range(5, 31, 5) for s in range(20, 81, 20))
+
+
+@given(st.integers(0, 99), st.integers(1, 8), st.integers(1, 8))
+def test_more_random_trials_begin_with_the_fewer(seed, n_few, n_more):
+    few = random_trials(SPACE, seed, n_few)
+
+    assert random_trials(SPACE, seed, n_few + n_more)[:n_few] == few
+
+
+def test_random_trials_of_a_small_space_are_each_different_and_end():
+    assert len(random_trials(SPACE, 1, 500)) == len(grid(SPACE))
+
+
+@given(st.floats(0.0, 1.0))
+def test_units_keep_to_the_cube_on_a_log_scale(share):
+    spec = strategy_get("volatility_adaptive_trend")
+    space = space_from(spec, {"target_volatility": {"low": 0.01, "high": 1.0, "log": True}})
+    value = 0.01 * 100.0**share
+
+    assert space.units([{"target_volatility": value}])[0, 0] == pytest.approx(share, abs=1e-9)
+
+
+def test_a_space_reads_back_what_it_writes():
+    assert space_from(SPEC, SPACE.to_dict()) == SPACE
+
+
+@pytest.mark.parametrize(
+    ("ranges", "words"),
+    [
+        ({}, "name at least 1 parameter"),
+        ({"speed": {}}, "no parameter 'speed'; it has"),
+        ({"fast": {"low": 9, "high": 5}}, "fast: low 9 must not be above high 5"),
+        ({"fast": {"low": 0, "high": 5}}, "fast: low 0 must be at least"),
+        ({"fast": {"low": 5, "high": 1e9}}, "high 1e[+]09 must be at most"),
+        ({"fast": {"low": 5, "high": 9, "step": 0}}, "step 0 must be above 0"),
+        ({"fast": {"low": 5.5, "high": 9}}, "low 5.5 must be a whole number"),
+        ({"fast": {"low": "x"}}, "low is 'x'; it must be a number"),
+        ({"fast": {"low": math.nan}}, "must be a finite number"),
+        ({"fast": {"lowest": 1}}, "'lowest' is not one of"),
+        ({"fast": 5}, "5 must be an object"),
+        ({"fast": {"choices": [1]}}, "is a number"),
+        ({"sizing": ["NONSENSE"]}, "choice 'NONSENSE' must be one of"),
+    ],
+)
+def test_a_wrong_space_is_refused_by_name(ranges, words):
+    with pytest.raises(EngineError, match=words):
+        space_from(SPEC, ranges)
+
+
+def test_a_huge_grid_is_refused_with_its_number():
+    space = space_from(SPEC, {"fast": {}, "slow": {}})
+
+    with pytest.raises(ConfigInvalid, match=f"{space.n_combinations:,} combinations"):
+        grid(space)
+
+
+# --- TPE -----------------------------------------------------------------------------------------
+
+
+def test_tpe_of_one_seed_suggests_the_same_and_only_what_is_allowed():
+    known = [(trial.moving, trial.score.objective) for trial in TRIALS]
+
+    once = tpe_suggest(SPACE, seed=3, n_trials=4, known=known)
+
+    assert once == tpe_suggest(SPACE, seed=3, n_trials=4, known=known)
+    assert all(SPACE.allows(moving) for moving in once)
+
+
+def test_tpe_goes_where_trials_were_good():
+    space = space_from(SPEC, {"fast": {"low": 1, "high": 100}}, {"slow": 150})
+    known = [({"fast": k}, -abs(k - 70.0)) for k in range(1, 101, 3)]
+
+    found = tpe_suggest(space, seed=5, n_trials=10, known=known)
+
+    assert np.mean([abs(moving["fast"] - 70) for moving in found]) < 20
+
+
+# --- plan and score ------------------------------------------------------------------------------
+
+
+def test_folds_follow_their_training_and_end_at_the_holdout():
+    assert PLAN.n_search == 960
+    assert all(fold.train[0] == PLAN.start for fold in PLAN.folds)
+    assert all(fold.train[1] == fold.test[0] for fold in PLAN.folds)
+    assert PLAN.folds[-1].test[1] == PLAN.n_search
+
+
+def test_a_score_never_sees_the_holdout():
+    changed = replace(
+        BARS,
+        **{
+            name: np.where(np.arange(len(BARS)) < PLAN.n_search, getattr(BARS, name), 1.0)
+            for name in ("open", "high", "low", "close")
+        },
+    )
+    params = SPACE.params({"fast": 5, "slow": 20})
+
+    assert evaluate(changed, "sma_cross", params, PLAN) == evaluate(BARS, "sma_cross", params, PLAN)
+
+
+def test_the_objective_is_the_middle_of_the_folds_less_their_spread():
+    score = next(t.score for t in TRIALS if not t.score.refusal)
+    returns = returns_of(next(t.moving for t in TRIALS if not t.score.refusal))
+    tests = [
+        (part := returns[a - PLAN.start : b - PLAN.start]).mean() / part.std(ddof=1)
+        for a, b in (fold.test for fold in PLAN.folds)
+    ]
+    yearly = np.array(tests) * math.sqrt(BARS.bars_per_year)
+
+    assert score.objective == pytest.approx(np.median(yearly) - 0.5 * yearly.std(ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"fewest_trades": 10_000}, "trades, at least 10000"),
+        ({"deepest_drawdown": -1e-6}, "is allowed"),
+    ],
+)
+def test_a_broken_constraint_is_named_and_not_ranked(limits, words):
+    score = evaluate(BARS, "sma_cross", SPACE.params({"fast": 5}), replace(PLAN, **limits))
+
+    assert words in score.refusal
+    assert math.isnan(score.objective)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"holdout_share": 0.1}, ConfigInvalid, "share 0.1 must be from 0.15"),
+        ({"n_folds": 1}, ConfigInvalid, "folds 1"),
+        ({"n_folds": 20}, InsufficientBars, "for each of 20 folds"),
+        ({"dispersion_weight": math.nan}, ConfigInvalid, "dispersion weight nan"),
+        ({"deepest_drawdown": 0.2}, ConfigInvalid, "deepest drawdown 0.2"),
+    ],
+)
+def test_a_wrong_plan_is_refused_with_its_limit(given, error, words):
+    with pytest.raises(error, match=words):
+        plan_search(300, SPACE, **given)
+
+
+def test_the_holdout_runs_on_exactly_the_bars_after_the_search():
+    found = holdout_run(BARS, "sma_cross", SPACE.params({"fast": 5}), PLAN)
+
+    assert found.n_bars == len(BARS) - PLAN.n_search
+    assert 0.0 <= found.probability <= 1.0
+
+
+# --- plateau and judgement -----------------------------------------------------------------------
+
+
+def hill(spike):
+    x, y = np.meshgrid(np.linspace(0, 1, 15), np.linspace(0, 1, 15), indexing="ij")
+    height = np.exp(-((x - 0.7) ** 2 + (y - 0.6) ** 2) / 0.1)
+    if spike:
+        height[2, 2] = 3.0
+    return np.column_stack((x.ravel(), y.ravel())), height.ravel()
+
+
+@pytest.mark.parametrize("spike", [False, True])
+def test_the_pick_is_the_middle_of_the_hill_whatever_sticks_out(spike):
+    units, height = hill(spike)
+
+    found = plateau_of(units, height, np.full(225, 0.2))
+
+    assert units[found.pick] == pytest.approx([0.7, 0.6], abs=0.08)
+    assert found.is_spike is spike
+    assert not (spike and found.pick == found.best)
+
+
+def test_the_zone_is_in_one_piece():
+    x = np.linspace(0, 1, 40)[:, None]
+    two_hills = np.where(np.abs(x[:, 0] - 0.2) < 0.1, 1.0, 0.0)
+    two_hills += np.where(np.abs(x[:, 0] - 0.8) < 0.15, 1.05, 0.0)
+
+    found = plateau_of(x, two_hills, np.full(40, 0.1))
+
+    assert x[found.zone].min() > 0.5
+
+
+def test_the_pbo_of_a_judgement_is_that_of_the_full_returns():
+    ranked = [trial for trial in TRIALS if not trial.score.refusal]
+    returns = np.column_stack([returns_of(trial.moving) for trial in ranked])
+
+    assert judged().probability_of_overfitting == overfitting(returns, n_blocks=12).probability
+
+
+def test_a_random_walk_is_called_overfit():
+    found = judged(n_counted=10_000)
+
+    assert found.is_overfit
+    assert found.deflated_sharpe < 0.5
+    assert found.n_trials_counted == 10_000
+
+
+def test_importance_shares_add_up_and_name_what_matters():
+    trials = [
+        ScoredTrial(t.number, t.moving, replace(t.score, objective=t.moving["fast"] / 10))
+        for t in TRIALS
+    ]
+
+    shares = judged(trials).importance
+
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert shares["fast"] > 0.9
+
+
+def test_nothing_ranked_is_said_and_nothing_is_picked():
+    trials = [replace(t, score=replace(t.score, objective=math.nan)) for t in TRIALS]
+
+    found = judged(trials)
+
+    assert found.pick is None
+    assert found.is_overfit
+    assert "None of" in found.sentences[0]
+
+
+def test_ranks_of_equal_values_are_shared():
+    assert rank_correlation(np.array([1.0, 1.0, 2.0]), np.array([3.0, 3.0, 9.0])) == 1.0
+    assert math.isnan(rank_correlation(np.ones(5), np.arange(5.0)))
+
+
+def test_many_trials_on_few_bars_are_warned_of_before_the_start():
+    assert "by luck" in luck_warning(2000, 500, 252.0)
+    assert luck_warning(1, 5000, 252.0) == ""
