@@ -7,7 +7,16 @@ from trading.api import markets as markets_api
 from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
-from trading.views import backtests, dashboard, markets, orders, portfolio, replay, strategies
+from trading.views import (
+    backtests,
+    dashboard,
+    markets,
+    orders,
+    portfolio,
+    regimes,
+    replay,
+    strategies,
+)
 
 BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
     path("backtests/", backtests.backtests, name="backtests"),
@@ -59,6 +68,7 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     ),
     path("markets/<str:symbol>/", markets.instrument, name="instrument"),
     path("markets/<str:symbol>/bars/", markets.instrument_bars, name="instrument_bars"),
+    path("models/regimes/", regimes.regimes, name="regimes"),
     path("orders/", orders.order_list_page, name="orders"),
     path("orders/new/", orders.order_new, name="order_new"),
     path("orders/preview/", orders.order_preview_part, name="order_preview"),
@@ -142,6 +152,17 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_deployment_stop",
     ),
     path("regimes/", markets_api.RegimeListApi.as_view(), name="api_regimes"),
+    path("regimes/now/", markets_api.RegimeNowListApi.as_view(), name="api_regimes_now"),
+    path(
+        "regimes/transitions/",
+        markets_api.RegimeTransitionsApi.as_view(),
+        name="api_regimes_transitions",
+    ),
+    path(
+        "regimes/volatility/",
+        markets_api.RegimeVolatilityApi.as_view(),
+        name="api_regimes_volatility",
+    ),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

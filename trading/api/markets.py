@@ -1,8 +1,8 @@
-"""REST door of regimes, as far as the caller's replay has come."""
+"""REST doors of regimes, as far as the caller's replay has come."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -12,6 +12,18 @@ from rest_framework.views import APIView
 from marketdata.selectors import coverage_get, instrument_get, visible_until
 from trading.api.parameters import count_read, parameters_known
 from trading.selectors.markets import regime_spells, series_of
+from trading.selectors.portfolios import portfolio_get
+from trading.selectors.regimes import (
+    regime_rows,
+    transition_rows,
+    volatility_estimates,
+    watched_list,
+)
+from trading.serializers.regimes import (
+    RegimeNowSerializer,
+    TransitionsSerializer,
+    VolatilitySerializer,
+)
 from trading.serializers.strategies import RegimesSerializer
 
 if TYPE_CHECKING:
@@ -19,6 +31,10 @@ if TYPE_CHECKING:
 
 BANDS_DEFAULT = 500
 BANDS_MAX = 5_000
+SERIES_PARAMETERS = [
+    OpenApiParameter("symbol", str, required=True),
+    OpenApiParameter("timeframe", str, description="1m, 5m, 15m, 1h or 1d (default)."),
+]
 
 
 class RegimeListApi(APIView):
@@ -58,3 +74,51 @@ class RegimeListApi(APIView):
             ],
         }
         return Response(RegimesSerializer(answer).data)
+
+
+class RegimeNowListApi(APIView):
+    """Volatility regime of every watched market."""
+
+    @extend_schema(responses=RegimeNowSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Answer one row per instrument on the caller's lists, every instrument without a list."""
+        parameters_known(request)
+        user = cast("User", request.user)
+        rows = regime_rows(portfolio_get(user), watched_list(user))
+        return Response(RegimeNowSerializer(rows, many=True).data)
+
+
+class RegimeTransitionsApi(APIView):
+    """Which regime followed which."""
+
+    @extend_schema(parameters=SERIES_PARAMETERS, responses=TransitionsSerializer)
+    def get(self, request: Request) -> Response:
+        """Answer counts and shares at the next bar, rows from LOW to EXTREME."""
+        head, series = _series(request)
+        rows = transition_rows(series, head["visible_until"])
+        return Response(TransitionsSerializer(head | {"rows": rows}).data)
+
+
+class RegimeVolatilityApi(APIView):
+    """Volatility of one series, measured by every estimator."""
+
+    @extend_schema(parameters=SERIES_PARAMETERS, responses=VolatilitySerializer)
+    def get(self, request: Request) -> Response:
+        """Answer annualized fractions; null with the reason where bars do not allow one."""
+        head, series = _series(request)
+        estimates = volatility_estimates(series, head["visible_until"])
+        return Response(VolatilitySerializer(head | {"estimates": estimates}).data)
+
+
+def _series(request: Request) -> tuple[dict[str, Any], Any]:
+    """Head of the answer and the series asked for; an unknown one is an error."""
+    parameters_known(request, "symbol", "timeframe")
+    instrument = instrument_get(request.query_params.get("symbol", ""))
+    timeframe = request.query_params.get("timeframe", "1d")
+    coverage_get(instrument, timeframe)
+    head = {
+        "symbol": instrument.symbol,
+        "timeframe": timeframe,
+        "visible_until": visible_until(cast("User", request.user)),
+    }
+    return head, series_of(instrument, timeframe)

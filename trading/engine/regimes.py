@@ -22,6 +22,7 @@ ALPHA = 0.06
 WINDOW_BARS = 1_008
 MINIMUM_BARS = 252
 WARM_UP_BARS = 20
+N_CONFIRM = 3
 PERCENTILE_CUTS = (0.25, 0.75, 0.95)
 VOLATILITY_CUTS = (0.15, 0.25, 0.40)
 
@@ -70,7 +71,9 @@ class TransitionMatrix:
     probabilities: FloatArray
 
 
-def classify(close: ArrayLike, bars_per_year: float = 252.0, *, n_confirm: int = 3) -> RegimeSeries:
+def classify(
+    close: ArrayLike, bars_per_year: float = 252.0, *, n_confirm: int = N_CONFIRM
+) -> RegimeSeries:
     """Assign a volatility regime to each bar.
 
     Parameters

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marketdata.models import BarSeries, Instrument
 from marketdata.selectors import (
@@ -42,7 +43,10 @@ class RegimeTrack:
 
     closed_at: IntArray
     codes: IntArray
+    settled_codes: IntArray
     volatility: FloatArray
+    percentile: FloatArray
+    is_fallback: NDArray[np.bool_]
 
     def index(self, until: dt.datetime | None) -> int:
         """Position of the last bar closed at or before `until`."""
@@ -103,7 +107,14 @@ def regime_track(series: BarSeries) -> RegimeTrack:
         return kept
     bars = bars_get(series.instrument, series.timeframe)
     found = classify(bars.close, bars.bars_per_year)
-    track = RegimeTrack(bars.closed_at, found.codes, found.volatility)
+    track = RegimeTrack(
+        bars.closed_at,
+        found.codes,
+        found.settled_codes,
+        found.volatility,
+        found.percentile,
+        found.is_fallback,
+    )
     with _lock:
         _tracks[series.version] = track
         while len(_tracks) > KEPT_TRACKS:
@@ -123,7 +134,7 @@ def regimes_of_bars(series: BarSeries, bars: Bars) -> list[str | None]:
     """Regime at each of these bars, None while there is too little history."""
     track = regime_track(series)
     places = np.searchsorted(track.closed_at, bars.closed_at)
-    return [_word(int(code)) for code in track.codes[places]]
+    return [regime_word(int(code)) for code in track.codes[places]]
 
 
 def regime_spells(
@@ -144,7 +155,7 @@ def regime_spells(
     )[4]
     return [
         RegimeSpell(
-            regime=_word(int(codes[start])) or "",
+            regime=regime_word(int(codes[start])) or "",
             from_at=instant(int(track.closed_at[start])),
             to_at=instant(int(track.closed_at[end - 1])),
             n_bars=end - start,
@@ -245,10 +256,11 @@ def _regime_and_since(
         return "", None
     changed = np.flatnonzero(np.diff(track.codes[: at + 1]))
     first = int(changed[-1]) + 1 if changed.shape[0] else 0
-    return _word(int(track.codes[at])) or "", instant(int(track.closed_at[first]))
+    return regime_word(int(track.codes[at])) or "", instant(int(track.closed_at[first]))
 
 
-def _word(code: int) -> str | None:
+def regime_word(code: int) -> str | None:
+    """Name of a regime code, None while it is unknown."""
     regime: Regime | None = regime_of(code)
     return None if regime is None else str(regime.value)
 

@@ -30,6 +30,7 @@ NAV = (
     ("portfolio", "Portfolio", "Portfolio", "/portfolio/"),
     ("strategies", "Strategies", "Strategies", "/strategies/"),
     ("backtests", "Backtests", "Backtests", "/backtests/"),
+    ("models", "Models", "Models", "/models/regimes/"),
 )
 MORE = ("more", "More", "More", "/more/")
 NAV_PREFIXES = {"orders": "portfolio"}
@@ -95,7 +96,7 @@ def nav_links(context: Context, dock: bool = False) -> list[dict[str, Any]]:
     """Entries of the main navigation with the current one marked."""
     current = _current_nav(context)
     entries = (*NAV[:4], MORE) if dock else NAV
-    if dock and current == "backtests":
+    if dock and current in {name for name, *_ in NAV[4:]}:
         current = "more"
     return [
         {

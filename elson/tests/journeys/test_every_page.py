@@ -36,6 +36,7 @@ MEMBERS = [
     "/strategies/new/?key=rsi2_reversion",
     "/backtests/",
     "/backtests/new/",
+    "/models/regimes/",
     "/settings/profile/",
     "/more/",
     "/accounts/email/",

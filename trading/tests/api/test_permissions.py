@@ -47,6 +47,9 @@ DOORS = [
     ("api_deployment_resume", "post", None),
     ("api_deployment_stop", "post", {}),
     ("api_regimes", "get", None),
+    ("api_regimes_now", "get", None),
+    ("api_regimes_transitions", "get", None),
+    ("api_regimes_volatility", "get", None),
 ]
 PATHS = {
     "api_portfolio": "portfolio/",
@@ -69,6 +72,9 @@ PATHS = {
     "api_deployment_resume": "deployments/{deployment}/resume/",
     "api_deployment_stop": "deployments/{deployment}/stop/",
     "api_regimes": "regimes/?symbol=SPX",
+    "api_regimes_now": "regimes/now/",
+    "api_regimes_transitions": "regimes/transitions/?symbol=SPX",
+    "api_regimes_volatility": "regimes/volatility/?symbol=SPX",
 }
 UNKNOWN = {
     "order": "00000000-0000-4000-8000-000000000000",

@@ -1,0 +1,309 @@
+"""Volatility regimes as one person may see them: now, next, over a year, and what they change."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from marketdata.models import BarSeries, Instrument
+from marketdata.selectors import (
+    bars_get,
+    instant,
+    instrument_list,
+    series_map,
+    watchlist_instruments,
+    watchlist_list,
+)
+from marketdata.types import Bars, FloatArray, IntArray
+from trading.engine import indicators
+from trading.engine.adaptive import RULES, adapt
+from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, transitions
+from trading.engine.strategies import STRATEGIES, resolve_params
+from trading.engine.types import Regime
+from trading.models import Portfolio, Strategy, StrategyVersion
+from trading.selectors.markets import RegimeTrack, regime_track, regime_word
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+REGIMES = tuple(str(regime.value) for regime in Regime)
+YEAR = dt.timedelta(days=365)
+# A share of fewer cases than this is printed as “too few”, not as a number.
+FEWEST_TRANSITIONS = 20
+ESTIMATOR_BARS = 20
+LABELS = {"stop_atr": "Stop, ATR", "target_atr": "Target, ATR", "entry_threshold": "Entry level"}
+
+
+@dataclass(frozen=True, slots=True)
+class NextRegime:
+    """How often `regime` followed the present one: `n` of all cases; None where none was seen."""
+
+    regime: str
+    n: int
+    probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeSegment:
+    """A stretch of one regime within the timeline, first and last bar included."""
+
+    regime: str
+    n_bars: int
+    from_at: dt.datetime
+    to_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeRow:
+    """One instrument's regime at the newest bar that may be seen.
+
+    `settled` is what strategies use: a fall counts there only after its confirmation.
+    """
+
+    symbol: str
+    name: str
+    regime: str
+    settled: str
+    since: dt.datetime | None
+    n_bars: int
+    volatility: float | None
+    percentile: float | None
+    is_fallback: bool
+    next_regimes: tuple[NextRegime, ...]
+    n_next: int
+    timeline: tuple[RegimeSegment, ...]
+    last_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRow:
+    """How often each regime followed `regime` at the next bar, over `n` cases."""
+
+    regime: str
+    n: int
+    cells: tuple[NextRegime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VolatilityEstimate:
+    """One estimator over one series; values a year, None where the bars do not allow it."""
+
+    name: str
+    looks_at: str
+    n_bars: int
+    now: float | None
+    regime: str
+    low: float | None
+    median: float | None
+    high: float | None
+    series: tuple[float, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveRow:
+    """One parameter of a strategy in each regime, with its bounds and reasons."""
+
+    label: str
+    values: tuple[float, ...]
+    base: float
+    low: float
+    high: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyByRegime:
+    """What the newest version of a strategy does differently in each regime."""
+
+    strategy_id: int
+    name: str
+    version: int
+    rows: tuple[AdaptiveRow, ...]
+
+
+def watched_list(user: User) -> list[Instrument]:
+    """Instruments on the person's lists, each once; every instrument when no list has one."""
+    found = {item.pk: item for one in watchlist_list(user) for item in watchlist_instruments(one)}
+    return list(found.values()) or list(instrument_list())
+
+
+def regime_rows(portfolio: Portfolio, instruments: Sequence[Instrument]) -> list[RegimeRow]:
+    """Regime, next-bar frequencies and last year of many instruments, in their order."""
+    until = visible_of(portfolio)
+    series = series_map(list(instruments))
+    return [_row(item, series.get(item.pk), until) for item in instruments]
+
+
+def visible_of(portfolio: Portfolio) -> dt.datetime | None:
+    """Moment up to which this portfolio may see prices; None without a replay."""
+    return portfolio.replay.cursor_at if portfolio.replay else None
+
+
+def transition_rows(series: BarSeries, until: dt.datetime | None) -> list[TransitionRow]:
+    """Which regime followed which, counted over the bars that may be seen."""
+    track = regime_track(series)
+    matrix = transitions(track.codes[: track.index(until) + 1])
+    return [
+        TransitionRow(regime, int(counts.sum()), _next(counts))
+        for regime, counts in zip(REGIMES, matrix.counts, strict=True)
+    ]
+
+
+def volatility_estimates(series: BarSeries, until: dt.datetime | None) -> list[VolatilityEstimate]:
+    """Every estimator over the bars that may be seen, with its range of the last year."""
+    bars = bars_get(series.instrument, series.timeframe, until=until)
+    return [
+        _estimate(name, looks_at, n_bars, bars, estimator, needs_range=needs_range)
+        for name, looks_at, n_bars, needs_range, estimator in ESTIMATORS
+    ]
+
+
+def strategies_by_regime(user: User) -> list[StrategyByRegime]:
+    """Adaptive parameters of the newest version of each strategy; `rows` empty: none adapts."""
+    newest: dict[int, StrategyVersion] = {}
+    versions = (
+        StrategyVersion.objects.filter(strategy__user=user, strategy__is_archived=False)
+        .select_related("strategy")
+        .order_by("strategy__name", "strategy_id", "number")
+    )
+    for version in versions:
+        newest[version.strategy_id] = version
+    return [
+        StrategyByRegime(
+            version.strategy_id,
+            version.strategy.name,
+            version.number,
+            _adaptive_rows(version.strategy, version),
+        )
+        for version in newest.values()
+    ]
+
+
+def _row(item: Instrument, series: BarSeries | None, until: dt.datetime | None) -> RegimeRow:
+    track = regime_track(series) if series else None
+    at = track.index(until) if track else -1
+    if track is None or at < 0:
+        return RegimeRow(
+            item.symbol, item.name, "", "", None, 0, None, None, False, (), 0, (), None
+        )
+    counts = transitions(track.codes[: at + 1]).counts
+    code = int(track.codes[at])
+    timeline = _timeline(track, at)
+    first = _first_of_spell(track.codes[: at + 1])
+    return RegimeRow(
+        symbol=item.symbol,
+        name=item.name,
+        regime=regime_word(code) or "",
+        settled=regime_word(int(track.settled_codes[at])) or "",
+        since=instant(int(track.closed_at[first])),
+        n_bars=at - first + 1,
+        volatility=_finite(track.volatility[at]),
+        percentile=_finite(track.percentile[at]),
+        is_fallback=bool(track.is_fallback[at]),
+        next_regimes=_next(counts[code]) if code >= 0 else (),
+        n_next=int(counts[code].sum()) if code >= 0 else 0,
+        timeline=timeline,
+        last_at=instant(int(track.closed_at[at])),
+    )
+
+
+def _first_of_spell(codes: IntArray) -> int:
+    changed = np.flatnonzero(np.diff(codes))
+    return int(changed[-1]) + 1 if changed.shape[0] else 0
+
+
+def _next(counts: IntArray) -> tuple[NextRegime, ...]:
+    total = int(counts.sum())
+    return tuple(
+        NextRegime(regime, int(n), int(n) / total if total else None)
+        for regime, n in zip(REGIMES, counts, strict=True)
+    )
+
+
+def _timeline(track: RegimeTrack, at: int) -> tuple[RegimeSegment, ...]:
+    """Segments of the last year, oldest first."""
+    start = int(track.closed_at[at]) - int(YEAR.total_seconds()) * 10**9
+    first = int(np.searchsorted(track.closed_at, start, side="right"))
+    codes = track.codes[first : at + 1]
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(codes)) + 1)).astype(int)
+    ends = np.concatenate((starts[1:], [codes.shape[0]]))
+    return tuple(
+        RegimeSegment(
+            regime_word(int(codes[low])) or "",
+            int(high - low),
+            instant(int(track.closed_at[first + low])),
+            instant(int(track.closed_at[first + high - 1])),
+        )
+        for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
+    )
+
+
+Estimator = Callable[[Bars], FloatArray]
+
+
+def _ewma(bars: Bars) -> FloatArray:
+    return indicators.ewma_volatility(bars.close, bars.bars_per_year, ALPHA)
+
+
+def _close_to_close(bars: Bars) -> FloatArray:
+    return indicators.realized_volatility(bars.close, ESTIMATOR_BARS, bars.bars_per_year)
+
+
+# Name, what it looks at, bars, whether it needs the range of a bar, the function.
+ESTIMATORS: tuple[tuple[str, str, int, bool, Estimator], ...] = (
+    ("EWMA", "closes, newer ones weigh more; decides the regime", 0, False, _ewma),
+    ("Close to close", "closes", ESTIMATOR_BARS, False, _close_to_close),
+)
+
+
+def _estimate(
+    name: str, looks_at: str, n_bars: int, bars: Bars, estimator: Estimator, *, needs_range: bool
+) -> VolatilityEstimate:
+    missing = ""
+    if needs_range and bars.exec_price == "CLOSE":
+        missing = "this series has closes only"
+    elif len(bars) <= max(n_bars, 1):
+        missing = f"needs more than {max(n_bars, 1)} bars"
+    if missing:
+        return VolatilityEstimate(name, looks_at, n_bars, None, "", None, None, None, (), missing)
+    values = estimator(bars)[-round(bars.bars_per_year) :]
+    known = values[np.isfinite(values)]
+    now = _finite(values[-1])
+    return VolatilityEstimate(
+        name=name,
+        looks_at=looks_at,
+        n_bars=n_bars,
+        now=now,
+        regime=REGIMES[int(np.searchsorted(VOLATILITY_CUTS, now, side="right"))] if now else "",
+        low=float(known.min()),
+        median=float(np.median(known)),
+        high=float(known.max()),
+        series=tuple(known.tolist()),
+    )
+
+
+def _adaptive_rows(strategy: Strategy, version: StrategyVersion) -> tuple[AdaptiveRow, ...]:
+    spec = STRATEGIES.get(strategy.key)
+    if spec is None or spec.adaptive is None:
+        return ()
+    base = spec.adaptive(resolve_params(spec, version.parameters))
+    by_regime = [adapt(base, code) for code in range(len(REGIMES))]
+    rows = []
+    for name, rule in RULES.items():
+        before = float(getattr(base, name))
+        values = tuple(float(getattr(now, name)) for now in by_regime)
+        if not any(values):
+            continue  # the strategy does not use it, a target of 0 for one
+        why = "; ".join(text for text in (rule.why_up, rule.why_down) if text)
+        label = LABELS.get(name, name.replace("_", " ").capitalize())
+        rows.append(AdaptiveRow(label, values, before, rule.low, rule.high, why))
+    return tuple(rows)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,185 @@
+"""The regime page: what regimes are, where every watched market stands, what they change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from elson.common import formatting
+from elson.common.listing import csv_response, page_of
+from marketdata.selectors import NoBars, UnknownSymbol, instrument_get
+from trading.engine import regimes as definition
+from trading.selectors.markets import regime_spells, series_of
+from trading.selectors.portfolios import limits_get, portfolio_get
+from trading.selectors.regimes import (
+    FEWEST_TRANSITIONS,
+    REGIMES,
+    RegimeRow,
+    regime_rows,
+    strategies_by_regime,
+    transition_rows,
+    visible_of,
+    volatility_estimates,
+    watched_list,
+)
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+SORTS = {
+    "symbol": lambda row: row.symbol,
+    "regime": lambda row: REGIMES.index(row.regime) if row.regime else None,
+    "since": lambda row: row.since,
+    "volatility": lambda row: row.volatility,
+    "percentile": lambda row: row.percentile,
+}
+CSV_COLUMNS = (
+    ("symbol", lambda row: row.symbol),
+    ("name", lambda row: row.name),
+    ("regime", lambda row: row.regime),
+    ("settled_regime", lambda row: row.settled),
+    ("since", lambda row: row.since.isoformat() if row.since else None),
+    ("n_bars_in_regime", lambda row: row.n_bars),
+    ("volatility", lambda row: row.volatility),
+    ("percentile", lambda row: row.percentile),
+    ("is_absolute_fallback", lambda row: row.is_fallback),
+    *(
+        (f"next_{name.lower()}_probability", lambda row, k=k: _next_cell(row, k, "probability"))
+        for k, name in enumerate(REGIMES)
+    ),
+    *(
+        (f"next_{name.lower()}_n", lambda row, k=k: _next_cell(row, k, "n"))
+        for k, name in enumerate(REGIMES)
+    ),
+    ("last_at", lambda row: row.last_at.isoformat() if row.last_at else None),
+)
+TIMELINE_SPELLS = 12
+
+
+@login_required
+@require_GET
+def regimes(request: HttpRequest) -> HttpResponse:
+    """Show definitions, every watched market, and one market in full; `?format=csv`."""
+    user = cast("User", request.user)
+    portfolio = portfolio_get(user)
+    watched = watched_list(user)
+    rows = _chosen_rows(request, regime_rows(portfolio, watched))
+    if request.GET.get("format") == "csv":
+        return csv_response("regimes.csv", CSV_COLUMNS, rows)
+    page = page_of(request, rows)
+    context: dict[str, Any] = {
+        "page": page,
+        "rows": [_with_strip(row) for row in page],
+        "as_of": visible_of(portfolio),
+        "fewest": FEWEST_TRANSITIONS,
+        "regime_names": REGIMES,
+        "regime_chosen": request.GET.get("regime", ""),
+    }
+    if getattr(request, "htmx", False):
+        return render(request, "trading/_regime_board.html", context)
+    context |= {
+        "channels": " ".join(f"bars:{row.symbol}:1d" for row in page),
+        "symbols": [item.symbol for item in watched],
+        "definition": _definition(),
+        "strategies": strategies_by_regime(user),
+        "limits": limits_get(portfolio),
+        "one": _one(request, portfolio, watched),
+    }
+    return render(request, "trading/regimes.html", context)
+
+
+def _chosen_rows(request: HttpRequest, rows: list[RegimeRow]) -> list[RegimeRow]:
+    wanted = request.GET.get("regime", "")
+    kept = [row for row in rows if not wanted or row.regime == wanted]
+    sort = request.GET.get("sort", "")
+    key = SORTS.get(sort.lstrip("-"))
+    if key is None:
+        return kept
+    known = [row for row in kept if key(row) is not None]
+    known.sort(key=key, reverse=sort.startswith("-"))
+    return known + [row for row in kept if key(row) is None]
+
+
+def _with_strip(row: RegimeRow) -> dict[str, Any]:
+    return {"row": row, "segments": _segments(row), "strip_label": _strip_label(row)}
+
+
+def _segments(row: RegimeRow) -> list[dict[str, Any]]:
+    return [
+        {
+            "regime": part.regime,
+            "weight": part.n_bars,
+            "title": f"{part.regime.capitalize() or 'No regime yet'}, "
+            f"{formatting.day(part.from_at)} to {formatting.day(part.to_at)}, "
+            f"{part.n_bars} bars",
+        }
+        for part in row.timeline
+    ]
+
+
+def _strip_label(row: RegimeRow) -> str:
+    total = sum(part.n_bars for part in row.timeline)
+    shares = [
+        f"{name.capitalize()} {formatting.percent(n / total, 0)}"
+        for name in REGIMES
+        if (n := sum(part.n_bars for part in row.timeline if part.regime == name))
+    ]
+    return f"Regimes of {row.symbol} over the last year: {', '.join(shares) or 'none known'}"
+
+
+def _one(request: HttpRequest, portfolio: Any, watched: list[Any]) -> dict[str, Any] | None:
+    """One market in full: the one asked for, else the first watched; its error stays here."""
+    asked = request.GET.get("symbol", "") or (watched[0].symbol if watched else "")
+    if not asked:
+        return None
+    try:
+        item = instrument_get(asked)
+        series = series_of(item, "1d")
+        until = visible_of(portfolio)
+        row = regime_rows(portfolio, [item])[0]
+        estimates = volatility_estimates(series, until)
+    except (NoBars, UnknownSymbol) as error:
+        return {"symbol": asked[:40], "error": error.message}
+    return {
+        "symbol": item.symbol,
+        "name": item.name,
+        "href": reverse("instrument", args=[item.symbol]),
+        "row": row,
+        "segments": _segments(row),
+        "strip_label": _strip_label(row),
+        "spells": regime_spells(series, until, n=TIMELINE_SPELLS),
+        "transitions": transition_rows(series, until),
+        "estimates": estimates,
+    }
+
+
+def _definition() -> dict[str, Any]:
+    """Read every threshold from the engine, so that the page cannot say another one."""
+    shares = (0.0, *definition.PERCENTILE_CUTS, 1.0)
+    levels = (0.0, *definition.VOLATILITY_CUTS, None)
+    return {
+        "alpha": definition.ALPHA,
+        "window_bars": definition.WINDOW_BARS,
+        "minimum_bars": definition.MINIMUM_BARS,
+        "warm_up_bars": definition.WARM_UP_BARS,
+        "confirm_bars": definition.N_CONFIRM,
+        "rows": [
+            {
+                "regime": name,
+                "from_share": shares[k],
+                "to_share": shares[k + 1],
+                "from_level": levels[k],
+                "to_level": levels[k + 1],
+            }
+            for k, name in enumerate(REGIMES)
+        ],
+    }
+
+
+def _next_cell(row: RegimeRow, k: int, name: str) -> Any:
+    return getattr(row.next_regimes[k], name) if row.next_regimes else None
