@@ -8,6 +8,8 @@ from trading.models.order import Fill, Order, OrderEvent
 from trading.models.portfolio import EquityPoint, Portfolio, Position
 from trading.models.risk import RiskLimits
 from trading.models.strategy import Strategy, StrategyVersion
+from trading.models.study import Study, StudyProposal, Trial
+from trading.models.trial_ledger import TrialLedgerEntry
 
 __all__ = [
     "Backtest",
@@ -26,4 +28,8 @@ __all__ = [
     "RiskLimits",
     "Strategy",
     "StrategyVersion",
+    "Study",
+    "StudyProposal",
+    "Trial",
+    "TrialLedgerEntry",
 ]

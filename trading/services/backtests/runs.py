@@ -11,7 +11,9 @@ from django.db import DatabaseError, transaction
 
 from elson.common.errors import DomainError
 from marketdata.types import Bars, BarsError
+from trading.engine import metrics
 from trading.engine.errors import EngineError
+from trading.engine.luck import bar_sharpe
 from trading.models import Backtest, BacktestResult
 from trading.services.backtests.experiment import (
     ExperimentConfig,
@@ -31,6 +33,7 @@ from trading.services.backtests.progress import (
     lease_write,
     log_with,
 )
+from trading.services.trial_ledger import backtest_counted
 
 logger = structlog.get_logger(__name__)
 
@@ -118,6 +121,10 @@ def _store(backtest: Backtest, outcome: ExperimentOutcome, now: dt.datetime) -> 
         log=log_with(backtest, now, outcome.headline),
     )
     BacktestResult.objects.create(backtest=backtest, **outcome.stored_values())
+    returns = metrics.simple_returns(outcome.run.equity, start=outcome.run.config.cash)
+    backtest_counted(
+        backtest=backtest, bar_sharpe=bar_sharpe(returns), n_bars=returns.shape[0], now=now
+    )
     announce(backtest)
 
 

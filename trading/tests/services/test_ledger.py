@@ -16,6 +16,7 @@ from trading.models import (
     LedgerAccount,
     OrderEvent,
     Posting,
+    TrialLedgerEntry,
 )
 from trading.models.immutable import RowImmutable
 from trading.selectors.ledger import ledger_balances, ledger_control, ledger_rows, ledger_verify
@@ -166,7 +167,9 @@ def test_a_posted_row_cannot_be_changed_through_the_model():
         JournalEntry.objects.update(description="other")
 
 
-@pytest.mark.parametrize("model", [JournalEntry, Posting, OrderEvent, Fill, Decision])
+@pytest.mark.parametrize(
+    "model", [JournalEntry, Posting, OrderEvent, Fill, Decision, TrialLedgerEntry]
+)
 def test_every_history_table_carries_its_guard(model):
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

@@ -1,0 +1,184 @@
+"""Studies, trials and the trial ledger as pages, the API and services read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, F, Q, QuerySet, StdDev
+
+from elson.common.errors import NotFound
+from trading.models import Study, StudyProposal, Trial, TrialLedgerEntry
+
+STATUSES = Study.Status.choices
+METHODS = Study.Method.choices
+UNFINISHED = (Study.Status.RUNNING, Study.Status.PAUSED)
+SORTS = {
+    "created": "created_at",
+    "strategy": "strategy_key",
+    "symbol": "instrument__symbol",
+    "status": "status",
+    "trials": "n_trials",
+}
+# Columns of the leaderboard people sort by.
+TRIAL_SORTS = {
+    "number": "number",
+    "objective": "objective",
+    "in_sample": "in_sample_sharpe",
+    "out_of_sample": "out_of_sample_sharpe",
+    "gap": "gap",
+    "dispersion": "dispersion",
+    "trades": "n_trades",
+    "drawdown": "max_drawdown",
+    "return": "total_return",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCount:
+    """Trials ever made of a strategy on an instrument, and how much their Sharpe ratios spread.
+
+    `sharpe_std` is per bar, 0 for fewer than two trials.
+    """
+
+    n_trials: int
+    sharpe_std: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyUsage:
+    """Searches a person asked for since a moment."""
+
+    n_requested: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPace:
+    """How fast trials finish, and how long the rest takes; None while nothing can be said."""
+
+    trials_per_second: float | None
+    seconds_left: float | None
+
+
+def trials_counted(*, user_id: int, strategy_key: str, instrument_id: int) -> TrialCount:
+    """Count every backtest and trial of this family from the ledger nobody can edit."""
+    found = TrialLedgerEntry.objects.filter(
+        user_id=user_id, strategy_key=strategy_key, instrument_id=instrument_id
+    ).aggregate(n=Count("pk"), spread=StdDev("bar_sharpe"))
+    return TrialCount(found["n"], float(found["spread"] or 0.0))
+
+
+def study_list(
+    *, user_id: int, search: str = "", status: str = "", sort: str = "-created"
+) -> QuerySet[Study]:
+    """Return a person's studies with their instrument, filtered and sorted."""
+    rows = Study.objects.filter(user_id=user_id).select_related("instrument").defer("space")
+    if status in Study.Status.values:
+        rows = rows.filter(status=status)
+    if search:
+        matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
+        matches |= Q(note__icontains=search)
+        if search.lstrip("#").isdigit():
+            matches |= Q(pk=int(search.lstrip("#")[:18]))
+        rows = rows.filter(matches)
+    column = SORTS.get(sort.lstrip("-"), "created_at")
+    return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")
+
+
+def study_get(*, user_id: int, study_id: int) -> Study:
+    """Return one study of this person; raises NotFound for unknown and for foreign ones."""
+    found = (
+        Study.objects.filter(user_id=user_id, pk=study_id)
+        .select_related("instrument__venue", "parent", "repeats_for")
+        .first()
+    )
+    if found is None:
+        raise NotFound("optimization", f"#{study_id}")
+    return found
+
+
+def study_find_by_key(*, user_id: int, client_key: str) -> Study | None:
+    """Return the study an earlier request with this Idempotency-Key made."""
+    return Study.objects.filter(user_id=user_id, client_key=client_key).first()
+
+
+def study_usage(*, user_id: int, since: dt.datetime) -> StudyUsage:
+    """Count what the quota counts: requests since then; repeats by the clock are free."""
+    rows = Study.objects.filter(user_id=user_id, created_at__gte=since, parent__isnull=True)
+    return StudyUsage(rows.exclude(status=Study.Status.FAILED).count())
+
+
+def study_pace(study: Study, *, n_recent: int = 50) -> StudyPace:
+    """Measure the pace over the newest finished trials."""
+    moments = list(
+        Trial.objects.filter(study=study, finished_at__isnull=False)
+        .order_by("-finished_at")
+        .values_list("finished_at", flat=True)[:n_recent]
+    )
+    seconds = (moments[0] - moments[-1]).total_seconds() if len(moments) > 1 else 0.0
+    if seconds <= 0.0:
+        return StudyPace(None, None)
+    pace = (len(moments) - 1) / seconds
+    return StudyPace(pace, (study.n_trials - study.n_done) / pace)
+
+
+def trial_list(
+    study: Study, *, sort: str = "-objective", best_percent: float = 100.0, failed: bool = False
+) -> QuerySet[Any]:
+    """Return the finished trials of a study, best first; unranked ones stand at the end."""
+    status = Trial.Status.FAILED if failed else Trial.Status.DONE
+    rows = Trial.objects.filter(study=study, status=status).annotate(
+        gap=F("in_sample_sharpe") - F("out_of_sample_sharpe")
+    )
+    if best_percent < 100.0:
+        n_kept = max(math.ceil(study.n_done * best_percent / 100.0), 1)
+        ranked = rows.filter(objective__isnull=False).order_by("-objective", "number")
+        rows = rows.filter(pk__in=list(ranked.values_list("pk", flat=True)[:n_kept]))
+    column = F(TRIAL_SORTS.get(sort.lstrip("-"), "objective"))
+    order = column.desc(nulls_last=True) if sort.startswith("-") else column.asc(nulls_last=True)
+    return rows.order_by(order, "number")
+
+
+def trial_get(study: Study, number: int) -> Trial:
+    """Return one finished trial; raises NotFound for one that is not there or not done."""
+    found = Trial.objects.filter(study=study, number=number, status=Trial.Status.DONE).first()
+    if found is None:
+        raise NotFound("finished trial", number)
+    return found
+
+
+def best_so_far(study: Study) -> list[tuple[int, float]]:
+    """Return (number, best objective up to it) at every trial that improved on those before."""
+    steps: list[tuple[int, float]] = []
+    for number, value in (
+        Trial.objects.filter(study=study, objective__isnull=False)
+        .order_by("number")
+        .values_list("number", "objective")
+        .iterator()
+    ):
+        if not steps or value > steps[-1][1]:
+            steps.append((number, value))
+    return steps
+
+
+def proposals_open(*, user_id: int) -> QuerySet[StudyProposal]:
+    """Return what repeated searches offer this person, newest first."""
+    return (
+        StudyProposal.objects.filter(study__user_id=user_id, status=StudyProposal.Status.OFFERED)
+        .select_related("study__instrument", "strategy", "champion")
+        .order_by("-pk")
+    )
+
+
+def proposal_get(*, user_id: int, proposal_id: int) -> StudyProposal:
+    """Return one proposal to this person; raises NotFound otherwise."""
+    found = (
+        StudyProposal.objects.filter(study__user_id=user_id, pk=proposal_id)
+        .select_related("study__instrument", "strategy", "champion")
+        .first()
+    )
+    if found is None:
+        raise NotFound("proposal", proposal_id)
+    return found

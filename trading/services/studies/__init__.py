@@ -1,0 +1,1 @@
+"""Studies: asking for one, working on it in chunks, judging it, adopting what it found."""
