@@ -8,3 +8,10 @@ class TradingConfig(AppConfig):
 
     name = "trading"
     verbose_name = "Trading"
+
+    def ready(self) -> None:
+        """Tell the engine where developers' own strategies come from; nothing is loaded yet."""
+        from trading.engine import sources
+        from trading.services.own_strategies import own_strategies
+
+        sources.use(own_strategies)

@@ -122,7 +122,7 @@ class BacktestRun:
         Figures by name; NaN where undefined.
     """
 
-    strategy_key: str
+    spec: StrategySpec
     params: Mapping[str, ParameterValue]
     config: BacktestConfig
     symbol: str
@@ -148,6 +148,11 @@ class BacktestRun:
     final_state: StrategyState | None = None
 
     @property
+    def strategy_key(self) -> str:
+        """Return the key of the strategy."""
+        return self.spec.key
+
+    @property
     def final_equity(self) -> float:
         """Return the equity at the last close."""
         return float(self.equity[-1])
@@ -168,7 +173,7 @@ class _Tape:
 
 def run(
     bars: Bars,
-    strategy_key: str,
+    strategy: str | StrategySpec,
     params: Mapping[str, object] | None = None,
     config: BacktestConfig | None = None,
 ) -> BacktestRun:
@@ -178,8 +183,9 @@ def run(
     ----------
     bars : Bars
         At least two bars from ``config.start_index`` on.
-    strategy_key : str
-        A key of `strategies.STRATEGIES`.
+    strategy : str or StrategySpec
+        A key of `strategies.STRATEGIES`, or the strategy itself (one bound to a model, or an own
+        one that is not registered).
     params : mapping or None
         Missing parameters take their default; text is converted.
     config : BacktestConfig or None
@@ -208,7 +214,7 @@ def run(
     50.0
     """
     config = config or BacktestConfig()
-    spec = strategy_get(strategy_key)
+    spec = strategy if isinstance(strategy, StrategySpec) else strategy_get(strategy)
     resolved = resolve_params(spec, params)
     _check_length(bars, spec, resolved, config)
     _report(config, "Warm-up", 0.0)
@@ -402,7 +408,7 @@ def _result(
     returns = metrics.simple_returns(equity, start=config.cash)
     bars_per_year = bars.bars_per_year
     return BacktestRun(
-        strategy_key=spec.key,
+        spec=spec,
         params=features.params,
         config=config,
         symbol=bars.symbol,

@@ -20,7 +20,6 @@ from trading.engine.backtest import run as backtest_run
 from trading.engine.nulls import NullDraws, buy_and_hold, exceedance, random_entries
 from trading.engine.state import start
 from trading.engine.step import StepContext, step
-from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, StrategySpec
 from trading.engine.types import Regime, RuleStatus
 
@@ -229,7 +228,7 @@ def _look_ahead(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> Check
 def _is_prefix(run: BacktestRun, bars: Bars, cut: int) -> bool:
     """Tell whether the first ``cut`` bars alone give the same arrays, wish and trades."""
     known = bars.slice(0, cut)
-    spec = strategy_get(run.strategy_key)
+    spec = run.spec
     if cut <= spec.warm_up(run.params):
         # Too short to run at all says nothing about looking ahead.
         return True
@@ -264,7 +263,7 @@ def _same_wish(
 
 def _same_trades(run: BacktestRun, known: Bars, cut: int) -> bool:
     config = replace(run.config, progress=None, keeps_decisions=False)
-    part = backtest_run(known, run.strategy_key, run.params, config)
+    part = backtest_run(known, run.spec, run.params, config)
     known_fills = [fill for fill in run.fills if fill.bar < cut]
     if [(f.bar, f.side) for f in part.fills] != [(f.bar, f.side) for f in known_fills]:
         return False

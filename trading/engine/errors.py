@@ -53,3 +53,9 @@ class TransitionInvalid(EngineError):
     """An order status cannot follow the one before it."""
 
     code = "transition_invalid"
+
+
+class StrategyInvalid(EngineError):
+    """A strategy that cannot be registered."""
+
+    code = "strategy_invalid"

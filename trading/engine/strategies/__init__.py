@@ -1,10 +1,8 @@
-"""The strategies that ship with Elson, by key."""
+"""The strategies there are, by key: those that ship with Elson and developers' own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from trading.engine.errors import UnknownStrategy
+from trading.engine import sources
 from trading.engine.strategies import (
     donchian_breakout,
     rsi2_reversion,
@@ -19,16 +17,17 @@ from trading.engine.strategies.base import (
     StrategySpec,
     resolve_params,
 )
+from trading.engine.strategies.registry import Registry
 
-STRATEGIES: Mapping[str, StrategySpec] = {
-    spec.key: spec
-    for spec in (
+STRATEGIES = Registry(
+    (
         sma_cross.SPEC,
         rsi2_reversion.SPEC,
         donchian_breakout.SPEC,
         volatility_adaptive_trend.SPEC,
-    )
-}
+    ),
+    sources.found,
+)
 
 __all__ = [
     "STRATEGIES",
@@ -36,6 +35,7 @@ __all__ = [
     "Parameter",
     "Params",
     "Proposal",
+    "Registry",
     "StrategySpec",
     "resolve_params",
     "strategy_get",
@@ -48,13 +48,11 @@ def strategy_get(key: str) -> StrategySpec:
     Raises
     ------
     UnknownStrategy
-        Naming the keys there are.
+        Naming the keys there are, or why an own strategy could not be loaded.
 
     Examples
     --------
     >>> strategy_get("sma_cross").name
     'Moving-average cross'
     """
-    if key not in STRATEGIES:
-        raise UnknownStrategy(f"no strategy {key!r}; there are {', '.join(STRATEGIES)}")
-    return STRATEGIES[key]
+    return STRATEGIES.get_or_refuse(key)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trading.engine import strategies
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.checks import honesty
 from trading.engine.strategies import long_flat, sma_cross
@@ -50,17 +49,15 @@ def test_the_same_seed_gives_the_same_panel():
 
 
 @pytest.fixture
-def peeking_strategy(monkeypatch):
-    """Registers a strategy that reads tomorrow's close."""
+def peeking_strategy():
+    """A strategy that reads tomorrow's close."""
 
     def prepare(bars, params):
         features = sma_cross.prepare(bars, params)
         tomorrow = np.concatenate((bars.close[1:], bars.close[-1:]))
         return replace(features, arrays={"fast": tomorrow, "slow": bars.close})
 
-    spec = replace(sma_cross.SPEC, key="peeking", prepare=prepare)
-    monkeypatch.setitem(strategies.STRATEGIES, "peeking", spec)
-    return "peeking"
+    return replace(sma_cross.SPEC, key="peeking", prepare=prepare)
 
 
 def test_a_strategy_that_sees_tomorrow_is_caught(peeking_strategy):
@@ -81,15 +78,14 @@ def test_an_honest_strategy_passes_the_look_ahead_row(key, keeps_decisions):
     assert rows_of(result)["LOOK_AHEAD"].status is RuleStatus.PASS
 
 
-def test_a_rule_that_indexes_tomorrow_is_caught(monkeypatch):
+def test_a_rule_that_indexes_tomorrow_is_caught():
     def decide(features, i, state):
         ahead = features.bars.close[min(i + 1, len(BARS) - 1)] > features.bars.close[i]
         return long_flat.propose(features, i, state, int(ahead), "PEEK")
 
     spec = replace(sma_cross.SPEC, key="peeking", decide=decide, targets=None)
-    monkeypatch.setitem(strategies.STRATEGIES, "peeking", spec)
 
-    rows = rows_of(run(BARS, "peeking"))
+    rows = rows_of(run(BARS, spec))
 
     assert rows["LOOK_AHEAD"].status is RuleStatus.FAIL
 

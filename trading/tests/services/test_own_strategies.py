@@ -1,0 +1,96 @@
+"""Strategies of other packages are found, and a broken one breaks nothing."""
+
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from trading.engine.backtest import BacktestConfig, run
+from trading.engine.errors import UnknownStrategy
+from trading.engine.strategies import Registry, sma_cross
+from trading.services.own_strategies import own_strategies
+from trading.tests.engine.walks import random_walk
+
+EXAMPLE = Path(settings.BASE_DIR) / "docs" / "examples" / "elson-down-days"
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """An empty place for packages, looked at by Python."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in ("elson_down_days", "broken_strategy"):
+        sys.modules.pop(name, None)
+
+
+def put_package(site, name, points):
+    """What an installer leaves behind: metadata with entry points."""
+    place = site / f"{name}-1.0.dist-info"
+    place.mkdir()
+    (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = "\n".join(f"{key} = {value}" for key, value in points.items())
+    (place / "entry_points.txt").write_text(f"[elson.strategies]\n{lines}\n")
+
+
+def registry():
+    return Registry([sma_cross.SPEC], own_strategies)
+
+
+def test_the_example_of_the_documentation_is_found_and_runs(site):
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    shutil.copy(EXAMPLE / "elson_down_days.py", site)
+    put_package(site, project["name"], project["entry-points"]["elson.strategies"])
+
+    spec = registry().get_or_refuse("down_days")
+
+    result = run(random_walk(3, 300), spec, {}, BacktestConfig(keeps_decisions=True))
+    assert result.strategy_key == "down_days"
+    assert len(result.round_trips) > 5
+    assert {trip.bars_held for trip in result.round_trips} == {2}
+
+
+def test_a_broken_package_is_named_and_the_shipped_ones_stay(site):
+    (site / "broken_strategy.py").write_text("raise RuntimeError('no licence')\n")
+    put_package(site, "broken_strategy", {"magic": "broken_strategy:SPEC"})
+
+    found = registry()
+
+    assert list(found) == ["sma_cross"]
+    with pytest.raises(UnknownStrategy, match=r"'magic' is not available: .* no licence"):
+        found.get_or_refuse("magic")
+
+
+def test_a_package_may_not_replace_a_shipped_strategy(site):
+    (site / "broken_strategy.py").write_text(
+        "from trading.engine.strategies.sma_cross import SPEC\n"
+    )
+    put_package(site, "broken_strategy", {"copycat": "broken_strategy:SPEC"})
+
+    found = registry()
+
+    assert found["sma_cross"] is sma_cross.SPEC
+    assert list(found) == ["sma_cross"]
+    assert "'sma_cross' is taken" in found.refused["copycat"]
+
+
+def test_nothing_is_imported_before_a_key_is_missing(site):
+    (site / "broken_strategy.py").write_text("raise RuntimeError('loaded')\n")
+    put_package(site, "broken_strategy", {"magic": "broken_strategy:SPEC"})
+
+    found = registry()
+    found.get_or_refuse("sma_cross")
+
+    assert found.refused == {}
+
+
+def test_something_else_than_a_strategy_is_refused(site):
+    (site / "broken_strategy.py").write_text("SPEC = 3\n")
+    put_package(site, "broken_strategy", {"three": "broken_strategy:SPEC"})
+
+    found = registry()
+    list(found)
+
+    assert found.refused["three"] == "3 is a int, not a StrategySpec"
