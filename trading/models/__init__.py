@@ -4,6 +4,7 @@ from trading.models.backtest import Backtest, BacktestResult
 from trading.models.decision import Decision
 from trading.models.deployment import Deployment
 from trading.models.ledger import JournalEntry, LedgerAccount, Posting
+from trading.models.model_performance import ModelPerformance
 from trading.models.order import Fill, Order, OrderEvent
 from trading.models.portfolio import EquityPoint, Portfolio, Position
 from trading.models.risk import RiskLimits
@@ -20,6 +21,7 @@ __all__ = [
     "Fill",
     "JournalEntry",
     "LedgerAccount",
+    "ModelPerformance",
     "Order",
     "OrderEvent",
     "Portfolio",
