@@ -7,6 +7,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "jobs-sweep": {"task": "common.jobs_sweep", "schedule": 5.0},
     # Every 10 seconds: backtests whose worker died are taken over.
     "backtests-sweep": {"task": "trading.backtests_sweep", "schedule": 10.0},
+    # Every 10 seconds: optimizations whose workers died are sent again.
+    "studies-sweep": {"task": "trading.studies_sweep", "schedule": 10.0},
+    # Every hour: optimizations that are to be repeated and have newer bars.
+    "studies-repeat": {"task": "trading.studies_repeat", "schedule": 3600.0},
     # Every minute: checks of every component open and close incidents.
     "checks-run": {"task": "monitoring.checks_run", "schedule": 60.0},
     # Every hour: rows of jobs sent more than a week ago are deleted.

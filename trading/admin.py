@@ -25,6 +25,10 @@ from trading.models import (
     RiskLimits,
     Strategy,
     StrategyVersion,
+    Study,
+    StudyProposal,
+    Trial,
+    TrialLedgerEntry,
 )
 
 
@@ -256,4 +260,56 @@ class BacktestResultAdmin(ReadOnlyAdmin):
     list_display = ("backtest", "created_at")
     list_select_related = ("backtest__instrument",)
     exclude = ("curve", "round_trips", "monthly")
+    ordering = ("-id",)
+
+
+@admin.register(Study)
+class StudyAdmin(ReadOnlyAdmin):
+    """Searches of everybody: how far they are, and who opened which hold-out."""
+
+    list_display = (
+        "id", "user", "strategy_key", "instrument", "method", "status", "n_done", "n_trials",
+        "n_failed", "holdout_opened_at", "created_at",
+    )  # fmt: skip
+    list_filter = ("status", "method", "strategy_key", ("error_code", NamedBlankFilter))
+    list_select_related = ("user", "instrument")
+    search_fields = ("user__email", "instrument__symbol", "error")
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+
+
+@admin.register(Trial)
+class TrialAdmin(ReadOnlyAdmin):
+    """Trials, failed and unranked ones included."""
+
+    list_display = (
+        "study", "number", "status", "objective", "in_sample_sharpe", "out_of_sample_sharpe",
+        "n_trades", "refusal", "error",
+    )  # fmt: skip
+    list_filter = ("status",)
+    list_select_related = ("study",)
+    search_fields = ("=study__id", "error")
+    ordering = ("-id",)
+
+
+@admin.register(StudyProposal)
+class StudyProposalAdmin(ReadOnlyAdmin):
+    """What repeated searches offered, and what was decided."""
+
+    list_display = ("study", "strategy", "champion", "status", "decided_at", "created_at")
+    list_filter = ("status",)
+    list_select_related = ("study", "strategy", "champion__strategy")
+    search_fields = ("strategy__name",)
+    ordering = ("-id",)
+
+
+@admin.register(TrialLedgerEntry)
+class TrialLedgerEntryAdmin(ReadOnlyAdmin):
+    """Everything ever tried; nobody can change it here or anywhere."""
+
+    list_display = ("source_key", "user", "strategy_key", "instrument", "bar_sharpe", "created_at")
+    list_filter = ("strategy_key",)
+    list_select_related = ("user", "instrument")
+    search_fields = ("source_key", "user__email", "instrument__symbol")
+    date_hierarchy = "created_at"
     ordering = ("-id",)

@@ -26,6 +26,11 @@ def backtest_group(backtest_id: int) -> str:
     return f"backtest.{backtest_id}"
 
 
+def study_group(study_id: int) -> str:
+    """Channel-layer group of one study's progress."""
+    return f"study.{study_id}"
+
+
 def portfolio_event(
     *, portfolio_id: int, sequence: int, topic: str, market_at: dt.datetime, data: dict[str, Any]
 ) -> None:
@@ -49,6 +54,17 @@ def backtest_progress(*, backtest_id: int, values: dict[str, Any]) -> None:
         "data": plain_values(values),
     }
     transaction.on_commit(lambda: _send(backtest_group(backtest_id), message))
+
+
+def study_progress(*, study_id: int, values: dict[str, Any]) -> None:
+    """Send where a study stands after commit; the latest message wins, so nothing is counted."""
+    message = {
+        "type": "stream.event",
+        "ch": f"study:{study_id}",
+        "kind": "delta",
+        "data": plain_values(values),
+    }
+    transaction.on_commit(lambda: _send(study_group(study_id), message))
 
 
 def plain_values(data: dict[str, Any]) -> dict[str, Any]:

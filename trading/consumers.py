@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from elson.common.errors import NotFound
 from marketdata.consumers import StreamConsumer
 from marketdata.streaming.channels import ChannelKind, EventChannel, Opened
-from trading.broadcast import backtest_group, plain_values, portfolio_group
+from trading.broadcast import backtest_group, plain_values, portfolio_group, study_group
 from trading.selectors.backtests import backtest_get
 from trading.selectors.equity import equity_recent
 from trading.selectors.portfolios import portfolio_get, portfolio_value
+from trading.selectors.studies import study_get
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -65,6 +66,34 @@ class BacktestChannel(EventChannel):
         return Opened(ch, backtest_group(backtest.pk), snapshot)
 
 
+class StudyChannel(EventChannel):
+    """`study:<id>`: how far one of the user's own optimizations is."""
+
+    def group(self, *, user: User, ch: str, arguments: list[str]) -> str:
+        """Group of the study, if it is this user's."""
+        return study_group(_own_study(user, ch, arguments).pk)
+
+    def open(
+        self, *, user: User, ch: str, arguments: list[str], since: str | None, now: dt.datetime
+    ) -> Opened:
+        """Read status and counts."""
+        study = _own_study(user, ch, arguments)
+        snapshot = {
+            "id": study.pk,
+            "status": study.status,
+            "n_trials": study.n_trials,
+            "n_done": study.n_done,
+            "n_failed": study.n_failed,
+        }
+        return Opened(ch, study_group(study.pk), snapshot)
+
+
+def _own_study(user: User, ch: str, arguments: list[str]) -> Any:
+    if len(arguments) != 1 or not arguments[0].isascii() or not arguments[0].isdigit():
+        raise NotFound("channel", ch)
+    return study_get(user_id=user.pk, study_id=int(arguments[0][:18]))
+
+
 def _own_id(user: User, ch: str, arguments: list[str]) -> int:
     if len(arguments) != 1 or not arguments[0].isascii() or not arguments[0].isdigit():
         raise NotFound("channel", ch)
@@ -78,4 +107,5 @@ class TradingStreamConsumer(StreamConsumer):
         **StreamConsumer.kinds,
         "portfolio": PortfolioChannel(),
         "backtest": BacktestChannel(),
+        "study": StudyChannel(),
     }

@@ -112,11 +112,8 @@ def study_usage(*, user_id: int, since: dt.datetime) -> StudyUsage:
 
 def study_pace(study: Study, *, n_recent: int = 50) -> StudyPace:
     """Measure the pace over the newest finished trials."""
-    moments = list(
-        Trial.objects.filter(study=study, finished_at__isnull=False)
-        .order_by("-finished_at")
-        .values_list("finished_at", flat=True)[:n_recent]
-    )
+    recent = Trial.objects.filter(study=study, finished_at__isnull=False).order_by("-finished_at")
+    moments = [at for at in recent.values_list("finished_at", flat=True)[:n_recent] if at]
     seconds = (moments[0] - moments[-1]).total_seconds() if len(moments) > 1 else 0.0
     if seconds <= 0.0:
         return StudyPace(None, None)
@@ -158,7 +155,7 @@ def best_so_far(study: Study) -> list[tuple[int, float]]:
         .values_list("number", "objective")
         .iterator()
     ):
-        if not steps or value > steps[-1][1]:
+        if value is not None and (not steps or value > steps[-1][1]):
             steps.append((number, value))
     return steps
 

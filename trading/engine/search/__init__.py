@@ -7,6 +7,7 @@ from trading.engine.search.judgement import Judgement, judge
 from trading.engine.search.plateau import Plateau, plateau_of
 from trading.engine.search.sampling import grid, random_trials, tpe_suggest
 from trading.engine.search.scoring import (
+    Holdout,
     SearchPlan,
     TrialScore,
     evaluate,
@@ -17,6 +18,7 @@ from trading.engine.search.space import Dimension, Space, space_from
 
 __all__ = [
     "Dimension",
+    "Holdout",
     "Judgement",
     "Plateau",
     "SearchPlan",

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Callable
 
 import pytest
-from celery import current_app as app
-from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from trading.models import Backtest, BacktestResult
@@ -32,43 +25,6 @@ pytestmark = [
 PATIENCE_SECONDS = 180
 # Enough bars for the run to last far longer than one look at its row.
 N_BARS = 40_000
-
-
-@pytest.fixture
-def worker_start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Start real worker processes on this test's database and Redis; none outlives the test."""
-    started: list[subprocess.Popen[bytes]] = []
-    environment = os.environ | {
-        "DATABASE_URL": database_url_here(),
-        "DJANGO_SETTINGS_MODULE": "elson.settings.testing",
-    }
-    words = ("worker", "--pool=solo", "--without-gossip", "--without-mingle", "-l", "WARNING")
-
-    def start() -> subprocess.Popen[bytes]:
-        with (tmp_path / f"worker{len(started)}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "elson.celery", *words],
-                cwd=settings.BASE_DIR,
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        started.append(process)
-        return process
-
-    app.control.purge()
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-    app.control.purge()
-
-
-def database_url_here() -> str:
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
 
 
 def until(reached: Callable[[Backtest], bool], pk: int, process: subprocess.Popen[bytes]) -> None:

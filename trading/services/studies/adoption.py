@@ -1,0 +1,82 @@
+"""Taking parameters over: always as a new version, never into what runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from elson.common.errors import Conflict
+from trading.engine.strategies import strategy_get
+from trading.models import Strategy, StrategyVersion, Study
+from trading.selectors.studies import trial_get
+from trading.services.strategies import strategy_create, version_create
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterChange:
+    """One line of the difference between two sets of parameters."""
+
+    key: str
+    meaning: str
+    old: Any
+    new: Any
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether the values differ."""
+        return bool(self.old != self.new)
+
+
+class StrategyMismatch(Conflict):
+    """The strategy follows other rules than the study searched."""
+
+
+def parameters_of(study: Study, number: int) -> dict[str, Any]:
+    """Return the full parameters of a finished trial."""
+    spec = strategy_get(study.strategy_key)
+    trial = trial_get(study, number)
+    return {**spec.defaults, **study.fixed, **trial.parameters}
+
+
+def parameters_diff(
+    *, strategy_key: str, old: dict[str, Any], new: dict[str, Any]
+) -> list[ParameterChange]:
+    """Compare two sets of parameters of a strategy, in the order of its schema."""
+    spec = strategy_get(strategy_key)
+    return [
+        ParameterChange(p.key, p.meaning, old.get(p.key, p.default), new.get(p.key, p.default))
+        for p in spec.parameters
+    ]
+
+
+def newest_version(strategy: Strategy) -> StrategyVersion:
+    """Return the version with the highest number."""
+    return StrategyVersion.objects.filter(strategy=strategy).latest("number")
+
+
+@transaction.atomic
+def study_apply(*, study: Study, number: int, strategy: Strategy | None) -> StrategyVersion:
+    """Store a trial's parameters as the next, undeployed version of a strategy, or of a new one.
+
+    Running deployments keep their version. Raises StrategyMismatch for other rules.
+    """
+    parameters = parameters_of(study, number)
+    note = f"from optimization #{study.pk}, trial {number}"
+    if strategy is None:
+        name = strategy_get(study.strategy_key).name
+        return strategy_create(
+            user=study.user,
+            key=study.strategy_key,
+            name=f"{name} (optimization #{study.pk})"[:80],
+            parameters=parameters,
+            note=note,
+        )
+    if strategy.user_id != study.user_id or strategy.key != study.strategy_key:
+        raise StrategyMismatch(
+            "STRATEGY_MISMATCH",
+            f"Optimization #{study.pk} searched {study.strategy_key}; "
+            f"{strategy.name} follows {strategy.key}.",
+        )
+    return version_create(strategy=strategy, parameters=parameters, note=note)

@@ -1,0 +1,120 @@
+"""Trials in chunks: who holds which, and what a worker that lost its lease may not write.
+
+A chunk is a set of trial rows with one lease key. A killed worker loses what it has not written;
+its rows are taken by the next claim once the lease lapses. Counters, ledger and rows change in one
+transaction under the lease, so nothing counts twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from trading.models import Study, Trial
+from trading.services.trial_ledger import trials_append
+
+# A silent worker's trials are given to another after this long.
+LEASE = dt.timedelta(seconds=30)
+Status = Trial.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Trials one worker holds."""
+
+    key: uuid.UUID
+    trials: Sequence[Trial]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What became of one trial: the columns of its score, or an error."""
+
+    number: int
+    values: Mapping[str, Any]
+    error: str = ""
+
+
+@transaction.atomic
+def chunk_claim(*, study: Study, size: int, now: dt.datetime) -> Chunk | None:
+    """Take up to `size` trials that wait, or whose worker fell silent; None when there is none."""
+    key = uuid.uuid4()
+    waiting = Trial.objects.filter(study=study, status=Status.WAITING)
+    lapsed = Trial.objects.filter(study=study, status=Status.RUNNING, lease_expires_at__lt=now)
+    for free in (waiting, lapsed):
+        can_skip = connection.features.has_select_for_update_skip_locked
+        rows = free.select_for_update(skip_locked=can_skip).order_by("number")
+        picked = list(rows.values_list("pk", flat=True)[:size])
+        taken = free.filter(pk__in=picked).update(
+            status=Status.RUNNING, lease_key=key, lease_expires_at=now + LEASE
+        )
+        if taken:
+            held = Trial.objects.filter(study=study, lease_key=key).order_by("number")
+            return Chunk(key, list(held))
+    return None
+
+
+def chunk_renew(*, study: Study, chunk: Chunk, now: dt.datetime) -> bool:
+    """Keep the lease of a slow chunk alive; False when it was lost."""
+    held = Trial.objects.filter(study=study, lease_key=chunk.key, status=Status.RUNNING)
+    Study.objects.filter(pk=study.pk).update(lease_expires_at=now + LEASE)
+    return bool(held.update(lease_expires_at=now + LEASE))
+
+
+def parameters_write(*, study: Study, chunk: Chunk) -> None:
+    """Store what the sampler suggested before it is evaluated, so that others keep away from it."""
+    for trial in chunk.trials:
+        Trial.objects.filter(pk=trial.pk, lease_key=chunk.key).update(parameters=trial.parameters)
+
+
+@transaction.atomic
+def chunk_write(
+    *,
+    study: Study,
+    chunk: Chunk,
+    outcomes: Sequence[TrialOutcome],
+    n_bars: int,
+    now: dt.datetime,
+) -> int:
+    """Write what was evaluated, count it, give back the rest; return how many counted.
+
+    A trial whose lease went to another worker is left to that one.
+    """
+    written: list[TrialOutcome] = [
+        outcome for outcome in outcomes if _outcome_write(study, chunk, outcome, now)
+    ]
+    Trial.objects.filter(study=study, lease_key=chunk.key, status=Status.RUNNING).update(
+        status=Status.WAITING, lease_key=None, lease_expires_at=None
+    )
+    sharpes = {o.number: o.values["bar_sharpe"] for o in written if not o.error}
+    trials_append(study=study, sharpes=sharpes, n_bars=n_bars, now=now)
+    Study.objects.filter(pk=study.pk).update(
+        n_done=F("n_done") + len(written),
+        n_failed=F("n_failed") + sum(1 for o in written if o.error),
+        lease_expires_at=now + LEASE,
+        n_revivals=0,
+        updated_at=now,
+    )
+    return len(written)
+
+
+def _outcome_write(study: Study, chunk: Chunk, outcome: TrialOutcome, now: dt.datetime) -> bool:
+    held = Trial.objects.filter(
+        study=study, number=outcome.number, lease_key=chunk.key, status=Status.RUNNING
+    )
+    return bool(
+        held.update(
+            status=Status.FAILED if outcome.error else Status.DONE,
+            error=outcome.error[:300],
+            finished_at=now,
+            lease_key=None,
+            lease_expires_at=None,
+            **outcome.values,
+        )
+    )

@@ -1,0 +1,338 @@
+"""Asking for a study, and pausing, resuming, stopping and extending it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from accounts.selectors import entitlement_value
+from elson.common import jobs
+from elson.common.errors import Conflict, DomainError, Forbidden, TooMany
+from marketdata.selectors import coverage_get, instrument_get
+from trading.engine.errors import EngineError
+from trading.engine.search import grid, random_trials, space_from
+from trading.engine.search.judgement import luck_warning
+from trading.engine.strategies import strategy_get
+from trading.models import Study, Trial
+from trading.selectors import studies as selectors
+from trading.services.backtests.loading import bars_between
+from trading.services.studies.drafts import MOST_TRIALS, StudyDraft, StudyInvalid
+from trading.services.studies.progress import announce
+from trading.services.studies.setup import plan_of
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from marketdata.models import Instrument
+
+TASK = "trading.study_work"
+PER_RUN = "optimize.trials_per_run"
+PER_DAY = "optimize.runs_per_day"
+SWEEP_AFTER = dt.timedelta(seconds=30)
+MOST_REVIVALS = 5
+Status = Study.Status
+
+
+@dataclass(frozen=True, slots=True)
+class StudyQuota:
+    """What a person may still search today; days are counted in UTC."""
+
+    n_used: int
+    per_day: int
+    trials_per_run: int
+    resets_at: dt.datetime
+
+    @property
+    def n_left(self) -> int:
+        """Searches left today, never below 0."""
+        return max(self.per_day - self.n_used, 0)
+
+    @property
+    def is_locked(self) -> bool:
+        """Tell whether the plan has no searches at all."""
+        return self.per_day == 0 or self.trials_per_run == 0
+
+
+def study_quota(*, user: User, now: dt.datetime) -> StudyQuota:
+    """Read the limits of a person's plan and what was used of them today."""
+    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return StudyQuota(
+        n_used=selectors.study_usage(user_id=user.pk, since=midnight).n_requested,
+        per_day=entitlement_value(user, PER_DAY, now=now),
+        trials_per_run=entitlement_value(user, PER_RUN, now=now),
+        resets_at=midnight + dt.timedelta(days=1),
+    )
+
+
+@transaction.atomic
+def study_request(
+    *,
+    user: User,
+    draft: StudyDraft,
+    now: dt.datetime,
+    client_key: str = "",
+    repeat_of: Study | None = None,
+) -> Study:
+    """Store a study with all its trials and enqueue its workers; the same key returns the same.
+
+    Raises StudyInvalid when data or space do not carry it, Forbidden when the plan has no searches,
+    TooMany when today's are used up. A repeat by the clock does not use the quota.
+    """
+    get_user_model().objects.select_for_update().get(pk=user.pk)
+    if client_key and (
+        found := selectors.study_find_by_key(user_id=user.pk, client_key=client_key)
+    ):
+        return found
+    quota = study_quota(user=user, now=now)
+    if repeat_of is None:
+        _check_quota(quota, draft.n_trials)
+    instrument, end_date = _covered(draft)
+    rows = _parameters(draft)
+    study = Study(
+        user=user,
+        instrument=instrument,
+        end_date=end_date,
+        n_trials=len(rows),
+        client_key=client_key,
+        parent=repeat_of,
+        lease_expires_at=now + SWEEP_AFTER,
+        started_at=now,
+        **_asked(draft),
+    )
+    _check_plan(study, draft, instrument)
+    study.save()
+    Trial.objects.bulk_create(
+        (Trial(study=study, number=k, parameters=row) for k, row in enumerate(rows, start=1)),
+        batch_size=500,
+    )
+    _send(study, study.n_workers)
+    return study
+
+
+@transaction.atomic
+def study_pause(*, study: Study) -> Study:
+    """Let no new trial begin; what is being evaluated is written. Twice is the same as once."""
+    return _move(study, Status.PAUSED, {Status.RUNNING})
+
+
+@transaction.atomic
+def study_resume(*, study: Study, now: dt.datetime) -> Study:
+    """Go on where it was paused."""
+    row = _move(study, Status.RUNNING, {Status.PAUSED})
+    _wake(row, now)
+    return row
+
+
+@transaction.atomic
+def study_stop(*, study: Study, now: dt.datetime) -> Study:
+    """End it with the trials that are done; a worker judges them. It can be extended later."""
+    row = _move(study, Status.STOPPED, {Status.RUNNING, Status.PAUSED})
+    Study.objects.filter(pk=row.pk).update(finished_at=now)
+    _send(row, 1)
+    return row
+
+
+@transaction.atomic
+def study_extend(*, study: Study, n_more: int, now: dt.datetime) -> Study:
+    """Add trials and go on; the order of the first ones stays.
+
+    Raises Conflict once the hold-out was opened or the space is exhausted, TooMany over the plan.
+    """
+    row = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
+    if row.holdout_opened_at is not None:
+        raise Conflict(
+            "HOLDOUT_OPENED",
+            f"The hold-out of study #{row.pk} was opened; more trials would be chosen by it.",
+        )
+    quota = study_quota(user=row.user, now=now)
+    total = row.n_trials + n_more
+    if n_more < 1 or total > MOST_TRIALS:
+        raise StudyInvalid(
+            {"n_more": f"{n_more:,} more trials make {total:,}; at most {MOST_TRIALS:,} are run."}
+        )
+    _check_trials(quota, total)
+    rows = _extension(row, total)
+    if not rows:
+        raise Conflict("SPACE_EXHAUSTED", f"Every combination of study #{row.pk} has been tried.")
+    Trial.objects.bulk_create(
+        (
+            Trial(study=row, number=row.n_trials + k, parameters=moving)
+            for k, moving in enumerate(rows, start=1)
+        ),
+        batch_size=500,
+    )
+    row.n_trials += len(rows)
+    row.status = Status.RUNNING
+    row.finished_at = None
+    row.judgement = None
+    row.save(update_fields=["n_trials", "status", "finished_at", "judgement", "updated_at"])
+    _wake(row, now)
+    return row
+
+
+def studies_sweep(*, now: dt.datetime) -> int:
+    """Send studies again whose workers fell silent; return how many."""
+    due = Study.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now).order_by("pk")
+    return sum(_revive(row, now) for row in due[:200])
+
+
+def study_warning(*, user: User, draft: StudyDraft) -> str:
+    """Say before the start what luck alone will show, counting everything tried so far."""
+    instrument, end_date = _covered(draft)
+    counted = selectors.trials_counted(
+        user_id=user.pk, strategy_key=draft.base.strategy_key, instrument_id=instrument.pk
+    )
+    n_bars = bars_between(instrument, draft.base.timeframe, draft.base.start_date, end_date)
+    n_search = max(int(n_bars * (1.0 - draft.holdout_share)), 1)
+    per_year = coverage_get(instrument, draft.base.timeframe).bars_per_year
+    return luck_warning(counted.n_trials + draft.n_trials, n_search, per_year)
+
+
+def _asked(draft: StudyDraft) -> dict[str, Any]:
+    base = draft.base
+    return {
+        "strategy_key": base.strategy_key,
+        "timeframe": base.timeframe,
+        "start_date": base.start_date,
+        "space": draft.space.to_dict(),
+        "fixed": dict(draft.space.fixed),
+        "method": draft.method,
+        "n_folds": draft.n_folds,
+        "holdout_share": draft.holdout_share,
+        "dispersion_weight": draft.dispersion_weight,
+        "fewest_trades": draft.fewest_trades,
+        "deepest_drawdown": draft.deepest_drawdown,
+        "cash": base.cash,
+        "commission_bps": base.commission_bps,
+        "slippage_bps": base.slippage_bps,
+        "has_regime_costs": base.has_regime_costs,
+        "seed": base.seed,
+        "n_workers": draft.n_workers,
+        "note": base.note,
+    }
+
+
+def _parameters(draft: StudyDraft) -> list[dict[str, Any]]:
+    """Decide every combination now, so that no number of workers changes them; TPE decides late."""
+    try:
+        if draft.method == Study.Method.GRID:
+            rows = grid(draft.space)
+            if len(rows) > draft.n_trials:
+                raise StudyInvalid(
+                    {
+                        "n_trials": f"The grid has {len(rows):,} combinations and "
+                        f"{draft.n_trials:,} trials were asked for; allow more trials, "
+                        "use larger steps, or random."
+                    }
+                )
+            return rows
+        if draft.method == Study.Method.RANDOM:
+            return random_trials(draft.space, draft.base.seed, draft.n_trials)
+    except EngineError as error:
+        raise StudyInvalid({"space": str(error)}) from error
+    return [{} for _ in range(draft.n_trials)]
+
+
+def _extension(study: Study, total: int) -> list[dict[str, Any]]:
+    if study.method == Study.Method.GRID:
+        return []
+    n_more = total - study.n_trials
+    if study.method == Study.Method.TPE:
+        return [{} for _ in range(n_more)]
+    space = space_from(strategy_get(study.strategy_key), study.space, study.fixed)
+    return random_trials(space, study.seed, total)[study.n_trials :]
+
+
+def _covered(draft: StudyDraft) -> tuple[Instrument, dt.date]:
+    base = draft.base
+    try:
+        instrument = instrument_get(base.symbol)
+        coverage = coverage_get(instrument, base.timeframe)
+    except DomainError as error:
+        raise StudyInvalid({error.field or "symbol": error.message}) from error
+    last = coverage.last_at.date()
+    return instrument, min(base.end_date or last, last)
+
+
+def _check_plan(study: Study, draft: StudyDraft, instrument: Instrument) -> None:
+    n_bars = bars_between(instrument, study.timeframe, study.start_date, study.end_date)
+    try:
+        plan_of(study, n_bars, draft.space)
+    except EngineError as error:
+        raise StudyInvalid({"start_date": str(error)}) from error
+
+
+def _check_quota(quota: StudyQuota, n_trials: int) -> None:
+    if quota.is_locked:
+        raise Forbidden(
+            "PLAN_WITHOUT_OPTIMIZATION",
+            "Your plan has no optimization; Plus has 3 a day with 100 trials each.",
+        )
+    _check_trials(quota, n_trials)
+    if quota.n_used >= quota.per_day:
+        raise TooMany(
+            "OPTIMIZATIONS_PER_DAY",
+            f"You started {quota.n_used} of {quota.per_day} optimizations today; "
+            f"more from {quota.resets_at:%H:%M} UTC.",
+            used=quota.n_used,
+            limit=quota.per_day,
+            resets_at=quota.resets_at.isoformat(),
+        )
+
+
+def _check_trials(quota: StudyQuota, n_trials: int) -> None:
+    if n_trials > quota.trials_per_run:
+        raise TooMany(
+            "TRIALS_PER_RUN",
+            f"{n_trials:,} trials are more than the {quota.trials_per_run:,} your plan allows "
+            "in one optimization.",
+            field="n_trials",
+            used=n_trials,
+            limit=quota.trials_per_run,
+        )
+
+
+def _move(study: Study, status: str, allowed: set[Any]) -> Study:
+    changed = Study.objects.filter(pk=study.pk, status__in=allowed).update(status=status)
+    row = Study.objects.select_related("instrument").get(pk=study.pk)
+    if not changed and row.status != status:
+        raise Conflict(
+            "STUDY_STATE", f"Study #{row.pk} is {row.status} and cannot become {status}."
+        )
+    announce(row)
+    return row
+
+
+def _wake(study: Study, now: dt.datetime) -> None:
+    Study.objects.filter(pk=study.pk).update(lease_expires_at=now + SWEEP_AFTER, n_revivals=0)
+    _send(study, study.n_workers)
+
+
+def _send(study: Study, n_jobs: int) -> None:
+    for _ in range(n_jobs):
+        jobs.enqueue(TASK, study_id=study.pk)
+
+
+@transaction.atomic
+def _revive(row: Study, now: dt.datetime) -> bool:
+    mine = Study.objects.filter(
+        pk=row.pk, status=Status.RUNNING, lease_expires_at=row.lease_expires_at
+    )
+    if row.n_revivals >= MOST_REVIVALS:
+        changed = mine.update(
+            status=Status.FAILED,
+            finished_at=now,
+            error_code="WORKER_LOST",
+            error=f"The workers stopped {MOST_REVIVALS} times in a row without finishing a trial.",
+        )
+        if changed:
+            announce(Study.objects.get(pk=row.pk))
+        return False
+    wait = SWEEP_AFTER * 2**row.n_revivals
+    if not mine.update(lease_expires_at=now + wait, n_revivals=row.n_revivals + 1):
+        return False
+    _send(row, row.n_workers)
+    return True

@@ -1,0 +1,141 @@
+"""A stored study turned back into what the engine works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from marketdata.types import Bars, FloatArray
+from trading.engine import backtest, metrics
+from trading.engine.backtest import BacktestConfig
+from trading.engine.search import SearchPlan, Space, plan_search, space_from
+from trading.engine.search.judgement import ScoredTrial
+from trading.engine.search.scoring import TrialScore
+from trading.engine.strategies import strategy_get
+from trading.models import Study, Trial
+from trading.services.backtests.experiment import cost_preset_of
+from trading.services.backtests.loading import bars_stored
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudySetup:
+    """Everything a worker needs to evaluate trials of one study.
+
+    `bars` is the whole span, hold-out included; `search_bars` ends before it.
+    """
+
+    strategy_key: str
+    bars: Bars
+    search_bars: Bars
+    space: Space
+    plan: SearchPlan
+    config: BacktestConfig
+
+    def params(self, moving: dict[str, Any]) -> dict[str, Any]:
+        """Complete moving parameters to a full set."""
+        return self.space.params(moving)
+
+    def returns_of(self, trial: ScoredTrial) -> FloatArray:
+        """Run a trial again and return its returns per bar on the search span."""
+        run = backtest.run(
+            self.search_bars, self.strategy_key, self.params(trial.moving), self.config
+        )
+        return metrics.simple_returns(run.equity, start=self.config.cash)
+
+
+def setup_of(study: Study) -> StudySetup:
+    """Load bars and plan of a study; raises what the engine or the bars refuse."""
+    bars = bars_stored(
+        symbol=study.instrument.symbol,
+        timeframe=study.timeframe,
+        start=study.start_date,
+        end=study.end_date,
+    )
+    space = space_from(strategy_get(study.strategy_key), study.space, study.fixed)
+    plan = plan_of(study, len(bars), space)
+    return StudySetup(
+        strategy_key=study.strategy_key,
+        bars=bars,
+        search_bars=bars.slice(0, plan.n_search),
+        space=space,
+        plan=plan,
+        config=config_of(study, start_index=plan.start),
+    )
+
+
+def plan_of(study: Study, n_bars: int, space: Space) -> SearchPlan:
+    """Divide the bars as the study asks."""
+    return plan_search(
+        n_bars,
+        space,
+        n_folds=study.n_folds,
+        holdout_share=study.holdout_share,
+        dispersion_weight=study.dispersion_weight,
+        fewest_trades=study.fewest_trades,
+        deepest_drawdown=study.deepest_drawdown,
+    )
+
+
+def config_of(study: Study, *, start_index: int = 0) -> BacktestConfig:
+    """Return cash and costs of the study."""
+    preset = cost_preset_of(
+        asset_class=study.instrument.asset_class, is_close_only=study.instrument.is_close_only
+    )
+    return BacktestConfig(
+        cash=float(study.cash),
+        commission_bps=study.commission_bps,
+        slippage_bps=study.slippage_bps,
+        cost_preset=preset if study.has_regime_costs else None,
+        seed=study.seed,
+        start_index=start_index,
+    )
+
+
+def score_values(score: TrialScore) -> dict[str, Any]:
+    """Return the columns of a trial that hold its score."""
+    return {
+        "objective": None if score.refusal else score.objective,
+        "in_sample_sharpe": score.in_sample_sharpe,
+        "out_of_sample_sharpe": score.out_of_sample_sharpe,
+        "dispersion": score.dispersion,
+        "n_trades": score.n_trades,
+        "max_drawdown": score.max_drawdown,
+        "total_return": score.total_return,
+        "bar_sharpe": score.bar_sharpe,
+        "refusal": score.refusal[:200],
+        "folds": {
+            "in_sample": score.fold_in_sample,
+            "out_of_sample": score.fold_out_of_sample,
+            "block_sums": score.block_sums,
+            "block_squares": score.block_squares,
+        },
+    }
+
+
+def scored_of(trial: Trial) -> ScoredTrial:
+    """Read a finished trial back; what was never stored is NaN."""
+    nan = float("nan")
+    folds = trial.folds
+    return ScoredTrial(
+        number=trial.number,
+        moving=trial.parameters,
+        score=TrialScore(
+            objective=nan if trial.objective is None else trial.objective,
+            in_sample_sharpe=_or_nan(trial.in_sample_sharpe),
+            out_of_sample_sharpe=_or_nan(trial.out_of_sample_sharpe),
+            dispersion=_or_nan(trial.dispersion),
+            fold_in_sample=tuple(folds["in_sample"]),
+            fold_out_of_sample=tuple(folds["out_of_sample"]),
+            n_trades=trial.n_trades or 0,
+            max_drawdown=_or_nan(trial.max_drawdown),
+            total_return=_or_nan(trial.total_return),
+            bar_sharpe=_or_nan(trial.bar_sharpe),
+            block_sums=tuple(folds["block_sums"]),
+            block_squares=tuple(folds["block_squares"]),
+            refusal=trial.refusal,
+        ),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

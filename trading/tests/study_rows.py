@@ -1,0 +1,48 @@
+"""Studies for the tests of doors: a small search on a seeded walk, waiting or done."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from accounts.models import Entitlement, User
+from marketdata.models import Instrument
+from trading.models import Study
+from trading.services.studies.drafts import study_draft_read
+from trading.services.studies.requests import study_request
+from trading.services.studies.work import study_work
+from trading.tests.backtest_rows import walk_make
+from trading.tests.factories import NOW, user_make
+
+ASKED: dict[str, Any] = {
+    "strategy_key": "sma_cross",
+    "symbol": "WALK",
+    "space": {
+        "fast": {"low": 3, "high": 12, "step": 3},
+        "slow": {"low": 20, "high": 40, "step": 10},
+    },
+    "method": "grid",
+    "n_trials": 12,
+    "n_folds": 3,
+    "fewest_trades": 1,
+    "commission_bps": 5,
+}
+
+
+def member_make(**fields: Any) -> User:
+    """A person whose plan has optimizations."""
+    user = user_make(**fields)
+    for key, value in (("optimize.trials_per_run", 2_000), ("optimize.runs_per_day", 20)):
+        Entitlement.objects.create(user=user, key=key, value=value)
+    return user
+
+
+def study_make(user: User, *, now: dt.datetime = NOW, n_bars: int = 500, **asked: Any) -> Study:
+    if not Instrument.objects.filter(symbol="WALK").exists():
+        walk_make(n_bars)
+    return study_request(user=user, draft=study_draft_read({**ASKED, **asked}), now=now)
+
+
+def study_finish(study: Study, *, now: dt.datetime = NOW) -> Study:
+    assert study_work(study_id=study.pk, clock=lambda: now) == "SUCCEEDED"
+    return Study.objects.get(pk=study.pk)
