@@ -130,7 +130,7 @@ def predict_row_nb(
     for member in range(members.shape[0]):
         score = score_nb(full, member, members, scalars, linear, nodes, splits, roots)
         total += calibrate_nb(score, member, members, scalars, curve)
-    return total / members.shape[0]
+    return float(total / members.shape[0])
 
 
 @kernel

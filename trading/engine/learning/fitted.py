@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trading.engine.errors import ConfigInvalid, NonFiniteInput, StateInvalid
-from trading.engine.kernels import FloatArray
+from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.learning.export import (
     LINEAR,
     MEMBER_COLUMNS,
@@ -195,22 +195,16 @@ def _read(stored: Mapping[str, Any]) -> FittedModel:
     names = tuple(str(name) for name in stored["names"])
     parts = stored["arrays"]
     n_members = len(parts["members"]) // MEMBER_COLUMNS
-    shapes: dict[str, tuple[int, ...]] = {
-        "fill": (len(names),),
-        "members": (n_members, MEMBER_COLUMNS),
-        "scalars": (n_members, SCALAR_COLUMNS),
-        "linear": (3, n_members, len(names)),
-        "nodes": (-1, 3),
-        "splits": (-1, 2),
-        "roots": (-1,),
-        "curve": (-1, 2),
-    }
-    kinds = {"members": np.int64, "nodes": np.int64, "roots": np.int64}
+    n = len(names)
     arrays = ModelArrays(
-        **{
-            name: np.array(parts[name], dtype=kinds.get(name, np.float64)).reshape(shape)
-            for name, shape in shapes.items()
-        }
+        fill=_floats(parts["fill"], n),
+        members=_integers(parts["members"], n_members, MEMBER_COLUMNS),
+        scalars=_floats(parts["scalars"], n_members, SCALAR_COLUMNS),
+        linear=_floats(parts["linear"], 3, n_members, n),
+        nodes=_integers(parts["nodes"], -1, 3),
+        splits=_floats(parts["splits"], -1, 2),
+        roots=_integers(parts["roots"], -1),
+        curve=_floats(parts["curve"], -1, 2),
     )
     return FittedModel(
         kind=str(stored["kind"]),
@@ -221,3 +215,11 @@ def _read(stored: Mapping[str, Any]) -> FittedModel:
         n_train=int(stored["n_train"]),
         n_calibration=int(stored["n_calibration"]),
     )
+
+
+def _floats(values: list[float], *shape: int) -> FloatArray:
+    return np.array(values, dtype=np.float64).reshape(shape)
+
+
+def _integers(values: list[int], *shape: int) -> IntArray:
+    return np.array(values, dtype=np.int64).reshape(shape)

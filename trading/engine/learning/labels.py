@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from marketdata.types import Bars
+from trading.engine import hybrid
 from trading.engine.errors import ConfigInvalid
 from trading.engine.indicators import sma
 from trading.engine.kernels import FloatArray, IntArray, kernel
-
-EXIT_BARS = 5
-MAX_BARS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +55,8 @@ def meta_labels(
     signal_bars: ArrayLike,
     cost_rates: ArrayLike,
     *,
-    exit_bars: int = EXIT_BARS,
-    max_bars: int = MAX_BARS,
+    exit_bars: int = hybrid.EXIT_BARS,
+    max_bars: int = hybrid.BLIND_BARS,
 ) -> Labels:
     """Follow each candidate to its profit-blind exit.
 
@@ -73,8 +71,7 @@ def meta_labels(
     exit_bars : int
         Sell when the close is above the mean of so many closes, >= 1.
     max_bars : int
-        Sell after so many closes in the position, >= 1; the entry bar's close counts when the
-        entry was filled at its open.
+        Sell after so many closes since the signal, >= 1.
 
     Returns
     -------
@@ -114,7 +111,6 @@ def meta_labels(
         np.ascontiguousarray(rates),
         np.ascontiguousarray(signals),
         max_bars,
-        bars.exec_price == "CLOSE",
     )
     is_resolved = exits >= 0
     return Labels(signals[is_resolved], exits[is_resolved], returns[is_resolved])
@@ -206,7 +202,6 @@ def label_nb(
     rates: FloatArray,
     signals: IntArray,
     max_bars: int,
-    fills_at_close: bool,
 ) -> tuple[IntArray, FloatArray]:
     """Return the exit's fill bar (-1 while open) and the net return of each candidate."""
     n = close.shape[0]
@@ -215,10 +210,8 @@ def label_nb(
     for k in range(signals.shape[0]):
         signal = signals[k]
         entry = signal + 1
-        # A fill at the close has not lived through that bar: its first close is the next one.
-        first = entry + 1 if fills_at_close else entry
-        for i in range(first, n - 1):
-            if close[i] > exit_mean[i] or i - first + 1 >= max_bars:
+        for i in range(entry, n - 1):
+            if close[i] > exit_mean[i] or i - signal >= max_bars:
                 paid = exec_prices[entry] * (1.0 + rates[signal])
                 received = exec_prices[i + 1] * (1.0 - rates[i])
                 exits[k] = i + 1
@@ -227,14 +220,14 @@ def label_nb(
     return exits, returns
 
 
-def _check(
-    bars: Bars, signals: IntArray, rates: FloatArray, exit_bars: int, max_bars: int
-) -> None:
+def _check(bars: Bars, signals: IntArray, rates: FloatArray, exit_bars: int, max_bars: int) -> None:
     for name, value in (("exit_bars", exit_bars), ("max_bars", max_bars)):
         if value < 1:
             raise ConfigInvalid(f"{name} {value} must be at least 1")
     if rates.shape != (len(bars),):
-        raise ConfigInvalid(f"cost_rates {rates.shape} must have the length of the bars {len(bars)}")
+        raise ConfigInvalid(
+            f"cost_rates {rates.shape} must have the length of the bars {len(bars)}"
+        )
     if signals.ndim != 1 or (np.diff(signals) <= 0).any():
         raise ConfigInvalid("signal_bars must be flat and increasing")
     if signals.shape[0] and not 0 <= signals[0] <= signals[-1] < len(bars):

@@ -237,7 +237,9 @@ def _rows(
     y = np.asarray(labels, dtype=np.float64)
     w = np.ones(y.shape) if weights is None else np.asarray(weights, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != len(names):
-        raise ConfigInvalid(f"features {x.shape} must have one column for each of {len(names)} names")
+        raise ConfigInvalid(
+            f"features {x.shape} must have one column for each of {len(names)} names"
+        )
     if y.shape != (x.shape[0],) or w.shape != y.shape:
         raise ConfigInvalid(f"features {x.shape}, labels {y.shape} and weights {w.shape} differ")
     if np.isinf(x).any():
