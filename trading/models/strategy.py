@@ -28,12 +28,27 @@ class Strategy(TimestampedModel):
 
 
 class StrategyVersion(models.Model):
-    """Parameters of a strategy, frozen; a change makes the next number."""
+    """Parameters of a strategy, frozen; a change makes the next number.
+
+    A draft is a version nobody has put to work yet; its first deployment ends that.
+    """
+
+    class Source(models.TextChoices):
+        """Where its parameters came from."""
+
+        USER = "USER", "Edited by hand"
+        STUDY = "STUDY", "From an optimization"
+        PROPOSAL = "PROPOSAL", "From a proposal"
 
     strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     parameters = models.JSONField(default=dict)
+    limits = models.JSONField(
+        default=dict, help_text="Own risk limits, tighter than the portfolio's: name: value."
+    )
     note = models.CharField(max_length=200, blank=True)
+    is_draft = models.BooleanField(default=False)
+    source = models.CharField(max_length=8, choices=Source.choices, default=Source.USER)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -31,6 +31,7 @@ DEMO_NAME = "Demo: Vol-Adaptive Trend"
 # Half of the money is left for orders a person places.
 DEMO_SHARE = Decimal("0.5")
 Status = Deployment.Status
+Source = StrategyVersion.Source
 
 
 class StrategyInvalid(DomainError):
@@ -55,7 +56,14 @@ class PlanLimitReached(Forbidden):
 
 @transaction.atomic
 def strategy_create(
-    *, user: Any, key: str, name: str, parameters: Mapping[str, Any] | None = None, note: str = ""
+    *,
+    user: Any,
+    key: str,
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    note: str = "",
+    is_draft: bool = False,
+    source: str = Source.USER,
 ) -> StrategyVersion:
     """Store a strategy with its first version. Raises StrategyInvalid, StrategyNameTaken."""
     resolved = _resolved(key, parameters)
@@ -73,13 +81,23 @@ def strategy_create(
             "STRATEGY_NAME_TAKEN", f"you already have a strategy named {title!r}", field="name"
         ) from error
     return StrategyVersion.objects.create(
-        strategy=strategy, number=1, parameters=resolved, note=note[:200]
+        strategy=strategy,
+        number=1,
+        parameters=resolved,
+        note=note[:200],
+        is_draft=is_draft,
+        source=source,
     )
 
 
 @transaction.atomic
 def version_create(
-    *, strategy: Strategy, parameters: Mapping[str, Any], note: str = ""
+    *,
+    strategy: Strategy,
+    parameters: Mapping[str, Any],
+    note: str = "",
+    is_draft: bool = False,
+    source: str = Source.USER,
 ) -> StrategyVersion:
     """Store changed parameters as the next version; what runs keeps its own.
 
@@ -92,7 +110,12 @@ def version_create(
         return newest
     last = StrategyVersion.objects.filter(strategy=locked).aggregate(last=Max("number"))["last"]
     return StrategyVersion.objects.create(
-        strategy=locked, number=(last or 0) + 1, parameters=resolved, note=note[:200]
+        strategy=locked,
+        number=(last or 0) + 1,
+        parameters=resolved,
+        note=note[:200],
+        is_draft=is_draft,
+        source=source,
     )
 
 
@@ -122,6 +145,7 @@ def deployment_start(
         )  # fmt: skip
     _check_plan(locked, now)
     amount = _capital(locked, capital)
+    StrategyVersion.objects.filter(pk=version.pk, is_draft=True).update(is_draft=False)
     if locked.replay is not None:
         locked.replay.instruments.add(instrument)
     return Deployment.objects.create(

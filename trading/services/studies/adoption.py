@@ -58,7 +58,7 @@ def newest_version(strategy: Strategy) -> StrategyVersion:
 
 @transaction.atomic
 def study_apply(*, study: Study, number: int, strategy: Strategy | None) -> StrategyVersion:
-    """Store a trial's parameters as the next, undeployed version of a strategy, or of a new one.
+    """Store a trial's parameters as the next draft version of a strategy, or of a new one.
 
     Running deployments keep their version. Raises StrategyMismatch for other rules.
     """
@@ -72,6 +72,8 @@ def study_apply(*, study: Study, number: int, strategy: Strategy | None) -> Stra
             name=f"{name} (optimization #{study.pk})"[:80],
             parameters=parameters,
             note=note,
+            is_draft=True,
+            source=StrategyVersion.Source.STUDY,
         )
     if strategy.user_id != study.user_id or strategy.key != study.strategy_key:
         raise StrategyMismatch(
@@ -79,4 +81,10 @@ def study_apply(*, study: Study, number: int, strategy: Strategy | None) -> Stra
             f"Optimization #{study.pk} searched {study.strategy_key}; "
             f"{strategy.name} follows {strategy.key}.",
         )
-    return version_create(strategy=strategy, parameters=parameters, note=note)
+    return version_create(
+        strategy=strategy,
+        parameters=parameters,
+        note=note,
+        is_draft=True,
+        source=StrategyVersion.Source.STUDY,
+    )

@@ -183,3 +183,18 @@ def test_the_demo_is_deployed_once(owner, portfolio):
     assert first.pk == second.pk
     assert first.version.strategy.name == DEMO_NAME
     assert first.capital == 50_000
+
+
+def test_a_draft_stops_being_one_with_its_first_deployment(owner, portfolio):
+    draft = strategy_create(
+        user=owner,
+        key="sma_cross",
+        name="Found",
+        is_draft=True,
+        source=StrategyVersion.Source.STUDY,
+    )
+
+    start(draft, portfolio)
+
+    draft.refresh_from_db()
+    assert (draft.is_draft, draft.source) == (False, "STUDY")

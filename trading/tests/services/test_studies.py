@@ -335,7 +335,7 @@ def test_applying_makes_a_draft_version_and_starts_nothing():
 
     version = study_apply(study=study, number=1, strategy=used.strategy)
 
-    assert (version.number, version.parameters["fast"]) == (2, 3)
+    assert (version.number, version.is_draft, version.parameters["fast"]) == (2, True, 3)
     assert version.note == f"from optimization #{study.pk}, trial 1"
     assert StrategyVersion.objects.get(pk=used.pk).parameters == used.parameters
     assert not Deployment.objects.exists()
