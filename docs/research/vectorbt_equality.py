@@ -83,6 +83,7 @@ def compare(
         "orders_peer": int(peer.orders.count()),
         "final_equity": float(equity[-1]),
         "max_drawdown": float(peer.max_drawdown()),
+        "sharpe_ratio": float(peer.sharpe_ratio()),
         "difference": float(np.max(np.abs(ours.equity / equity - 1.0))),
     }
 
@@ -135,6 +136,7 @@ def golden() -> list[dict[str, object]]:
                     "orders": result["orders_peer"],
                     "final_equity": result["final_equity"],
                     "max_drawdown": result["max_drawdown"],
+                    "sharpe_ratio": result["sharpe_ratio"],
                 }
             )
     return rows

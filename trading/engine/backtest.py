@@ -220,7 +220,7 @@ def run(
     _report(config, "Warm-up", 0.0)
     features = spec.prepare(bars, resolved)
     _report(config, "Simulating", 0.0)
-    tape = _fast_tape(features, spec, config) if _is_fast(spec, resolved, config) else None
+    tape = _fast_tape(features, spec, config) if runs_compiled(spec, resolved, config) else None
     if tape is None:
         tape = _stepped_tape(features, spec, config)
     _report(config, "Statistics", 0.0)
@@ -251,7 +251,7 @@ def _report(config: BacktestConfig, phase: str, share: float) -> None:
         config.progress(phase, share)
 
 
-def _is_fast(
+def runs_compiled(
     spec: StrategySpec, params: Mapping[str, ParameterValue], config: BacktestConfig
 ) -> bool:
     """Tell whether the compiled loop can run it: all-in, fractional, no explanations kept."""
@@ -265,7 +265,7 @@ def _is_fast(
 
 
 def _fast_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> _Tape:
-    assert spec.targets is not None  # noqa: S101 - _is_fast has looked
+    assert spec.targets is not None  # noqa: S101 - runs_compiled has looked
     bars = features.bars
     first = max(config.start_index, features.first)
     targets = spec.targets(features, first)

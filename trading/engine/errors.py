@@ -37,6 +37,12 @@ class ConfigInvalid(EngineError):
     code = "config_invalid"
 
 
+class GridTooLarge(EngineError):
+    """A sweep has more combinations than its caller allows."""
+
+    code = "grid_too_large"
+
+
 class OrderInvalid(EngineError):
     """An order misses a price it needs or carries an impossible one."""
 

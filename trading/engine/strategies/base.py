@@ -163,13 +163,16 @@ def resolve_params(
         if name not in known:
             names = ", ".join(sorted(known))
             raise ParameterInvalid(f"{spec.key} has no parameter {name!r}; it has {names}")
-    resolved = {p.key: _convert(spec.key, p, given.get(p.key, p.default)) for p in spec.parameters}
+    resolved = {
+        p.key: parameter_convert(spec.key, p, given.get(p.key, p.default)) for p in spec.parameters
+    }
     if spec.check is not None:
         spec.check(resolved)
     return resolved
 
 
-def _convert(strategy_key: str, parameter: Parameter, value: object) -> ParameterValue:
+def parameter_convert(strategy_key: str, parameter: Parameter, value: object) -> ParameterValue:
+    """Convert one value to the parameter's kind, or refuse it with `ParameterInvalid`."""
     place = f"parameter {parameter.key} of {strategy_key}"
     if parameter.kind == CHOICE:
         if value not in parameter.choices:

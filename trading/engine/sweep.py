@@ -1,0 +1,428 @@
+"""Run one strategy with thousands of parameter combinations over one series.
+
+INPUT    bars, a strategy, a grid or a list of parameter points, a `BacktestConfig`
+OUTPUT   a `SweepResult`: one column per figure, one row per combination
+LOOKBACK the strategy's own; an order decided on bar i meets the prices of bar i + 1
+
+All-in rules with an entry in `sweep_rules.RULES` run compiled, a few microseconds a combination,
+with orders equal to those of `backtest.run` and figures equal to rounding; everything else goes
+through `backtest.run` itself, one combination at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from marketdata.types import Bars
+from trading.engine.backtest import BacktestConfig, run, runs_compiled
+from trading.engine.costs import commission_rates
+from trading.engine.errors import (
+    ConfigInvalid,
+    GridTooLarge,
+    InsufficientBars,
+    ParameterInvalid,
+)
+from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.regimes import classify
+from trading.engine.strategies import StrategySpec, strategy_get
+from trading.engine.strategies.base import CHOICE, INT, parameter_convert
+from trading.engine.sweep_kernels import (
+    COLUMNS,
+    block_table_nb,
+    edge_table_nb,
+    level_table_nb,
+)
+from trading.engine.sweep_rules import RULES, Columns, Prepared, SeriesTables, SweepRule
+
+MAX_COMBINATIONS = 1_000_000
+# Rows of one table; more combinations are split until each part fits.
+MAX_TABLE_BYTES = 64 * 2**20
+MAX_BLOCK_BYTES = 64 * 2**20
+COMBINATIONS_PER_CHUNK = 250
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SweepResult:
+    """Figures of every combination; all columns have one float64 per combination.
+
+    Attributes
+    ----------
+    strategy_key : str
+        Which strategy.
+    parameters : mapping
+        Every parameter's column, defaults included.
+    final_equity : currency
+        At the last close.
+    n_orders, n_round_trips, n_wins : counts
+        Filled orders; completed trades; those with a gain after costs.
+    max_drawdown : fraction
+        In [-1, 0], starting capital counted as a peak.
+    sharpe_ratio : ratio
+        Annualized as `metrics.sharpe_ratio`; NaN without any variation.
+    gross_profit, gross_loss : currency
+        Sum of winning (>= 0) and of losing (<= 0) trades.
+    cash : float
+        Starting capital.
+    is_compiled : bool
+        Whether the compiled sweep ran it.
+    n_skipped : int
+        Combinations of the grid that the strategy refuses, for example two equal averages.
+    """
+
+    strategy_key: str
+    parameters: Columns
+    final_equity: FloatArray
+    n_orders: FloatArray
+    max_drawdown: FloatArray
+    sharpe_ratio: FloatArray
+    n_round_trips: FloatArray
+    n_wins: FloatArray
+    gross_profit: FloatArray
+    gross_loss: FloatArray
+    cash: float
+    is_compiled: bool
+    n_skipped: int = 0
+
+    def __len__(self) -> int:
+        """Return how many combinations there are."""
+        return int(self.final_equity.shape[0])
+
+    @property
+    def total_return(self) -> FloatArray:
+        """Return the gain over the starting capital, as fractions."""
+        return self.final_equity / self.cash - 1.0
+
+    @property
+    def win_rate(self) -> FloatArray:
+        """Return the share of winning trades; NaN without a trade."""
+        with np.errstate(invalid="ignore"):
+            return self.n_wins / self.n_round_trips
+
+    @property
+    def profit_factor(self) -> FloatArray:
+        """Return gross profit over gross loss; infinite without a loss, NaN without a trade."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.gross_profit / np.abs(self.gross_loss)
+
+    def ranking(self, column: str) -> IntArray:
+        """Return the rows from a column's highest value to its lowest, NaN last, ties in order.
+
+        Examples
+        --------
+        >>> price = np.array([1.0, 1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 1.0])
+        >>> bars = Bars("X", "1d", np.arange(8), price, price, price, price, np.zeros(8))
+        >>> sweep(bars, "sma_cross", {"fast": [1], "slow": [2, 3]}).ranking("final_equity")
+        array([0, 1])
+        """
+        return np.argsort(-getattr(self, column), kind="stable").astype(np.int64)
+
+
+def sweep(
+    bars: Bars,
+    strategy_key: str,
+    grid: Mapping[str, Sequence[object]],
+    config: BacktestConfig | None = None,
+    *,
+    n_threads: int = 1,
+    max_combinations: int = MAX_COMBINATIONS,
+) -> SweepResult:
+    """Run every combination of the given values, the last parameter fastest.
+
+    Parameters
+    ----------
+    bars : Bars
+        Longer than the longest warm-up.
+    strategy_key : str
+        A key of `strategies.STRATEGIES`.
+    grid : mapping
+        Parameter names to the values to try; missing parameters keep their default. Combinations
+        that the strategy's own check refuses are left out and counted in `n_skipped`.
+    config : BacktestConfig or None
+        As for `backtest.run`; its `progress` is called between chunks and may raise to cancel.
+    n_threads : int
+        Threads of this process to use, >= 1.
+    max_combinations : int
+        Refuse larger grids.
+
+    Returns
+    -------
+    SweepResult
+        Deterministic, whatever the number of threads.
+
+    Raises
+    ------
+    UnknownStrategy, ParameterInvalid, ConfigInvalid
+        For a wrong request; nothing has run then.
+    GridTooLarge
+        With the numbers, before any memory is taken.
+    InsufficientBars
+        If a combination's warm-up leaves no bar.
+
+    Examples
+    --------
+    >>> price = np.array([1.0, 1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 1.0])
+    >>> bars = Bars("X", "1d", np.arange(8), price, price, price, price, np.zeros(8))
+    >>> grid = {"fast": [1, 2], "slow": [2, 3]}
+    >>> result = sweep(bars, "sma_cross", grid, BacktestConfig(cash=100.0))
+    >>> result.parameters["fast"].tolist(), result.parameters["slow"].tolist(), result.n_skipped
+    ([1.0, 1.0, 2.0], [2.0, 3.0, 3.0], 1)
+    >>> result.final_equity.tolist()
+    [50.0, 25.0, 25.0]
+    """
+    spec = strategy_get(strategy_key)
+    _refuse_huge(grid, max_combinations)
+    axes = {name: _converted(spec, name, values) for name, values in grid.items()}
+    sizes = [axis.shape[0] for axis in axes.values()]
+    indices = np.indices(sizes, dtype=np.int32).reshape(len(sizes), math.prod(sizes))
+    points = {name: axis[index] for (name, axis), index in zip(axes.items(), indices, strict=True)}
+    columns = _completed(spec, points, math.prod(sizes))
+    is_accepted = np.array([message == "" for message in _refusals(spec, columns)])
+    if not is_accepted.any():
+        raise ParameterInvalid(f"{spec.key} refuses all {is_accepted.shape[0]:,} combinations")
+    columns = {name: column[is_accepted] for name, column in columns.items()}
+    return _run(bars, spec, columns, config, n_threads, int(np.sum(~is_accepted)))
+
+
+def sweep_points(
+    bars: Bars,
+    strategy_key: str,
+    points: Mapping[str, ArrayLike],
+    config: BacktestConfig | None = None,
+    *,
+    n_threads: int = 1,
+) -> SweepResult:
+    """Run the combinations given row by row, one column per parameter.
+
+    Parameters
+    ----------
+    bars, strategy_key, config, n_threads
+        As for `sweep`.
+    points : mapping
+        Parameter names to columns of equal length, >= 1; missing parameters keep their default.
+
+    Returns
+    -------
+    SweepResult
+        In the order given.
+
+    Raises
+    ------
+    UnknownStrategy, ParameterInvalid, ConfigInvalid, InsufficientBars
+        As for `sweep`; a row that the strategy's own check refuses raises.
+
+    Examples
+    --------
+    >>> price = np.array([1.0, 1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 1.0])
+    >>> bars = Bars("X", "1d", np.arange(8), price, price, price, price, np.zeros(8))
+    >>> sweep_points(bars, "sma_cross", {"fast": [1, 2], "slow": [2, 3]}).n_orders.tolist()
+    [2.0, 2.0]
+    """
+    spec = strategy_get(strategy_key)
+    if not points:
+        raise ParameterInvalid("there are no points; give at least one parameter with values")
+    converted = {name: _converted(spec, name, values) for name, values in points.items()}
+    lengths = {name: column.shape[0] for name, column in converted.items()}
+    if len(set(lengths.values())) != 1:
+        raise ParameterInvalid(f"columns of points differ in length: {lengths}")
+    columns = _completed(spec, converted, next(iter(lengths.values())))
+    for row, message in enumerate(_refusals(spec, columns)):
+        if message:
+            raise ParameterInvalid(f"point {row}: {message}")
+    return _run(bars, spec, columns, config, n_threads, 0)
+
+
+def _refuse_huge(grid: Mapping[str, Sequence[object]], max_combinations: int) -> None:
+    if not grid:
+        raise ParameterInvalid("the grid is empty; give at least one parameter with values")
+    n_combinations = math.prod(len(values) for values in grid.values())
+    if n_combinations > max_combinations:
+        sizes = " × ".join(f"{name} {len(values):,}" for name, values in grid.items())
+        raise GridTooLarge(
+            f"{n_combinations:,} combinations ({sizes}) are more than the {max_combinations:,} "
+            "allowed"
+        )
+
+
+def _converted(spec: StrategySpec, name: str, values: Any) -> NDArray[Any]:
+    """Convert and check each distinct value once; numbers become float64, choices text."""
+    known = {parameter.key: parameter for parameter in spec.parameters}
+    if name not in known:
+        raise ParameterInvalid(
+            f"{spec.key} has no parameter {name!r}; it has {', '.join(sorted(known))}"
+        )
+    given = np.asarray(values)
+    if given.ndim != 1 or given.shape[0] == 0:
+        raise ParameterInvalid(f"parameter {name} of {spec.key} needs a list of at least one value")
+    distinct, inverse = np.unique(given, return_inverse=True)
+    kind = str if known[name].kind == CHOICE else np.float64
+    converted = [parameter_convert(spec.key, known[name], value.item()) for value in distinct]
+    return np.array(converted, dtype=kind)[inverse]
+
+
+def _completed(
+    spec: StrategySpec, points: Mapping[str, NDArray[Any]], n_combinations: int
+) -> dict[str, NDArray[Any]]:
+    return {
+        name: points[name] if name in points else np.full(n_combinations, default)
+        for name, default in spec.defaults.items()
+    }
+
+
+def _params(spec: StrategySpec, columns: Columns) -> Iterator[dict[str, Any]]:
+    """Yield each combination as plain values, of the kinds that `resolve_params` gives."""
+    lists = [
+        columns[parameter.key].astype(np.int64).tolist()
+        if parameter.kind == INT
+        else columns[parameter.key].tolist()
+        for parameter in spec.parameters
+    ]
+    names = [parameter.key for parameter in spec.parameters]
+    for values in zip(*lists, strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _refusals(spec: StrategySpec, columns: Columns) -> list[str]:
+    """Say for each combination why the strategy refuses it, or nothing."""
+    n_combinations = next(iter(columns.values())).shape[0]
+    messages = [""] * n_combinations
+    if spec.check is not None:
+        for row, params in enumerate(_params(spec, columns)):
+            try:
+                spec.check(params)
+            except ParameterInvalid as error:
+                messages[row] = str(error)
+    return messages
+
+
+def _run(
+    bars: Bars,
+    spec: StrategySpec,
+    columns: Columns,
+    config: BacktestConfig | None,
+    n_threads: int,
+    n_skipped: int,
+) -> SweepResult:
+    config = config or BacktestConfig()
+    if n_threads < 1:
+        raise ConfigInvalid(f"n_threads {n_threads} must be at least 1")
+    if len(bars) - config.start_index < 2:
+        raise InsufficientBars(
+            f"{len(bars)} bars from start_index {config.start_index} leave "
+            f"{max(len(bars) - config.start_index, 0)}; a sweep needs at least 2"
+        )
+    rule = RULES.get(spec.key)
+    sizings = np.unique(columns["sizing"]) if "sizing" in columns else ()
+    is_compiled = rule is not None and all(
+        runs_compiled(spec, {"sizing": str(sizing)}, config) for sizing in sizings
+    )
+    if is_compiled and rule is not None:
+        table = _compiled(bars, rule, columns, config, n_threads)
+    else:
+        table = _one_by_one(bars, spec, columns, config)
+    figures = {name: table[:, k].copy() for k, name in enumerate(COLUMNS)}
+    sharpe = figures.pop("sharpe_per_bar") * math.sqrt(bars.bars_per_year)
+    return SweepResult(
+        strategy_key=spec.key,
+        parameters=columns,
+        sharpe_ratio=sharpe,
+        cash=config.cash,
+        is_compiled=is_compiled,
+        n_skipped=n_skipped,
+        **figures,
+    )
+
+
+def _tables(bars: Bars, config: BacktestConfig) -> SeriesTables:
+    n_bars = len(bars)
+    costs = config.costs
+    codes = np.full(n_bars, -1, dtype=np.int64)
+    if costs.preset is not None:
+        codes = classify(bars.close, bars.bars_per_year).codes
+    rates = commission_rates(costs, codes)
+    n_levels = max(1, min(n_bars.bit_length(), MAX_BLOCK_BYTES // (24 * n_bars)))
+    return SeriesTables(
+        edge_table=edge_table_nb(bars.exec_prices, bars.close, rates, costs.slippage_rate),
+        blocks=block_table_nb(bars.close, n_levels),
+        levels=level_table_nb(n_bars, n_levels),
+        start=config.start_index,
+        cash=float(config.cash),
+    )
+
+
+def _compiled(
+    bars: Bars, rule: SweepRule, columns: Columns, config: BacktestConfig, n_threads: int
+) -> FloatArray:
+    tables = _tables(bars, config)
+    n_combinations = next(iter(columns.values())).shape[0]
+    out = np.empty((n_combinations, len(COLUMNS)))
+    with ThreadPoolExecutor(n_threads) as threads:
+        for part in _parts(rule, columns, len(bars), 0, n_combinations):
+            prepared = rule.prepare(bars, {name: column[part] for name, column in columns.items()})
+            _check_warm_up(prepared, len(bars))
+            waiting = [
+                threads.submit(prepared.run, few, tables, out[part])
+                for few in _chunks(part.stop - part.start)
+            ]
+            try:
+                for number, future in enumerate(waiting, start=1):
+                    future.result()
+                    if config.progress is not None:
+                        done = min(part.start + number * COMBINATIONS_PER_CHUNK, part.stop)
+                        config.progress("Sweeping", done / n_combinations)
+            except BaseException:
+                for future in waiting:
+                    future.cancel()
+                raise
+    return out
+
+
+def _chunks(n_combinations: int) -> Iterator[slice]:
+    for at in range(0, n_combinations, COMBINATIONS_PER_CHUNK):
+        yield slice(at, at + COMBINATIONS_PER_CHUNK)
+
+
+def _check_warm_up(prepared: Prepared, n_bars: int) -> None:
+    longest = int(prepared.warm_ups.max())
+    if longest >= n_bars:
+        raise InsufficientBars(
+            f"the slowest of these parameters needs {longest} bars of warm-up, found {n_bars} bars"
+        )
+
+
+def _parts(rule: SweepRule, columns: Columns, n_bars: int, begin: int, end: int) -> Iterator[slice]:
+    """Halve the combinations until the table of each part fits its limit."""
+    part = {name: column[begin:end] for name, column in columns.items()}
+    if end - begin == 1 or rule.table_bytes(part, n_bars) <= MAX_TABLE_BYTES:
+        yield slice(begin, end)
+        return
+    middle = (begin + end) // 2
+    yield from _parts(rule, columns, n_bars, begin, middle)
+    yield from _parts(rule, columns, n_bars, middle, end)
+
+
+def _one_by_one(
+    bars: Bars, spec: StrategySpec, columns: Columns, config: BacktestConfig
+) -> FloatArray:
+    n_combinations = next(iter(columns.values())).shape[0]
+    out = np.empty((n_combinations, len(COLUMNS)))
+    for row, params in enumerate(_params(spec, columns)):
+        result = run(bars, spec.key, params, config)
+        pnls = [trip.pnl for trip in result.round_trips]
+        out[row] = (
+            result.final_equity,
+            len(result.orders),
+            result.metrics["max_drawdown"],
+            result.metrics["sharpe_ratio"] / math.sqrt(bars.bars_per_year),
+            len(pnls),
+            sum(pnl > 0.0 for pnl in pnls),
+            sum(pnl for pnl in pnls if pnl > 0.0),
+            sum(pnl for pnl in pnls if pnl <= 0.0),
+        )
+    return out
