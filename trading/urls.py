@@ -7,6 +7,7 @@ from trading.api import markets as markets_api
 from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
+from trading.api import studies as studies_api
 from trading.views import (
     backtests,
     dashboard,
@@ -54,6 +55,51 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         "api/v1/backtests/<int:backtest_id>/rerun/",
         backtests_api.BacktestRerunApi.as_view(),
         name="api_backtest_rerun",
+    ),
+]
+
+STUDY_API_PATTERNS: list[URLPattern | URLResolver] = [
+    path("optimizations/", studies_api.StudyListApi.as_view(), name="api_studies"),
+    path("optimizations/<int:study_id>/", studies_api.StudyDetailApi.as_view(), name="api_study"),
+    path(
+        "optimizations/<int:study_id>/trials/",
+        studies_api.TrialListApi.as_view(),
+        name="api_study_trials",
+    ),
+    path(
+        "optimizations/<int:study_id>/trials.csv",
+        studies_api.TrialCsvApi.as_view(),
+        name="api_study_trials_csv",
+    ),
+    path(
+        "optimizations/<int:study_id>/pause/",
+        studies_api.StudyPauseApi.as_view(),
+        name="api_study_pause",
+    ),
+    path(
+        "optimizations/<int:study_id>/resume/",
+        studies_api.StudyResumeApi.as_view(),
+        name="api_study_resume",
+    ),
+    path(
+        "optimizations/<int:study_id>/stop/",
+        studies_api.StudyStopApi.as_view(),
+        name="api_study_stop",
+    ),
+    path(
+        "optimizations/<int:study_id>/extend/",
+        studies_api.StudyExtendApi.as_view(),
+        name="api_study_extend",
+    ),
+    path(
+        "optimizations/<int:study_id>/holdout/",
+        studies_api.StudyHoldoutApi.as_view(),
+        name="api_study_holdout",
+    ),
+    path(
+        "optimizations/<int:study_id>/apply/",
+        studies_api.StudyApplyApi.as_view(),
+        name="api_study_apply",
     ),
 ]
 
@@ -169,4 +215,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *PAGE_PATTERNS,
     *BACKTEST_PATTERNS,
     path("api/v1/", include(API_PATTERNS)),
+    path("api/v1/", include(STUDY_API_PATTERNS)),
 ]

@@ -73,7 +73,7 @@ class BacktestListApi(ListAPIView[Any]):
             user=_member(request),
             draft=draft_read(asked.draft_values()),
             now=timezone.now(),
-            client_key=_client_key(request),
+            client_key=client_key(request),
         )
         return _accepted(backtest)
 
@@ -148,7 +148,8 @@ def _result(request: Request, backtest_id: int) -> Any:
     return row.result
 
 
-def _client_key(request: Request) -> str:
+def client_key(request: Request) -> str:
+    """Read the Idempotency-Key header; "" when there is none."""
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > KEY_LIMIT or not key.isprintable():
         raise IdempotencyKeyInvalid(

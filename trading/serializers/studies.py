@@ -1,0 +1,157 @@
+"""Optimizations as the API writes them: Sharpe ratios a year, rates as fractions, times in UTC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from trading.serializers.fields import AskedNumberField
+
+
+class StudyRequestSerializer(serializers.Serializer[Any]):
+    """What a POST may say; bounds and meaning are checked by the service, all faults at once."""
+
+    strategy = serializers.CharField(max_length=60)
+    symbol = serializers.CharField(max_length=24)
+    timeframe = serializers.CharField(max_length=3, default="1d")
+    start_date = serializers.DateField(required=False, allow_null=True)
+    end_date = serializers.DateField(required=False, allow_null=True)
+    space = serializers.DictField(
+        help_text='Parameter to {"low", "high", "step", "log"} or {"choices"}'
+    )
+    fixed = serializers.DictField(required=False, default=dict)
+    method = serializers.CharField(default="random", max_length=10)
+    n_trials = AskedNumberField(required=False)
+    n_folds = AskedNumberField(required=False)
+    holdout_share = AskedNumberField(required=False)
+    dispersion_weight = AskedNumberField(required=False)
+    fewest_trades = AskedNumberField(required=False)
+    deepest_drawdown = AskedNumberField(required=False)
+    n_workers = AskedNumberField(required=False)
+    cash = serializers.CharField(default="100000", max_length=40)
+    commission_bps = serializers.FloatField(default=0.0)
+    slippage_bps = serializers.FloatField(default=0.0)
+    has_regime_costs = serializers.BooleanField(default=False)
+    is_free_confirmed = serializers.BooleanField(default=False)
+    seed = serializers.IntegerField(default=7)
+    note = serializers.CharField(max_length=200, default="", allow_blank=True)
+
+    def draft_values(self) -> dict[str, Any]:
+        """Return the values under the names `study_draft_read` knows."""
+        values = dict(self.validated_data)
+        values["strategy_key"] = values.pop("strategy")
+        return values
+
+
+class StudySerializer(serializers.Serializer[Any]):
+    """One search: what was asked, how far it is, and the verdict once there is one."""
+
+    id = serializers.IntegerField(read_only=True)
+    strategy = serializers.CharField(source="strategy_key")
+    symbol = serializers.CharField(source="instrument.symbol")
+    timeframe = serializers.CharField()
+    start_date = serializers.DateField(allow_null=True)
+    end_date = serializers.DateField()
+    space = serializers.JSONField()
+    fixed = serializers.JSONField()
+    method = serializers.CharField()
+    n_trials = serializers.IntegerField()
+    n_folds = serializers.IntegerField()
+    holdout_share = serializers.FloatField()
+    dispersion_weight = serializers.FloatField()
+    fewest_trades = serializers.IntegerField()
+    deepest_drawdown = serializers.FloatField()
+    cash = serializers.DecimalField(max_digits=24, decimal_places=8)
+    commission_bps = serializers.FloatField()
+    slippage_bps = serializers.FloatField()
+    has_regime_costs = serializers.BooleanField()
+    seed = serializers.IntegerField()
+    note = serializers.CharField()
+    status = serializers.CharField()
+    n_done = serializers.IntegerField()
+    n_failed = serializers.IntegerField()
+    error_code = serializers.CharField()
+    error = serializers.CharField()
+    judgement = serializers.JSONField(allow_null=True)
+    holdout_opened_at = serializers.DateTimeField(allow_null=True)
+    holdout_trial = serializers.IntegerField(allow_null=True)
+    holdout = serializers.JSONField(allow_null=True)
+    parent = serializers.IntegerField(source="parent_id", allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class StudyRowSerializer(serializers.Serializer[Any]):
+    """A search in a list: without its space and verdict."""
+
+    id = serializers.IntegerField(read_only=True)
+    strategy = serializers.CharField(source="strategy_key")
+    symbol = serializers.CharField(source="instrument.symbol")
+    timeframe = serializers.CharField()
+    method = serializers.CharField()
+    status = serializers.CharField()
+    n_trials = serializers.IntegerField()
+    n_done = serializers.IntegerField()
+    n_failed = serializers.IntegerField()
+    note = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class TrialSerializer(serializers.Serializer[Any]):
+    """One finished trial; `objective` is null where `refusal` names a constraint."""
+
+    number = serializers.IntegerField()
+    status = serializers.CharField()
+    parameters = serializers.JSONField()
+    objective = serializers.FloatField(allow_null=True)
+    in_sample_sharpe = serializers.FloatField(allow_null=True)
+    out_of_sample_sharpe = serializers.FloatField(allow_null=True)
+    gap = serializers.FloatField(allow_null=True)
+    dispersion = serializers.FloatField(allow_null=True)
+    n_trades = serializers.IntegerField(allow_null=True)
+    max_drawdown = serializers.FloatField(allow_null=True)
+    total_return = serializers.FloatField(allow_null=True)
+    refusal = serializers.CharField()
+    error = serializers.CharField()
+
+
+class StudyExtendSerializer(serializers.Serializer[Any]):
+    """How many trials more."""
+
+    n_more = serializers.IntegerField(min_value=1)
+
+
+class TrialChoiceSerializer(serializers.Serializer[Any]):
+    """Which trial."""
+
+    trial = serializers.IntegerField(min_value=1)
+
+
+class StudyApplySerializer(serializers.Serializer[Any]):
+    """Which trial becomes a draft version, and of which strategy; none makes a new one."""
+
+    trial = serializers.IntegerField(min_value=1)
+    strategy_id = serializers.IntegerField(required=False, allow_null=True)
+
+
+class ParameterChangeSerializer(serializers.Serializer[Any]):
+    """One line of the difference between old and new parameters."""
+
+    key = serializers.CharField()
+    meaning = serializers.CharField()
+    old = serializers.JSONField()
+    new = serializers.JSONField()
+    is_changed = serializers.BooleanField()
+
+
+class DraftVersionSerializer(serializers.Serializer[Any]):
+    """The draft version that was made; nothing that runs was touched."""
+
+    strategy_id = serializers.IntegerField()
+    number = serializers.IntegerField()
+    parameters = serializers.JSONField()
+    note = serializers.CharField()
+    changes = ParameterChangeSerializer(many=True)
