@@ -5,8 +5,16 @@ from trading.models.decision import Decision
 from trading.models.deployment import Deployment
 from trading.models.ledger import JournalEntry, LedgerAccount, Posting
 from trading.models.model_performance import ModelPerformance
+from trading.models.model_version import (
+    ModelApproval,
+    ModelArtifact,
+    ModelTraining,
+    ModelTransition,
+    ModelVersion,
+)
 from trading.models.order import Fill, Order, OrderEvent
 from trading.models.portfolio import EquityPoint, Portfolio, Position
+from trading.models.prediction import DriftReport, Prediction
 from trading.models.risk import RiskLimits
 from trading.models.strategy import Strategy, StrategyVersion
 from trading.models.study import Study, StudyProposal, Trial
@@ -17,16 +25,23 @@ __all__ = [
     "BacktestResult",
     "Decision",
     "Deployment",
+    "DriftReport",
     "EquityPoint",
     "Fill",
     "JournalEntry",
     "LedgerAccount",
+    "ModelApproval",
+    "ModelArtifact",
     "ModelPerformance",
+    "ModelTraining",
+    "ModelTransition",
+    "ModelVersion",
     "Order",
     "OrderEvent",
     "Portfolio",
     "Position",
     "Posting",
+    "Prediction",
     "RiskLimits",
     "Strategy",
     "StrategyVersion",

@@ -1,0 +1,206 @@
+"""Trained models and what became of their predictions; reading only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from django.db.models import Count, QuerySet
+
+from elson.common.errors import NotFound
+from trading.engine.learning.calibration import calibration_bins
+from trading.engine.learning.measurement import GateFigures, gate_figures
+from trading.engine.types import Regime
+from trading.models import (
+    DriftReport,
+    ModelTraining,
+    ModelTransition,
+    ModelVersion,
+    Prediction,
+)
+
+State = ModelVersion.State
+# Fewer resolved predictions than this say nothing about a regime.
+FEWEST_RESOLVED = 20
+WINDOW_DAYS = (7, 30, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeRow:
+    """One line of the matrix by regime: live figures, and those of the walk-forward beside them.
+
+    `figures` is None with fewer than 20 resolved predictions; `tested` holds the same keys as
+    `GateFigures` from the version's own test, or None where it had none.
+    """
+
+    regime: str
+    n_predictions: int
+    n_resolved: int
+    figures: GateFigures | None
+    tested: dict[str, Any] | None
+
+    @property
+    def is_too_few(self) -> bool:
+        """Tell whether the live sample is too small to be shown."""
+        return self.figures is None
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackState:
+    """Whether a model decides at all: since when the rules decide alone, and why."""
+
+    is_fallback: bool
+    since: dt.datetime | None
+    text: str
+
+
+def version_list(strategy_key: str = "") -> QuerySet[ModelVersion]:
+    """Return versions, newest first; of one strategy if its key is given."""
+    rows = ModelVersion.objects.select_related("training").order_by("-created_at", "-pk")
+    return rows.filter(strategy_key=strategy_key) if strategy_key else rows
+
+
+def version_get(version_id: int) -> ModelVersion:
+    """Return one version; NotFound if there is none."""
+    found = ModelVersion.objects.select_related("training").filter(pk=version_id).first()
+    if found is None:
+        raise NotFound("MODEL_UNKNOWN", f"There is no model version {version_id}.")
+    return found
+
+
+def version_find(strategy_key: str, number: int) -> ModelVersion:
+    """Return a version by its number within a strategy; NotFound if there is none."""
+    found = version_list(strategy_key).filter(number=number).first()
+    if found is None:
+        raise NotFound("MODEL_UNKNOWN", f"{strategy_key} has no model {number}.")
+    return found
+
+
+def version_active(strategy_key: str) -> ModelVersion | None:
+    """Return the version that decides, or None."""
+    return version_list(strategy_key).filter(state=State.ACTIVE).first()
+
+
+def version_before(version: ModelVersion) -> ModelVersion | None:
+    """Return the version trained before this one, for comparison."""
+    return version_list(version.strategy_key).filter(number__lt=version.number).first()
+
+
+def versions_recorded(strategy_key: str) -> list[ModelVersion]:
+    """Return the active version and the shadows: those whose predictions are recorded."""
+    return list(version_list(strategy_key).filter(state__in=[State.ACTIVE, State.SHADOW]))
+
+
+def version_counts() -> dict[str, int]:
+    """Count versions by state."""
+    rows = ModelVersion.objects.values_list("state").annotate(n=Count("pk")).order_by("state")
+    return dict(rows)
+
+
+def transition_list(version: ModelVersion | None = None) -> QuerySet[ModelTransition]:
+    """Return changes of state, newest first; of one version if given."""
+    rows = ModelTransition.objects.select_related("version", "actor", "approver")
+    rows = rows.order_by("-created_at", "-pk")
+    return rows.filter(version=version) if version else rows
+
+
+def training_list() -> QuerySet[ModelTraining]:
+    """Return trainings, newest first."""
+    return ModelTraining.objects.select_related("version").order_by("-created_at", "-pk")
+
+
+def drift_list(version: ModelVersion) -> QuerySet[DriftReport]:
+    """Return looks at the drift of a version, newest first."""
+    return DriftReport.objects.filter(version=version).order_by("-created_at", "-pk")
+
+
+def drift_latest(version: ModelVersion) -> DriftReport | None:
+    """Return the newest look, or None."""
+    return drift_list(version).first()
+
+
+def prediction_list(
+    version: ModelVersion, *, regime: str = "", since: dt.datetime | None = None
+) -> QuerySet[Prediction]:
+    """Return what a version said, newest first, with the instruments."""
+    rows = Prediction.objects.filter(version=version).select_related("instrument")
+    if regime:
+        rows = rows.filter(regime=regime)
+    if since is not None:
+        rows = rows.filter(created_at__gte=since)
+    return rows.order_by("-market_at", "-pk")
+
+
+def regime_rows(version: ModelVersion, *, since: dt.datetime | None = None) -> list[RegimeRow]:
+    """Return the matrix by regime, LOW first, from predictions recorded since a time."""
+    tested = version.metrics.get("regimes", {})
+    found = _columns(prediction_list(version, since=since))
+    rows = []
+    for regime in Regime:
+        mine = found["regime"] == str(regime)
+        resolved = mine & ~np.isnan(found["net_return"])
+        rows.append(
+            RegimeRow(
+                regime=str(regime),
+                n_predictions=int(mine.sum()),
+                n_resolved=int(resolved.sum()),
+                figures=_figures(found, resolved),
+                tested=tested.get(str(regime)),
+            )
+        )
+    return rows
+
+
+def live_figures(version: ModelVersion, *, since: dt.datetime | None = None) -> GateFigures | None:
+    """Return the figures over all regimes; None with fewer than 20 resolved predictions."""
+    found = _columns(prediction_list(version, since=since))
+    return _figures(found, ~np.isnan(found["net_return"]))
+
+
+def calibration_rows(
+    version: ModelVersion, *, regime: str = "", since: dt.datetime | None = None
+) -> list[dict[str, Any]]:
+    """Return the reliability bins of resolved predictions as plain values; [] for too few."""
+    found = _columns(prediction_list(version, regime=regime, since=since))
+    resolved = ~np.isnan(found["net_return"])
+    if int(resolved.sum()) < FEWEST_RESOLVED:
+        return []
+    bins = calibration_bins(found["probability"][resolved], found["net_return"][resolved] > 0.0)
+    return [asdict(found_bin) for found_bin in bins]
+
+
+def fallback_state(strategy_key: str) -> FallbackState:
+    """Say whether the rules of a strategy decide alone."""
+    active = version_active(strategy_key)
+    if active is not None:
+        return FallbackState(False, None, f"Model {active.number} decides with the rules.")
+    last = (
+        ModelTransition.objects.filter(version__strategy_key=strategy_key, from_state=State.ACTIVE)
+        .order_by("-created_at")
+        .first()
+    )
+    if last is None:
+        return FallbackState(True, None, "Rules decide alone: no model has been active yet.")
+    text = f"Fallback rules in use since {last.created_at:%Y-%m-%d %H:%M} UTC: {last.reason}"
+    return FallbackState(True, last.created_at, text)
+
+
+def _columns(rows: QuerySet[Prediction]) -> dict[str, np.ndarray[Any, Any]]:
+    values = list(rows.values_list("regime", "probability", "threshold", "net_return"))
+    regime, probability, threshold, net = zip(*values, strict=True) if values else ([],) * 4
+    return {
+        "regime": np.array(regime, dtype=object),
+        "probability": np.array(probability, dtype=np.float64),
+        "threshold": np.array(threshold, dtype=np.float64),
+        "net_return": np.array([np.nan if v is None else v for v in net], dtype=np.float64),
+    }
+
+
+def _figures(found: dict[str, np.ndarray[Any, Any]], mask: Any) -> GateFigures | None:
+    if int(mask.sum()) < FEWEST_RESOLVED:
+        return None
+    return gate_figures(
+        found["probability"][mask], found["net_return"][mask], found["threshold"][mask]
+    )
