@@ -14,6 +14,8 @@ from trading.models import (
     Fill,
     JournalEntry,
     LedgerAccount,
+    ModelApproval,
+    ModelTransition,
     OrderEvent,
     Posting,
     TrialLedgerEntry,
@@ -168,7 +170,17 @@ def test_a_posted_row_cannot_be_changed_through_the_model():
 
 
 @pytest.mark.parametrize(
-    "model", [JournalEntry, Posting, OrderEvent, Fill, Decision, TrialLedgerEntry]
+    "model",
+    [
+        JournalEntry,
+        Posting,
+        OrderEvent,
+        Fill,
+        Decision,
+        TrialLedgerEntry,
+        ModelTransition,
+        ModelApproval,
+    ],
 )
 def test_every_history_table_carries_its_guard(model):
     with connection.cursor() as cursor:

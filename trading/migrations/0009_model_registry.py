@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('marketdata', '0002_bar_series'),
-        ('trading', '0007_model_performance'),
+        ('trading', '0008_version_drafts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
