@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from trading.brokers.base import BrokerFill, BrokerRejected, ExecutionReport
-from trading.engine.costs import BPS, CostModel
+from trading.engine.costs import CostModel
 from trading.engine.errors import EngineError
 from trading.engine.fills import (
     BarPrices,
@@ -19,7 +19,8 @@ from trading.engine.fills import (
     FillRules,
     affordable_quantity,
     execute,
-    market_price,
+    payable_quantity,
+    rules_of,
 )
 from trading.engine.types import FINAL_STATUSES, Order, OrderSide, OrderStatus, OrderType
 
@@ -60,9 +61,9 @@ class MatchTerms:
     @property
     def rules(self) -> FillRules:
         """The engine's fill rules with the rate of the regime."""
-        return FillRules(
-            slippage_bps=self.costs.slippage_bps,
-            commission_bps=self.costs.commission_rate(self.regime_code) / BPS,
+        return rules_of(
+            self.costs,
+            self.regime_code,
             quantity_step=self.quantity_step,
             price_field=self.price_field,
         )
@@ -123,9 +124,7 @@ class PaperBroker:
 def _all_cash(order: Order, bar: BarPrices, terms: MatchTerms) -> Order | None:
     """Return the order sized by what its cash pays for at this bar; None for nothing."""
     base = bar.open if terms.price_field == "OPEN" else bar.close
-    price = market_price(base, order.side, terms.costs.slippage_rate)
-    rate = terms.costs.commission_rate(terms.regime_code)
-    quantity = affordable_quantity(terms.cash or 0.0, price, rate, terms.quantity_step)
+    quantity = payable_quantity(terms.cash or 0.0, base, terms.rules)
     return replace(order, quantity=quantity) if quantity > 0.0 else None
 
 

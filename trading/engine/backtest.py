@@ -19,9 +19,10 @@ import numpy as np
 
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import loops, metrics
-from trading.engine.costs import CostModel, commission_rates
+from trading.engine.cost_parts import CostParts, cost_parts
+from trading.engine.costs import CostModel, commission_rates, price_rates
 from trading.engine.errors import ConfigInvalid, InsufficientBars
-from trading.engine.fills import affordable_quantity, market_price
+from trading.engine.execution import Blotter, ExecutionTerms, fill_of, market_of
 from trading.engine.portfolio import round_trips
 from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import StepContext, step
@@ -39,7 +40,6 @@ from trading.engine.types import (
     Decision,
     Fill,
     Order,
-    OrderIntent,
     OrderSide,
     OrderStatus,
     OrderType,
@@ -63,6 +63,12 @@ class BacktestConfig:
         Per side; see `CostModel`.
     cost_preset : AssetClass or None
         Adds the class's costs, scaled by regime.
+    cost_model : CostModel or None
+        The whole model, in place of the three above, which must then be left alone.
+    max_participation : float or None
+        Largest share of a bar's volume an order may take; see `ExecutionTerms`.
+    time_in_force : TimeInForce
+        DAY cancels the rest a bar does not fill, GTC carries it.
     quantity_step : float
         0 for fractional units.
     seed : int
@@ -87,6 +93,9 @@ class BacktestConfig:
     keeps_decisions: bool = False
     allows_all_cash: bool = True
     progress: Progress | None = None
+    cost_model: CostModel | None = None
+    max_participation: float | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
 
     def __post_init__(self) -> None:
         """Refuse impossible capital, lot size and start."""
@@ -96,11 +105,27 @@ class BacktestConfig:
             raise ConfigInvalid(f"quantity_step {self.quantity_step} must not be negative")
         if self.start_index < 0:
             raise ConfigInvalid(f"start_index {self.start_index} must not be negative")
+        has_short_form = self.commission_bps or self.slippage_bps or self.cost_preset
+        if self.cost_model is not None and has_short_form:
+            raise ConfigInvalid(
+                f"cost_model is given, so commission_bps {self.commission_bps}, slippage_bps "
+                f"{self.slippage_bps} and cost_preset {self.cost_preset} must be left at 0"
+            )
+        _ = self.terms
 
     @property
     def costs(self) -> CostModel:
         """Return the cost model of the run."""
+        if self.cost_model is not None:
+            return self.cost_model
         return CostModel(self.commission_bps, self.slippage_bps, self.cost_preset)
+
+    @property
+    def terms(self) -> ExecutionTerms:
+        """Return on what terms orders meet bars."""
+        return ExecutionTerms(
+            self.costs, self.quantity_step, self.max_participation, self.time_in_force
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +135,7 @@ class BacktestRun:
     Attributes
     ----------
     orders, fills : tuple
-        One fill per order; ``fills[k].bar`` counts in the given bars.
+        An order may have several fills, or none; ``fills[k].bar`` counts in the given bars.
     signal_bars, fill_reasons : tuple
         Per fill: the bar whose close decided it, and the rule that spoke.
     round_trips : tuple of RoundTrip
@@ -120,6 +145,8 @@ class BacktestRun:
         regime by percentile (fallback included) and by absolute cuts.
     metrics, by_regime, by_absolute_regime
         Figures by name; NaN where undefined.
+    costs : CostParts
+        What trading and holding cost, part by part.
     """
 
     spec: StrategySpec
@@ -144,6 +171,7 @@ class BacktestRun:
     metrics: Mapping[str, float]
     by_regime: Mapping[str, Mapping[str, float]]
     by_absolute_regime: Mapping[str, Mapping[str, float]]
+    costs: CostParts
     decisions: tuple[Decision, ...] = field(default=())
     final_state: StrategyState | None = None
 
@@ -158,17 +186,14 @@ class BacktestRun:
         return float(self.equity[-1])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Tape:
-    """What the loop writes down; the only mutable thing in a run."""
+    """What a path leaves: the books at the end, cash and units after each bar, explanations."""
 
-    fills: list[Fill]
-    signal_bars: list[int]
-    reasons: list[str]
+    blotter: Blotter
     cash: FloatArray
     quantity: FloatArray
-    decisions: list[Decision]
-    state: StrategyState
+    decisions: list[Decision] = field(default_factory=list)
 
 
 def run(
@@ -261,6 +286,7 @@ def runs_compiled(
         and config.quantity_step == 0.0
         and config.allows_all_cash
         and not config.keeps_decisions
+        and config.terms.is_plain
     )
 
 
@@ -270,29 +296,28 @@ def _fast_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -
     first = max(config.start_index, features.first)
     targets = spec.targets(features, first)
     rates = commission_rates(config.costs, features.regimes.codes)
-    slippage = np.full(len(bars), config.costs.slippage_rate)
+    worse = price_rates(config.costs, bars.high, bars.low, bars.close)
     cash, held, order_bars, quantities, prices, fees, n_orders = loops.simulate_all_in_nb(
-        bars.exec_prices, bars.close, targets, rates, slippage, float(config.cash), first
+        bars.exec_prices, bars.close, targets, rates, worse, float(config.cash), first
     )
-    tape = _empty_tape(config)
-    tape.cash, tape.quantity = cash, held
+    blotter = Blotter(start(config.cash))
     for k in range(n_orders):
-        signed = float(quantities[k])
-        fill = _fill(
-            bars,
-            int(order_bars[k]),
-            OrderSide.BUY if signed > 0.0 else OrderSide.SELL,
+        signed, i = float(quantities[k]), int(order_bars[k])
+        order = _filled_order(bars, i, signed, number=k + 1)
+        fill = fill_of(
+            order,
             abs(signed),
+            i,
+            int(bars.closed_at[i]),
             price=float(prices[k]),
             commission=float(fees[k]),
-            number=k + 1,
         )
-        state = tape.state
-        tape.state = book_fill(state, fill)
-        tape.fills.append(fill)
-        tape.signal_bars.append(fill.bar - 1)
-        tape.reasons.append("ENTRY" if signed > 0.0 else "EXIT")
-    return tape
+        blotter.state = book_fill(blotter.state, fill)
+        blotter.orders.append(order)
+        blotter.fills.append(fill)
+        blotter.signal_bars.append(i - 1)
+        blotter.reasons.append("ENTRY" if signed > 0.0 else "EXIT")
+    return _Tape(blotter, cash, held)
 
 
 def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> _Tape:
@@ -303,16 +328,17 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
         explains=config.keeps_decisions,
         allows_all_cash=config.allows_all_cash,
     )
-    n_bars = len(features.bars)
-    tape = _empty_tape(config)
-    tape.cash, tape.quantity = np.full(n_bars, config.cash), np.zeros(n_bars)
-    intent: OrderIntent | None = None
+    n_bars, terms = len(features.bars), config.terms
+    market = market_of(features.bars, features.regimes.codes, config.costs)
+    blotter = Blotter(start(config.cash))
+    tape = _Tape(blotter, np.full(n_bars, config.cash), np.zeros(n_bars))
     for i in range(config.start_index, n_bars):
-        if intent is not None:
-            _execute(features, i, intent, tape, config)
-        outcome = step(features, i, tape.state, context)
-        tape.state, intent = outcome.state, outcome.order_intent
-        tape.cash[i], tape.quantity[i] = tape.state.cash, tape.state.quantity
+        blotter.accrue(i, market, terms)
+        blotter.meet(i, market, terms)
+        outcome = step(features, i, blotter.state, context)
+        blotter.state = outcome.state
+        blotter.submit(outcome.order_intent, i)
+        tape.cash[i], tape.quantity[i] = blotter.state.cash, blotter.state.quantity
         if outcome.decision is not None:
             tape.decisions.append(outcome.decision)
         if i % PROGRESS_EVERY_BARS == 0:
@@ -320,90 +346,41 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
     return tape
 
 
-def _empty_tape(config: BacktestConfig) -> _Tape:
-    return _Tape([], [], [], np.empty(0), np.empty(0), [], start(config.cash))
-
-
-def _execute(
-    features: Features, i: int, intent: OrderIntent, tape: _Tape, config: BacktestConfig
-) -> None:
-    """Fill a market order at the price of bar ``i`` with the costs of its signal bar."""
-    bars, state = features.bars, tape.state
-    rate = config.costs.commission_rate(int(features.regimes.codes[i - 1]))
-    price = market_price(float(bars.exec_prices[i]), intent.side, config.costs.slippage_rate)
-    quantity, commission = intent.quantity, 0.0
-    if intent.side is OrderSide.BUY and state.quantity >= 0.0:
-        affordable = affordable_quantity(state.cash, price, rate, config.quantity_step)
-        quantity = affordable if intent.uses_all_cash else min(quantity, affordable)
-    if quantity <= 0.0:
-        return
-    commission = quantity * price * rate
-    if intent.uses_all_cash and config.quantity_step == 0.0:
-        # All cash is spent: the rest after the units is commission, to the last bit.
-        commission = state.cash - state.cash / (1.0 + rate)
-    fill = _fill(
-        bars,
-        i,
-        intent.side,
-        quantity,
-        price=price,
-        commission=commission,
-        number=len(tape.fills) + 1,
-    )
-    tape.state = book_fill(state, fill)
-    tape.fills.append(fill)
-    tape.signal_bars.append(i - 1)
-    tape.reasons.append(intent.reason)
-
-
-def _fill(
-    bars: Bars,
-    i: int,
-    side: OrderSide,
-    quantity: float,
-    *,
-    price: float,
-    commission: float,
-    number: int,
-) -> Fill:
-    return Fill(
+def _filled_order(bars: Bars, i: int, signed: float, *, number: int) -> Order:
+    return Order(
         client_order_id=f"backtest-{number}",
         symbol=bars.symbol,
-        side=side,
-        quantity=quantity,
-        price=price,
-        commission=commission,
-        bar=i,
-        filled_at=int(bars.closed_at[i]),
-    )
-
-
-def _order(fill: Fill, submitted_at: int) -> Order:
-    return Order(
-        client_order_id=fill.client_order_id,
-        symbol=fill.symbol,
-        side=fill.side,
+        side=OrderSide.BUY if signed > 0.0 else OrderSide.SELL,
         order_type=OrderType.MARKET,
-        quantity=fill.quantity,
+        quantity=abs(signed),
         time_in_force=TimeInForce.DAY,
-        filled_quantity=fill.quantity,
+        filled_quantity=abs(signed),
         status=OrderStatus.FILLED,
-        submitted_at=submitted_at,
+        submitted_at=int(bars.closed_at[i - 1]),
     )
 
 
 def _result(
     features: Features, spec: StrategySpec, config: BacktestConfig, tape: _Tape
 ) -> BacktestRun:
-    bars, first = features.bars, config.start_index
+    bars, first, blotter = features.bars, config.start_index, tape.blotter
+    fills = blotter.fills
     equity = (tape.cash + tape.quantity * bars.close)[first:]
     exposure = (tape.quantity * bars.close)[first:] / equity
     relative, absolute = features.regimes.codes, features.regimes.absolute_codes
     trips, _ = round_trips(
-        tape.fills, signal_bars=tape.signal_bars, reasons=tape.reasons, regime_codes=relative
+        fills, signal_bars=blotter.signal_bars, reasons=blotter.reasons, regime_codes=relative
     )
     absolute_trips, _ = round_trips(
-        tape.fills, signal_bars=tape.signal_bars, reasons=tape.reasons, regime_codes=absolute
+        fills, signal_bars=blotter.signal_bars, reasons=blotter.reasons, regime_codes=absolute
+    )
+    parts = cost_parts(
+        fills,
+        blotter.signal_bars,
+        market_of(bars, relative, config.costs),
+        config.costs,
+        borrow=blotter.borrow,
+        financing=blotter.financing,
     )
     returns = metrics.simple_returns(equity, start=config.cash)
     bars_per_year = bars.bars_per_year
@@ -414,13 +391,10 @@ def _result(
         symbol=bars.symbol,
         first_bar=first,
         bars_per_year=bars_per_year,
-        orders=tuple(
-            _order(fill, int(bars.closed_at[signal]))
-            for fill, signal in zip(tape.fills, tape.signal_bars, strict=True)
-        ),
-        fills=tuple(tape.fills),
-        signal_bars=tuple(tape.signal_bars),
-        fill_reasons=tuple(tape.reasons),
+        orders=tuple(blotter.orders),
+        fills=tuple(fills),
+        signal_bars=tuple(blotter.signal_bars),
+        fill_reasons=tuple(blotter.reasons),
         round_trips=tuple(trips),
         closed_at=bars.closed_at[first:].copy(),
         equity=equity,
@@ -430,13 +404,13 @@ def _result(
         exposure=exposure,
         regime_codes=relative[first:],
         absolute_regime_codes=absolute[first:],
-        metrics=run_metrics(
-            equity, returns, exposure, trips, tape.fills, config.cash, bars_per_year
-        ),
+        metrics=run_metrics(equity, returns, exposure, trips, fills, config.cash, bars_per_year)
+        | {"n_orders": float(len(blotter.orders))},
+        costs=parts,
         by_regime=regime_table(trips, relative[first:], returns, exposure, bars_per_year),
         by_absolute_regime=regime_table(
             absolute_trips, absolute[first:], returns, exposure, bars_per_year
         ),
         decisions=tuple(tape.decisions),
-        final_state=tape.state,
+        final_state=blotter.state,
     )

@@ -11,12 +11,19 @@ fills, never limit fills.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from trading.engine.costs import BPS
+from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, OrderInvalid
 from trading.engine.sizing import round_down
 from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
+
+# Halvings of the search for what cash pays for: 2^-60 of the largest quantity.
+BISECTIONS = 60
+RATES = (
+    "slippage_rate", "commission_rate", "impact_scale", "commission_per_unit", "commission_minimum",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +44,10 @@ class FillRules:
 
     Attributes
     ----------
-    slippage_bps : float
-        Worsens market and stop fills, basis points of price, >= 0.
-    commission_bps : float
-        Per side on notional, basis points, >= 0.
+    slippage_rate : float
+        Worsens market and stop fills (spread included), fraction of price, >= 0.
+    commission_rate : float
+        Per side, fraction of notional, >= 0.
     volume_share : float or None
         Largest share of the bar's volume one order may take, in (0, 1]; None for no limit (also for
         sources that do not know their volume: a bar with volume 0 fills nothing under a share).
@@ -48,23 +55,91 @@ class FillRules:
         Fills are rounded down to a multiple; 0 for fractional units.
     price_field : str
         "OPEN", or "CLOSE" for series whose opens are not traded prices.
+    impact_scale : float
+        Fraction of price per root of a unit that a market or stop fill moves the price, >= 0.
+    commission_per_unit, commission_minimum : float
+        Currency per unit and least commission of a fill, >= 0.
     """
 
-    slippage_bps: float = 0.0
-    commission_bps: float = 0.0
+    slippage_rate: float = 0.0
+    commission_rate: float = 0.0
     volume_share: float | None = None
     quantity_step: float = 0.0
     price_field: str = "OPEN"
+    impact_scale: float = 0.0
+    commission_per_unit: float = 0.0
+    commission_minimum: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a share outside (0, 1] and negative rates."""
         if self.volume_share is not None and not 0.0 < self.volume_share <= 1.0:
             raise ConfigInvalid(f"volume_share {self.volume_share} must lie in (0, 1]")
-        if self.slippage_bps < 0.0 or self.commission_bps < 0.0:
-            raise ConfigInvalid(
-                f"slippage {self.slippage_bps} and commission {self.commission_bps} bps must not "
-                "be negative"
-            )
+        for name in RATES:
+            if not getattr(self, name) >= 0.0:
+                raise ConfigInvalid(f"{name} {getattr(self, name)} must not be negative")
+
+    @property
+    def is_proportional(self) -> bool:
+        """Tell whether an order costs a fraction of its notional, whatever its size."""
+        return not (self.impact_scale or self.commission_per_unit or self.commission_minimum)
+
+    def price_rate(self, quantity: float) -> float:
+        """Return how much worse a market fill of ``quantity`` is, fraction of price."""
+        rate = self.slippage_rate
+        return rate + self.impact_scale * math.sqrt(quantity) if self.impact_scale else rate
+
+    def commission(self, quantity: float, price: float) -> float:
+        """Return the commission of a fill, currency."""
+        charged = quantity * price * self.commission_rate
+        if self.is_proportional:
+            return charged
+        return max(charged + quantity * self.commission_per_unit, self.commission_minimum)
+
+
+def rules_of(
+    costs: CostModel,
+    regime_code: int,
+    *,
+    quantity_step: float = 0.0,
+    price_field: str = "OPEN",
+    volume_share: float | None = None,
+    price_rate: float | None = None,
+    impact_scale: float = 0.0,
+) -> FillRules:
+    """Return the fill rules of a cost model at one signal bar, for backtests and paper brokers.
+
+    Parameters
+    ----------
+    costs : CostModel
+        Rates.
+    regime_code : int
+        Regime at the signal bar, -1 to 3.
+    quantity_step, price_field, volume_share, impact_scale
+        As in `FillRules`.
+    price_rate : float or None
+        From `costs.price_rates`; None for the constant part alone.
+
+    Returns
+    -------
+    FillRules
+        See there.
+
+    Examples
+    --------
+    >>> rules_of(CostModel(commission_bps=2.0, spread_bps=1.0), -1).slippage_rate
+    0.0001
+    """
+    rate = costs.slippage_rate if price_rate is None else price_rate
+    return FillRules(
+        slippage_rate=rate,
+        commission_rate=costs.commission_rate(regime_code),
+        volume_share=volume_share,
+        quantity_step=quantity_step,
+        price_field=price_field,
+        impact_scale=impact_scale,
+        commission_per_unit=costs.commission_per_unit,
+        commission_minimum=costs.commission_minimum,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +193,15 @@ def execute(order: Order, bar: BarPrices, rules: FillRules | None = None) -> Exe
     """
     _check(order)
     rules = rules or FillRules()
-    price, is_triggered, reason = _price(order, bar, rules)
+    quantity = _fillable(order, bar, rules)
+    price, is_triggered, reason = _price(order, bar, rules, rules.price_rate(quantity))
     if price is None:
         return _unfilled(order, bar, is_triggered, reason)
-    quantity = _fillable(order, bar, rules)
     if order.time_in_force is TimeInForce.FOK and quantity < order.remaining_quantity:
         return Execution(0.0, 0.0, 0.0, OrderStatus.CANCELED, is_triggered, "not fillable at once")
     if quantity <= 0.0:
         return _unfilled(order, bar, is_triggered, "no volume left for this order on the bar")
-    commission = quantity * price * rules.commission_bps * BPS
+    commission = rules.commission(quantity, price)
     status = _status_after(order, quantity, bar)
     return Execution(quantity, price, commission, status, is_triggered, reason)
 
@@ -174,6 +249,47 @@ def affordable_quantity(
     return round_down(cash / (1.0 + commission_rate) / price, quantity_step)
 
 
+def payable_quantity(cash: float, price: float, rules: FillRules) -> float:
+    """Return the units ``cash`` buys in the market, with impact and commission of their own size.
+
+    Parameters
+    ----------
+    cash : float
+        Currency; nothing is payable below zero.
+    price : float
+        Price per unit before slippage, > 0.
+    rules : FillRules
+        Rates, lot size.
+
+    Returns
+    -------
+    float
+        Units, >= 0: the most whose price and commission together do not exceed ``cash``.
+
+    Examples
+    --------
+    >>> payable_quantity(1_001.0, 10.0, FillRules(commission_minimum=1.0, quantity_step=1.0))
+    100.0
+    """
+    worse = price * (1.0 + rules.slippage_rate)
+    most = affordable_quantity(cash, worse, rules.commission_rate, rules.quantity_step)
+    if rules.is_proportional or _cost_of(most, price, rules) <= cash:
+        return most
+    low, high = 0.0, most
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2.0
+        if _cost_of(middle, price, rules) <= cash:
+            low = middle
+        else:
+            high = middle
+    return round_down(low, rules.quantity_step)
+
+
+def _cost_of(quantity: float, price: float, rules: FillRules) -> float:
+    paid = price * (1.0 + rules.price_rate(quantity))
+    return quantity * paid + rules.commission(quantity, paid)
+
+
 def _check(order: Order) -> None:
     if not order.remaining_quantity > 0.0:
         raise OrderInvalid(f"order {order.client_order_id} has nothing left to fill")
@@ -187,20 +303,21 @@ def _check(order: Order) -> None:
             raise OrderInvalid(f"{order.order_type} order needs a {name} above 0, found {price}")
 
 
-def _price(order: Order, bar: BarPrices, rules: FillRules) -> tuple[float | None, bool, str]:
+def _price(
+    order: Order, bar: BarPrices, rules: FillRules, slippage: float
+) -> tuple[float | None, bool, str]:
     """Return the execution price or None, whether the stop is met by now, and why."""
-    slippage = rules.slippage_bps * BPS
     if order.order_type is OrderType.MARKET:
         base = bar.open if rules.price_field == "OPEN" else bar.close
         return market_price(base, order.side, slippage), False, "market order"
     if order.order_type is OrderType.LIMIT:
         return *_limit_price(order, bar), "limit reached"
     if order.is_triggered:
-        return _after_trigger(order, bar, bar.open, rules)
+        return _after_trigger(order, bar, bar.open, slippage)
     met = _stop_met(order, bar)
     if met is None:
         return None, False, "stop not reached"
-    return _after_trigger(order, bar, met, rules)
+    return _after_trigger(order, bar, met, slippage)
 
 
 def _limit_price(order: Order, bar: BarPrices) -> tuple[float | None, bool]:
@@ -218,11 +335,11 @@ def _stop_met(order: Order, bar: BarPrices) -> float | None:
 
 
 def _after_trigger(
-    order: Order, bar: BarPrices, met: float, rules: FillRules
+    order: Order, bar: BarPrices, met: float, slippage: float
 ) -> tuple[float | None, bool, str]:
     if order.order_type is OrderType.STOP_MARKET:
         reason = "stop gapped through, filled at the open" if met == bar.open else "stop reached"
-        return market_price(met, order.side, rules.slippage_bps * BPS), True, reason
+        return market_price(met, order.side, slippage), True, reason
     limit = _level(order.limit_price)
     is_allowed = met <= limit if order.side is OrderSide.BUY else met >= limit
     if is_allowed:

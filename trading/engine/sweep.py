@@ -319,7 +319,8 @@ def _run(
         )
     rule = RULES.get(spec.key)
     sizings = np.unique(columns["sizing"]) if "sizing" in columns else ()
-    is_compiled = rule is not None and all(
+    # Tables of edges know one rate of slippage, not one per bar.
+    is_compiled = (rule is not None and config.costs.range_share == 0.0) and all(
         runs_compiled(spec, {"sizing": str(sizing)}, config) for sizing in sizings
     )
     if is_compiled and rule is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trading.engine.costs import COST_BPS, CostModel, commission_rates
+from trading.engine.costs import COST_BPS, CostModel, commission_rates, impact_scales
 from trading.engine.errors import ConfigInvalid
 from trading.engine.types import AssetClass
 
@@ -45,3 +45,31 @@ def test_cost_model_refuses_a_rate_out_of_bounds(rate):
 def test_cost_model_knows_when_it_is_free():
     assert CostModel().is_free
     assert not CostModel(preset=AssetClass.ETF).is_free
+
+
+def test_scaled_costs_multiply_every_part():
+    costs = CostModel(
+        2.0, 3.0, AssetClass.CRYPTO, spread_bps=1.0, commission_minimum=2.0, impact=0.5
+    )
+
+    twice = costs.scaled(2.0)
+
+    assert twice.commission_rate(3) == pytest.approx(2 * costs.commission_rate(3))
+    assert twice.slippage_rate == pytest.approx(2 * costs.slippage_rate)
+    assert twice.commission(1.0, 1.0, 0) == 4.0
+    assert twice.borrow_rate_per_day() == pytest.approx(6e-4)
+    assert costs.scaled(0.0).is_free
+
+
+def test_impact_is_the_root_of_participation_times_volatility():
+    close = 100.0 * np.exp(0.01 * np.where(np.arange(60) % 2, 1.0, 0.0))
+    volume = np.full(60, 10_000.0)
+
+    scale = impact_scales(CostModel(impact=1.0), close, volume)[40]
+
+    # A hundredth of the volume moves the price by a tenth of the 1 % a bar moves.
+    assert scale * np.sqrt(100.0) == pytest.approx(0.1 * 0.01, rel=1e-9)
+
+
+def test_impact_is_nothing_where_volume_is_not_known():
+    assert not impact_scales(CostModel(impact=1.0), np.arange(1.0, 60.0), np.zeros(59)).any()

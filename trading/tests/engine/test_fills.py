@@ -88,7 +88,7 @@ def test_triggered_stop_limit_fills_as_a_limit_on_a_later_bar():
 
 
 def test_slippage_worsens_market_and_stop_but_not_limit_fills():
-    rules = FillRules(slippage_bps=10.0)
+    rules = FillRules(slippage_rate=0.001)
 
     assert execute(order(BUY, MARKET), CALM, rules).price == pytest.approx(100.1)
     assert execute(order(SELL, STOP, stop_price=96.0), CALM, rules).price == pytest.approx(95.904)
@@ -96,7 +96,7 @@ def test_slippage_worsens_market_and_stop_but_not_limit_fills():
 
 
 def test_commission_is_charged_on_the_notional_filled():
-    assert execute(order(BUY, MARKET), CALM, FillRules(commission_bps=5.0)).commission == 0.5
+    assert execute(order(BUY, MARKET), CALM, FillRules(commission_rate=0.0005)).commission == 0.5
 
 
 def test_close_only_series_fill_market_orders_at_the_close():
@@ -176,7 +176,7 @@ def test_order_with_nothing_left_is_refused():
         execute(order(BUY, MARKET, 10.0, filled_quantity=10.0), CALM)
 
 
-@pytest.mark.parametrize("rules", [{"volume_share": 0.0}, {"slippage_bps": -1.0}])
+@pytest.mark.parametrize("rules", [{"volume_share": 0.0}, {"slippage_rate": -1.0}])
 def test_fill_rules_refuse_values_out_of_bounds(rules):
     with pytest.raises(ConfigInvalid):
         FillRules(**rules)

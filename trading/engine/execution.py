@@ -1,0 +1,323 @@
+"""What happens to a working order on one bar, for one instrument's book.
+
+INPUT    an order wish decided at the close of bar i - 1, the prices and volume of bar i
+OUTPUT   fills booked in the state, orders with their final status, costs of holding
+LOOKBACK costs use what was known at the signal bar; only price and volume come from bar i
+
+Order of one bar: 1. holding costs since the bar before (borrow of shorts, financing of negative
+cash); 2. the working order meets the bar (`fills.execute`: gaps, stops, limits, volume share,
+lots, cash); 3. the caller steps the strategy at the close; 4. a new wish replaces the working
+order, no wish keeps its rest working while it may (time in force) and something is held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from marketdata.types import Bars, FloatArray, IntArray
+from trading.engine.costs import BPS, CostModel, impact_scales, price_rates
+from trading.engine.errors import ConfigInvalid
+from trading.engine.fills import BarPrices, FillRules, execute, payable_quantity, rules_of
+from trading.engine.state import StrategyState, book_fill
+from trading.engine.types import (
+    FINAL_STATUSES,
+    Fill,
+    Order,
+    OrderIntent,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
+
+DAY_NS = 86_400 * 10**9
+DAYS_PER_YEAR = 365.0
+BACKTEST_TIMES = (TimeInForce.DAY, TimeInForce.GTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionTerms:
+    """On what terms orders meet bars.
+
+    Attributes
+    ----------
+    costs : CostModel
+        Rates.
+    quantity_step : float
+        Lot size; 0 for fractional units.
+    max_participation : float or None
+        Largest share of a bar's volume one order may take, in (0, 1]; None for no limit. Series
+        without any volume are not limited; in all others a bar with volume 0 fills nothing.
+    time_in_force : TimeInForce
+        DAY cancels what one bar does not fill, GTC carries it to the next bars.
+    """
+
+    costs: CostModel
+    quantity_step: float = 0.0
+    max_participation: float | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+    def __post_init__(self) -> None:
+        """Refuse a share outside (0, 1] and times in force a backtest does not know."""
+        share = self.max_participation
+        if share is not None and not 0.0 < share <= 1.0:
+            raise ConfigInvalid(f"max_participation {share} must lie in (0, 1]")
+        if self.time_in_force not in BACKTEST_TIMES:
+            raise ConfigInvalid(f"time_in_force {self.time_in_force} must be DAY or GTC")
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether every order fills whole at a cost proportional to its notional."""
+        return self.costs.is_proportional and self.max_participation is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Market:
+    """One series with what its costs depend on, per signal bar; every array is (n_bars,)."""
+
+    bars: Bars
+    codes: IntArray
+    price_rates: FloatArray
+    impact_scales: FloatArray
+    has_volume: bool
+
+    def prices(self, i: int) -> BarPrices:
+        """Return the bar an order meets."""
+        bars = self.bars
+        return BarPrices(
+            float(bars.open[i]),
+            float(bars.high[i]),
+            float(bars.low[i]),
+            float(bars.close[i]),
+            float(bars.volume[i]),
+            int(bars.closed_at[i]),
+        )
+
+    def rules(self, signal_bar: int, terms: ExecutionTerms) -> FillRules:
+        """Return the fill rules of an order decided on a bar."""
+        return rules_of(
+            terms.costs,
+            int(self.codes[signal_bar]),
+            quantity_step=terms.quantity_step,
+            price_field=self.bars.exec_price,
+            volume_share=terms.max_participation if self.has_volume else None,
+            price_rate=float(self.price_rates[signal_bar]),
+            impact_scale=float(self.impact_scales[signal_bar]),
+        )
+
+
+def market_of(bars: Bars, codes: IntArray, costs: CostModel) -> Market:
+    """Compute what execution needs of a series.
+
+    Parameters
+    ----------
+    bars : Bars
+        Prices and volume.
+    codes : int64, shape (n_bars,)
+        Regime at each bar, -1 to 3.
+    costs : CostModel
+        Rates.
+
+    Returns
+    -------
+    Market
+        See there.
+    """
+    return Market(
+        bars=bars,
+        codes=codes,
+        price_rates=price_rates(costs, bars.high, bars.low, bars.close),
+        impact_scales=impact_scales(costs, bars.close, bars.volume),
+        has_volume=bool((bars.volume > 0.0).any()),
+    )
+
+
+@dataclass(slots=True)
+class Blotter:
+    """Orders, fills and state of one book while it is replayed; the only mutable thing in a run.
+
+    Attributes
+    ----------
+    state : StrategyState
+        After everything booked so far.
+    orders : list of Order
+        In order of submission, each with its status by now.
+    fills, signal_bars, reasons : list
+        One entry per fill: the fill, the bar whose close decided it, the rule that spoke.
+    borrow, financing : float
+        Costs of holding charged so far, currency, >= 0.
+    intent, signal_bar
+        The wish still working and the bar that decided it; None and -1 without one.
+    """
+
+    state: StrategyState
+    orders: list[Order] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
+    signal_bars: list[int] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    borrow: float = 0.0
+    financing: float = 0.0
+    intent: OrderIntent | None = None
+    signal_bar: int = -1
+    _is_met: bool = False
+
+    def accrue(self, i: int, market: Market, terms: ExecutionTerms) -> None:
+        """Charge borrow on a short position and financing on negative cash since the bar before.
+
+        The value is that of the close before; time is counted in calendar days.
+        """
+        state = self.state
+        if i == 0 or (state.quantity >= 0.0 and state.cash >= 0.0):
+            return
+        closed_at = market.bars.closed_at
+        days = float(closed_at[i] - closed_at[i - 1]) / DAY_NS
+        short = max(-state.quantity, 0.0) * float(market.bars.close[i - 1])
+        borrow = short * terms.costs.borrow_rate_per_day() * days
+        rate = terms.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR
+        financing = max(-state.cash, 0.0) * rate * days
+        self.borrow += borrow
+        self.financing += financing
+        self.state = replace(state, cash=state.cash - borrow - financing)
+
+    def submit(self, intent: OrderIntent | None, i: int) -> None:
+        """Take the wish of bar ``i``: it replaces the working order; None keeps a rest working.
+
+        Without a position there is nothing to complete: a rule that still wants one asks again.
+        """
+        if intent is None and self.intent is not None and not self.state.is_flat:
+            return
+        self._end(OrderStatus.CANCELED)
+        if intent is not None:
+            self.intent, self.signal_bar, self._is_met = intent, i, False
+
+    def meet(
+        self, i: int, market: Market, terms: ExecutionTerms, cash: float | None = None
+    ) -> Fill | None:
+        """Let the working order meet bar ``i`` and book what it fills.
+
+        Parameters
+        ----------
+        i : int
+            A bar after the signal bar.
+        market : Market
+            The series.
+        terms : ExecutionTerms
+            Costs and limits.
+        cash : float or None
+            What a purchase may cost; None for the book's own cash.
+
+        Returns
+        -------
+        Fill or None
+            What was executed; the state already contains it.
+        """
+        if self.intent is None:
+            return None
+        rules, prices = market.rules(self.signal_bar, terms), market.prices(i)
+        budget = self.state.cash if cash is None else cash
+        order = self.orders[-1] if self._is_met else _order_of(self, market, terms)
+        order = self._within(budget, order, prices, rules)
+        if not order.remaining_quantity > 0.0:
+            self._end(OrderStatus.CANCELED)
+            return None
+        met = execute(order, prices, rules)
+        commission = met.commission
+        if self.intent.uses_all_cash and _spends_all(order, met.quantity, rules):
+            # All cash is spent: the rest after the units is commission, to the last bit.
+            commission = budget - budget / (1.0 + rules.commission_rate)
+        self._record(
+            replace(
+                order,
+                status=met.status,
+                is_triggered=met.is_triggered,
+                filled_quantity=order.filled_quantity + met.quantity,
+            )
+        )
+        fill = None
+        if met.quantity > 0.0:
+            fill = fill_of(
+                order, met.quantity, i, prices.closed_at, price=met.price, commission=commission
+            )
+            self._book(fill)
+        if met.status in FINAL_STATUSES:
+            self.intent = None
+        return fill
+
+    def _within(self, budget: float, order: Order, prices: BarPrices, rules: FillRules) -> Order:
+        """Cut a purchase down to what the budget pays for; covering a short is never cut."""
+        if order.side is OrderSide.SELL or self.state.quantity < 0.0:
+            return order
+        assert self.intent is not None  # noqa: S101 - meet has looked
+        payable = payable_quantity(budget, _worst_price(order, prices, rules), rules)
+        is_open_ended = self.intent.uses_all_cash and not self._is_met
+        quantity = payable if is_open_ended else min(order.remaining_quantity, payable)
+        if quantity == order.remaining_quantity:
+            return order
+        return replace(order, quantity=order.filled_quantity + quantity)
+
+    def _book(self, fill: Fill) -> None:
+        assert self.intent is not None  # noqa: S101 - meet has looked
+        self.state = book_fill(self.state, fill)
+        self.fills.append(fill)
+        self.signal_bars.append(self.signal_bar)
+        self.reasons.append(self.intent.reason)
+
+    def _record(self, order: Order) -> None:
+        if self._is_met:
+            self.orders[-1] = order
+        else:
+            self.orders.append(order)
+        self._is_met = True
+
+    def _end(self, status: OrderStatus) -> None:
+        if self.intent is not None and self._is_met:
+            self.orders[-1] = replace(self.orders[-1], status=status)
+        self.intent = None
+
+
+def fill_of(
+    order: Order, quantity: float, i: int, filled_at: int, *, price: float, commission: float
+) -> Fill:
+    """Return what bar ``i`` executed of an order."""
+    return Fill(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=quantity,
+        price=price,
+        commission=commission,
+        bar=i,
+        filled_at=filled_at,
+    )
+
+
+def _order_of(blotter: Blotter, market: Market, terms: ExecutionTerms) -> Order:
+    intent = blotter.intent
+    assert intent is not None  # noqa: S101 - meet has looked
+    is_carried = terms.time_in_force is TimeInForce.GTC and intent.time_in_force is TimeInForce.DAY
+    return Order(
+        client_order_id=f"backtest-{len(blotter.orders) + 1}",
+        symbol=intent.symbol,
+        side=intent.side,
+        order_type=intent.order_type,
+        quantity=intent.quantity,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        time_in_force=TimeInForce.GTC if is_carried else intent.time_in_force,
+        submitted_at=int(market.bars.closed_at[blotter.signal_bar]),
+    )
+
+
+def _worst_price(order: Order, prices: BarPrices, rules: FillRules) -> float:
+    """Return the most a purchase can be asked for on a bar, before slippage."""
+    base = prices.open if rules.price_field == "OPEN" else prices.close
+    if order.order_type is OrderType.MARKET:
+        return base
+    if order.limit_price is not None:
+        return order.limit_price
+    return max(base, order.stop_price or 0.0)
+
+
+def _spends_all(order: Order, quantity: float, rules: FillRules) -> bool:
+    is_whole = order.filled_quantity == 0.0 and quantity == order.quantity
+    return is_whole and rules.is_proportional and rules.quantity_step == 0.0
