@@ -10,6 +10,7 @@ from trading.api import strategies as strategies_api
 from trading.api import studies as studies_api
 from trading.views import (
     backtests,
+    compare,
     dashboard,
     markets,
     orders,
@@ -22,6 +23,8 @@ from trading.views import (
 BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
     path("backtests/", backtests.backtests, name="backtests"),
     path("backtests/new/", backtests.backtest_new, name="backtest_new"),
+    path("backtests/compare/", compare.backtest_compare, name="backtest_compare"),
+    path("backtests/compare/rerun/", compare.backtest_compare_rerun, name="backtest_compare_rerun"),
     path("backtests/<int:backtest_id>/", backtests.backtest, name="backtest"),
     path(
         "backtests/<int:backtest_id>/progress/",
@@ -30,6 +33,11 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
     ),
     path("backtests/<int:backtest_id>/cancel/", backtests.backtest_stop, name="backtest_cancel"),
     path("backtests/<int:backtest_id>/rerun/", backtests.backtest_again, name="backtest_rerun"),
+    path(
+        "api/v1/backtests/compare/",
+        backtests_api.BacktestCompareApi.as_view(),
+        name="api_backtests_compare",
+    ),
     path("api/v1/backtests/", backtests_api.BacktestListApi.as_view(), name="api_backtests"),
     path(
         "api/v1/backtests/<int:backtest_id>/",

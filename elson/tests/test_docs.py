@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from django.urls import Resolver404, resolve
+from django.utils.text import slugify
 
 from elson.bootstrap import ROOT
 from elson.settings.variables import VARIABLES
 from elson.tests.test_architecture import modules_under
+from trading.selectors.comparison import METRICS
+from trading.views.compare_context import TERMS
 
 pytestmark = pytest.mark.house
 
@@ -21,6 +24,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 STEP = re.compile(r"`([\w/.-]+\.py):([A-Za-z_][\w.]*)(?:\(\))?`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"```.*?```", re.DOTALL)
+TERM = re.compile(r'{% term "([^"]+)"(?: "([^"]+)")? %}')
 NAMES = {variable.name for variable in VARIABLES}
 
 
@@ -46,6 +50,24 @@ def defined_names(path: Path) -> set[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return names
+
+
+def glossary_anchors() -> set[str]:
+    """Ids of the entries of the glossary."""
+    text = (ROOT / "docs/guides/60-glossary.md").read_text(encoding="utf-8")
+    return {slugify(title) for title in re.findall(r"^#{2,3} (.+)$", text, re.MULTILINE)}
+
+
+def test_every_figure_linked_in_a_template_has_its_entry_in_the_glossary():
+    linked = {
+        anchor or slugify(label)
+        for path in ROOT.glob("templates/**/*.html")
+        for label, anchor in TERM.findall(path.read_text(encoding="utf-8"))
+    }
+    named = {TERMS.get(key, key.replace("_", "-")) for key, _ in METRICS}
+
+    assert linked
+    assert (linked | named) - glossary_anchors() == set()
 
 
 def test_every_step_named_in_a_document_exists():

@@ -15,12 +15,16 @@ from rest_framework.views import APIView
 
 from elson.common.errors import Conflict, DomainError
 from elson.common.listing import csv_response
+from trading.api.parameters import ids_read, parameters_known
 from trading.selectors.backtests import backtest_get, backtest_list
+from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
 from trading.serializers.backtests import (
     BacktestRequestSerializer,
     BacktestResultSerializer,
     BacktestSerializer,
 )
+from trading.serializers.comparison import ComparisonSerializer
+from trading.services.backtests.comparison import compare_check
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import (
     backtest_cancel,
@@ -94,6 +98,22 @@ class BacktestResultApi(APIView):
     def get(self, request: Request, backtest_id: int) -> Response:
         """Answer 409 while there is no result."""
         return Response(BacktestResultSerializer(_result(request, backtest_id)).data)
+
+
+class BacktestCompareApi(APIView):
+    """Two to four runs side by side."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("ids", str, required=True, description="1,2 to 1,2,3,4")],
+        responses=ComparisonSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Answer 403 when the plan compares fewer, 404 for unknown and for foreign runs alike."""
+        parameters_known(request, "ids")
+        ids = ids_read(request, "ids", fewest=2, most=MOST_RUNS)
+        compare_check(user=_member(request), n_runs=len(ids), now=timezone.now())
+        runs = compared_runs(user_id=_member(request).pk, backtest_ids=ids)
+        return Response(ComparisonSerializer(comparison_of(runs)).data)
 
 
 class BacktestTradesApi(APIView):

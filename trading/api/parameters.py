@@ -47,6 +47,20 @@ def count_read(request: Request, name: str, *, default: int, most: int) -> int:
     return min(int(text[:9]), most)
 
 
+def ids_read(request: Request, name: str, *, fewest: int, most: int) -> list[int]:
+    """Read numbers parted by commas, each once; their count must lie within the bounds."""
+    parts = [part.strip() for part in request.query_params.get(name, "").split(",")]
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 19]
+    found = list(dict.fromkeys(numbers))
+    if len(numbers) != len(parts) or not fewest <= len(found) <= most:
+        raise BadRequest(
+            f"INVALID_{name.upper()}",
+            f"{name} must be {fewest} to {most} different numbers parted by commas.",
+            field=name,
+        )
+    return found
+
+
 def moment_of(text: str, name: str) -> dt.datetime:
     """Read an ISO 8601 time, UTC when it names no zone."""
     try:

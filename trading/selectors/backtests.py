@@ -13,6 +13,8 @@ from trading.models import Backtest
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
 STATUSES = Backtest.Status.choices
 PHASES = Backtest.Phase.choices
+# Answers of the honesty panel to "does it beat random entries?".
+LUCK = ("PASS", "WARN", "FAIL")
 # Column names people sort by, and what they mean in the tables.
 SORTS = {
     "created": "created_at",
@@ -23,6 +25,8 @@ SORTS = {
     "sharpe": "result__metrics__out_of_sample__sharpe_ratio",
     "drawdown": "result__metrics__out_of_sample__max_drawdown",
     "trades": "result__metrics__all__n_round_trips",
+    "costs": "result__metrics__out_of_sample__cost_share",
+    "span": "result__manifest__data__first_at",
 }
 
 
@@ -35,16 +39,27 @@ class BacktestUsage:
 
 
 def backtest_list(
-    *, user_id: int, search: str = "", status: str = "", sort: str = "-created"
+    *,
+    user_id: int,
+    search: str = "",
+    status: str = "",
+    strategy: str = "",
+    luck: str = "",
+    sort: str = "-created",
 ) -> QuerySet[Backtest]:
     """Return a person's backtests with instrument and result, filtered and sorted."""
     rows = (
         Backtest.objects.filter(user_id=user_id)
-        .select_related("instrument", "result")
+        .select_related("instrument", "result", "version")
         .defer("result__curve", "result__round_trips", "result__monthly", "log")
     )
     if status in Backtest.Status.values:
         rows = rows.filter(status=status)
+    if strategy:
+        rows = rows.filter(strategy_key=strategy)
+    if luck in LUCK:
+        # The panel is a JSON list of rows, which SQLite cannot look inside of.
+        rows = rows.filter(pk__in=_beating(rows, luck))
     if search:
         matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
         matches |= Q(note__icontains=search)
@@ -53,6 +68,22 @@ def backtest_list(
         rows = rows.filter(matches)
     column = SORTS.get(sort.lstrip("-"), "created_at")
     return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")
+
+
+def _beating(rows: QuerySet[Backtest], luck: str) -> list[int]:
+    """Return the runs whose panel gave this status to the comparison with random entries."""
+    found = rows.filter(result__isnull=False).values_list("pk", "result__honesty")
+    return [
+        pk
+        for pk, honesty in found
+        if any(row["key"] == "NULL_SHARPE" and row["status"] == luck for row in honesty["rows"])
+    ]
+
+
+def strategies_tested(*, user_id: int) -> list[str]:
+    """Return the keys of the rules this person ever backtested, for the filter."""
+    keys = Backtest.objects.filter(user_id=user_id).values_list("strategy_key", flat=True)
+    return sorted(set(keys.order_by()))
 
 
 def backtest_get(*, user_id: int, backtest_id: int) -> Backtest:

@@ -93,12 +93,16 @@ def list_rows(backtests: Any) -> list[dict[str, Any]]:
 def _list_row(backtest: Any) -> dict[str, Any]:
     result = getattr(backtest, "result", None)
     figures = result.metrics if result else {}
+    span = result.manifest["data"] if result else {}
     outside = figures.get("out_of_sample") or figures.get("all") or {}
     checks = {row["key"]: row for row in result.honesty["rows"]} if result else {}
     beats = checks.get("NULL_SHARPE", {}).get("status")
     return {
         "backtest": backtest,
         "strategy": strategy_name(backtest.strategy_key),
+        "version": getattr(backtest.version, "number", None),
+        "first_on": span.get("first_at", "")[:10] or backtest.start_date,
+        "last_on": span.get("last_at", "")[:10] or backtest.end_date,
         "segment": outside,
         "n_round_trips": figures.get("all", {}).get("n_round_trips"),
         "beats_null": {"PASS": "Yes", "WARN": "Barely", "FAIL": "No"}.get(beats, ""),

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError, NotFound
 from elson.common.listing import csv_response, page_of
-from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
+from trading.selectors.backtests import STATUSES, backtest_get, backtest_list, strategies_tested
+from trading.services.backtests.comparison import compare_limit
 from trading.services.backtests.requests import (
     backtest_cancel,
     backtest_quota,
@@ -51,12 +52,16 @@ LIST_COLUMNS = (
     ("strategy", lambda r: r["backtest"].strategy_key),
     ("symbol", lambda r: r["backtest"].instrument.symbol),
     ("timeframe", lambda r: r["backtest"].timeframe),
+    ("from", lambda r: r["first_on"]),
+    ("to", lambda r: r["last_on"]),
     ("status", lambda r: r["backtest"].status),
     ("out_of_sample_return", lambda r: r["segment"].get("total_return")),
     ("out_of_sample_sharpe_ratio", lambda r: r["segment"].get("sharpe_ratio")),
     ("out_of_sample_max_drawdown", lambda r: r["segment"].get("max_drawdown")),
     ("round_trips", lambda r: r["n_round_trips"]),
     ("beats_random_entries", lambda r: r["beats_null"]),
+    ("out_of_sample_cost_share", lambda r: r["segment"].get("cost_share")),
+    ("seconds", lambda r: r["seconds"]),
     ("note", lambda r: r["backtest"].note),
     ("created_at", lambda r: r["backtest"].created_at.isoformat()),
 )
@@ -71,7 +76,9 @@ TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip[name]) for name in TRA
 @require_GET
 def backtests(request: MemberRequest) -> HttpResponse:
     """Every run of this person, filtered and sorted; `?format=csv` for the filtered set."""
-    chosen = {"search": request.GET.get("search", "")[:80], "status": request.GET.get("status", "")}
+    names = ("status", "strategy", "luck")
+    chosen = {name: request.GET.get(name, "")[:60] for name in names}
+    chosen["search"] = request.GET.get("search", "")[:80]
     found = backtest_list(
         user_id=request.user.pk, sort=request.GET.get("sort", "-created"), **chosen
     )
@@ -83,6 +90,10 @@ def backtests(request: MemberRequest) -> HttpResponse:
         "rows": list_rows(page.object_list),
         "chosen": chosen,
         "statuses": STATUSES,
+        "strategies": [
+            (key, strategy_name(key)) for key in strategies_tested(user_id=request.user.pk)
+        ],
+        "compare_limit": compare_limit(user=request.user, now=timezone.now()),
         "is_filtered": any(chosen.values()),
         "quota": backtest_quota(user=request.user, now=timezone.now()),
         "example_href": f"{reverse('backtest_new')}?{urlencode(EXAMPLE)}",

@@ -18,6 +18,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, json_script, strip_tags
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import slugify
 
 from elson.common import formatting
 from elson.common.templatetags import formats, plots
@@ -171,6 +172,14 @@ def status(value: Any, word: str = "") -> dict[str, Any]:
         "icon_name": icon_name,
         "word": word or key.replace("_", " ").capitalize(),
     }
+
+
+@register.simple_tag
+def term(label: str, anchor: str = "") -> SafeString:
+    """Name of a figure, linked to its entry in the glossary."""
+    return format_html(
+        '<a class="term" href="/docs/glossary/#{}">{}</a>', anchor or slugify(label), label
+    )
 
 
 @register.simple_block_tag

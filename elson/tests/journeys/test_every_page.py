@@ -36,6 +36,7 @@ MEMBERS = [
     "/strategies/new/?key=rsi2_reversion",
     "/backtests/",
     "/backtests/new/",
+    "/backtests/compare/",
     "/models/regimes/",
     "/settings/profile/",
     "/more/",

@@ -13,7 +13,7 @@ export function readColors() {
     return getComputedStyle(probe).color;
   };
   const style = getComputedStyle(document.documentElement);
-  const names = ["surface", "text", "text-2", "text-3", "border", "border-strong", "accent", "up", "down", "grid"];
+  const names = ["surface", "text", "text-2", "text-3", "border", "border-strong", "accent", "warn", "up", "down", "grid"];
   const found = Object.fromEntries(names.map((name) => [name, color(name)]));
   found.regimes = Object.fromEntries(REGIMES.map((r) => [r, color(`regime-${r.toLowerCase()}`)]));
   found.bands = Object.fromEntries(REGIMES.map((r) => [r, Number(style.getPropertyValue(`--band-${r.toLowerCase()}`)) || 0]));

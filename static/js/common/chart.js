@@ -1,13 +1,14 @@
-// Charts: every <figure data-chart> becomes a price or an equity chart with a keyboard, a live region and a table.
+// Charts: every <figure data-chart> becomes a price, an equity or a comparison chart with a keyboard, a live region and a table.
 // Data comes from the JSON beside the figure; new bars from the live connection; older ones from the API.
 
 import { createChart, createSeriesMarkers } from "../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { candleChart } from "./chart-candles.js";
+import { compareChart } from "./chart-compare.js";
 import { equityChart } from "./chart-equity.js";
 import { chartOptions, readColors } from "./chart-look.js";
 import { subscribe } from "./stream.js";
 
-const KINDS = { candles: candleChart, equity: equityChart };
+const KINDS = { candles: candleChart, equity: equityChart, compare: compareChart };
 const ANNOUNCE_MS = 300;
 const charts = new Map(); // figure → chart
 
