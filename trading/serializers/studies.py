@@ -77,7 +77,7 @@ class StudySerializer(serializers.Serializer[Any]):
     holdout_opened_at = serializers.DateTimeField(allow_null=True)
     holdout_trial = serializers.IntegerField(allow_null=True)
     holdout = serializers.JSONField(allow_null=True)
-    parent = serializers.IntegerField(source="parent_id", allow_null=True)
+    repeat_of = serializers.IntegerField(source="parent_id", allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)

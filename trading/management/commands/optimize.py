@@ -1,0 +1,334 @@
+"""`manage.py optimize`: search parameters over a file or stored bars, and say what is luck."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+# The engine takes a second to import, so `--help` and a wrong option do not wait for it.
+if TYPE_CHECKING:
+    from marketdata.types import Bars
+    from trading.services.studies.drafts import StudyDraft
+    from trading.services.studies.local import LocalOutcome, LocalSearch
+
+REFUSED = 1
+USAGE = 2
+TRY_LATER = 75
+EXAMPLES = """examples:
+  manage.py optimize --strategy sma_cross --data SPX.csv --method grid --trials 200 --json \\
+      --space '{"fast": {"low": 5, "high": 50, "step": 5}, "slow": {"low": 60, "high": 240, "step": 20}}'
+  manage.py optimize --strategy volatility_adaptive_trend --symbol SPX --space space.json \\
+      --method tpe --trials 200 --workers 2
+
+Ctrl-C keeps what is done: the same command goes on from there.
+exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 interrupted, or try again later"""  # noqa: E501
+
+
+class Command(BaseCommand):
+    """Search parameters; `--data` needs no database."""
+
+    help = "Search a strategy's parameters out-of-sample and judge how much of the best is luck."
+    requires_system_checks: list[str] = []
+    requires_migrations_checks = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        """Show the examples as written."""
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            formatter_class=RawDescriptionHelpFormatter,
+            epilog=EXAMPLES,
+            **kwargs,
+        )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare what may be given."""
+        add = parser.add_argument
+        add("--strategy", metavar="KEY", help="e.g. sma_cross; `backtest --list` shows all")
+        add("--data", metavar="FILE", type=Path, help="CSV, CSV.GZ or Parquet; no database is used")
+        add("--symbol", metavar="S", default="", help="instrument in the database, or a name")
+        add("--timeframe", metavar="T", default="", help="1m 5m 15m 1h 1d (default: 1d)")
+        add("--start", metavar="DATE", help="first day, YYYY-MM-DD")
+        add("--end", metavar="DATE", help="last day, inclusive")
+        add("--space", metavar="FILE|JSON", help='{"fast": {"low": 5, "high": 50, "step": 5}}')
+        add("--fix", metavar="K=V", action="append", default=[], help="does not move; repeatable")
+        add("--method", choices=("grid", "random", "tpe"), default="random")
+        add("--trials", metavar="N", default="100", help="at most so many (default 100)")
+        add("--workers", metavar="N", default="1", help="processes (default 1)")
+        add("--folds", metavar="N", default="5", help="walk-forward folds (default 5)")
+        add("--holdout", metavar="F", default="0.2", help="last share never searched (>= 0.15)")
+        add("--dispersion-weight", metavar="N", default="0.5", help="taken off the median")
+        add("--min-trades", metavar="N", default="20", help="fewer are not ranked (default 20)")
+        add("--max-drawdown", metavar="F", default="-1", help="deeper is not ranked, e.g. -0.3")
+        add("--commission-bps", metavar="N", default="0", help="per side, basis points")
+        add("--slippage-bps", metavar="N", default="0", help="per side, basis points")
+        add("--cash", metavar="N", default="100000", help="starting cash (default 100000)")
+        add("--exec-price", choices=("open", "close"), default="open",
+            help="price of the next bar that orders meet; close for close-only series")  # fmt: skip
+        add("--seed", metavar="N", default="7", help="of random and tpe (default 7)")
+        add("--journal", metavar="FILE", type=Path, help="where trials are kept (default: var/)")
+        add("--top", metavar="N", type=int, default=20, help="rows of the leaderboard (default 20)")
+        add("--json", action="store_true", dest="is_json", help="one JSON object on stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Search; refuse with one sentence."""
+        try:
+            search, n_workers = _search(options)
+            outcome = _run(search, n_workers, options["journal"])
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Interrupted; what is done is kept and the same command goes on.",
+                returncode=TRY_LATER,
+            ) from None
+        except _refusals() as error:
+            raise CommandError(str(error), returncode=REFUSED) from None
+        except _outages() as error:
+            raise CommandError(
+                f"The database does not answer: {error}", returncode=TRY_LATER
+            ) from None
+        values = _values(search, outcome, options["top"])
+        if options["is_json"]:
+            self.stdout.write(json.dumps(values, allow_nan=False, separators=(",", ":")))
+        else:
+            self.stdout.write(_text(values))
+
+
+def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:
+    from trading.engine.backtest import BacktestConfig
+    from trading.engine.search import plan_search
+    from trading.services.studies.drafts import study_draft_read
+    from trading.services.studies.local import LocalSearch
+
+    if not options["strategy"] or not options["space"]:
+        raise CommandError("Name the strategy and the space: --strategy KEY --space FILE|JSON.",
+                           returncode=USAGE)  # fmt: skip
+    if not options["data"] and not options["symbol"]:
+        raise CommandError("Name the bars: --data FILE or --symbol S.", returncode=USAGE)
+    draft = study_draft_read(_draft_values(options))
+    bars = _bars(draft, options)
+    plan = plan_search(
+        len(bars),
+        draft.space,
+        n_folds=draft.n_folds,
+        holdout_share=draft.holdout_share,
+        dispersion_weight=draft.dispersion_weight,
+        fewest_trades=draft.fewest_trades,
+        deepest_drawdown=draft.deepest_drawdown,
+    )
+    config = BacktestConfig(
+        cash=float(draft.base.cash),
+        commission_bps=draft.base.commission_bps,
+        slippage_bps=draft.base.slippage_bps,
+        seed=draft.base.seed,
+        start_index=plan.start,
+    )
+    key = draft.base.strategy_key
+    found = LocalSearch(key, bars, draft.space, plan, config, draft.method, draft.n_trials)
+    return found, draft.n_workers
+
+
+def _run(search: LocalSearch, n_workers: int, journal: Path | None) -> LocalOutcome:
+    from elson.common.progress import Bar
+    from trading.services.studies.local import search_run
+
+    path = journal or settings.BASE_DIR / "var" / "studies" / f"{search.identity}.jsonl"
+    bar = Bar("Trials", total=search.n_trials, unit="trials", say=_say)
+    try:
+        return search_run(search=search, journal=path, n_workers=n_workers, show=bar.show)
+    finally:
+        bar.close()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
+    fixed: dict[str, str] = {}
+    for pair in options["fix"]:
+        name, mark, value = pair.partition("=")
+        if not mark or not name or not value:
+            raise CommandError(f"--fix {pair!r} must be written name=value.", returncode=USAGE)
+        fixed[name.strip()] = value.strip()
+    return {
+        "strategy_key": options["strategy"],
+        # With a file the symbol is only a name.
+        "symbol": options["symbol"] or "FILE",
+        "timeframe": options["timeframe"],
+        "start_date": options["start"],
+        "end_date": options["end"],
+        "space": _space_text(options["space"]),
+        "fixed": fixed,
+        "method": options["method"],
+        "n_trials": options["trials"],
+        "n_workers": options["workers"],
+        "n_folds": options["folds"],
+        "holdout_share": options["holdout"],
+        "dispersion_weight": options["dispersion_weight"],
+        "fewest_trades": options["min_trades"],
+        "deepest_drawdown": options["max_drawdown"],
+        "cash": options["cash"],
+        "commission_bps": options["commission_bps"],
+        "slippage_bps": options["slippage_bps"],
+        "is_free_confirmed": True,
+        "seed": options["seed"],
+    }
+
+
+def _space_text(given: str) -> str:
+    if given.lstrip().startswith("{"):
+        return given
+    try:
+        return Path(given).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"--space {given}: {error}", returncode=REFUSED) from None
+
+
+def _bars(draft: StudyDraft, options: dict[str, Any]) -> Bars:
+    base = draft.base
+    if not options["data"]:
+        from trading.services.backtests.loading import bars_stored
+
+        return bars_stored(
+            symbol=base.symbol, timeframe=base.timeframe, start=base.start_date, end=base.end_date
+        )
+    from trading.services.backtests.files import bars_from_file
+
+    return bars_from_file(
+        path=options["data"],
+        symbol=options["symbol"],
+        timeframe=options["timeframe"],
+        exec_price=options["exec_price"].upper(),
+        start=base.start_date,
+        end=base.end_date,
+        now=timezone.now(),
+    )
+
+
+def _values(search: LocalSearch, outcome: LocalOutcome, n_top: int) -> dict[str, Any]:
+    from trading.services.backtests.manifest import manifest_of
+    from trading.services.backtests.statistics import plain
+
+    verdict = outcome.judgement
+    by_number = {trial.number: trial for trial in outcome.trials}
+    ranked = sorted(
+        (t for t in outcome.trials if math.isfinite(t.score.objective)),
+        key=lambda t: (-t.score.objective, t.number),
+    )
+
+    def row(number: int | None) -> dict[str, Any] | None:
+        return None if number is None else _row(search, by_number[number])
+
+    found: dict[str, Any] = plain(
+        {
+            "strategy": search.strategy_key,
+            "method": search.method.lower(),
+            "n_trials": len(outcome.trials) + len(outcome.errors),
+            "n_failed": len(outcome.errors),
+            "n_ranked": verdict.n_ranked,
+            "best": row(verdict.best),
+            "suggested": row(verdict.pick),
+            "leaderboard": [_row(search, trial) for trial in ranked[: max(n_top, 0)]],
+            "in_sample": _side(by_number, verdict.pick, "in_sample_sharpe", "fold_in_sample"),
+            "out_of_sample": _side(
+                by_number, verdict.pick, "out_of_sample_sharpe", "fold_out_of_sample"
+            ),
+            "pbo": verdict.probability_of_overfitting,
+            "deflated_sharpe_ratio": verdict.deflated_sharpe,
+            "trial_count": verdict.n_trials_counted,
+            "expected_max_sharpe": verdict.expected_max_sharpe,
+            "rank_correlation": verdict.rank_correlation,
+            "walk_forward_sharpe": verdict.procedure_sharpe,
+            "is_overfit": verdict.is_overfit,
+            "is_spike": verdict.is_spike,
+            "stable_zone": verdict.zone,
+            "importance": verdict.importance,
+            "sentences": verdict.sentences,
+            "errors": outcome.errors,
+            "plan": asdict(search.plan),
+            "holdout": {
+                "n_bars": search.plan.n_bars - search.plan.n_search,
+                "is_opened": False,
+            },
+            "manifest": manifest_of(
+                bars=search.bars,
+                parameters={"space": search.space.to_dict(), "fixed": dict(search.space.fixed)},
+                seed=search.config.seed,
+                source="file or database",
+                settings_used={
+                    "cash": search.config.cash,
+                    "commission_bps": search.config.commission_bps,
+                    "slippage_bps": search.config.slippage_bps,
+                },
+            ),
+        }
+    )
+    return found
+
+
+def _row(search: LocalSearch, trial: Any) -> dict[str, Any]:
+    score = trial.score
+    return {
+        "trial": trial.number,
+        "parameters": search.space.params(trial.moving),
+        "objective": score.objective,
+        "in_sample_sharpe": score.in_sample_sharpe,
+        "out_of_sample_sharpe": score.out_of_sample_sharpe,
+        "gap": score.gap,
+        "dispersion": score.dispersion,
+        "n_trades": score.n_trades,
+        "max_drawdown": score.max_drawdown,
+        "total_return": score.total_return,
+    }
+
+
+def _side(by_number: dict[int, Any], pick: int | None, name: str, folds: str) -> Any:
+    if pick is None:
+        return None
+    score = by_number[pick].score
+    return {"sharpe_ratio": getattr(score, name), "folds": getattr(score, folds)}
+
+
+def _text(values: dict[str, Any]) -> str:
+    lines = [
+        f"{values['n_trials']:,} trials of {values['strategy']}, {values['n_ranked']:,} ranked, "
+        f"{values['n_failed']:,} failed",
+        "",
+        f"{'trial':>6} {'objective':>10} {'in':>7} {'out':>7} {'spread':>7} {'trades':>7} "
+        f"{'drawdown':>9}  parameters",
+    ]
+    moving = set(values["manifest"]["params"]["space"])
+    for row in values["leaderboard"]:
+        shown = ", ".join(f"{k}={v}" for k, v in row["parameters"].items() if k in moving)
+        lines.append(
+            f"{row['trial']:>6} {row['objective']:>10.3f} {row['in_sample_sharpe']:>7.2f} "
+            f"{row['out_of_sample_sharpe']:>7.2f} {row['dispersion']:>7.2f} "
+            f"{row['n_trades']:>7} {row['max_drawdown']:>9.1%}  {shown}"
+        )
+    lines += ["", *values["sentences"]]
+    if values["suggested"]:
+        lines.append(f"Suggested: trial {values['suggested']['trial']} (the hold-out is unopened).")
+    return "\n".join(lines)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from elson.common.errors import DomainError
+    from marketdata.types import BarsError
+    from trading.engine.errors import EngineError
+
+    return DomainError, EngineError, BarsError
+
+
+def _outages() -> tuple[type[Exception], ...]:
+    from django.db import DatabaseError
+
+    return (DatabaseError,)

@@ -1,0 +1,202 @@
+"""A search on this machine, for the command: no database, a journal instead of rows.
+
+Every finished trial is one line of the journal, so an interrupted search goes on where it was and a
+finished one is only judged again. What is evaluated depends on the request alone, never on the
+number of processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marketdata.selectors import bars_hash
+from marketdata.types import Bars
+from trading.engine import backtest, metrics
+from trading.engine.backtest import BacktestConfig
+from trading.engine.errors import ConfigInvalid
+from trading.engine.search import (
+    Judgement,
+    SearchPlan,
+    Space,
+    grid,
+    judge,
+    random_trials,
+    tpe_suggest,
+)
+from trading.engine.search.judgement import ScoredTrial
+from trading.engine.search.scoring import TrialScore
+from trading.services.backtests.statistics import plain
+from trading.services.studies.evaluation import Evaluator, Task
+
+TPE_BATCH = 5
+BROKEN = -10.0
+Show = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalSearch:
+    """What is searched, on which bars, how."""
+
+    strategy_key: str
+    bars: Bars
+    space: Space
+    plan: SearchPlan
+    config: BacktestConfig
+    method: str
+    n_trials: int
+
+    @property
+    def identity(self) -> str:
+        """Name everything that decides the trials, so that a journal fits one search only."""
+        text = json.dumps(
+            {
+                "strategy": self.strategy_key,
+                "space": self.space.to_dict(),
+                "fixed": dict(self.space.fixed),
+                "plan": asdict(self.plan),
+                "cash": self.config.cash,
+                "costs": [self.config.commission_bps, self.config.slippage_bps],
+                "method": self.method,
+                "seed": self.config.seed,
+                "bars": bars_hash(self.bars),
+            },
+            sort_keys=True,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOutcome:
+    """All finished trials by number, the errors of the failed ones, the verdict, the bare score."""
+
+    trials: tuple[ScoredTrial, ...]
+    errors: dict[int, str]
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    moving: dict[str, Any]
+    score: TrialScore | None
+    error: str = ""
+
+
+def search_run(
+    *, search: LocalSearch, journal: Path, n_workers: int, show: Show | None = None
+) -> LocalOutcome:
+    """Search, writing every trial down; raises what the engine refuses, KeyboardInterrupt passes.
+
+    The journal is kept: the same search begins with what is in it.
+    """
+    lines = {line.number: line for line in _journal_read(journal)}
+    batches = _tpe_batches(search, lines) if search.method == "TPE" else iter([_listed(search)])
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    task = Task(search.strategy_key, search.bars, search.plan, search.config)
+    with journal.open("a", encoding="utf-8") as file, Evaluator(task, n_workers) as evaluator:
+        for batch in batches:
+            moving = {number: row for number, row in batch if number not in lines}
+            missing = [(number, search.space.params(row)) for number, row in moving.items()]
+            for number, found in evaluator.scores(missing):
+                lines[number] = line = _line_of(number, moving[number], found)
+                file.write(_text_of(line))
+                file.flush()
+                if show is not None:
+                    show(len(lines))
+    return _judged(search, [lines[number] for number in sorted(lines)])
+
+
+def _line_of(number: int, moving: dict[str, Any], found: TrialScore | str) -> _Line:
+    if isinstance(found, str):
+        return _Line(number, moving, None, found)
+    return _Line(number, moving, found)
+
+
+def _listed(search: LocalSearch) -> list[tuple[int, dict[str, Any]]]:
+    if search.method == "GRID":
+        rows = grid(search.space)
+        if len(rows) > search.n_trials:
+            raise ConfigInvalid(
+                f"the grid has {len(rows):,} combinations and {search.n_trials:,} trials were "
+                "asked for; allow more trials, use larger steps, or random"
+            )
+    else:
+        rows = random_trials(search.space, search.config.seed, search.n_trials)
+    return list(enumerate(rows, start=1))
+
+
+def _tpe_batches(
+    search: LocalSearch, lines: dict[int, _Line]
+) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    for first in range(1, search.n_trials + 1, TPE_BATCH):
+        numbers = range(first, min(first + TPE_BATCH, search.n_trials + 1))
+        if all(number in lines for number in numbers):
+            continue
+        # Only what was known when the batch began, also when it is begun a second time.
+        known = [
+            (line.moving, BROKEN if line.score.refusal else line.score.objective)
+            for _, line in sorted(lines.items())
+            if line.number < first and line.score is not None
+        ]
+        found = tpe_suggest(
+            search.space, seed=search.config.seed + first, n_trials=len(numbers), known=known
+        )
+        yield list(zip(numbers, found, strict=True))
+
+
+def _judged(search: LocalSearch, lines: Sequence[_Line]) -> LocalOutcome:
+    trials = tuple(
+        ScoredTrial(line.number, line.moving, line.score) for line in lines if line.score
+    )
+    sharpes = np.array([trial.score.bar_sharpe for trial in trials])
+    known = search.bars.slice(0, search.plan.n_search)
+
+    def returns_of(trial: ScoredTrial) -> Any:
+        params = search.space.params(trial.moving)
+        run = backtest.run(known, search.strategy_key, params, search.config)
+        return metrics.simple_returns(run.equity, start=search.config.cash)
+
+    judgement = judge(
+        search.space,
+        search.plan,
+        trials,
+        bars_per_year=search.bars.bars_per_year,
+        n_trials_counted=len(trials),
+        sharpe_std=float(sharpes.std()) if len(sharpes) else 0.0,
+        returns_of=returns_of,
+    )
+    errors = {line.number: line.error for line in lines if line.score is None}
+    return LocalOutcome(trials, errors, judgement)
+
+
+def _text_of(line: _Line) -> str:
+    score = plain(asdict(line.score)) if line.score else None
+    return json.dumps([line.number, line.moving, score, line.error]) + "\n"
+
+
+def _journal_read(journal: Path) -> Iterator[_Line]:
+    if not journal.exists():
+        return
+    for text in journal.read_text(encoding="utf-8").splitlines():
+        try:
+            number, moving, score, error = json.loads(text)
+        except ValueError:
+            continue  # the line a kill cut short; its trial is evaluated again
+        yield _Line(number, moving, _score_of(score) if score else None, error)
+
+
+def _score_of(values: dict[str, Any]) -> TrialScore:
+    read: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    # JSON has no NaN: only the objective of a refused trial is one.
+    if read["objective"] is None:
+        read["objective"] = float("nan")
+    return TrialScore(**read)
