@@ -191,6 +191,20 @@ class FittedModel:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DatedModel:
+    """A model and the first moment (nanoseconds UTC) it may decide.
+
+    Everything it learned from was known before `valid_from`.
+    """
+
+    valid_from: int
+    model: FittedModel
+
+
+Models = tuple[DatedModel, ...]
+
+
 def _read(stored: Mapping[str, Any]) -> FittedModel:
     names = tuple(str(name) for name in stored["names"])
     parts = stored["arrays"]

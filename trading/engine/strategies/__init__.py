@@ -5,6 +5,7 @@ from __future__ import annotations
 from trading.engine import sources
 from trading.engine.strategies import (
     donchian_breakout,
+    hybrid,
     rsi2_reversion,
     sma_cross,
     volatility_adaptive_trend,
@@ -25,6 +26,7 @@ STRATEGIES = Registry(
         rsi2_reversion.SPEC,
         donchian_breakout.SPEC,
         volatility_adaptive_trend.SPEC,
+        hybrid.SPEC,
     ),
     sources.found,
 )

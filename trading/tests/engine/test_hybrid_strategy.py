@@ -1,0 +1,174 @@
+"""The hybrid strategy: its rule by hand, its model bound by time, its words."""
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from marketdata.types import Bars
+from trading.engine import hybrid as rule
+from trading.engine.backtest import BacktestConfig, run
+from trading.engine.errors import ConfigInvalid
+from trading.engine.learning.features import GATE_FEATURES, feature_table
+from trading.engine.learning.fitted import EXACT_TERMS, DatedModel, FittedModel
+from trading.engine.learning.labels import meta_labels
+from trading.engine.learning.models import fit
+from trading.engine.state import StrategyState, start
+from trading.engine.step import StepContext, prepare, step
+from trading.engine.strategies.hybrid import SPEC, with_model
+from trading.engine.types import AssetClass, DecisionAction
+from trading.tests.engine.walks import DAY_NS, random_walk
+
+BARS = random_walk(12, 1_500)
+CONFIG = BacktestConfig(cost_preset=AssetClass.EQUITY, keeps_decisions=True)
+
+
+@cache
+def model(seed: int = 1) -> FittedModel:
+    """Trained on the dips of another walk, where nothing can be learned but odds near a half."""
+    bars = random_walk(50 + seed, 4_000)
+    features = SPEC.prepare(bars, SPEC.defaults | {"entry_level": 20.0, "range_share": 1.0})
+    rates = features.arrays["cost_rate"]
+    signals = np.flatnonzero(features.arrays["is_dip"])
+    labels = meta_labels(bars, signals, rates)
+    rows = feature_table(bars, features.regimes, rates).columns(GATE_FEATURES)[labels.signal_bar]
+    return fit("LOGISTIC", rows, labels.is_win, rng_seed=1)
+
+
+def bound(*valid_from: int):
+    return with_model(SPEC, [DatedModel(at, model(k)) for k, at in enumerate(valid_from, 1)])
+
+
+@cache
+def whole_run():
+    return run(BARS, bound(600 * DAY_NS, 1_000 * DAY_NS), {}, CONFIG)
+
+
+def test_without_a_model_every_candidate_is_bought_and_the_fallback_is_named():
+    found = run(BARS, SPEC, {}, CONFIG)
+
+    entries = [d for d in found.decisions if d.action is DecisionAction.ENTER_LONG]
+    assert len(entries) > 5
+    assert all("fallback rules in use since 1970-01-01" in d.reason for d in entries)
+    assert all(d.inputs["rsi"] < 10.0 and d.inputs["range_position"] < 0.2 for d in entries)
+
+
+def test_a_model_decides_only_from_its_own_moment_on():
+    spec = bound(600 * DAY_NS, 1_000 * DAY_NS)
+
+    features = spec.prepare(BARS, SPEC.defaults)
+
+    asked = np.flatnonzero(features.arrays["probability"] >= 0.0)
+    assert asked.min() >= 600
+    assert features.arrays["model"][[599, 600, 999, 1_000]].tolist() == [-1, 0, 0, 1]
+
+
+def test_each_candidate_is_judged_by_the_model_in_force_at_its_close():
+    spec = bound(600 * DAY_NS, 1_000 * DAY_NS)
+    features = spec.prepare(BARS, SPEC.defaults)
+
+    for i in np.flatnonzero(features.arrays["probability"] >= 0.0):
+        one = model(2 if i >= 1_000 else 1)
+        row = np.array([features.arrays[f"feature:{name}"][i] for name in one.names])
+        assert features.arrays["probability"][i] == one.probability(row)
+        assert features.arrays["threshold"][i] == one.threshold(rule.VETO_SHARE)
+
+
+def test_a_vetoed_candidate_is_not_bought_and_says_why():
+    decisions = [d for d in whole_run().decisions if "below the veto" in d.reason]
+
+    vetoed = [d for d in decisions if d.inputs["probability"] < d.inputs["threshold"]]
+    assert vetoed
+    assert all(d.action is DecisionAction.NO_TRADE for d in vetoed)
+    assert all("P(win)" in d.reason and EXACT_TERMS in d.reason for d in vetoed)
+    assert sum(key.startswith("contribution:") for key in vetoed[0].inputs) == 10
+    json.dumps(vetoed[0].to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("cut", [400, 900, 1_400])
+def test_nothing_after_a_bar_changes_a_decision_of_a_bound_model(cut):
+    columns = {
+        name: getattr(BARS, name).copy() for name in ("open", "high", "low", "close", "volume")
+    }
+    for column in columns.values():
+        column[cut + 1 :] = column[cut + 1 :][::-1] * 3.0
+    other = Bars("WALK", "1d", BARS.closed_at, **columns)
+
+    changed = run(other, bound(600 * DAY_NS, 1_000 * DAY_NS), {}, CONFIG)
+
+    assert changed.decisions[: cut + 1] == whole_run().decisions[: cut + 1]
+    assert np.array_equal(changed.equity[: cut + 1], whole_run().equity[: cut + 1])
+
+
+def test_a_later_model_changes_nothing_before_it():
+    early = run(BARS, bound(600 * DAY_NS), {}, CONFIG)
+
+    assert early.decisions[:1_000] == whole_run().decisions[:1_000]
+
+
+def test_every_round_trip_equals_the_exit_rule_of_the_protocol():
+    found = run(BARS, SPEC, {}, CONFIG)
+    atr = rule.hybrid_inputs(BARS).atr
+    regimes = prepare(BARS, "hybrid").regimes
+    rates = prepare(BARS, "hybrid").arrays["cost_rate"]
+
+    for trip in found.round_trips:
+        code, s = int(regimes.relative_codes[trip.signal_bar]), trip.signal_bar
+        reasons = [
+            rule.exit_next_nb(
+                BARS.close[i], trip.entry_price, i - s, rates[s], rates[i], atr[s],
+                rule.TAKE_ATR[code], rule.STOP_ATR[code], rule.MAX_BARS[code],
+            )
+            for i in range(s + 1, trip.exit_bar)
+        ]  # fmt: skip
+        assert reasons[-1] > 0
+        assert not any(reasons[:-1])
+
+
+def test_size_rises_with_the_probability_within_its_caps():
+    decisions = [d for d in whole_run().decisions if d.action is DecisionAction.ENTER_LONG]
+
+    asked = [d for d in decisions if d.inputs["probability"] is not None]
+    by_probability = sorted(asked, key=lambda d: d.inputs["probability"])
+    signals = [d.signal for d in by_probability if d.decided_at < 1_000 * DAY_NS]
+    assert signals == sorted(signals)
+    assert all(0.5 <= d.signal <= 1.0 and d.target_weight <= 0.95 for d in decisions)
+
+
+def test_costs_that_eat_the_edge_keep_the_rule_out():
+    found = run(BARS, SPEC, {"cost_class": "CRYPTO"}, CONFIG)
+
+    assert found.fills == ()
+    assert any("not traded" in d.reason for d in found.decisions)
+
+
+def test_regime_and_distance_are_explained():
+    entry = next(d for d in whole_run().decisions if d.action is DecisionAction.ENTER_LONG)
+
+    lines = {line.name: line for line in entry.parameters}
+    assert "regime of the signal bar" in lines["take_atr"].because
+    assert lines["stop_atr"].now in rule.STOP_ATR
+    assert [line.label for line in entry.sizing][:3] == [
+        "target volatility", "volatility", "volatility-target weight",
+    ]  # fmt: skip
+
+
+def test_a_held_position_without_levels_leaves_at_its_limit():
+    features = prepare(BARS, "hybrid")
+    state = replace(start(1_000.0), quantity=1.0, avg_entry_price=1.0, bars_held=39)
+
+    outcome = step(features, 700, state, StepContext(spec=SPEC))
+
+    assert isinstance(outcome.state, StrategyState)
+    assert outcome.order_intent.reason == "HOLDING_LIMIT"
+    assert "limit is 40" in outcome.decision.reason
+
+
+def test_models_out_of_order_or_with_other_features_are_refused():
+    with pytest.raises(ConfigInvalid, match="in order of valid_from"):
+        bound(5, 5)
+    other = replace(model(), names=("moon", *model().names[1:]))
+    with pytest.raises(ConfigInvalid, match="moon"):
+        with_model(SPEC, [DatedModel(0, other)])
