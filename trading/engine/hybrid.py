@@ -39,9 +39,10 @@ RANGE_SHARE = 0.2
 # Setups the model learns from: a wider net than the one that trades.
 LEARNING_LEVEL = 20.0
 
-# LOW, NORMAL, HIGH, EXTREME. Equal, because a distance in ATRs follows the regime by itself.
-TAKE_ATR = (0.25, 0.25, 0.25, 0.25)
-STOP_ATR = (8.0, 8.0, 8.0, 8.0)
+# LOW, NORMAL, HIGH, EXTREME. The profit to wait for; in a storm a bounce is taken at once.
+TAKE_ATR = (0.25, 0.25, 0.25, 0.10)
+# Nearer where a fall can go on for weeks.
+STOP_ATR = (8.0, 8.0, 5.0, 5.0)
 MAX_BARS = (40, 40, 40, 40)
 
 # The profit-blind exit: close above its 5-bar mean, or so many bars.
