@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from elson.benchmarks.harness import Bench, BenchError
 
 # In the order of docs/benchmarks.md. Modules are imported when asked for: some need a second.
-MODULES: Mapping[str, str] = {}
+MODULES: Mapping[str, str] = {
+    "sweep": "elson.benchmarks.sweep",
+    "generic": "elson.benchmarks.generic",
+}
 
 
 class UnknownBench(BenchError):
