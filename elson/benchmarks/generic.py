@@ -42,7 +42,7 @@ STEP = 20  # peers run every 20th combination
 REPEATS = 4
 RSI_BARS, ENTRY_LEVELS, EXIT_BARS = range(2, 6), np.arange(2.0, 52.0, 2.0), range(1, 101)
 UPPER_BARS, LOWER_BARS = range(10, 110), range(5, 105)
-GRIDS = {
+GRIDS: Mapping[str, Mapping[str, Sequence[object]]] = {
     "rsi2_reversion": {
         "rsi_bars": RSI_BARS,
         "entry_level": ENTRY_LEVELS.tolist(),

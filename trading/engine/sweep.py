@@ -12,8 +12,7 @@ through `backtest.run` itself, one combination at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from marketdata.types import Bars
 from trading.engine.backtest import BacktestConfig, run, runs_compiled
-from trading.engine.costs import commission_rates
 from trading.engine.errors import (
     ConfigInvalid,
     GridTooLarge,
@@ -30,22 +28,13 @@ from trading.engine.errors import (
     ParameterInvalid,
 )
 from trading.engine.kernels import FloatArray, IntArray
-from trading.engine.regimes import classify
 from trading.engine.strategies import StrategySpec, strategy_get
 from trading.engine.strategies.base import CHOICE, INT, parameter_convert
-from trading.engine.sweep_kernels import (
-    COLUMNS,
-    block_table_nb,
-    edge_table_nb,
-    level_table_nb,
-)
-from trading.engine.sweep_rules import RULES, Columns, Prepared, SeriesTables, SweepRule
+from trading.engine.sweep_compiled import compiled_figures
+from trading.engine.sweep_kernels import COLUMNS
+from trading.engine.sweep_rules import RULES, Columns
 
 MAX_COMBINATIONS = 1_000_000
-# Rows of one table; more combinations are split until each part fits.
-MAX_TABLE_BYTES = 64 * 2**20
-MAX_BLOCK_BYTES = 64 * 2**20
-COMBINATIONS_PER_CHUNK = 250
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -327,12 +316,11 @@ def _run(
         )
     rule = RULES.get(spec.key)
     sizings = np.unique(columns["sizing"]) if "sizing" in columns else ()
-    # Tables of edges know one rate of slippage, not one per bar.
-    is_compiled = (rule is not None and config.costs.range_share == 0.0) and all(
+    is_compiled = rule is not None and all(
         runs_compiled(spec, {"sizing": str(sizing)}, config) for sizing in sizings
     )
     if is_compiled and rule is not None:
-        table = _compiled(bars, rule, columns, config, n_threads)
+        table = compiled_figures(bars, rule, columns, config, n_threads)
     else:
         table = _one_by_one(bars, spec, columns, config)
     figures = {name: table[:, k].copy() for k, name in enumerate(COLUMNS)}
@@ -346,74 +334,6 @@ def _run(
         n_skipped=n_skipped,
         **figures,
     )
-
-
-def _tables(bars: Bars, config: BacktestConfig) -> SeriesTables:
-    n_bars = len(bars)
-    costs = config.costs
-    codes = np.full(n_bars, -1, dtype=np.int64)
-    if costs.preset is not None:
-        codes = classify(bars.close, bars.bars_per_year).codes
-    rates = commission_rates(costs, codes)
-    n_levels = max(1, min(n_bars.bit_length(), MAX_BLOCK_BYTES // (24 * n_bars)))
-    return SeriesTables(
-        edge_table=edge_table_nb(bars.exec_prices, bars.close, rates, costs.slippage_rate),
-        blocks=block_table_nb(bars.close, n_levels),
-        levels=level_table_nb(n_bars, n_levels),
-        start=config.start_index,
-        cash=float(config.cash),
-    )
-
-
-def _compiled(
-    bars: Bars, rule: SweepRule, columns: Columns, config: BacktestConfig, n_threads: int
-) -> FloatArray:
-    tables = _tables(bars, config)
-    n_combinations = next(iter(columns.values())).shape[0]
-    out = np.empty((n_combinations, len(COLUMNS)))
-    with ThreadPoolExecutor(n_threads) as threads:
-        for part in _parts(rule, columns, len(bars), 0, n_combinations):
-            prepared = rule.prepare(bars, {name: column[part] for name, column in columns.items()})
-            _check_warm_up(prepared, len(bars))
-            waiting = [
-                threads.submit(prepared.run, few, tables, out[part])
-                for few in _chunks(part.stop - part.start)
-            ]
-            try:
-                for number, future in enumerate(waiting, start=1):
-                    future.result()
-                    if config.progress is not None:
-                        done = min(part.start + number * COMBINATIONS_PER_CHUNK, part.stop)
-                        config.progress("Sweeping", done / n_combinations)
-            except BaseException:
-                for future in waiting:
-                    future.cancel()
-                raise
-    return out
-
-
-def _chunks(n_combinations: int) -> Iterator[slice]:
-    for at in range(0, n_combinations, COMBINATIONS_PER_CHUNK):
-        yield slice(at, at + COMBINATIONS_PER_CHUNK)
-
-
-def _check_warm_up(prepared: Prepared, n_bars: int) -> None:
-    longest = int(prepared.warm_ups.max())
-    if longest >= n_bars:
-        raise InsufficientBars(
-            f"the slowest of these parameters needs {longest} bars of warm-up, found {n_bars} bars"
-        )
-
-
-def _parts(rule: SweepRule, columns: Columns, n_bars: int, begin: int, end: int) -> Iterator[slice]:
-    """Halve the combinations until the table of each part fits its limit."""
-    part = {name: column[begin:end] for name, column in columns.items()}
-    if end - begin == 1 or rule.table_bytes(part, n_bars) <= MAX_TABLE_BYTES:
-        yield slice(begin, end)
-        return
-    middle = (begin + end) // 2
-    yield from _parts(rule, columns, n_bars, begin, middle)
-    yield from _parts(rule, columns, n_bars, middle, end)
 
 
 def _one_by_one(

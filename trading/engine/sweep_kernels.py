@@ -115,9 +115,9 @@ def block_table_nb(close: FloatArray, n_levels: int) -> FloatArray:
 
 @sweep_kernel
 def edge_table_nb(
-    exec_price: FloatArray, close: FloatArray, commission: FloatArray, slippage: float
+    exec_price: FloatArray, close: FloatArray, commission: FloatArray, slippage: FloatArray
 ) -> FloatArray:
-    """Return per bar what an order filled there needs, commission of the signal bar included.
+    """Return per bar what an order filled there needs, with the costs known at the bar before.
 
     Columns: units bought per cash; return of that bar after a purchase; sum of close-to-close
     returns and of their squares up to this bar; cash per unit sold; return of the bar of a sale;
@@ -127,12 +127,13 @@ def edge_table_nb(
     out = np.zeros((n, 8))
     for i in range(1, n):
         rate = commission[i - 1]
+        worse = slippage[i - 1]
         change = close[i] / close[i - 1] - 1.0
-        out[i, 0] = 1.0 / (exec_price[i] * (1.0 + slippage) * (1.0 + rate))
+        out[i, 0] = 1.0 / (exec_price[i] * (1.0 + worse) * (1.0 + rate))
         out[i, 1] = close[i] * out[i, 0] - 1.0
         out[i, 2] = out[i - 1, 2] + change
         out[i, 3] = out[i - 1, 3] + change * change
-        out[i, 4] = exec_price[i] * (1.0 - slippage) * (1.0 - rate)
+        out[i, 4] = exec_price[i] * (1.0 - worse) * (1.0 - rate)
         out[i, 5] = out[i, 4] / close[i - 1] - 1.0
         out[i, 6] = out[i - 1, 2]
         out[i, 7] = out[i - 1, 3]

@@ -72,7 +72,7 @@ def breakout(points: str) -> dict[str, Any]:
     close = STORE["close"].to_numpy()[:, None]
     for few in chunks(np.load(points).astype(int)):
         upper, lower = STORE["upper"][:, few[:, 0]], STORE["lower"][:, few[:, 1]]
-        parts.append(figures(close > upper, close < lower))
+        parts.append(figures((close > upper) & ~np.isnan(lower), close < lower))
     return {"seconds": time.perf_counter() - began, "figures": np.concatenate(parts)}
 
 

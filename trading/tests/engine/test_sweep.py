@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading.engine import kernels, sweep_kernels
-from trading.engine import sweep as sweep_module
+from trading.engine import kernels, sweep_compiled, sweep_kernels
 from trading.engine.backtest import BacktestConfig, run
+from trading.engine.costs import CostModel
 from trading.engine.errors import (
     ConfigInvalid,
     GridTooLarge,
@@ -42,6 +42,7 @@ GRIDS = {
 COSTS = {
     "free": {},
     "flat": {"commission_bps": 5.0, "slippage_bps": 3.0},
+    "by range": {"cost_model": CostModel(spread_bps=4.0, range_share=0.1)},
     "by regime": {"cost_preset": AssetClass.CRYPTO},
 }
 
@@ -110,8 +111,8 @@ def test_sweep_equals_vectorbt(key):
 @pytest.mark.parametrize("key", RULES)
 def test_threads_and_parts_change_nothing(key, monkeypatch):
     whole = sweep(BARS, key, GRIDS[key])
-    monkeypatch.setattr(sweep_module, "MAX_TABLE_BYTES", 4 * 420 * 8)
-    monkeypatch.setattr(sweep_module, "COMBINATIONS_PER_CHUNK", 2)
+    monkeypatch.setattr(sweep_compiled, "MAX_TABLE_BYTES", 4 * 420 * 8)
+    monkeypatch.setattr(sweep_compiled, "COMBINATIONS_PER_CHUNK", 2)
 
     split = sweep(BARS, key, GRIDS[key], n_threads=2)
 
@@ -121,7 +122,7 @@ def test_threads_and_parts_change_nothing(key, monkeypatch):
 
 def test_short_blocks_of_a_long_series_change_nothing(monkeypatch):
     whole = sweep(BARS, "sma_cross", GRIDS["sma_cross"])
-    monkeypatch.setattr(sweep_module, "MAX_BLOCK_BYTES", 2 * 24 * 420)
+    monkeypatch.setattr(sweep_compiled, "MAX_BLOCK_BYTES", 2 * 24 * 420)
 
     bounded = sweep(BARS, "sma_cross", GRIDS["sma_cross"])
 
@@ -219,7 +220,7 @@ def test_wrong_settings_are_refused():
 
 
 def test_progress_reaches_one_and_may_cancel(monkeypatch):
-    monkeypatch.setattr(sweep_module, "COMBINATIONS_PER_CHUNK", 3)
+    monkeypatch.setattr(sweep_compiled, "COMBINATIONS_PER_CHUNK", 3)
     shares = []
     sweep(
         BARS,
@@ -243,7 +244,7 @@ def test_progress_reaches_one_and_may_cancel(monkeypatch):
 def tables(n_levels=9):
     rates = np.full(len(BARS), 5e-4)
     return (
-        sweep_kernels.edge_table_nb(BARS.open, BARS.close, rates, 1e-4),
+        sweep_kernels.edge_table_nb(BARS.open, BARS.close, rates, rates / 5),
         sweep_kernels.block_table_nb(BARS.close, n_levels),
         sweep_kernels.level_table_nb(len(BARS), n_levels),
     )
@@ -269,7 +270,7 @@ def test_compiled_part_gives_the_bits_of_its_source(name):
     edges = np.array([3, 4, 9, 60, 200, 400], dtype=np.int64)
     words = np.array([0b1011, 2**63, 2**63 - 1], dtype=np.uint64)
     arguments = {
-        "edge_table_nb": lambda: ((BARS.open, BARS.close, rates, 1e-4), None),
+        "edge_table_nb": lambda: ((BARS.open, BARS.close, rates, rates / 5), None),
         "block_table_nb": lambda: ((BARS.close, 9), None),
         "level_table_nb": lambda: ((420, 9), None),
         "fold_nb": lambda: fold_arguments(edges),
