@@ -7,14 +7,14 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from monitoring import views
 from monitoring.checks import Verdict, readiness_check
+from monitoring.views import probes
 
 _EARLY: dict[str, Callable[[HttpRequest], HttpResponse]] = {
-    "/livez": views.livez,
-    "/startupz": views.startupz,
-    "/status/": views.status,
-    "/status.json": views.status_json,
+    "/livez": probes.livez,
+    "/startupz": probes.startupz,
+    "/status/": probes.status,
+    "/status.json": probes.status_json,
 }
 
 
@@ -38,6 +38,6 @@ class ProbeMiddleware:
         """Only a healthy database and a cookie are worth asking who it is."""
         readiness = readiness_check(now=timezone.now())  # noqa: TID251 - a door
         request.readiness = readiness  # type: ignore[attr-defined]
-        if readiness.verdict is not Verdict.DOWN and views.is_details_possible(request):
+        if readiness.verdict is not Verdict.DOWN and probes.is_details_possible(request):
             return self.get_response(request)
-        return views.readyz(request)
+        return probes.readyz(request)

@@ -3,13 +3,23 @@
 from django.urls import path
 from django.views.decorators.http import require_safe
 
-from monitoring import views
+from monitoring import api
+from monitoring.views import models, probes
 
 urlpatterns = [
-    path("livez", require_safe(views.livez), name="livez"),
-    path("readyz", require_safe(views.readyz), name="readyz"),
-    path("startupz", require_safe(views.startupz), name="startupz"),
-    path("metrics", require_safe(views.metrics), name="metrics"),
-    path("status/", require_safe(views.status), name="status"),
-    path("status.json", require_safe(views.status_json), name="status_json"),
+    path("livez", require_safe(probes.livez), name="livez"),
+    path("readyz", require_safe(probes.readyz), name="readyz"),
+    path("startupz", require_safe(probes.startupz), name="startupz"),
+    path("metrics", require_safe(probes.metrics), name="metrics"),
+    path("status/", require_safe(probes.status), name="status"),
+    path("models/", models.models, name="models"),
+    path("models/<int:version_id>/", models.model_version, name="model_version"),
+    path("api/v1/models/", api.ModelListApi.as_view(), name="api_models"),
+    path("api/v1/models/<int:version_id>/", api.ModelDetailApi.as_view(), name="api_model"),
+    path(
+        "api/v1/models/verifications/",
+        api.VerificationListApi.as_view(),
+        name="api_model_verifications",
+    ),
+    path("status.json", require_safe(probes.status_json), name="status_json"),
 ]

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from elson.common.models import Component, Heartbeat, OutboxEvent
-from monitoring import checks, views
+from monitoring import checks
 from monitoring.models import Incident
+from monitoring.views import probes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AWAY = {"REMOTE_ADDR": "203.0.113.7"}
@@ -18,8 +19,8 @@ AWAY = {"REMOTE_ADDR": "203.0.113.7"}
 
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    views._status.clear()
-    views._started.clear()
+    probes._status.clear()
+    probes._started.clear()
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_status_page_renders_without_the_database_and_keeps_the_known_incidents(
 ):
     Incident.objects.create(check_key="redis", title="Long known", opened_at=timezone.now())
     client.get("/status/")
-    views._status["page"] = (-1e9, views._status["page"][1])  # older than it may be
+    probes._status["page"] = (-1e9, probes._status["page"][1])  # older than it may be
     monkeypatch.setattr(
         checks,
         "_DATABASE",

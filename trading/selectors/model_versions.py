@@ -15,6 +15,7 @@ from trading.engine.learning.measurement import GateFigures, gate_figures
 from trading.engine.types import Regime
 from trading.models import (
     DriftReport,
+    ModelArtifact,
     ModelTraining,
     ModelTransition,
     ModelVersion,
@@ -62,6 +63,12 @@ def version_list(strategy_key: str = "") -> QuerySet[ModelVersion]:
     return rows.filter(strategy_key=strategy_key) if strategy_key else rows
 
 
+def strategies_with_models() -> list[str]:
+    """Return the keys of the strategies a model was ever trained for."""
+    keys = ModelVersion.objects.order_by("strategy_key").values_list("strategy_key", flat=True)
+    return list(keys.distinct())
+
+
 def version_get(version_id: int) -> ModelVersion:
     """Return one version; NotFound if there is none."""
     found = ModelVersion.objects.select_related("training").filter(pk=version_id).first()
@@ -104,6 +111,12 @@ def transition_list(version: ModelVersion | None = None) -> QuerySet[ModelTransi
     rows = ModelTransition.objects.select_related("version", "actor", "approver")
     rows = rows.order_by("-created_at", "-pk")
     return rows.filter(version=version) if version else rows
+
+
+def artifact_list(version: ModelVersion) -> QuerySet[ModelArtifact]:
+    """Return the yearly models of a version without their arrays, newest first."""
+    rows = ModelArtifact.objects.filter(training_id=version.training_id)
+    return rows.defer("artifact").order_by("-valid_from")
 
 
 def training_list() -> QuerySet[ModelTraining]:

@@ -31,7 +31,7 @@ NAV = (
     ("portfolio", "Portfolio", "Portfolio", "/portfolio/"),
     ("strategies", "Strategies", "Strategies", "/strategies/"),
     ("backtests", "Backtests", "Backtests", "/backtests/"),
-    ("models", "Models", "Models", "/models/regimes/"),
+    ("models", "Models", "Models", "/models/"),
 )
 MORE = ("more", "More", "More", "/more/")
 NAV_PREFIXES = {"orders": "portfolio"}
@@ -488,6 +488,14 @@ def histogram(
 def ci_dots(rows: Sequence[Mapping[str, Any]], label: str = "") -> dict[str, Any]:
     """Estimates with intervals; a row is {label, value, low, high}."""
     return plots.ci_dots(rows, label)
+
+
+@register.inclusion_tag("components/_calibration.html")
+def calibration_plot(
+    bins: Sequence[Mapping[str, Any]], label: str, fewest: int = 20
+) -> dict[str, Any]:
+    """Draw win rate over predicted probability with intervals, counts and the diagonal."""
+    return plots.calibration(bins, label, fewest)
 
 
 @register.inclusion_tag("components/_heatmap.html")

@@ -200,3 +200,43 @@ def _mark(value: float, low: float, high: float, text: str) -> dict[str, str]:
 
 def _scale(value: float, low: float, high: float, left: float = PLOT_LEFT) -> float:
     return left + (PLOT_RIGHT - left) * (value - low) / (high - low)
+
+
+# The square in which win rate is drawn over probability.
+CALIBRATION_LEFT, CALIBRATION_RIGHT, CALIBRATION_TOP, CALIBRATION_BASE = 40.0, 340.0, 8.0, 188.0
+
+
+def calibration(bins: Sequence[Mapping[str, Any]], label: str, fewest: int) -> dict[str, Any]:
+    """Place the bins of a calibration curve: a point and its interval, the count below.
+
+    A bin is {low, high, n, mean_probability, win_rate, interval}; one with fewer than `fewest`
+    predictions shows its count alone.
+    """
+
+    def x(value: float) -> str:
+        return f"{CALIBRATION_LEFT + (CALIBRATION_RIGHT - CALIBRATION_LEFT) * value:.1f}"
+
+    def y(value: float) -> str:
+        return f"{CALIBRATION_BASE - (CALIBRATION_BASE - CALIBRATION_TOP) * value:.1f}"
+
+    marks = [round(step / 4, 2) for step in range(5)]
+    return {
+        "label": label,
+        "ticks": [{"x": x(m), "y": y(m), "label": formatting.percent(m, 0)} for m in marks],
+        "diagonal": f"M{x(0)} {y(0)}L{x(1)} {y(1)}",
+        "counts": [
+            {"x": x((item["low"] + item["high"]) / 2), "n": item["n"]} for item in bins if item["n"]
+        ],
+        "points": [
+            {
+                "x": x(item["mean_probability"]),
+                "y": y(item["win_rate"]),
+                "low": y(item["interval"][0]),
+                "high": y(item["interval"][1]),
+                "title": f"said {formatting.percent(item['mean_probability'], 0)}, won "
+                f"{formatting.percent(item['win_rate'], 0)}, n={item['n']}",
+            }
+            for item in bins
+            if item["n"] >= fewest
+        ],
+    }

@@ -1,0 +1,116 @@
+"""REST doors of models: versions, one version by regime, stored verifications."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, cast
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.selectors import entitlement_value
+from elson.common.api import BadRequest
+from monitoring.serializers import (
+    ModelDetailSerializer,
+    ModelVersionSerializer,
+    VerificationSerializer,
+)
+from trading.selectors.model_performance import performance_list
+from trading.selectors.model_versions import (
+    WINDOW_DAYS,
+    drift_latest,
+    regime_rows,
+    version_get,
+    version_list,
+)
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+DETAIL = "models.detail"
+# What the free plan tells of a regime; the other figures are part of Plus.
+SUMMARY = ("n", "n_taken", "n_wins", "win_rate", "interval", "base_rate", "base_interval")
+
+
+class ModelListApi(ListAPIView[Any]):
+    """Trained versions, newest first."""
+
+    serializer_class = ModelVersionSerializer
+
+    def get_queryset(self) -> Any:
+        """Read the versions of every strategy, or of one."""
+        return version_list(self.request.query_params.get("strategy", "")[:60])
+
+    @extend_schema(parameters=[OpenApiParameter("strategy", str)])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer in pages."""
+        return super().get(request, *args, **kwargs)
+
+
+class ModelDetailApi(APIView):
+    """One version by regime."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("window", str, description="7, 30, 90 (default) or all.")],
+        responses=ModelDetailSerializer,
+    )
+    def get(self, request: Request, version_id: int) -> Response:
+        """Answer live figures of a window beside those of the version's own test."""
+        version = version_get(version_id)
+        now, days = timezone.now(), _window_read(request)
+        since = None if days is None else now - dt.timedelta(days=days)
+        has_detail = entitlement_value(cast("User", request.user), DETAIL, now=now) > 0
+        report = drift_latest(version)
+        answer = ModelVersionSerializer(version).data | {
+            "window_days": days,
+            "drift_light": report.light if report else "UNKNOWN",
+            "regimes": [
+                {
+                    "regime": row.regime,
+                    "n_predictions": row.n_predictions,
+                    "n_resolved": row.n_resolved,
+                    "live": _told(row.figures.to_dict() if row.figures else None, has_detail),
+                    "tested": _told(row.tested, has_detail),
+                }
+                for row in regime_rows(version, since=since)
+            ],
+        }
+        return Response(answer)
+
+
+class VerificationListApi(ListAPIView[Any]):
+    """Stored verifications, newest first."""
+
+    serializer_class = VerificationSerializer
+
+    def get_queryset(self) -> Any:
+        """Read those of every strategy, or of one."""
+        return performance_list(self.request.query_params.get("strategy", "")[:60])
+
+    @extend_schema(parameters=[OpenApiParameter("strategy", str)])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer in pages."""
+        return super().get(request, *args, **kwargs)
+
+
+def _window_read(request: Request) -> int | None:
+    """Read the days to look back; None for all."""
+    window = request.query_params.get("window", "90")
+    offered = {str(days): days for days in WINDOW_DAYS}
+    if window != "all" and window not in offered:
+        raise BadRequest(
+            "INVALID_WINDOW", f"window {window[:20]!r} is not one of {', '.join(offered)}, all.",
+            field="window",
+        )  # fmt: skip
+    return offered.get(window)
+
+
+def _told(figures: dict[str, Any] | None, has_detail: bool) -> dict[str, Any] | None:
+    """Leave out what the plan does not include."""
+    if figures is None or has_detail:
+        return figures
+    return {name: figures.get(name) for name in SUMMARY}

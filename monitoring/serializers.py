@@ -1,0 +1,70 @@
+"""Models and verifications as the API writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class ModelVersionSerializer(serializers.Serializer[Any]):
+    """One trained version."""
+
+    id = serializers.IntegerField(source="pk")
+    strategy = serializers.CharField(source="strategy_key")
+    number = serializers.IntegerField()
+    kind = serializers.CharField()
+    state = serializers.CharField()
+    content_hash = serializers.CharField()
+    data_hash = serializers.CharField()
+    code_version = serializers.CharField()
+    trained_from = serializers.DateField()
+    trained_until = serializers.DateField()
+    tested_from = serializers.DateField()
+    n_train = serializers.IntegerField()
+    n_tested = serializers.IntegerField()
+    n_instruments = serializers.IntegerField()
+    veto_share = serializers.FloatField()
+    created_at = serializers.DateTimeField()
+    activated_at = serializers.DateTimeField(allow_null=True)
+    retired_at = serializers.DateTimeField(allow_null=True)
+
+
+class RegimeFiguresSerializer(serializers.Serializer[Any]):
+    """One regime: counts, live figures, and those of the version's own test.
+
+    Figures are null with fewer than 20 resolved predictions; a win rate never comes without its
+    count, interval and base rate.
+    """
+
+    regime = serializers.CharField()
+    n_predictions = serializers.IntegerField()
+    n_resolved = serializers.IntegerField()
+    live = serializers.JSONField(allow_null=True)
+    tested = serializers.JSONField(allow_null=True)
+
+
+class ModelDetailSerializer(ModelVersionSerializer):
+    """A version by regime."""
+
+    window_days = serializers.IntegerField(allow_null=True)
+    drift_light = serializers.CharField()
+    regimes = RegimeFiguresSerializer(many=True)
+
+
+class VerificationSerializer(serializers.Serializer[Any]):
+    """One stored run of verify_win_rates, as it was printed."""
+
+    id = serializers.IntegerField(source="pk")
+    protocol = serializers.CharField()
+    strategy = serializers.CharField(source="strategy_key")
+    data_hash = serializers.CharField()
+    train_data_hash = serializers.CharField(allow_blank=True)
+    code_version = serializers.CharField()
+    n_instruments = serializers.IntegerField()
+    n_round_trips = serializers.IntegerField()
+    is_met = serializers.BooleanField()
+    missed = serializers.ListField(child=serializers.CharField())
+    goals = serializers.JSONField()
+    report = serializers.JSONField()
+    created_at = serializers.DateTimeField()

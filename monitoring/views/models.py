@@ -1,0 +1,167 @@
+"""Whether trained models are still good, by regime; and the card of each version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from accounts.selectors import entitlement_value
+from elson.common.listing import csv_response
+from monitoring.views.model_context import (
+    DEFAULT_WINDOW,
+    SOURCES,
+    WINDOWS,
+    curves,
+    detector_context,
+    drift_context,
+    history,
+    light,
+    matrix,
+    report_context,
+    strategy_label,
+    window_start,
+)
+from trading.engine.learning.features import MEANINGS
+from trading.engine.strategies import STRATEGIES
+from trading.selectors.model_performance import performance_latest
+from trading.selectors.model_versions import (
+    FEWEST_RESOLVED,
+    artifact_list,
+    drift_latest,
+    fallback_state,
+    strategies_with_models,
+    transition_list,
+    version_active,
+    version_before,
+    version_get,
+    version_list,
+)
+from trading.selectors.portfolios import portfolio_get
+from trading.selectors.regime_quality import detector_quality_get
+from trading.selectors.regimes import visible_of, watched_list
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+DEFAULT_STRATEGY = "hybrid"
+DETAIL = "models.detail"
+FIGURES = (
+    "n", "n_taken", "coverage", "n_wins", "win_rate", "base_rate", "brier", "brier_skill",
+    "log_loss", "ece", "slope", "mean_net_return",
+)  # fmt: skip
+CSV_COLUMNS: tuple[tuple[str, Any], ...] = (
+    ("regime", lambda row: row["regime"]),
+    ("n_predictions", lambda row: row["n_predictions"]),
+    ("n_resolved", lambda row: row["n_resolved"]),
+    *((name, lambda row, name=name: (row["figures"] or {}).get(name)) for name in FIGURES),
+    ("against_its_test", lambda row: row["against"]),
+)
+SUMMARY_COLUMNS = (
+    *CSV_COLUMNS[:3],
+    *(column for column in CSV_COLUMNS if column[0] in {"n_taken", "win_rate", "base_rate"}),
+    CSV_COLUMNS[-1],
+)
+
+
+@login_required
+@require_GET
+def models(request: HttpRequest) -> HttpResponse:
+    """Show the model of one strategy by regime; `?format=csv` for the matrix."""
+    user = cast("User", request.user)
+    if request.GET.get("part") == "detector":
+        return _detector(request, user)
+    now = timezone.now()
+    keys = strategies_with_models() or [DEFAULT_STRATEGY]
+    key = request.GET.get("strategy", "")
+    key = key if key in keys else keys[0]
+    version = version_active(key) or version_list(key).first()
+    context = _choices(request, keys, key) | {
+        "version": version,
+        "fallback": fallback_state(key),
+        "report": report_context(performance_latest(key)),
+        "has_detail": entitlement_value(user, DETAIL, now=now) > 0,
+        "fewest": FEWEST_RESOLVED,
+        "as_of": now,
+        "detector_href": f"{reverse('models')}?part=detector",
+        "history": history(version_list(key), key),
+    }
+    if version is not None:
+        context |= _of_version(request, version, now, context)
+        if request.GET.get("format") == "csv":
+            columns = CSV_COLUMNS if context["has_detail"] else SUMMARY_COLUMNS
+            return csv_response(f"model-{version.pk}.csv", columns, context["matrix"]["rows"])
+    is_part = getattr(request, "htmx", False)
+    return render(request, f"monitoring/{'_models' if is_part else 'models'}.html", context)
+
+
+def _choices(request: HttpRequest, keys: list[str], key: str) -> dict[str, Any]:
+    window, source = request.GET.get("window", ""), request.GET.get("source", "")
+    return {
+        "strategy_key": key,
+        "strategy": strategy_label(key),
+        "strategies": [(item, strategy_label(item)) for item in keys],
+        "windows": WINDOWS,
+        "window": window if window in dict(WINDOWS) else DEFAULT_WINDOW,
+        "sources": SOURCES,
+        "source": source if source in dict(SOURCES) else "",
+    }
+
+
+def _of_version(
+    request: HttpRequest, version: Any, now: Any, context: dict[str, Any]
+) -> dict[str, Any]:
+    """Everything measured on one version; live figures where there are any, else its test's."""
+    since = window_start(context["window"], now)
+    asked = context["source"]
+    found = matrix(version, source=asked or "live", since=since)
+    if not asked and not found["has_live"]:
+        asked = "tested"
+        found = matrix(version, source=asked, since=since)
+    source = asked or "live"
+    report = drift_latest(version)
+    return {
+        "version_href": reverse("model_version", args=[version.pk]),
+        "source": source,
+        "matrix": found,
+        "curves": curves(version, source=source, since=since),
+        "drift": drift_context(version),
+        "drift_light": light(report.light if report else "UNKNOWN"),
+        "artifacts": artifact_list(version),
+    }
+
+
+def _detector(request: HttpRequest, user: User) -> HttpResponse:
+    """Judge the detector on the markets the person watches; a part of its own, for it computes."""
+    portfolio = portfolio_get(user)
+    found = detector_quality_get(watched_list(user), visible_of(portfolio))
+    return render(request, "monitoring/_detector.html", {"detector": detector_context(found)})
+
+
+@login_required
+@require_GET
+def model_version(request: HttpRequest, version_id: int) -> HttpResponse:
+    """Show the card of one version: what it is, what it was tested on, who let it decide."""
+    version = version_get(version_id)
+    before = version_before(version)
+    spec = STRATEGIES.get(version.strategy_key)
+    context = {
+        "version": version,
+        "before": before,
+        "strategy": strategy_label(version.strategy_key),
+        "spec": spec,
+        "features": [(name, MEANINGS.get(name, name)) for name in version.features],
+        "matrix": matrix(version, source="tested", since=None),
+        "years": sorted((version.metrics.get("by_year") or {}).items()),
+        "transitions": transition_list(version),
+        "crumbs": [{"label": "Models", "href": reverse("models")}],
+        "figures": version.metrics.get("all") or {},
+        "figures_before": (before.metrics.get("all") or {}) if before else {},
+        "artifacts": artifact_list(version),
+    }
+    return render(request, "monitoring/model_version.html", context)
