@@ -31,6 +31,7 @@ LIGHTS = {
     "CRITICAL": ("FAILED", "moved"),
     "UNKNOWN": ("IDLE", "not known yet"),
 }
+RELATIONS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 # Live against the version's own test, by the live interval.
 AS_TESTED, BELOW, ABOVE, UNKNOWN = "as tested", "below its test", "above its test", "not known yet"
 
@@ -204,7 +205,7 @@ def report_context(row: Any) -> dict[str, Any] | None:
         "all": report.get("all") or {},
         "spread_pp": report.get("spread_pp"),
         "goals": [_goal(goal) for goal in row.goals],
-        "n_met": sum(bool(goal.get("met")) for goal in row.goals),
+        "n_musts": sum(goal.get("must") is not None for goal in row.goals),
         "controls": [
             {"name": name.replace("_", " "), "is_passed": part.get("passed")}
             for name, part in (report.get("controls") or {}).items()
@@ -218,11 +219,16 @@ def report_context(row: Any) -> dict[str, Any] | None:
 
 def _goal(goal: Mapping[str, Any]) -> dict[str, Any]:
     words = str(goal.get("name", "")).replace("_", " ").capitalize()
+    has_must = goal.get("must") is not None
+    relation = RELATIONS.get(str(goal.get("relation", "")), "")
     return {
         "name": words,
         "value": _goal_text(goal.get("value")),
-        "must": f"{goal.get('relation', '')} {_goal_text(goal.get('must'))}".strip(),
+        "must": f"{relation} {_goal_text(goal.get('must'))}".strip() if has_must else "",
+        "stretch": f"{relation} {_goal_text(goal['stretch'])}" if goal.get("stretch") else "",
+        "has_must": has_must,
         "is_met": bool(goal.get("met")),
+        "is_stretch_met": bool(goal.get("met_stretch")),
     }
 
 

@@ -225,7 +225,9 @@ def calibration(bins: Sequence[Mapping[str, Any]], label: str, fewest: int) -> d
         "ticks": [{"x": x(m), "y": y(m), "label": formatting.percent(m, 0)} for m in marks],
         "diagonal": f"M{x(0)} {y(0)}L{x(1)} {y(1)}",
         "counts": [
-            {"x": x((item["low"] + item["high"]) / 2), "n": item["n"]} for item in bins if item["n"]
+            {"x": x((item["low"] + item["high"]) / 2), "n": _short(item["n"])}
+            for item in bins
+            if item["n"]
         ],
         "points": [
             {
@@ -240,3 +242,8 @@ def calibration(bins: Sequence[Mapping[str, Any]], label: str, fewest: int) -> d
             if item["n"] >= fewest
         ],
     }
+
+
+def _short(n: int) -> str:
+    """Print a count that must fit below one bin."""
+    return str(n) if n < 1_000 else formatting.big(n, 1)
