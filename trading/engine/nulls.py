@@ -7,7 +7,7 @@ LOOKBACK the whole run; nothing here ever decides a trade
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,8 +88,7 @@ def random_entries(
     weights = _weights(run)
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[first:] = run.regime_codes
-    rates = commission_rates(run.config.costs, codes)
-    slippage = run.config.costs.slippage_rate
+    rates, slippage = _rates(run, codes)
     points = np.unique(np.linspace(0, len(bars) - first - 1, BAND_POINTS).astype(np.int64))
     paths = np.empty((n_draws, points.shape[0]))
     win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
@@ -126,13 +125,78 @@ def buy_and_hold(run: BacktestRun, bars: Bars) -> FloatArray:
     float64, shape (n_bars - first_bar,)
         Currency; the purchase pays the run's costs, the last value is a mark, not a sale.
     """
-    first, costs = run.first_bar, run.config.costs
-    rate = costs.commission_rate(int(run.regime_codes[0]))
-    price = float(bars.exec_prices[first + 1]) * (1.0 + costs.slippage_rate)
-    quantity = run.config.cash / (1.0 + rate) / price
+    first = run.first_bar
+    rates, worse = _rates(run, run.regime_codes[:1])
+    price = float(bars.exec_prices[first + 1]) * (1.0 + worse)
+    quantity = run.config.cash / (1.0 + float(rates[0])) / price
     equity: FloatArray = quantity * bars.close[first:]
     equity[0] = run.config.cash
     return equity
+
+
+def permuted_bars(
+    bars: Bars, rng: np.random.Generator, *, first: int = 1, window: int = 63
+) -> Bars:
+    """Shuffle the bars within windows: the same moves in another order.
+
+    Parameters
+    ----------
+    bars : Bars
+        At least two.
+    rng : numpy.random.Generator
+        Seeded by the caller.
+    first : int
+        First bar that may move, >= 1; bars before it stay.
+    window : int
+        Bars that are shuffled among each other, >= 2.
+
+    Returns
+    -------
+    Bars
+        Same times. Each bar keeps its gap from the close before, its range and its volume, so the
+        close at the end of every window (and of the series) is the same as before.
+
+    Raises
+    ------
+    ConfigInvalid
+        If ``first`` is below 1 or ``window`` below 2.
+
+    Examples
+    --------
+    >>> price = np.array([1.0, 2.0, 4.0, 2.0])
+    >>> bars = Bars("X", "1d", np.arange(4), price, price, price, price, np.zeros(4))
+    >>> float(permuted_bars(bars, np.random.default_rng(0)).close[-1])
+    2.0
+    """
+    if first < 1 or window < 2:
+        raise ConfigInvalid(f"first {first} must be at least 1 and window {window} at least 2")
+    n_bars = len(bars)
+    order = np.arange(n_bars)
+    for begin in range(first, n_bars, window):
+        rng.shuffle(order[begin : begin + window])
+    before = np.concatenate((bars.open[:1], bars.close[:-1]))
+    gap, high, low, move = (
+        (column / base)[order]
+        for column, base in (
+            (bars.open, before), (bars.high, bars.open), (bars.low, bars.open),
+            (bars.close, bars.open),
+        )
+    )  # fmt: skip
+    close = bars.close.copy()
+    anchor = close[first - 1] if first <= n_bars else 1.0
+    close[first:] = anchor * np.cumprod((gap * move)[first:])
+    opened = np.concatenate((bars.open[:first], close[first - 1 : -1] * gap[first:]))
+    tops = np.concatenate((bars.high[:first], (opened * high)[first:]))
+    bottoms = np.concatenate((bars.low[:first], (opened * low)[first:]))
+    return replace(
+        bars,
+        open=opened,
+        # Rounding must not leave a close outside its own range.
+        high=np.maximum(tops, np.maximum(opened, close)),
+        low=np.minimum(bottoms, np.minimum(opened, close)),
+        close=close,
+        volume=bars.volume[order],
+    )
 
 
 def exceedance(value: float, draws: FloatArray) -> float:
@@ -146,9 +210,32 @@ def exceedance(value: float, draws: FloatArray) -> float:
     return float((np.sum(draws >= value) + 1.0) / (draws.shape[0] + 1.0))
 
 
+def _rates(run: BacktestRun, codes: IntArray) -> tuple[FloatArray, float]:
+    """Return commission per bar and the worse price per side that a trade of this run pays."""
+    costs = run.config.costs
+    rates = commission_rates(costs, codes)
+    if (costs.is_proportional and costs.range_share == 0.0) or not run.costs.notional:
+        return rates, costs.slippage_rate
+    # Costs that depend on the order's size are charged as their average share of notional.
+    parts = run.costs
+    in_price = (parts.spread + parts.slippage + parts.impact) / parts.notional
+    by_rate = sum(
+        fill.notional * rates_of
+        for fill, rates_of in zip(
+            run.fills, commission_rates(costs, run.regime_codes)[_signals(run)], strict=True
+        )
+    )
+    extra = (parts.commission + parts.preset - by_rate) / parts.notional
+    return rates + max(extra, 0.0), in_price
+
+
+def _signals(run: BacktestRun) -> IntArray:
+    return np.array(run.signal_bars, dtype=np.int64) - run.first_bar
+
+
 def _weights(run: BacktestRun) -> FloatArray:
     before = np.concatenate(([run.config.cash], run.equity))
-    rates = commission_rates(run.config.costs, run.regime_codes)
+    rates, _ = _rates(run, run.regime_codes)
     weights = [
         trip.entry_notional
         * (1.0 + rates[trip.signal_bar - run.first_bar])

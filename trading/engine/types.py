@@ -105,11 +105,12 @@ class AssetClass(StrEnum):
 
 
 class RuleStatus(StrEnum):
-    """Outcome of one rule or check: ✓, ⚠ or ✕ on a page."""
+    """Outcome of one rule or check: ✓, ⚠ or ✕ on a page; · where it says nothing about a case."""
 
     PASS = "PASS"  # noqa: S105 - a check's outcome, not a password
     WARN = "WARN"
     FAIL = "FAIL"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
 
 
 ORDER_TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from elson.common.formatting import percent, ratio
 from marketdata.types import Bars
-from trading.engine import checks
 from trading.engine.backtest import BacktestRun
+from trading.engine.checks.chance import Trials
+from trading.engine.checks.panel import Honesty, honesty
 from trading.engine.costs import commission_rates
 from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
 
@@ -31,15 +32,22 @@ OnShare = Callable[[float, str], None]
 class Judgement:
     """The panel, the win rate that chance gives in each regime, and the curves beside ours."""
 
-    panel: checks.Honesty
+    panel: Honesty
     null_win_rates: Mapping[str, float | None]
     benchmark: FloatArray
     band: dict[str, FloatArray]
 
 
-def judge(*, bars: Bars, run: BacktestRun, seed: int, n_draws: int = N_DRAWS) -> Judgement:
+def judge(
+    *,
+    bars: Bars,
+    run: BacktestRun,
+    seed: int,
+    n_draws: int = N_DRAWS,
+    trials: Trials | None = None,
+) -> Judgement:
     """Compare a run with random entries and with buying and holding."""
-    panel = checks.honesty(run, bars, np.random.default_rng(seed), n_draws=n_draws)
+    panel = honesty(run, bars, np.random.default_rng(seed), n_draws=n_draws, trials=trials)
     return Judgement(panel, null_win_rates(bars, run), panel.buy_and_hold, _band(run, panel))
 
 
@@ -92,7 +100,7 @@ def _win_chance(
     return float(np.mean(received > paid))
 
 
-def _band(run: BacktestRun, panel: checks.Honesty) -> dict[str, FloatArray]:
+def _band(run: BacktestRun, panel: Honesty) -> dict[str, FloatArray]:
     """Stretch the band of the null model, given at some bars, over every bar."""
     if panel.nulls is None:
         return {}

@@ -1,0 +1,1 @@
+"""The honesty checks, by subject; `panel.honesty` runs them all."""

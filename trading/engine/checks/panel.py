@@ -1,0 +1,182 @@
+"""The honesty panel: what a result must survive before anyone believes it.
+
+INPUT    a finished run, its bars, a seeded generator, what was tried before
+OUTPUT   rows with PASS / WARN / FAIL, numbers and a sentence, and one verdict
+LOOKBACK the whole run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from marketdata.types import Bars, FloatArray
+from trading.engine import metrics
+from trading.engine.backtest import BacktestRun
+from trading.engine.checks import chance, charges, leaks, stability
+from trading.engine.checks.chance import Trials
+from trading.engine.checks.charges import CostPoint
+from trading.engine.checks.row import CheckRow, no_trade
+from trading.engine.nulls import NullDraws, buy_and_hold, random_entries
+from trading.engine.types import OrderSide, Regime, RuleStatus
+
+ENOUGH_TRADES = 30
+TOO_FEW_TRADES = 10
+N_BEST = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Honesty:
+    """All rows, the verdict, and the curves behind them (None or empty without a trade)."""
+
+    status: RuleStatus
+    verdict: str
+    rows: tuple[CheckRow, ...]
+    nulls: NullDraws | None
+    buy_and_hold: FloatArray
+    cost_curve: tuple[CostPoint, ...] = ()
+    shuffled_sharpe_ratios: FloatArray | None = None
+
+
+def honesty(
+    run: BacktestRun,
+    bars: Bars,
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 200,
+    trials: Trials | None = None,
+) -> Honesty:
+    """Examine a finished run.
+
+    Parameters
+    ----------
+    run : BacktestRun
+        Any result of `backtest.run`.
+    bars : Bars
+        The bars it ran on.
+    rng : numpy.random.Generator
+        Seeded by the caller (``run.config.seed``): the same seed gives the same panel.
+    n_draws : int
+        Random-entry runs to compare with.
+    trials : Trials or None
+        What was tried before; None for nothing but this run.
+
+    Returns
+    -------
+    Honesty
+        Rows in a fixed order: enough trades, random entries (win rate, Sharpe), shuffled bars,
+        buy-and-hold, deflated Sharpe, overfitting, cost break-even, costs, best trades removed,
+        neighboring parameters, look-ahead, shuffled future, warm-up, regimes.
+
+    Notes
+    -----
+    Runs the strategy again some fifty times (shuffled bars, neighbors, costs, cut histories);
+    below two seconds for 8,000 bars of a strategy with a compiled rule.
+    """
+    trials = trials or Trials()
+    has_longs_only = all(trip.side is OrderSide.BUY for trip in run.round_trips)
+    is_drawn = bool(run.round_trips) and has_longs_only
+    nulls = random_entries(run, bars, rng, n_draws=n_draws) if is_drawn else None
+    benchmark = buy_and_hold(run, bars)
+    curve = charges.cost_curve(run, bars)
+    shuffled_row, shuffled = stability.shuffled_bars(run, bars, rng)
+    rows = (
+        _enough_trades(run),
+        chance.null_win_rate(run, nulls),
+        chance.null_sharpe(run, nulls),
+        shuffled_row,
+        _against_benchmark(run, benchmark),
+        chance.deflated_sharpe(run, trials),
+        chance.overfitting(trials),
+        charges.break_even(run, curve),
+        charges.costs_included(run),
+        _without_best(run),
+        stability.neighborhood(run, bars),
+        leaks.look_ahead(run, bars, rng),
+        leaks.shuffled_future(run, bars, rng),
+        leaks.warm_up(run, bars),
+        _regimes(run),
+    )
+    status, words = verdict(rows)
+    return Honesty(status, words, rows, nulls, benchmark, curve, shuffled)
+
+
+def _enough_trades(run: BacktestRun) -> CheckRow:
+    n = len(run.round_trips)
+    title = "Enough trades"
+    if n >= ENOUGH_TRADES:
+        status, judgment = RuleStatus.PASS, "enough to say something"
+    elif n >= TOO_FEW_TRADES:
+        status, judgment = RuleStatus.WARN, f"fewer than {ENOUGH_TRADES}: every figure is vague"
+    else:
+        status, judgment = RuleStatus.FAIL, f"fewer than {TOO_FEW_TRADES}: nothing can be concluded"
+    return CheckRow("ENOUGH_TRADES", title, status, f"{n} trades, {judgment}.", {"n": float(n)})
+
+
+def _against_benchmark(run: BacktestRun, benchmark: FloatArray) -> CheckRow:
+    returns = metrics.simple_returns(benchmark, start=run.config.cash)
+    theirs = metrics.sharpe_ratio(returns, run.bars_per_year)
+    ours = run.metrics["sharpe_ratio"]
+    total = float(benchmark[-1]) / run.config.cash - 1.0
+    numbers = {
+        "sharpe_ratio": ours,
+        "benchmark_sharpe_ratio": theirs,
+        "total_return": run.metrics["total_return"],
+        "benchmark_total_return": total,
+        "max_drawdown": run.metrics["max_drawdown"],
+        "benchmark_max_drawdown": metrics.max_drawdown(benchmark, start=run.config.cash),
+    }
+    sentence = (
+        f"Return {numbers['total_return']:+.1%} at Sharpe {ours:.2f} against {total:+.1%} at "
+        f"{theirs:.2f} for buying and holding; deepest drawdown {numbers['max_drawdown']:.1%} "
+        f"against {numbers['benchmark_max_drawdown']:.1%}."
+    )
+    if ours > theirs:
+        status = RuleStatus.PASS
+    elif run.metrics["max_drawdown"] > numbers["benchmark_max_drawdown"]:
+        status = RuleStatus.WARN
+    else:
+        status = RuleStatus.FAIL
+    return CheckRow("BUY_AND_HOLD", "Against buying and holding", status, sentence, numbers)
+
+
+def _without_best(run: BacktestRun) -> CheckRow:
+    key, title = "BEST_TRADES", f"Without its best {N_BEST} trades"
+    pnls = sorted((trip.pnl for trip in run.round_trips), reverse=True)
+    if not pnls:
+        return no_trade(key, title)
+    total, rest = sum(pnls), sum(pnls[N_BEST:])
+    numbers = {"pnl": total, "pnl_without": rest}
+    sentence = f"All trades made {total:+,.2f}; without the best {N_BEST} it is {rest:+,.2f}."
+    status = RuleStatus.PASS if rest > 0.0 else RuleStatus.WARN
+    if total <= 0.0:
+        status = RuleStatus.FAIL
+    return CheckRow(key, title, status, sentence, numbers)
+
+
+def _regimes(run: BacktestRun) -> CheckRow:
+    counts = {str(regime): int(run.by_regime[regime]["n"]) for regime in Regime}
+    few = [name for name, n in counts.items() if n < ENOUGH_TRADES]
+    text = ", ".join(f"{name} {n}" for name, n in counts.items())
+    numbers = {f"n_{name.lower()}": float(n) for name, n in counts.items()}
+    if few:
+        sentence = f"Trades by regime: {text}; too few to judge in {', '.join(few)}."
+        return CheckRow("REGIMES", "Every regime seen", RuleStatus.WARN, sentence, numbers)
+    sentence = f"Trades by regime: {text}."
+    return CheckRow("REGIMES", "Every regime seen", RuleStatus.PASS, sentence, numbers)
+
+
+def verdict(rows: Sequence[CheckRow]) -> tuple[RuleStatus, str]:
+    """Sum the rows up in one status and one sentence; a row that says nothing does not count."""
+    failed = [row.title.lower() for row in rows if row.status is RuleStatus.FAIL]
+    warned = [row.title.lower() for row in rows if row.status is RuleStatus.WARN]
+    if failed:
+        names = ", ".join(failed)
+        return RuleStatus.FAIL, f"Not believable yet: {len(failed)} of {len(rows)} fail ({names})."
+    if warned:
+        names = ", ".join(warned)
+        return RuleStatus.WARN, f"Believable with reservations: look at {names}."
+    n_judged = sum(row.status is not RuleStatus.NOT_APPLICABLE for row in rows)
+    return RuleStatus.PASS, f"Holds up: all {n_judged} checks pass. The future may still differ."

@@ -1,0 +1,72 @@
+"""Running the same strategy again under other prices, parameters or costs, at a bounded price.
+
+INPUT    a finished run and its bars
+OUTPUT   Sharpe ratios and returns of reruns, each comparable with the baseline run here
+LOOKBACK the whole run; for strategies without a compiled rule only its last bars
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from marketdata.types import Bars
+from trading.engine.backtest import BacktestConfig, BacktestRun, runs_compiled
+from trading.engine.backtest import run as backtest_run
+from trading.engine.costs import CostModel
+from trading.engine.errors import EngineError
+
+# Bars all reruns of a strategy without a compiled rule may take together, about a second.
+STEPPED_BARS = 40_000
+FEWEST_BARS = 120
+
+
+class Reruns:
+    """The run again, with costs that are a constant share so that compiled rules stay compiled.
+
+    Every rerun pays what the run itself paid on average, per side. `n_expected` reruns share the
+    bars that a strategy without a compiled rule may take.
+    """
+
+    def __init__(self, run: BacktestRun, bars: Bars, n_expected: int) -> None:
+        self.run = run
+        costs = CostModel(commission_bps=min(run.costs.paid_bps, 1_000.0))
+        self.config = BacktestConfig(
+            cash=run.config.cash,
+            cost_model=costs,
+            start_index=run.config.start_index,
+            allows_all_cash=True,
+        )
+        self.is_compiled = runs_compiled(run.spec, run.params, self.config)
+        self.bars = bars if self.is_compiled else self._latest(bars, n_expected)
+        self.baseline = self.sharpe_ratio(self.bars)
+
+    @property
+    def is_partial(self) -> bool:
+        """Tell whether only the last bars were used."""
+        return self.config.start_index == 0 and len(self.bars) < self.run.first_bar + len(
+            self.run.equity
+        )
+
+    @property
+    def span_words(self) -> str:
+        """Say on which bars, empty for all of them."""
+        return f" on the last {len(self.bars):,} bars" if self.is_partial else ""
+
+    def sharpe_ratio(self, bars: Bars, params: Mapping[str, object] | None = None) -> float:
+        """Return the Sharpe ratio of a rerun; NaN where it cannot run or never traded."""
+        try:
+            again = backtest_run(bars, self.run.spec, params or self.run.params, self.config)
+        except (EngineError, IndexError):
+            # Too short for these parameters, or a rule that reads ahead; leaks.py tells of that.
+            return math.nan
+        return again.metrics["sharpe_ratio"]
+
+    def _latest(self, bars: Bars, n_expected: int) -> Bars:
+        warm_up = self.run.spec.warm_up(self.run.params)
+        n_bars = max(STEPPED_BARS // max(n_expected, 1), 2 * warm_up, FEWEST_BARS)
+        if n_bars >= len(bars):
+            return bars
+        self.config = replace(self.config, start_index=0)
+        return bars.slice(len(bars) - n_bars, len(bars))

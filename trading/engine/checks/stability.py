@@ -1,0 +1,122 @@
+"""Whether a result hangs on these exact parameters, or on the order of the days.
+
+INPUT    a finished run, its bars, a seeded generator
+OUTPUT   rows: neighboring parameters, shuffled bars
+LOOKBACK the whole run
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from marketdata.types import Bars, FloatArray
+from trading.engine.backtest import BacktestRun
+from trading.engine.checks.reruns import Reruns
+from trading.engine.checks.row import CheckRow, by_p, no_trade, not_applicable
+from trading.engine.nulls import exceedance, permuted_bars
+from trading.engine.strategies.base import Parameter, ParameterValue
+from trading.engine.types import RuleStatus
+
+N_SHUFFLES = 30
+WINDOW_BARS = 63
+STEP_SHARE = 0.10
+KEPT_GOOD = 0.5
+
+
+def shuffled_bars(
+    run: BacktestRun, bars: Bars, rng: np.random.Generator
+) -> tuple[CheckRow, FloatArray]:
+    """Compare with the same strategy on prices whose bars are shuffled within 63-bar windows.
+
+    What is left after the shuffle is trend and volatility; what is lost is the order of the days.
+
+    Returns
+    -------
+    CheckRow
+        By the share of shuffles with a Sharpe ratio at least as good.
+    float64, shape (n_draws,)
+        The Sharpe ratios of the shuffles.
+    """
+    key, title = "NULL_BARS", "Sharpe ratio against shuffled bars"
+    if not run.round_trips:
+        return no_trade(key, title), np.empty(0)
+    reruns = Reruns(run, bars, N_SHUFFLES)
+    ours = reruns.baseline
+    found = np.array(
+        [
+            reruns.sharpe_ratio(permuted_bars(reruns.bars, rng, window=WINDOW_BARS))
+            for _ in range(N_SHUFFLES)
+        ]
+    )
+    # A shuffle in which nothing was traded earned nothing.
+    draws = np.where(np.isfinite(found), found, 0.0)
+    if not math.isfinite(ours):
+        return not_applicable(key, title, f"No Sharpe ratio{reruns.span_words} to compare."), draws
+    p = exceedance(ours, draws)
+    median = float(np.median(draws))
+    sentence = (
+        f"Sharpe {ours:.2f}{reruns.span_words}; on {N_SHUFFLES} shuffles of the bars within "
+        f"{WINDOW_BARS}-bar windows the same rule reaches {median:.2f} in the middle (p = {p:.3f})."
+    )
+    numbers = {"sharpe_ratio": ours, "null_median": median, "p": p, "n": float(N_SHUFFLES)}
+    return CheckRow(key, title, by_p(p), sentence, numbers), draws
+
+
+def neighborhood(run: BacktestRun, bars: Bars) -> CheckRow:
+    """Move each number of the parameters by a tenth, one at a time, up and down."""
+    key, title = "NEIGHBORHOOD", "Neighboring parameters"
+    if not run.round_trips:
+        return no_trade(key, title)
+    tried = _neighbors(run)
+    if not tried:
+        return not_applicable(key, title, "The strategy has no number to move.")
+    reruns = Reruns(run, bars, len(tried))
+    ours = reruns.baseline
+    found = np.array([reruns.sharpe_ratio(reruns.bars, params) for params in tried])
+    found = found[np.isfinite(found)]
+    if not found.shape[0] or not math.isfinite(ours):
+        return not_applicable(key, title, "No neighbor could be run and traded.")
+    worst, median, best = (float(q) for q in np.quantile(found, (0.0, 0.5, 1.0)))
+    numbers = {
+        "sharpe_ratio": ours, "worst": worst, "median": median, "best": best,
+        "n": float(found.shape[0]),
+    }  # fmt: skip
+    sentence = (
+        f"Sharpe {ours:.2f}{reruns.span_words}; with each parameter moved by 10 % "
+        f"({found.shape[0]} neighbors) {worst:.2f} to {best:.2f}, {median:.2f} in the middle."
+    )
+    return CheckRow(key, title, _neighbor_status(ours, worst, median), sentence, numbers)
+
+
+def _neighbor_status(ours: float, worst: float, median: float) -> RuleStatus:
+    if ours <= 0.0 or median <= 0.0:
+        return RuleStatus.FAIL
+    is_flat = worst > 0.0 and median >= KEPT_GOOD * ours
+    return RuleStatus.PASS if is_flat else RuleStatus.WARN
+
+
+def _neighbors(run: BacktestRun) -> list[dict[str, ParameterValue]]:
+    tried = []
+    for parameter in run.spec.parameters:
+        for sign in (-1.0, 1.0):
+            value = _moved(parameter, run.params[parameter.key], sign)
+            if value is not None:
+                tried.append({**run.params, parameter.key: value})
+    return tried
+
+
+def _moved(parameter: Parameter, value: ParameterValue, sign: float) -> ParameterValue | None:
+    """Return the value a tenth away, a whole number at least one away; None outside the bounds."""
+    if parameter.kind == "CHOICE" or isinstance(value, str) or value == 0:
+        return None
+    step = abs(float(value)) * STEP_SHARE
+    moved: float = float(value) + sign * step
+    if parameter.kind == "INT":
+        moved = float(value) + sign * max(round(step), 1)
+    low = -math.inf if parameter.low is None else parameter.low
+    high = math.inf if parameter.high is None else parameter.high
+    if not low <= moved <= high:
+        return None
+    return int(moved) if parameter.kind == "INT" else moved
