@@ -14,7 +14,7 @@ import numpy as np
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import loops, metrics
 from trading.engine.backtest import BacktestRun
-from trading.engine.costs import commission_rates
+from trading.engine.costs import BPS, commission_rates
 from trading.engine.errors import ConfigInvalid
 from trading.engine.types import OrderSide
 
@@ -88,7 +88,7 @@ def random_entries(
     weights = _weights(run)
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[first:] = run.regime_codes
-    rates, slippage = _rates(run, codes)
+    rates, slippage = charged_rates(run, codes)
     points = np.unique(np.linspace(0, len(bars) - first - 1, BAND_POINTS).astype(np.int64))
     paths = np.empty((n_draws, points.shape[0]))
     win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
@@ -126,7 +126,7 @@ def buy_and_hold(run: BacktestRun, bars: Bars) -> FloatArray:
         Currency; the purchase pays the run's costs, the last value is a mark, not a sale.
     """
     first = run.first_bar
-    rates, worse = _rates(run, run.regime_codes[:1])
+    rates, worse = charged_rates(run, run.regime_codes[:1])
     price = float(bars.exec_prices[first + 1]) * (1.0 + worse)
     quantity = run.config.cash / (1.0 + float(rates[0])) / price
     equity: FloatArray = quantity * bars.close[first:]
@@ -199,6 +199,32 @@ def permuted_bars(
     )
 
 
+def charged_rates(run: BacktestRun, codes: IntArray) -> tuple[FloatArray, float]:
+    """Return what a trade like those of the run pays: commission per bar and the worse price.
+
+    Parameters
+    ----------
+    run : BacktestRun
+        Its cost model; costs that depend on an order's size are charged as their average share.
+    codes : int64, shape (n_bars,)
+        Regime at each bar, -1 to 3.
+
+    Returns
+    -------
+    float64, shape (n_bars,)
+        Fraction of notional per side.
+    float
+        Fraction of price per side.
+    """
+    costs, parts = run.config.costs, run.costs
+    rates = commission_rates(costs, codes)
+    if (costs.is_proportional and costs.range_share == 0.0) or not parts.notional:
+        return rates, costs.slippage_rate
+    in_price = (parts.spread + parts.slippage + parts.impact) / parts.notional
+    more = parts.commission / parts.notional - costs.commission_bps * BPS
+    return rates + max(more, 0.0), in_price
+
+
 def exceedance(value: float, draws: FloatArray) -> float:
     """Return the share of draws at least as good as ``value``, counting the value itself.
 
@@ -210,32 +236,9 @@ def exceedance(value: float, draws: FloatArray) -> float:
     return float((np.sum(draws >= value) + 1.0) / (draws.shape[0] + 1.0))
 
 
-def _rates(run: BacktestRun, codes: IntArray) -> tuple[FloatArray, float]:
-    """Return commission per bar and the worse price per side that a trade of this run pays."""
-    costs = run.config.costs
-    rates = commission_rates(costs, codes)
-    if (costs.is_proportional and costs.range_share == 0.0) or not run.costs.notional:
-        return rates, costs.slippage_rate
-    # Costs that depend on the order's size are charged as their average share of notional.
-    parts = run.costs
-    in_price = (parts.spread + parts.slippage + parts.impact) / parts.notional
-    by_rate = sum(
-        fill.notional * rates_of
-        for fill, rates_of in zip(
-            run.fills, commission_rates(costs, run.regime_codes)[_signals(run)], strict=True
-        )
-    )
-    extra = (parts.commission + parts.preset - by_rate) / parts.notional
-    return rates + max(extra, 0.0), in_price
-
-
-def _signals(run: BacktestRun) -> IntArray:
-    return np.array(run.signal_bars, dtype=np.int64) - run.first_bar
-
-
 def _weights(run: BacktestRun) -> FloatArray:
     before = np.concatenate(([run.config.cash], run.equity))
-    rates, _ = _rates(run, run.regime_codes)
+    rates, _ = charged_rates(run, run.regime_codes)
     weights = [
         trip.entry_notional
         * (1.0 + rates[trip.signal_bar - run.first_bar])

@@ -52,6 +52,27 @@ class Backtest(TimestampedModel):
     has_regime_costs = models.BooleanField(
         default=False, help_text="Use the cost table by asset class and regime instead."
     )
+    spread_bps = models.FloatField(default=0, help_text="Half the quoted spread, per side.")
+    commission_per_unit = models.FloatField(default=0)
+    commission_minimum = models.FloatField(default=0)
+    range_share = models.FloatField(
+        default=0, help_text="Slippage as a share of the signal bar's range."
+    )
+    impact = models.FloatField(default=0, help_text="Square-root impact; about 1 is measured.")
+    borrow_bps_per_day = models.FloatField(
+        null=True, blank=True, help_text="Of shorts; empty for the market's usual."
+    )
+    financing_bps_per_year = models.FloatField(default=0)
+    max_participation = models.FloatField(
+        null=True, blank=True, help_text="Largest share of a bar's volume; empty for no limit."
+    )
+    carries_rest = models.BooleanField(
+        default=False, help_text="Carry what a bar's volume leaves instead of canceling it."
+    )
+    symbols = models.JSONField(
+        default=list, help_text="All instruments of a portfolio run; empty for one instrument."
+    )
+    allocation = models.JSONField(default=dict, help_text="Rule, max_positions, gross_cap.")
     out_of_sample_share = models.FloatField(default=0.3)
     seed = models.PositiveIntegerField(default=7)
     note = models.CharField(max_length=200, blank=True)
@@ -115,6 +136,10 @@ class BacktestResult(models.Model):
     round_trips = models.JSONField()
     monthly = models.JSONField()
     drawdowns = models.JSONField(default=list, help_text="The ten deepest, with their dates.")
+    costs = models.JSONField(
+        default=dict, help_text="Parts, and the run at multiples of its costs."
+    )
+    per_instrument = models.JSONField(default=list, help_text="Rows of a portfolio run.")
     decisions = models.JSONField(default=dict, help_text="How often each decision was taken, why.")
     manifest = models.JSONField(help_text="Code, data hash, parameters, seed, versions.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from elson.common.errors import NotFound
-from trading.models import Backtest
+from trading.models import Backtest, Study
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
 STATUSES = Backtest.Status.choices
@@ -119,3 +119,22 @@ def queue_position(*, backtest: Backtest) -> int:
     """Return how many unfinished backtests of anybody were asked for before this one, plus 1."""
     earlier = Backtest.objects.filter(status__in=UNFINISHED, pk__lt=backtest.pk)
     return earlier.count() + 1
+
+
+def study_overfitting(*, backtest: Backtest, n_recent: int = 20) -> float | None:
+    """Return the overfitting probability of the study these parameters were tried in, if any."""
+    studies = Study.objects.filter(
+        user_id=backtest.user_id,
+        strategy_key=backtest.strategy_key,
+        instrument_id=backtest.instrument_id,
+        timeframe=backtest.timeframe,
+        judgement__isnull=False,
+    ).order_by("-pk")
+    params = backtest.parameters
+    for study in studies[:n_recent]:
+        wanted = {name: params.get(name) for name in study.space}
+        has_fixed = all(params.get(name) == value for name, value in study.fixed.items())
+        if has_fixed and study.trials.filter(parameters=wanted).exists():
+            value = (study.judgement or {}).get("probability_of_overfitting")
+            return None if value is None else float(value)
+    return None

@@ -23,7 +23,7 @@ TABS = (
     ("log", "Log"),
 )
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit"}
+MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit", "NOT_APPLICABLE": "info"}
 FEWEST_FOR_WIN_RATE = 10
 FEWEST_DAYS_FOR_SHARPE = 60
 # Group, label, key, how it is written.

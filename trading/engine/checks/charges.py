@@ -84,7 +84,12 @@ def costs_included(run: BacktestRun) -> CheckRow:
 def _point(run: BacktestRun, bars: Bars, factor: float) -> CostPoint:
     again = run
     if factor != 1.0:
-        again = backtest_run(bars, run.spec, run.params, _scaled(run.config, factor))
+        again = backtest_run(bars, run.spec, run.params, scaled_config(run.config, factor))
+    return point_of(again, factor)
+
+
+def point_of(again: BacktestRun, factor: float) -> CostPoint:
+    """Return what a rerun at a multiple of the costs found."""
     return CostPoint(
         factor=factor,
         total_return=again.metrics["total_return"],
@@ -93,7 +98,8 @@ def _point(run: BacktestRun, bars: Bars, factor: float) -> CostPoint:
     )
 
 
-def _scaled(config: BacktestConfig, factor: float) -> BacktestConfig:
+def scaled_config(config: BacktestConfig, factor: float) -> BacktestConfig:
+    """Return the settings with every cost multiplied, for a silent rerun."""
     return replace(
         config,
         commission_bps=0.0,

@@ -83,27 +83,28 @@ def honesty(
     curve = charges.cost_curve(run, bars)
     shuffled_row, shuffled = stability.shuffled_bars(run, bars, rng)
     rows = (
-        _enough_trades(run),
+        enough_trades(run),
         chance.null_win_rate(run, nulls),
         chance.null_sharpe(run, nulls),
         shuffled_row,
-        _against_benchmark(run, benchmark),
+        against_benchmark(run, benchmark),
         chance.deflated_sharpe(run, trials),
         chance.overfitting(trials),
         charges.break_even(run, curve),
         charges.costs_included(run),
-        _without_best(run),
+        without_best(run),
         stability.neighborhood(run, bars),
         leaks.look_ahead(run, bars, rng),
         leaks.shuffled_future(run, bars, rng),
         leaks.warm_up(run, bars),
-        _regimes(run),
+        regimes(run),
     )
     status, words = verdict(rows)
     return Honesty(status, words, rows, nulls, benchmark, curve, shuffled)
 
 
-def _enough_trades(run: BacktestRun) -> CheckRow:
+def enough_trades(run: BacktestRun) -> CheckRow:
+    """Count the trades; below 30 every figure is vague."""
     n = len(run.round_trips)
     title = "Enough trades"
     if n >= ENOUGH_TRADES:
@@ -115,7 +116,8 @@ def _enough_trades(run: BacktestRun) -> CheckRow:
     return CheckRow("ENOUGH_TRADES", title, status, f"{n} trades, {judgment}.", {"n": float(n)})
 
 
-def _against_benchmark(run: BacktestRun, benchmark: FloatArray) -> CheckRow:
+def against_benchmark(run: BacktestRun, benchmark: FloatArray) -> CheckRow:
+    """Compare return, Sharpe ratio and drawdown with holding."""
     returns = metrics.simple_returns(benchmark, start=run.config.cash)
     theirs = metrics.sharpe_ratio(returns, run.bars_per_year)
     ours = run.metrics["sharpe_ratio"]
@@ -142,7 +144,8 @@ def _against_benchmark(run: BacktestRun, benchmark: FloatArray) -> CheckRow:
     return CheckRow("BUY_AND_HOLD", "Against buying and holding", status, sentence, numbers)
 
 
-def _without_best(run: BacktestRun) -> CheckRow:
+def without_best(run: BacktestRun) -> CheckRow:
+    """Take the best trades away; a result that hangs on them is luck."""
     key, title = "BEST_TRADES", f"Without its best {N_BEST} trades"
     pnls = sorted((trip.pnl for trip in run.round_trips), reverse=True)
     if not pnls:
@@ -156,7 +159,8 @@ def _without_best(run: BacktestRun) -> CheckRow:
     return CheckRow(key, title, status, sentence, numbers)
 
 
-def _regimes(run: BacktestRun) -> CheckRow:
+def regimes(run: BacktestRun) -> CheckRow:
+    """Count the trades of each regime; few of them say nothing about it."""
     counts = {str(regime): int(run.by_regime[regime]["n"]) for regime in Regime}
     few = [name for name, n in counts.items() if n < ENOUGH_TRADES]
     text = ", ".join(f"{name} {n}" for name, n in counts.items())

@@ -23,10 +23,22 @@ USAGE = 2
 TRY_LATER = 75
 MOST_DRAWS = 10_000
 BAR_WIDTH = 24
+COST_OPTIONS = {
+    "--spread-bps": "half the quoted spread per side, basis points (default 0)",
+    "--commission-per-unit": "commission per share or contract (default 0)",
+    "--commission-minimum": "least commission of an order (default 0)",
+    "--range-share": "slippage as a share of the bar's range, 0 to 1 (default 0)",
+    "--impact": "square-root impact, about 1 is what is measured (default 0)",
+    "--borrow-bps-per-day": "of a short position, per calendar day (default: the market's)",
+    "--financing-bps-per-year": "of negative cash (default 0)",
+    "--max-participation": "largest share of a bar's volume an order may take (default: no limit)",
+}
+COST_NAMES = tuple(option[2:].replace("-", "_") for option in COST_OPTIONS)
 EXAMPLES = """examples:
   manage.py backtest --strategy sma_cross --data SPX.csv --param fast=20 --param slow=100 \\
       --commission-bps 5 --cash 100000 --json
   manage.py backtest --strategy volatility_adaptive_trend --symbol SPX --start 2005-01-01
+  manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NDX --usual-costs
   manage.py backtest --list
 
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 try again later"""
@@ -59,13 +71,10 @@ class Command(BaseCommand):
             dest="lists_strategies",
             help="list strategies, parameters",
         )
-        add("--data", metavar="FILE", type=Path, help="CSV, CSV.GZ or Parquet; no database is used")
-        add(
-            "--symbol",
-            metavar="S",
-            default="",
-            help="instrument in the database, or name for --data",
-        )
+        add("--data", metavar="FILE", type=Path, action="append", default=[],
+            help="CSV, CSV.GZ or Parquet; no database is used; repeatable")  # fmt: skip
+        add("--symbol", metavar="S", action="append", default=[],
+            help="instrument in the database, or name for --data; repeatable")  # fmt: skip
         add(
             "--timeframe",
             metavar="T",
@@ -77,6 +86,16 @@ class Command(BaseCommand):
         add("--param", metavar="K=V", action="append", default=[], help="repeatable")
         add("--commission-bps", metavar="N", default="0", help="per side, basis points (default 0)")
         add("--slippage-bps", metavar="N", default="0", help="per side, basis points (default 0)")
+        for option, meaning in COST_OPTIONS.items():
+            add(option, metavar="N", default="", help=meaning)
+        add("--usual-costs", action="store_true", dest="has_regime_costs",
+            help="add the usual costs of the first --symbol's market")  # fmt: skip
+        add("--carry-rest", action="store_true", dest="carries_rest",
+            help="carry what a bar's volume leaves of an order, not cancel it")  # fmt: skip
+        add("--allocation", choices=("EQUAL_WEIGHT", "EQUAL_RISK"), default="EQUAL_WEIGHT",
+            help="how several instruments share the account (default EQUAL_WEIGHT)")  # fmt: skip
+        add("--max-positions", metavar="N", default="", help="positions at once (default: all)")
+        add("--gross-cap", metavar="F", default="1", help="largest share invested (default 1)")
         add("--cash", metavar="N", default="100000", help="starting cash (default 100000)")
         add("--exec-price", choices=("open", "close"), default="open",
             help="price of the next bar that orders meet; close for close-only series")  # fmt: skip
@@ -117,7 +136,12 @@ class Command(BaseCommand):
 
     def _outcome(self, options: dict[str, Any]) -> ExperimentOutcome:
         from trading.services.backtests.drafts import draft_read
-        from trading.services.backtests.experiment import ExperimentConfig, experiment_run
+        from trading.services.backtests.experiment import (
+            ExperimentConfig,
+            costs_of,
+            experiment_run,
+        )
+        from trading.services.backtests.portfolios import AllocationChoice, portfolio_experiment
 
         if not options["strategy"]:
             raise CommandError(
@@ -126,20 +150,28 @@ class Command(BaseCommand):
         if not options["data"] and not options["symbol"]:
             raise CommandError("Name the bars: --data FILE or --symbol S.", returncode=USAGE)
         draft = draft_read(_draft_values(options))
-        bars = _bars(draft, options)
+        if len(options["data"]) > 1 and options["symbol"]:
+            raise CommandError("Several --data files name themselves.", returncode=USAGE)
+        if draft.has_regime_costs and options["data"]:
+            raise CommandError("--usual-costs needs --symbol alone.", returncode=USAGE)
+        series = _series(draft, options)
         config = ExperimentConfig(
             strategy_key=draft.strategy_key,
             parameters=draft.parameters,
             cash=float(draft.cash),
-            commission_bps=draft.commission_bps,
-            slippage_bps=draft.slippage_bps,
+            costs=costs_of(draft, _market(draft)),
+            max_participation=draft.max_participation,
+            carries_rest=draft.carries_rest,
             out_of_sample_share=draft.out_of_sample_share,
             seed=draft.seed,
             n_null_draws=options["null_draws"],
-            source=options["data"].name if options["data"] else "database",
+            source=options["data"][0].name if options["data"] else "database",
         )
-        with _ProgressLine(sys.stderr, len(bars)) as report:
-            return experiment_run(bars=bars, config=config, report=report)
+        with _ProgressLine(sys.stderr, max(len(bars) for bars in series)) as report:
+            if len(series) == 1:
+                return experiment_run(bars=series[0], config=config, report=report)
+            choice = AllocationChoice(draft.allocation, draft.max_positions, draft.gross_cap)
+            return portfolio_experiment(series=series, config=config, choice=choice, report=report)
 
     def _write(self, outcome: ExperimentOutcome, options: dict[str, Any]) -> None:
         from trading.services.backtests.summary import summary_text, summary_values
@@ -163,7 +195,8 @@ def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
     return {
         "strategy_key": options["strategy"],
         # With a file the symbol is only a name.
-        "symbol": options["symbol"] or "FILE",
+        "symbol": options["symbol"][0] if options["symbol"] else "FILE",
+        "symbols": options["symbol"] if len(options["symbol"]) > 1 else (),
         "timeframe": options["timeframe"],
         "start_date": options["start"],
         "end_date": options["end"],
@@ -171,33 +204,53 @@ def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
         "cash": options["cash"],
         "commission_bps": options["commission_bps"],
         "slippage_bps": options["slippage_bps"],
+        **{name: options[name] for name in COST_NAMES},
+        "has_regime_costs": options["has_regime_costs"],
+        "carries_rest": options["carries_rest"],
+        "allocation": options["allocation"],
+        "max_positions": options["max_positions"],
+        "gross_cap": options["gross_cap"],
         "is_free_confirmed": True,
         "out_of_sample_share": options["oos_share"],
         "seed": options["seed"],
     }
 
 
-def _bars(draft: BacktestDraft, options: dict[str, Any]) -> Bars:
+def _series(draft: BacktestDraft, options: dict[str, Any]) -> list[Bars]:
     if not options["data"]:
         from trading.services.backtests.loading import bars_stored
 
-        return bars_stored(
-            symbol=draft.symbol,
-            timeframe=draft.timeframe,
-            start=draft.start_date,
-            end=draft.end_date,
-        )
+        return [
+            bars_stored(
+                symbol=symbol,
+                timeframe=draft.timeframe,
+                start=draft.start_date,
+                end=draft.end_date,
+            )
+            for symbol in draft.symbols or (draft.symbol,)
+        ]
     from trading.services.backtests.files import bars_from_file
 
-    return bars_from_file(
-        path=options["data"],
-        symbol=options["symbol"],
-        timeframe=options["timeframe"],
-        exec_price=options["exec_price"].upper(),
-        start=draft.start_date,
-        end=draft.end_date,
-        now=timezone.now(),
-    )
+    return [
+        bars_from_file(
+            path=path,
+            symbol=options["symbol"][0] if options["symbol"] else "",
+            timeframe=options["timeframe"],
+            exec_price=options["exec_price"].upper(),
+            start=draft.start_date,
+            end=draft.end_date,
+            now=timezone.now(),
+        )
+        for path in options["data"]
+    ]
+
+
+def _market(draft: BacktestDraft) -> Any:
+    if not draft.has_regime_costs:
+        return None
+    from marketdata.selectors import instrument_get
+
+    return instrument_get(draft.symbol)
 
 
 def _draws(text: str) -> int:

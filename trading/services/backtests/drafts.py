@@ -16,9 +16,16 @@ from typing import Any
 from elson.common.errors import DomainError
 from elson.common.formatting import NumberNotUnderstood, parse_decimal
 from trading.engine.errors import EngineError
+from trading.engine.portfolio_backtest import AllocationRule
 from trading.engine.strategies import resolve_params, strategy_get
 
 Faults = dict[str, str]
+TRADE_COST_FIELDS = (
+    "commission_bps", "slippage_bps", "has_regime_costs", "spread_bps", "commission_per_unit",
+    "commission_minimum", "range_share", "impact",
+)  # fmt: skip
+EQUAL_WEIGHT = "EQUAL_WEIGHT"
+MOST_SYMBOLS = 40
 DAY = "1d"
 DEFAULT_CASH = Decimal(100_000)
 DEFAULT_OUT_OF_SAMPLE = 0.3
@@ -54,6 +61,19 @@ class BacktestDraft:
     commission_bps: float = 0.0
     slippage_bps: float = 0.0
     has_regime_costs: bool = False
+    spread_bps: float = 0.0
+    commission_per_unit: float = 0.0
+    commission_minimum: float = 0.0
+    range_share: float = 0.0
+    impact: float = 0.0
+    borrow_bps_per_day: float | None = None
+    financing_bps_per_year: float = 0.0
+    max_participation: float | None = None
+    carries_rest: bool = False
+    symbols: tuple[str, ...] = ()
+    allocation: str = EQUAL_WEIGHT
+    max_positions: int | None = None
+    gross_cap: float = 1.0
     is_free_confirmed: bool = False
     out_of_sample_share: float = DEFAULT_OUT_OF_SAMPLE
     seed: int = DEFAULT_SEED
@@ -62,7 +82,12 @@ class BacktestDraft:
     @property
     def is_free(self) -> bool:
         """Tell whether trading would cost nothing at all."""
-        return not (self.commission_bps or self.slippage_bps or self.has_regime_costs)
+        return not any(getattr(self, name) for name in TRADE_COST_FIELDS)
+
+    @property
+    def is_portfolio(self) -> bool:
+        """Tell whether several instruments share the cash."""
+        return len(self.symbols) > 1
 
 
 def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
@@ -79,7 +104,12 @@ def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
     given = values.get("parameters") or {}
     key = str(values.get("strategy_key") or "")
     parameters = _parameters(faults, key, given)
-    if not values.get("symbol"):
+    chosen = read.get("symbols") or ()
+    if chosen and not read.get("symbol"):
+        read["symbol"] = chosen[0]
+    elif chosen and read["symbol"] not in chosen:
+        read["symbols"] = (read["symbol"], *chosen)
+    if not read.get("symbol") and "symbol" not in faults:
         faults["symbol"] = "Choose the instrument to test on."
     _check_span(faults, read.get("start_date"), read.get("end_date"))
     _check_costs(faults, read)
@@ -135,11 +165,10 @@ def _check_span(faults: Faults, start: dt.date | None, end: dt.date | None) -> N
 
 
 def _check_costs(faults: Faults, read: Mapping[str, Any]) -> None:
-    names = ("commission_bps", "slippage_bps", "has_regime_costs")
-    has_cost = any(name in faults or read.get(name) for name in names)
+    has_cost = any(name in faults or read.get(name) for name in TRADE_COST_FIELDS)
     if not has_cost and not read.get("is_free_confirmed"):
         faults["is_free_confirmed"] = (
-            "Commission and slippage are both 0; no market trades for free. "
+            "Every cost is 0; no market trades for free. "
             "Set a cost, or confirm that you know this is unrealistic."
         )
 
@@ -192,6 +221,44 @@ def _between(low: Decimal | int, high: Decimal | int, unit: str) -> Callable[[st
     return read
 
 
+def _amount(most: float) -> Callable[[str, Any], float]:
+    def read(name: str, value: Any) -> float:
+        return float(_between(0, Decimal(str(most)), "")(name, value))
+
+    return read
+
+
+def _participation(name: str, value: Any) -> float:
+    number = float(_decimal(value))
+    if not 0.0 < number <= 1.0:
+        raise _Fault(f"{_label(name)} {number:g} must lie above 0 and be at most 1.")
+    return number
+
+
+def _positions(name: str, value: Any) -> int:
+    number = _between(1, MOST_SYMBOLS, "")(name, value)
+    if number != number.to_integral_value():
+        raise _Fault(f"{_label(name)} {number:f} must be a whole number.")
+    return int(number)
+
+
+def _symbols(name: str, value: Any) -> tuple[str, ...]:
+    given = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        raise _Fault("The instruments must be a list of symbols.")
+    found = tuple(dict.fromkeys(_text(24)("symbol", symbol) for symbol in given if symbol))
+    if len(found) > MOST_SYMBOLS:
+        raise _Fault(f"{len(found)} instruments are chosen; the limit is {MOST_SYMBOLS}.")
+    return found
+
+
+def _allocation(name: str, value: Any) -> str:
+    known = (EQUAL_WEIGHT, str(AllocationRule.EQUAL_RISK))
+    if value not in known:
+        raise _Fault(f"Allocation “{value!s:.20}” is unknown; it is one of {', '.join(known)}.")
+    return str(value)
+
+
 def _bps(name: str, value: Any) -> float:
     return float(_between(0, LARGEST_BPS, " bp")(name, value))
 
@@ -236,6 +303,14 @@ _LABELS = {
     "cash": "Starting cash",
     "commission_bps": "Commission",
     "slippage_bps": "Slippage",
+    "spread_bps": "Half spread",
+    "range_share": "Share of the bar's range",
+    "impact": "Impact",
+    "borrow_bps_per_day": "Borrow a day",
+    "financing_bps_per_year": "Financing a year",
+    "max_participation": "Share of the volume",
+    "max_positions": "Positions at once",
+    "gross_cap": "Invested at most",
     "out_of_sample_share": "Out-of-sample share",
     "start_date": "Start",
     "end_date": "End",
@@ -249,6 +324,19 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "commission_bps": _bps,
     "slippage_bps": _bps,
     "has_regime_costs": _flag,
+    "spread_bps": _bps,
+    "commission_per_unit": _amount(1_000),
+    "commission_minimum": _amount(100_000),
+    "range_share": _amount(1),
+    "impact": _amount(10),
+    "borrow_bps_per_day": _bps,
+    "financing_bps_per_year": _amount(10_000),
+    "max_participation": _participation,
+    "carries_rest": _flag,
+    "symbols": _symbols,
+    "allocation": _allocation,
+    "max_positions": _positions,
+    "gross_cap": _amount(1),
     "is_free_confirmed": _flag,
     "out_of_sample_share": _share,
     "seed": _seed,

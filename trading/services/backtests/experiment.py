@@ -5,17 +5,21 @@ The worker and the command line call the same function, so their numbers are the
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from elson.common.formatting import signed_percent
 from marketdata.types import Bars, FloatArray
 from trading.engine import backtest as engine
 from trading.engine.backtest import BacktestConfig, BacktestRun
+from trading.engine.checks.chance import Trials
+from trading.engine.checks.charges import CostPoint
+from trading.engine.costs import TRADE_COSTS, CostModel
 from trading.engine.strategies import strategy_get
-from trading.engine.types import AssetClass, DecisionAction
+from trading.engine.types import AssetClass, DecisionAction, TimeInForce
 from trading.services.backtests import judgement, statistics
 from trading.services.backtests.manifest import manifest_of
 from trading.services.backtests.statistics import plain
@@ -23,6 +27,8 @@ from trading.services.backtests.statistics import plain
 RESULT_FIELDS = (
     "metrics",
     "by_regime",
+    "costs",
+    "per_instrument",
     "honesty",
     "curve",
     "round_trips",
@@ -61,9 +67,10 @@ class ExperimentConfig:
     strategy_key: str
     parameters: Mapping[str, Any]
     cash: float = 100_000.0
-    commission_bps: float = 0.0
-    slippage_bps: float = 0.0
-    preset: AssetClass | None = None
+    costs: CostModel = field(default_factory=CostModel)
+    max_participation: float | None = None
+    carries_rest: bool = False
+    trials: Trials | None = None
     out_of_sample_share: float = 0.3
     seed: int = 7
     n_null_draws: int = judgement.N_DRAWS
@@ -78,6 +85,8 @@ class ExperimentOutcome:
     headline: str
     metrics: dict[str, Any]
     by_regime: dict[str, Any]
+    costs: dict[str, Any]
+    per_instrument: list[dict[str, Any]]
     honesty: dict[str, Any]
     curve: dict[str, Any]
     round_trips: list[dict[str, Any]]
@@ -98,6 +107,17 @@ def cost_preset_of(*, asset_class: str, is_close_only: bool) -> AssetClass:
     return AssetClass.__members__.get(asset_class, AssetClass.INDEX)
 
 
+def costs_of(asked: Any, instrument: Any = None) -> CostModel:
+    """Return the cost model a draft or a stored run asks for, with the usual costs of a market."""
+    preset = None
+    if instrument is not None:
+        preset = cost_preset_of(
+            asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
+        )
+    names = (*TRADE_COSTS, "borrow_bps_per_day", "financing_bps_per_year")
+    return CostModel(preset=preset, **{name: getattr(asked, name) for name in names})
+
+
 def experiment_run(
     *, bars: Bars, config: ExperimentConfig, report: Report | None = None
 ) -> ExperimentOutcome:
@@ -105,21 +125,25 @@ def experiment_run(
     report = report or Silent()
     report.phase(SIMULATING)
     run = engine.run(
-        bars, config.strategy_key, config.parameters, _engine_config(bars, config, report)
+        bars, config.strategy_key, config.parameters, engine_config(bars, config, report)
     )
     split = statistics.split_index(run, config.out_of_sample_share)
     report.phase(NULL_MODEL)
-    judged = judgement.judge(bars=bars, run=run, seed=config.seed, n_draws=config.n_null_draws)
+    judged = judgement.judge(
+        bars=bars, run=run, seed=config.seed, n_draws=config.n_null_draws, trials=config.trials
+    )
     report.phase(STATISTICS)
-    figures = _figures(run, split, judged.benchmark)
+    figures = figures_of(run, split, judged.benchmark)
     return ExperimentOutcome(
         run=run,
-        headline=_headline(figures["all"]),
+        headline=headline(figures["all"]),
         metrics=plain(figures),
-        by_regime=plain(_by_regime(run, judged.null_win_rates)),
+        by_regime=plain(by_regime_values(run, judged.null_win_rates)),
+        costs=plain(cost_values(run, judged.panel.cost_curve)),
+        per_instrument=[],
         honesty=plain(judgement.panel_values(judged, figures, config.n_null_draws)),
         curve=statistics.curve(run, judged.benchmark, judged.band, split),
-        round_trips=plain(statistics.trips_as_rows(run, split)),
+        round_trips=plain(statistics.trips_as_rows(run, split, bars)),
         monthly=plain(statistics.monthly(run)),
         drawdowns=plain(statistics.worst_drawdowns(run)),
         decisions=plain(_decision_counts(bars, run, config)),
@@ -127,7 +151,8 @@ def experiment_run(
     )
 
 
-def _engine_config(bars: Bars, config: ExperimentConfig, report: Report) -> BacktestConfig:
+def engine_config(bars: Bars, config: ExperimentConfig, report: Report) -> BacktestConfig:
+    """Return the engine's settings, telling the month that is simulated."""
     days = bars.closed_at.astype("datetime64[ns]").astype("datetime64[M]")
 
     def progress(phase: str, share: float) -> None:
@@ -137,15 +162,15 @@ def _engine_config(bars: Bars, config: ExperimentConfig, report: Report) -> Back
 
     return BacktestConfig(
         cash=config.cash,
-        commission_bps=config.commission_bps,
-        slippage_bps=config.slippage_bps,
-        cost_preset=config.preset,
+        cost_model=config.costs,
+        max_participation=config.max_participation,
+        time_in_force=TimeInForce.GTC if config.carries_rest else TimeInForce.DAY,
         seed=config.seed,
         progress=progress,
     )
 
 
-def _figures(run: BacktestRun, split: int, held: FloatArray) -> dict[str, Any]:
+def figures_of(run: BacktestRun, split: int, held: FloatArray) -> dict[str, Any]:
     """Whole span, in-sample and out-of-sample, and buy-and-hold over the same three."""
     n_bars = run.equity.shape[0]
     spans = {"all": (0, n_bars), "in_sample": (0, split), "out_of_sample": (split, n_bars)}
@@ -165,7 +190,27 @@ def _figures(run: BacktestRun, split: int, held: FloatArray) -> dict[str, Any]:
     return figures
 
 
-def _by_regime(run: BacktestRun, null_win_rates: Mapping[str, float | None]) -> dict[str, Any]:
+def cost_values(run: BacktestRun, curve: tuple[CostPoint, ...]) -> dict[str, Any]:
+    """Tell what was paid, part by part, and the run at multiples of it."""
+    gross = sum(max(trip.pnl + trip.commission, 0.0) for trip in run.round_trips)
+    parts = run.costs.as_dict()
+    return {
+        "parts": parts,
+        "shares_of_gross": {
+            name: value / gross if gross > 0.0 else math.nan for name, value in parts.items()
+        },
+        "gross": gross,
+        "notional": run.costs.notional,
+        "paid_bps": run.costs.paid_bps,
+        "is_free": run.config.costs.is_free,
+        "curve": [asdict(point) for point in curve],
+        "n_partial_orders": sum(o.filled_quantity < o.quantity for o in run.orders),
+    }
+
+
+def by_regime_values(
+    run: BacktestRun, null_win_rates: Mapping[str, float | None]
+) -> dict[str, Any]:
     """Add to the engine's table the win rate that chance gives in each regime."""
     return {
         name: {
@@ -216,19 +261,29 @@ def _manifest(bars: Bars, run: BacktestRun, config: ExperimentConfig) -> dict[st
         seed=config.seed,
         source=config.source,
         settings_used={
-            "strategy": config.strategy_key,
-            "cash": config.cash,
-            "commission_bps": config.commission_bps,
-            "slippage_bps": config.slippage_bps,
-            "cost_preset": str(config.preset) if config.preset else None,
-            "out_of_sample_share": config.out_of_sample_share,
-            "n_null_draws": config.n_null_draws,
+            **settings_values(config),
             "warm_up_bars": strategy_get(config.strategy_key).warm_up(run.params),
         },
     )
 
 
-def _headline(figures: Mapping[str, Any]) -> str:
+def settings_values(config: ExperimentConfig) -> dict[str, Any]:
+    """Write down everything asked for but data and parameters."""
+    return {
+        "strategy": config.strategy_key,
+        "cash": config.cash,
+        **asdict(config.costs),
+        "cost_preset": str(config.costs.preset) if config.costs.preset else None,
+        "max_participation": config.max_participation,
+        "carries_rest": config.carries_rest,
+        "out_of_sample_share": config.out_of_sample_share,
+        "n_null_draws": config.n_null_draws,
+        "trials": asdict(config.trials or Trials()),
+    }
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """Say in a few words how a run ended."""
     n = figures["n_round_trips"]
     if not figures["n_orders"]:
         return "Done: no trades"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from marketdata.types import Bars
 from trading.engine.backtest import BacktestRun
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty, honesty
-from trading.engine.costs import commission_rates
+from trading.engine.nulls import charged_rates
+from trading.engine.regimes import classify
 from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
 
 N_DRAWS = 200
@@ -59,15 +60,16 @@ def null_win_rates(bars: Bars, run: BacktestRun) -> dict[str, float | None]:
     """
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[run.first_bar :] = run.regime_codes
-    chances: dict[str, list[float]] = {}
-    seen: dict[tuple[str, int, OrderSide], float] = {}
-    for trip in run.round_trips:
-        name = str(trip.regime) if trip.regime else "UNKNOWN"
-        key = (name, max(trip.bars_held, 1), trip.side)
-        if key not in seen:
-            seen[key] = _win_chance(bars, run, codes, trip, key[1])
-        if math.isfinite(seen[key]):
-            chances.setdefault(name, []).append(seen[key])
+    return mean_chances(_chances(bars, run, run.round_trips, codes, run.first_bar))
+
+
+def chances_of(bars: Bars, run: BacktestRun, trips: Sequence[RoundTrip]) -> dict[str, list[float]]:
+    """Return the chance of every trade of one instrument of a portfolio, by regime."""
+    return _chances(bars, run, trips, classify(bars.close, bars.bars_per_year).codes, 0)
+
+
+def mean_chances(chances: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
+    """Average chances by regime and for ALL; None where there is no trade."""
     every = [chance for group in chances.values() for chance in group]
     names = [str(regime) for regime in Regime]
     return {
@@ -79,16 +81,39 @@ def null_win_rates(bars: Bars, run: BacktestRun) -> dict[str, float | None]:
     }
 
 
+def _chances(
+    bars: Bars,
+    run: BacktestRun,
+    trips: Sequence[RoundTrip],
+    codes: NDArray[np.int64],
+    first: int,
+) -> dict[str, list[float]]:
+    chances: dict[str, list[float]] = {}
+    seen: dict[tuple[str, int, OrderSide], float] = {}
+    for trip in trips:
+        name = str(trip.regime) if trip.regime else "UNKNOWN"
+        key = (name, max(trip.bars_held, 1), trip.side)
+        if key not in seen:
+            seen[key] = _win_chance(bars, run, codes, trip, key[1], first)
+        if math.isfinite(seen[key]):
+            chances.setdefault(name, []).append(seen[key])
+    return chances
+
+
 def _win_chance(
-    bars: Bars, run: BacktestRun, codes: NDArray[np.int64], trip: RoundTrip, length: int
+    bars: Bars,
+    run: BacktestRun,
+    codes: NDArray[np.int64],
+    trip: RoundTrip,
+    length: int,
+    first: int,
 ) -> float:
     """Share of the bars in the trade's regime from which the same trade would have won."""
-    signal = np.arange(run.first_bar, len(bars) - 1 - length)
+    signal = np.arange(first, len(bars) - 1 - length)
     signal = signal[codes[signal] == codes[trip.signal_bar]]
     if not signal.shape[0]:
         return math.nan
-    rates = commission_rates(run.config.costs, codes)
-    slippage = run.config.costs.slippage_rate
+    rates, slippage = charged_rates(run, codes)
     entry, leave = bars.exec_prices[signal + 1], bars.exec_prices[signal + 1 + length]
     entry_rate, leave_rate = rates[signal], rates[signal + length]
     if trip.side is OrderSide.BUY:
@@ -137,9 +162,14 @@ def panel_values(judgement: Judgement, figures: Mapping[str, Any], n_draws: int)
         "verdict": verdict,
         "rows": rows,
         "null_win_rates": dict(judgement.null_win_rates),
+        "shuffled_sharpe_ratios": np.sort(_or_empty(judgement.panel.shuffled_sharpe_ratios)),
         "null_sharpe_ratios": [] if nulls is None else np.sort(nulls.sharpe_ratios),
         "n_draws": 0 if nulls is None else n_draws,
     }
+
+
+def _or_empty(draws: FloatArray | None) -> FloatArray:
+    return np.empty(0) if draws is None else draws
 
 
 def _kept_row(figures: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -184,4 +214,5 @@ def _verdict(rows: list[dict[str, Any]]) -> tuple[str, str]:
         return "FAIL", f"Do not trust this yet: {len(failed)} of {len(rows)} checks fail ({names})."
     if warned:
         return "WARN", f"Believable with reservations: look at {', '.join(warned)}."
-    return "PASS", f"Holds up: all {len(rows)} checks pass. The future may still differ."
+    n_judged = sum(row["status"] != RuleStatus.NOT_APPLICABLE for row in rows)
+    return "PASS", f"Holds up: all {n_judged} checks pass. The future may still differ."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -46,6 +47,35 @@ def manifest_of(
             "settings": dict(settings_used),
         }
     )
+
+
+def manifest_of_many(
+    *,
+    series: Sequence[Bars],
+    parameters: Mapping[str, Any],
+    seed: int,
+    source: str,
+    settings_used: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write down everything that decided the numbers of a portfolio run."""
+    parts = [
+        manifest_of(
+            bars=bars, parameters=parameters, seed=seed, source=source, settings_used=settings_used
+        )
+        for bars in series
+    ]
+    data = [part["data"] for part in parts]
+    digest = hashlib.sha256("".join(one["sha256"] for one in data).encode()).hexdigest()
+    whole = {
+        **data[0],
+        "symbol": ", ".join(one["symbol"] for one in data),
+        "n_bars": sum(one["n_bars"] for one in data),
+        "first_at": min(one["first_at"] for one in data),
+        "last_at": max(one["last_at"] for one in data),
+        "sha256": digest,
+        "instruments": data,
+    }
+    return {**parts[0], "data": whole}
 
 
 @lru_cache(maxsize=1)

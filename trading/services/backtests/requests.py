@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -30,6 +30,10 @@ AT_ONCE = "backtests.at_once"
 # A message normally arrives within a second; the sweeper looks again after this long.
 SWEEP_AFTER = dt.timedelta(seconds=15)
 FEWEST_BARS = 30
+COST_FIELDS = (
+    "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
+    "borrow_bps_per_day", "financing_bps_per_year", "max_participation", "carries_rest",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,9 @@ def backtest_request(
         found := selectors.backtest_find_by_key(user_id=user.pk, client_key=client_key)
     ):
         return found
-    instrument = _covered_instrument(draft)
+    instrument = _covered_instrument(draft, draft.symbol)
+    for symbol in draft.symbols:
+        _covered_instrument(draft, symbol)
     _check_quota(backtest_quota(user=user, now=now))
     backtest = Backtest.objects.create(
         user=user,
@@ -94,6 +100,9 @@ def backtest_request(
         commission_bps=draft.commission_bps,
         slippage_bps=draft.slippage_bps,
         has_regime_costs=draft.has_regime_costs,
+        **{name: getattr(draft, name) for name in COST_FIELDS},
+        symbols=list(draft.symbols) if draft.is_portfolio else [],
+        allocation=_allocation_of(draft) if draft.is_portfolio else {},
         out_of_sample_share=draft.out_of_sample_share,
         seed=draft.seed,
         note=draft.note,
@@ -151,6 +160,9 @@ def draft_of(backtest: Backtest) -> BacktestDraft:
         commission_bps=backtest.commission_bps,
         slippage_bps=backtest.slippage_bps,
         has_regime_costs=backtest.has_regime_costs,
+        **{name: getattr(backtest, name) for name in COST_FIELDS},
+        symbols=tuple(backtest.symbols),
+        **backtest.allocation,
         is_free_confirmed=True,
         out_of_sample_share=backtest.out_of_sample_share,
         seed=backtest.seed,
@@ -217,10 +229,14 @@ def _check_quota(quota: BacktestQuota) -> None:
         )
 
 
-def _covered_instrument(draft: BacktestDraft) -> Instrument:
+def _allocation_of(draft: BacktestDraft) -> dict[str, Any]:
+    return {name: getattr(draft, name) for name in ("allocation", "max_positions", "gross_cap")}
+
+
+def _covered_instrument(draft: BacktestDraft, symbol: str) -> Instrument:
     """Return the instrument, or say which span it has; a run needs enough bars to say anything."""
     try:
-        instrument = instrument_get(draft.symbol)
+        instrument = instrument_get(symbol)
         coverage = coverage_get(instrument, draft.timeframe)
     except DomainError as error:
         raise BacktestInvalid({error.field or "symbol": error.message}) from error

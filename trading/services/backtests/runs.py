@@ -12,16 +12,20 @@ from django.db import DatabaseError, transaction
 from elson.common.errors import DomainError
 from marketdata.types import Bars, BarsError
 from trading.engine import metrics
+from trading.engine.checks.chance import Trials
 from trading.engine.errors import EngineError
 from trading.engine.luck import bar_sharpe
 from trading.models import Backtest, BacktestResult
+from trading.selectors.backtests import study_overfitting
+from trading.selectors.studies import trials_counted
 from trading.services.backtests.experiment import (
     ExperimentConfig,
     ExperimentOutcome,
-    cost_preset_of,
+    costs_of,
     experiment_run,
 )
 from trading.services.backtests.loading import bars_stored
+from trading.services.backtests.portfolios import AllocationChoice, portfolio_experiment
 from trading.services.backtests.progress import (
     Clock,
     LeaseLost,
@@ -76,15 +80,24 @@ TOO_LONG = "The run took longer than a worker may spend on one backtest; choose 
 def _run(backtest: Backtest, clock: Clock) -> None:
     progress = RunProgress(backtest, clock)
     progress.phase(Phase.LOADING)
-    bars = _load(backtest)
-    progress.n_bars = len(bars)
-    outcome = experiment_run(bars=bars, config=_config(backtest), report=progress)
+    series = [_load(backtest, symbol) for symbol in _symbols(backtest)]
+    progress.n_bars = max(len(bars) for bars in series)
+    config = _config(backtest)
+    if backtest.symbols:
+        choice = AllocationChoice(**backtest.allocation)
+        outcome = portfolio_experiment(series=series, config=config, choice=choice, report=progress)
+    else:
+        outcome = experiment_run(bars=series[0], config=config, report=progress)
     _store(backtest, outcome, clock())
 
 
-def _load(backtest: Backtest) -> Bars:
+def _symbols(backtest: Backtest) -> list[str]:
+    return list(backtest.symbols) or [backtest.instrument.symbol]
+
+
+def _load(backtest: Backtest, symbol: str) -> Bars:
     return bars_stored(
-        symbol=backtest.instrument.symbol,
+        symbol=symbol,
         timeframe=backtest.timeframe,
         start=backtest.start_date,
         end=backtest.end_date,
@@ -92,18 +105,36 @@ def _load(backtest: Backtest) -> Bars:
 
 
 def _config(backtest: Backtest) -> ExperimentConfig:
-    preset = cost_preset_of(
-        asset_class=backtest.instrument.asset_class, is_close_only=backtest.instrument.is_close_only
-    )
     return ExperimentConfig(
         strategy_key=backtest.strategy_key,
         parameters=backtest.parameters,
         cash=float(backtest.cash),
-        commission_bps=backtest.commission_bps,
-        slippage_bps=backtest.slippage_bps,
-        preset=preset if backtest.has_regime_costs else None,
+        costs=costs_of(backtest, backtest.instrument if backtest.has_regime_costs else None),
+        max_participation=backtest.max_participation,
+        carries_rest=backtest.carries_rest,
+        trials=_trials(backtest),
         out_of_sample_share=backtest.out_of_sample_share,
         seed=backtest.seed,
+    )
+
+
+def _trials(backtest: Backtest) -> Trials:
+    """Count what was tried before; this run is not in the ledger yet.
+
+    The same run asked for again tries nothing new, so it is judged by the same count.
+    """
+    earlier = getattr(backtest.rerun_of, "result", None) if backtest.rerun_of else None
+    if earlier is not None and "trials" in earlier.manifest["settings"]:
+        return Trials(**earlier.manifest["settings"]["trials"])
+    counted = trials_counted(
+        user_id=backtest.user_id,
+        strategy_key=backtest.strategy_key,
+        instrument_id=backtest.instrument_id,
+    )
+    return Trials(
+        n_trials=counted.n_trials + 1,
+        sharpe_std=counted.sharpe_std,
+        overfitting=study_overfitting(backtest=backtest),
     )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marketdata.types import Bars
 from trading.engine import metrics
 from trading.engine.backtest import BacktestRun
-from trading.engine.types import RoundTrip, regime_of
+from trading.engine.types import OrderSide, RoundTrip, regime_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -116,11 +117,12 @@ def _trade_figures(trips: Sequence[RoundTrip], costs: float) -> dict[str, Any]:
 
 
 def _slippage_paid(run: BacktestRun, fills: Sequence[Any]) -> float:
-    rate = run.config.costs.slippage_rate
-    # A fill's price already contains it: price = market x (1 ± rate).
-    return sum(
-        f.notional * rate / (1.0 + rate if f.signed_quantity > 0 else 1.0 - rate) for f in fills
-    )
+    """Share of what all fills paid in their prices, by notional."""
+    parts = run.costs
+    if not parts.notional:
+        return 0.0
+    in_price = parts.spread + parts.slippage + parts.impact
+    return in_price * sum(f.notional for f in fills) / parts.notional
 
 
 def _sharpe_interval(returns: FloatArray, sharpe: float, bars_per_year: float) -> dict[str, float]:
@@ -190,7 +192,7 @@ def worst_drawdowns(run: BacktestRun, limit: int = WORST_DRAWDOWNS) -> list[dict
     return sorted(found, key=lambda item: item["depth"])[:limit]
 
 
-def trips_as_rows(run: BacktestRun, split: int) -> list[dict[str, Any]]:
+def trips_as_rows(run: BacktestRun, split: int, bars: Bars | None) -> list[dict[str, Any]]:
     """Write the completed trades down, oldest first, with regime, holding time and segment."""
     return [
         {
@@ -209,10 +211,27 @@ def trips_as_rows(run: BacktestRun, split: int) -> list[dict[str, Any]]:
             "bars_held": trip.bars_held,
             "regime": str(trip.regime) if trip.regime else None,
             "exit_reason": trip.exit_reason,
+            **(excursions(trip, bars) if bars is not None else {}),
             "is_out_of_sample": trip.signal_bar - run.first_bar >= split,
         }
         for number, trip in enumerate(run.round_trips, start=1)
     ]
+
+
+def excursions(trip: RoundTrip, bars: Bars) -> dict[str, float]:
+    """Worst and best price while held, as fractions of the entry price; <= 0 and >= 0.
+
+    The bar of the exit counts with the exit price alone: what followed was not held.
+    """
+    first, last = trip.entry_bar, max(trip.exit_bar, trip.entry_bar + 1)
+    low = min(float(bars.low[first:last].min()), trip.exit_price)
+    high = max(float(bars.high[first:last].max()), trip.exit_price)
+    if trip.side is OrderSide.SELL:
+        low, high = 2.0 * trip.entry_price - high, 2.0 * trip.entry_price - low
+    return {
+        "mae": min(low / trip.entry_price - 1.0, 0.0),
+        "mfe": max(high / trip.entry_price - 1.0, 0.0),
+    }
 
 
 def open_position(run: BacktestRun) -> dict[str, Any] | None:

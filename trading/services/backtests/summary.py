@@ -42,6 +42,8 @@ def summary_values(outcome: ExperimentOutcome, *, lists_orders: bool = False) ->
         "expectancy_bps": figures["expectancy_bps"],
         "open_position": outcome.metrics["open_position"],
         "by_regime": outcome.by_regime,
+        "costs": outcome.costs,
+        "per_instrument": outcome.per_instrument,
         "in_sample": outcome.metrics["in_sample"],
         "out_of_sample": outcome.metrics["out_of_sample"],
         "benchmark": outcome.metrics["benchmark"],
@@ -58,6 +60,7 @@ def _orders(outcome: ExperimentOutcome) -> list[dict[str, Any]]:
     return [
         {
             "filled_at": iso(fill.filled_at),
+            "symbol": fill.symbol,
             "side": str(fill.side),
             "quantity": fill.quantity,
             "price": fill.price,
@@ -73,8 +76,16 @@ def _orders(outcome: ExperimentOutcome) -> list[dict[str, Any]]:
 
 def summary_text(outcome: ExperimentOutcome) -> str:
     """Return the answer for people: what was run, how it did where, and whether to believe it."""
-    blocks = [_identity(outcome), _segments(outcome), _regimes(outcome), _verdict(outcome)]
-    if not outcome.metrics["all"]["n_orders"]:
+    blocks = [
+        _identity(outcome),
+        _segments(outcome),
+        _regimes(outcome),
+        _costs(outcome),
+        _verdict(outcome),
+    ]
+    if outcome.per_instrument:
+        blocks.insert(2, _instruments(outcome))
+    elif not outcome.metrics["all"]["n_orders"]:
         blocks.insert(2, _why_no_trade(outcome))
     return "\n\n".join(blocks)
 
@@ -187,6 +198,42 @@ def _regimes(outcome: ExperimentOutcome) -> str:
     return _aligned(rows, "lrrrrrrr") + "\n" + note
 
 
+def _instruments(outcome: ExperimentOutcome) -> str:
+    rows = [["Instrument", "bars", "trades", "win rate (95 %)", "open P&L", "costs", "net P&L"]]
+    for row in outcome.per_instrument:
+        is_few = row["n"] < FEWEST_FOR_WIN_RATE
+        rows.append(
+            [
+                row["symbol"],
+                number(row["n_bars"], 0),
+                number(row["n"], 0),
+                too_few(row["n"]) if is_few else win_rate(row["n_wins"], row["n"]),
+                signed_number(row["open_pnl"]),
+                number(row["cost_total"]),
+                signed_number(row["pnl"]),
+            ]
+        )
+    return _aligned(rows, "lrrrrrr")
+
+
+def _costs(outcome: ExperimentOutcome) -> str:
+    costs = outcome.costs
+    if not costs["parts"]["total"]:
+        return "No costs were charged."
+    named = {"preset": "spread and fees", "spread": "half spread"}
+    rows = [
+        [named.get(name, name).capitalize(), number(value), percent(costs["shares_of_gross"][name])]
+        for name, value in costs["parts"].items()
+        if value
+    ]
+    points = [
+        f"×{point['factor']:g} {signed_percent(point['total_return'], 1)}"
+        for point in costs["curve"]
+    ]
+    table = _aligned([["Costs", "paid", "of gross gains"], *rows], "lrr")
+    return table + ("\nReturn at multiples of the costs: " + ", ".join(points) if points else "")
+
+
 def _why_no_trade(outcome: ExperimentOutcome) -> str:
     counted = outcome.decisions["counts"]
     rows = [
@@ -197,7 +244,7 @@ def _why_no_trade(outcome: ExperimentOutcome) -> str:
 
 
 def _verdict(outcome: ExperimentOutcome) -> str:
-    marks = {"PASS": "✓", "WARN": "⚠", "FAIL": "✕"}
+    marks = {"PASS": "✓", "WARN": "⚠", "FAIL": "✕", "NOT_APPLICABLE": "·"}
     rows = [
         [f"  {marks[r['status']]} {r['title']}", r["sentence"]] for r in outcome.honesty["rows"]
     ]

@@ -1,0 +1,167 @@
+"""One portfolio backtest from bars to all a page or a command shows; no database, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from marketdata.types import Bars
+from trading.engine import metrics
+from trading.engine.checks.account import portfolio_honesty
+from trading.engine.portfolio_backtest import (
+    Allocation,
+    AllocationRule,
+    InstrumentResult,
+    Leg,
+    PortfolioRun,
+    run_portfolio,
+)
+from trading.engine.strategies import strategy_get
+from trading.services.backtests import judgement, statistics
+from trading.services.backtests.experiment import (
+    NULL_MODEL,
+    SIMULATING,
+    STATISTICS,
+    ExperimentConfig,
+    ExperimentOutcome,
+    Report,
+    Silent,
+    by_regime_values,
+    cost_values,
+    engine_config,
+    figures_of,
+    headline,
+    settings_values,
+)
+from trading.services.backtests.judgement import ALL, Judgement
+from trading.services.backtests.manifest import manifest_of_many
+from trading.services.backtests.statistics import iso, plain
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationChoice:
+    """How the account is divided, as a draft or a stored run asks for it."""
+
+    allocation: str = "EQUAL_WEIGHT"
+    max_positions: int | None = None
+    gross_cap: float = 1.0
+
+
+def portfolio_experiment(
+    *,
+    series: Sequence[Bars],
+    config: ExperimentConfig,
+    choice: AllocationChoice,
+    report: Report | None = None,
+) -> ExperimentOutcome:
+    """Simulate on one account, compare with chance, and judge. Raises what the engine refuses."""
+    report = report or Silent()
+    report.phase(SIMULATING)
+    legs = [Leg(bars, config.strategy_key, config.parameters) for bars in series]
+    allocation = Allocation(
+        AllocationRule(choice.allocation),
+        max_positions=choice.max_positions,
+        gross_cap=choice.gross_cap,
+    )
+    longest = max(series, key=len)
+    run = run_portfolio(legs, engine_config(longest, config, report), allocation)
+    account = run.account
+    split = statistics.split_index(account, config.out_of_sample_share)
+    report.phase(NULL_MODEL)
+    nulls = _null_win_rates(run, series)
+    panel = portfolio_honesty(
+        run,
+        legs,
+        allocation,
+        np.random.default_rng(config.seed),
+        null_win_rate=nulls[ALL],
+        trials=config.trials,
+    )
+    judged = Judgement(panel, nulls, panel.buy_and_hold, {})
+    report.phase(STATISTICS)
+    figures = figures_of(account, split, judged.benchmark)
+    return ExperimentOutcome(
+        run=account,
+        headline=headline(figures["all"]),
+        metrics=plain(figures),
+        by_regime=plain(by_regime_values(account, nulls)),
+        costs=plain(cost_values(account, panel.cost_curve)),
+        per_instrument=plain([_row(row, run, nulls) for row in run.instruments]),
+        honesty=plain(judgement.panel_values(judged, figures, 0)),
+        curve=statistics.curve(account, judged.benchmark, {}, split),
+        round_trips=plain(_trips(run, split, series)),
+        monthly=plain(statistics.monthly(account)),
+        drawdowns=plain(statistics.worst_drawdowns(account)),
+        decisions={"n_bars": len(account.equity), "n_orders": len(account.orders), "counts": []},
+        manifest=_manifest(series, run, config, choice),
+    )
+
+
+def _null_win_rates(run: PortfolioRun, series: Sequence[Bars]) -> dict[str, float | None]:
+    """Join the expected win rates of random entries of every instrument, each with its n."""
+    bars_of = {bars.symbol: bars for bars in series}
+    chances: dict[str, list[float]] = {}
+    for row in run.instruments:
+        found = judgement.chances_of(bars_of[row.symbol], run.account, row.round_trips)
+        for name, values in found.items():
+            chances.setdefault(name, []).extend(values)
+    return judgement.mean_chances(chances)
+
+
+def _row(
+    row: InstrumentResult, run: PortfolioRun, nulls: dict[str, float | None]
+) -> dict[str, Any]:
+    n_wins = sum(trip.is_win for trip in row.round_trips)
+    n = len(row.round_trips)
+    interval = metrics.wilson_interval(n_wins, n)
+    return {
+        "symbol": row.symbol,
+        "first_at": iso(row.first_at),
+        "last_at": iso(row.last_at),
+        "n_bars": row.n_bars,
+        "n_orders": row.n_orders,
+        "n": n,
+        "n_wins": n_wins,
+        "win_rate": metrics.hit_rate([trip.pnl for trip in row.round_trips]),
+        "ci": [interval.low, interval.high] if n else None,
+        "profit_factor": metrics.profit_factor([trip.pnl for trip in row.round_trips]),
+        "pnl": row.pnl,
+        "open_pnl": row.open_pnl,
+        "contribution": (row.pnl + row.open_pnl) / run.account.config.cash,
+        "cost_total": row.costs.total,
+        "null_win_rate": nulls[ALL],
+    }
+
+
+def _trips(run: PortfolioRun, split: int, series: Sequence[Bars]) -> list[dict[str, Any]]:
+    """Rows of the account, with excursions from each instrument's own bars."""
+    bars_of = {bars.symbol: bars for bars in series}
+    own = {
+        (trip.symbol, trip.entry_at): trip for row in run.instruments for trip in row.round_trips
+    }
+    rows = []
+    for number, trip in enumerate(run.account.round_trips, start=1):
+        values = statistics.trips_as_rows(replace(run.account, round_trips=(trip,)), split, None)[0]
+        excursions = statistics.excursions(own[trip.symbol, trip.entry_at], bars_of[trip.symbol])
+        rows.append({**values, "number": number, "symbol": trip.symbol, **excursions})
+    return rows
+
+
+def _manifest(
+    series: Sequence[Bars], run: PortfolioRun, config: ExperimentConfig, choice: AllocationChoice
+) -> dict[str, Any]:
+    spec = strategy_get(config.strategy_key)
+    return manifest_of_many(
+        series=sorted(series, key=lambda bars: bars.symbol),
+        parameters=run.account.params,
+        seed=config.seed,
+        source=config.source,
+        settings_used={
+            **settings_values(config),
+            **asdict(choice),
+            "warm_up_bars": spec.warm_up(run.account.params),
+        },
+    )

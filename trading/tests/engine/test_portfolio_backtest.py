@@ -1,0 +1,140 @@
+"""Several instruments, one account: the books add up, and nobody depends on the order given."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trading.engine.backtest import BacktestConfig, run
+from trading.engine.costs import CostModel
+from trading.engine.errors import ConfigInvalid, InsufficientBars
+from trading.engine.portfolio_backtest import Allocation, AllocationRule, Leg, run_portfolio
+from trading.engine.types import AssetClass
+from trading.tests.engine.walks import random_walk
+
+COSTS = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, commission_minimum=1.0)
+CONFIG = BacktestConfig(cost_model=COSTS)
+EQUAL, RISK, FIXED = AllocationRule
+
+
+def walk(symbol, seed, n_bars=300, *, every=1, start=0):
+    """A walk of its own calendar: every n-th day from a start."""
+    bars = random_walk(seed, start + n_bars * every)
+    chosen = slice(start, None, every)
+    columns = {name: getattr(bars, name)[chosen] for name in
+               ("closed_at", "open", "high", "low", "close", "volume")}  # fmt: skip
+    return replace(bars, symbol=symbol, **columns)
+
+
+BARS = [walk("AAA", 1), walk("BBB", 2, 120, every=2, start=30), walk("CCC", 3, 200, start=77)]
+
+
+def legs(strategy="rsi2_reversion", chosen=BARS):
+    return [Leg(bars, strategy) for bars in chosen]
+
+
+@pytest.mark.parametrize("key", ["sma_cross", "rsi2_reversion", "volatility_adaptive_trend"])
+def test_one_instrument_gives_the_backtest_of_that_instrument(key):
+    config = BacktestConfig(commission_bps=5.0, slippage_bps=2.0)
+
+    found = run_portfolio(legs(key, BARS[:1]), config).account
+
+    alone = run(BARS[0], key, {}, config)
+    assert [fill.bar for fill in found.fills] == [fill.bar for fill in alone.fills]
+    np.testing.assert_allclose(found.equity, alone.equity, rtol=1e-9)
+    assert found.metrics["win_rate"] == pytest.approx(alone.metrics["win_rate"], nan_ok=True)
+
+
+@pytest.mark.parametrize("rule", [EQUAL, RISK])
+@pytest.mark.parametrize("max_positions", [None, 2])
+def test_the_order_of_the_instruments_changes_nothing(rule, max_positions):
+    allocation = Allocation(rule, max_positions=max_positions)
+
+    once = run_portfolio(legs(), CONFIG, allocation)
+    again = run_portfolio(legs(chosen=BARS[::-1]), CONFIG, allocation)
+
+    assert np.array_equal(once.account.equity, again.account.equity)
+    assert once.account.fills == again.account.fills
+    assert [row.symbol for row in again.instruments] == ["AAA", "BBB", "CCC"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seeds=st.lists(st.integers(0, 10_000), min_size=2, max_size=4, unique=True),
+    rule=st.sampled_from([EQUAL, RISK]),
+    gross_cap=st.floats(0.2, 1.0),
+    participation=st.sampled_from([None, 0.001]),
+)
+def test_cash_and_positions_explain_the_account(seeds, rule, gross_cap, participation):
+    chosen = [walk(f"S{seed}", seed, 90, start=seed % 20) for seed in seeds]
+    config = replace(CONFIG, max_participation=participation)
+
+    found = run_portfolio(legs(chosen=chosen), config, Allocation(rule, gross_cap=gross_cap))
+
+    account = found.account
+    flows = config.cash + sum(fill.cash_flow for fill in account.fills)
+    held = sum(
+        row.quantity * bars.close[-1]
+        for row, bars in zip(found.instruments, sorted(chosen, key=lambda b: b.symbol), strict=True)
+    )
+    assert account.cash[-1] == pytest.approx(flows)
+    assert account.final_equity == pytest.approx(flows + held)
+    results = sum(row.pnl + row.open_pnl for row in found.instruments)
+    assert account.final_equity == pytest.approx(config.cash + results)
+    assert account.cash.min() > -1e-6
+    assert sum(row["n"] for row in account.by_regime.values()) == len(account.round_trips)
+
+
+def test_an_instrument_trades_on_its_own_bars_only():
+    found = run_portfolio(legs(), CONFIG)
+
+    closes = {bars.symbol: set(bars.closed_at.tolist()) for bars in BARS}
+    assert {fill.symbol for fill in found.account.fills} == {"AAA", "BBB", "CCC"}
+    for fill in found.account.fills:
+        assert fill.filled_at in closes[fill.symbol]
+        assert found.account.closed_at[fill.bar] == fill.filled_at
+
+
+def test_no_more_positions_than_allowed_are_held_at_once():
+    found = run_portfolio(legs("sma_cross"), CONFIG, Allocation(max_positions=1)).account
+
+    held, most = set(), 0
+    for fill in found.fills:
+        (held.add if fill.signed_quantity > 0 else held.discard)(fill.symbol)
+        most = max(most, len(held))
+    assert most == 1
+    assert {fill.symbol for fill in found.fills} != {found.fills[0].symbol}
+
+
+def test_fixed_weights_bound_each_instrument():
+    weights = {"AAA": 0.5, "BBB": 0.1}
+
+    found = run_portfolio(legs(), CONFIG, Allocation(FIXED, weights))
+
+    rows = {row.symbol: row for row in found.instruments}
+    largest = max(trip.entry_notional for trip in rows["BBB"].round_trips)
+    assert largest < 0.11 * found.account.equity.max()
+    assert not rows["CCC"].round_trips
+
+
+@pytest.mark.parametrize(
+    ("chosen", "values", "words"),
+    [
+        ([], {}, "at least 1 instrument, found 0"),
+        ([BARS[0], BARS[0]], {}, "AAA is given 2 times"),
+        (BARS, {"rule": FIXED, "weights": {"ZZZ": 0.1}}, "ZZZ"),
+        (BARS, {"weights": {"AAA": 0.8, "BBB": 0.4}}, "sum to 1.2"),
+        (BARS, {"gross_cap": 0.0}, "gross_cap 0"),
+        (BARS, {"max_positions": 0}, "max_positions 0"),
+    ],
+)
+def test_impossible_portfolios_are_refused(chosen, values, words):
+    with pytest.raises(ConfigInvalid, match=words):
+        run_portfolio(legs(chosen=chosen), CONFIG, Allocation(**values))
+
+
+def test_too_few_bars_name_the_instrument():
+    with pytest.raises(InsufficientBars, match="warm-up on BBB, found 20 bars"):
+        run_portfolio(legs("sma_cross", [BARS[0], walk("BBB", 5, 20)]))
