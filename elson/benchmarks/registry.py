@@ -11,6 +11,7 @@ from elson.benchmarks.harness import Bench, BenchError
 MODULES: Mapping[str, str] = {
     "sweep": "elson.benchmarks.sweep",
     "generic": "elson.benchmarks.generic",
+    "job": "elson.benchmarks.job",
 }
 
 

@@ -13,6 +13,7 @@ from trading.models.model_version import (
     ModelVersion,
 )
 from trading.models.order import Fill, Order, OrderEvent
+from trading.models.parameter_sweep import ParameterSweep
 from trading.models.portfolio import EquityPoint, Portfolio, Position
 from trading.models.prediction import DriftReport, Prediction
 from trading.models.risk import RiskLimits
@@ -38,6 +39,7 @@ __all__ = [
     "ModelVersion",
     "Order",
     "OrderEvent",
+    "ParameterSweep",
     "Portfolio",
     "Position",
     "Posting",

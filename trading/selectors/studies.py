@@ -7,10 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, StdDev
+from django.db.models import Avg, Count, F, Q, QuerySet, StdDev
 
 from elson.common.errors import NotFound
-from trading.models import Study, StudyProposal, Trial, TrialLedgerEntry
+from trading.models import ParameterSweep, Study, StudyProposal, Trial, TrialLedgerEntry
 
 STATUSES = Study.Status.choices
 METHODS = Study.Method.choices
@@ -63,11 +63,21 @@ class StudyPace:
 
 
 def trials_counted(*, user_id: int, strategy_key: str, instrument_id: int) -> TrialCount:
-    """Count every backtest and trial of this family from the ledger nobody can edit."""
-    found = TrialLedgerEntry.objects.filter(
-        user_id=user_id, strategy_key=strategy_key, instrument_id=instrument_id
-    ).aggregate(n=Count("pk"), spread=StdDev("bar_sharpe"))
-    return TrialCount(found["n"], float(found["spread"] or 0.0))
+    """Count every backtest, trial and swept combination of this family; nobody can edit them."""
+    family = {"user_id": user_id, "strategy_key": strategy_key, "instrument_id": instrument_id}
+    found = TrialLedgerEntry.objects.filter(**family).aggregate(
+        n=Count("pk"), mean=Avg("bar_sharpe"), spread=StdDev("bar_sharpe")
+    )
+    groups = [(found["n"], found["mean"] or 0.0, found["spread"] or 0.0)]
+    groups += ParameterSweep.objects.filter(**family).values_list(
+        "n_combinations", "sharpe_mean", "sharpe_spread"
+    )
+    n_trials = sum(n for n, _, _ in groups)
+    if n_trials == 0:
+        return TrialCount(0, 0.0)
+    mean = sum(n * group_mean for n, group_mean, _ in groups) / n_trials
+    variance = sum(n * (spread**2 + (m - mean) ** 2) for n, m, spread in groups) / n_trials
+    return TrialCount(n_trials, math.sqrt(variance))
 
 
 def study_list(

@@ -17,6 +17,7 @@ from trading.models import (
     ModelApproval,
     ModelTransition,
     OrderEvent,
+    ParameterSweep,
     Posting,
     TrialLedgerEntry,
 )
@@ -180,6 +181,7 @@ def test_a_posted_row_cannot_be_changed_through_the_model():
         TrialLedgerEntry,
         ModelTransition,
         ModelApproval,
+        ParameterSweep,
     ],
 )
 def test_every_history_table_carries_its_guard(model):
