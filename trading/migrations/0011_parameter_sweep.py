@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('marketdata', '0002_bar_series'),
-        ('trading', '0009_model_registry'),
+        ('trading', '0010_backtest_realism'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
