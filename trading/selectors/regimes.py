@@ -19,7 +19,7 @@ from marketdata.selectors import (
     watchlist_list,
 )
 from marketdata.types import Bars, FloatArray, IntArray
-from trading.engine import indicators
+from trading.engine import indicators, volatility
 from trading.engine.adaptive import RULES, adapt
 from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, transitions
 from trading.engine.strategies import STRATEGIES, resolve_params
@@ -254,10 +254,27 @@ def _close_to_close(bars: Bars) -> FloatArray:
     return indicators.realized_volatility(bars.close, ESTIMATOR_BARS, bars.bars_per_year)
 
 
+def _parkinson(bars: Bars) -> FloatArray:
+    return volatility.parkinson(bars.high, bars.low, ESTIMATOR_BARS, bars.bars_per_year)
+
+
+def _garman_klass(bars: Bars) -> FloatArray:
+    columns = bars.open, bars.high, bars.low, bars.close
+    return volatility.garman_klass(*columns, ESTIMATOR_BARS, bars.bars_per_year)
+
+
+def _yang_zhang(bars: Bars) -> FloatArray:
+    columns = bars.open, bars.high, bars.low, bars.close
+    return volatility.yang_zhang(*columns, ESTIMATOR_BARS, bars.bars_per_year)
+
+
 # Name, what it looks at, bars, whether it needs the range of a bar, the function.
 ESTIMATORS: tuple[tuple[str, str, int, bool, Estimator], ...] = (
     ("EWMA", "closes, newer ones weigh more; decides the regime", 0, False, _ewma),
     ("Close to close", "closes", ESTIMATOR_BARS, False, _close_to_close),
+    ("Parkinson", "highs and lows, no gaps", ESTIMATOR_BARS, True, _parkinson),
+    ("Garman–Klass", "range, open and close, no gaps", ESTIMATOR_BARS, True, _garman_klass),
+    ("Yang–Zhang", "range, open, close and gaps", ESTIMATOR_BARS, True, _yang_zhang),
 )
 
 

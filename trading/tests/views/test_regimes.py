@@ -18,7 +18,14 @@ from trading.selectors.regimes import (
     volatility_estimates,
 )
 from trading.services.strategies import strategy_create
-from trading.tests.factories import DAY, FIRST_CLOSE, instrument_make, portfolio_make, user_make
+from trading.tests.factories import (
+    DAY,
+    FIRST_CLOSE,
+    bars_make,
+    instrument_make,
+    portfolio_make,
+    user_make,
+)
 
 pytestmark = pytest.mark.django_db
 N_BARS = 900
@@ -106,7 +113,20 @@ def test_a_close_only_series_says_why_a_range_estimator_has_no_value(portfolio):
 
     assert found[0].name == "EWMA"
     assert found[0].now == pytest.approx(regime_track(series_of(oil, "1d")).volatility[600])
-    assert all(item.missing == "" for item in found if item.now is not None)
+    assert {item.name: item.missing for item in found if item.now is None} == dict.fromkeys(
+        ("Parkinson", "Garman–Klass", "Yang–Zhang"), "this series has closes only"
+    )
+
+
+def test_range_estimators_see_what_closes_hide(portfolio):
+    swings = [(100.0, 103.0, 97.0, 100.0)] * 60
+    bars_make(instrument_make("SWING"), swings)
+    swing = Instrument.objects.get(symbol="SWING")
+
+    found = {item.name: item.now for item in volatility_estimates(series_of(swing, "1d"), CURSOR)}
+
+    assert found["Close to close"] == 0.0
+    assert min(found["Parkinson"], found["Garman–Klass"], found["Yang–Zhang"]) > 0.3
 
 
 def test_adaptive_parameters_are_those_the_strategy_uses(portfolio):
