@@ -6,7 +6,7 @@ LOOKBACK 252 bars for the model's inputs and for the first regime
 
 At the close of bar t, flat, with a known regime: a *candidate* is RSI(2) < 10 with a close in the
 lowest fifth of the bar's range. It is bought on bar t + 1 unless the model puts it among the worst
-fifth. The position is left on the bar after the first close that would win after costs and
+tenth. The position is left on the bar after the first close that would win after costs and
 `TAKE_ATR`, that lies `STOP_ATR` below the entry, or that is the `MAX_BARS`-th. Distances are in
 ATRs of the signal bar, so they widen with volatility.
 
@@ -41,15 +41,16 @@ LEARNING_LEVEL = 20.0
 
 # LOW, NORMAL, HIGH, EXTREME. The profit to wait for; in a storm a bounce is taken at once.
 TAKE_ATR = (0.25, 0.25, 0.25, 0.10)
-# Nearer where a fall can go on for weeks.
-STOP_ATR = (8.0, 8.0, 5.0, 5.0)
-MAX_BARS = (40, 40, 40, 40)
+# Far away: nearer stops sell the dips that recover.
+STOP_ATR = (10.0, 10.0, 10.0, 10.0)
+# Recoveries take longer when volatility is high.
+MAX_BARS = (40, 40, 60, 60)
 
 # The profit-blind exit: close above its 5-bar mean, or so many bars.
 BLIND_BARS = 10
 
-# Share of candidates the model may veto: those with the lowest probability of winning.
-VETO_SHARE = 0.2
+# The model vetoes a probability that only this share of its calibration setups lay below.
+VETO_SHARE = 0.1
 # Risk of all open positions together, in units of one position's risk.
 MOST_POSITIONS = 4.0
 

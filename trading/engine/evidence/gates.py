@@ -39,7 +39,7 @@ class Gate:
     model : FittedModel
         Trained and calibrated on earlier years; the product's own flat arrays.
     threshold : float
-        Candidates with a lower probability are vetoed: the fifth of the calibration setups that
+        Candidates with a lower probability are vetoed: the tenth of the calibration setups that
         looked worst lies below it.
     """
 
