@@ -25,7 +25,7 @@ from trading.engine import kernels
 from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, IntArray, kernel
 from trading.engine.regimes import RegimeSeries
-from trading.engine.types import AssetClass
+from trading.engine.types import AssetClass, RegimeCode
 
 RSI_BARS = 2
 ATR_BARS = 14
@@ -146,6 +146,29 @@ def probability_nb(features: FloatArray, weights: FloatArray, intercept: float) 
     for k in range(weights.shape[0]):
         total += weights[k] * features[k]
     return 1.0 / (1.0 + math.exp(-total))
+
+
+def holding_limit(max_bars: int, code: int) -> int:
+    """Return the longest time a position is held, by the regime of its signal.
+
+    Parameters
+    ----------
+    max_bars : int
+        The limit in a NORMAL regime, >= 0 bars; 0 is no limit.
+    code : int
+        Regime of the signal bar, 0 LOW to 3 EXTREME.
+
+    Returns
+    -------
+    int
+        Bars since the signal, in the proportions of ``MAX_BARS``.
+
+    Examples
+    --------
+    >>> [holding_limit(40, code) for code in range(4)]
+    [40, 40, 60, 60]
+    """
+    return max_bars * MAX_BARS[code] // MAX_BARS[RegimeCode.NORMAL]
 
 
 def hybrid_inputs(bars: Bars) -> HybridInputs:

@@ -158,7 +158,7 @@ def hybrid_plan(instrument: EvidenceInstrument, choice: HybridChoice) -> ExitPla
         atr=instrument.inputs.atr,
         take_atr=np.array(choice.take_atr)[codes],
         stop_atr=np.array(choice.stop_atr)[codes],
-        limits=np.array(choice.max_bars, dtype=np.int64)[codes],
+        max_bars=np.array(choice.max_bars, dtype=np.int64)[codes],
     )
 
 
@@ -216,6 +216,7 @@ def _adaptive_trend(features: Features, instrument: EvidenceInstrument) -> Setup
         atr=arrays["atr"],
         take_atr=np.full(len(close), -1.0),
         stop_atr=_by_regime(codes, [now.stop_atr for now in adapted]),
+        max_bars=np.zeros(len(close), dtype=np.int64),
         limits=_by_regime(codes, [now.holding_bars for now in adapted]).astype(np.int64),
         ends=(close > arrays["exit_mean"]).astype(np.int64),
         keeps=is_up.astype(np.int64),

@@ -27,13 +27,15 @@ class ExitPlan:
     atr, take_atr, stop_atr : float64
         Read at the signal bar: ATR in price units, distances in ATRs. ``take_atr`` below 0 never
         takes a profit, ``stop_atr`` 0 is no stop.
+    max_bars : int64
+        Most bars since the signal, read at the signal bar; 0 is no limit.
     limits : int64
-        Most bars since the signal, read at the deciding bar; 0 is no limit.
+        The same, read at the deciding bar, of an ordinary position.
     ends : int64
         1 where an ordinary position is left whatever it earned.
     keeps : int64
-        1 where the position turns into a trend position, which knows no limit and leaves by
-        ``ends_trend`` instead.
+        1 where the position turns into a trend position, which leaves by ``ends_trend`` instead of
+        ``ends`` and ``limits``.
     ends_trend : int64
         1 where a trend position is left.
     """
@@ -41,6 +43,7 @@ class ExitPlan:
     atr: FloatArray
     take_atr: FloatArray
     stop_atr: FloatArray
+    max_bars: IntArray
     limits: IntArray
     ends: IntArray
     keeps: IntArray
@@ -106,6 +109,7 @@ def exit_bar_nb(
     atr: FloatArray,
     take_atr: FloatArray,
     stop_atr: FloatArray,
+    max_bars: IntArray,
     limits: IntArray,
     ends: IntArray,
     keeps: IntArray,
@@ -117,7 +121,6 @@ def exit_bar_nb(
     is_trend = keeps[signal] == 1
     for i in range(entry, n - 1):
         is_trend = is_trend or keeps[i] == 1
-        limit = 0 if is_trend else limits[i]
         reason = exit_next_nb(
             close[i],
             exec_price[entry],
@@ -127,13 +130,14 @@ def exit_bar_nb(
             atr[signal],
             take_atr[signal],
             stop_atr[signal],
-            limit,
+            max_bars[signal],
         )
         if reason > 0:
             return i
         if is_trend and keeps[i] == 0 and ends_trend[i] == 1:
             return i
-        if not is_trend and ends[i] == 1:
+        is_over = limits[i] > 0 and i - signal >= limits[i]
+        if not is_trend and (ends[i] == 1 or is_over):
             return i
     return -1
 
@@ -147,6 +151,7 @@ def outcomes_nb(
     atr: FloatArray,
     take_atr: FloatArray,
     stop_atr: FloatArray,
+    max_bars: IntArray,
     limits: IntArray,
     ends: IntArray,
     keeps: IntArray,
@@ -162,7 +167,18 @@ def outcomes_nb(
         if signals[t] == 0:
             continue
         last = exit_bar_nb(
-            t, exec_price, close, rates, atr, take_atr, stop_atr, limits, ends, keeps, ends_trend
+            t,
+            exec_price,
+            close,
+            rates,
+            atr,
+            take_atr,
+            stop_atr,
+            max_bars,
+            limits,
+            ends,
+            keeps,
+            ends_trend,
         )
         if last < 0:
             continue
@@ -295,7 +311,8 @@ def flat_plan(n_bars: int, *, ends: IntArray, limit: int = 0) -> ExitPlan:
         atr=np.ones(n_bars),
         take_atr=np.full(n_bars, -1.0),
         stop_atr=nothing,
-        limits=np.full(n_bars, limit, dtype=np.int64),
+        max_bars=np.full(n_bars, limit, dtype=np.int64),
+        limits=zeros,
         ends=ends,
         keeps=zeros,
         ends_trend=zeros,

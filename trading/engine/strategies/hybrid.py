@@ -16,7 +16,8 @@ Exact rule, at the close of bar t, with the regime of that bar by percentile:
    of the model's own probabilities. With wins and losses of one size, expected value is a line in
    P(win) too. Fallback trades have confidence least_share.
 4. long: leave when the close wins after costs and TAKE_ATR, lies STOP_ATR below the entry, or after
-   max_bars closes. Distances are ATRs of the signal bar, by its regime.
+   max_bars closes (half as many again in HIGH and EXTREME). Distances are ATRs of the signal bar,
+   by its regime.
 
 Everything is a market order on bar t + 1. Without models it is the rule alone; `with_model` binds a
 sequence, each in force from the moment after which everything it learned from was known.
@@ -200,7 +201,7 @@ def _held(features: Features, i: int, state: StrategyState) -> Proposal:
         1.0,
         take,
         stop,
-        int(features.params["max_bars"]),
+        limit(features, state),
     )
     if found == hybrid.HOLD:
         return Proposal(1.0, 1.0, WAITING, kind=state.entry_kind)
@@ -210,8 +211,16 @@ def _held(features: Features, i: int, state: StrategyState) -> Proposal:
 def entry_rate(features: Features, state: StrategyState) -> float:
     """Return what the entry cost per side, by the regime the position was opened in."""
     costs = CostModel(preset=AssetClass(str(features.params["cost_class"])))
-    code = RegimeCode.__members__.get(state.entry_kind, RegimeCode.NORMAL)
-    return costs.commission_rate(int(code))
+    return costs.commission_rate(_entry_code(state))
+
+
+def limit(features: Features, state: StrategyState) -> int:
+    """Return the longest time the position is held, by the regime it was opened in."""
+    return hybrid.holding_limit(int(features.params["max_bars"]), _entry_code(state))
+
+
+def _entry_code(state: StrategyState) -> int:
+    return int(RegimeCode.__members__.get(state.entry_kind, RegimeCode.NORMAL))
 
 
 def _asked(
@@ -267,7 +276,16 @@ SPEC = StrategySpec(
             1.0,
             0.02,
         ),
-        Parameter("max_bars", INT, hybrid.MAX_BARS[1], "Longest time held", 2, 250, 1, unit="bars"),
+        Parameter(
+            "max_bars",
+            INT,
+            hybrid.MAX_BARS[1],
+            "Longest time held in LOW and NORMAL; half as long again above",
+            2,
+            250,
+            1,
+            unit="bars",
+        ),
         Parameter(
             "veto_share",
             FLOAT,

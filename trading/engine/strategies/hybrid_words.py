@@ -59,7 +59,8 @@ def _reason(features: Features, i: int, state: StrategyState, proposal: Proposal
     strength = float(features.arrays["rsi"][i])
     position = float(features.arrays["range_position"][i])
     level, share = features.params["entry_level"], float(features.params["range_share"])
-    limit = features.params["max_bars"]
+    code = int(RegimeCode.__members__.get(state.entry_kind, RegimeCode.NORMAL))
+    limit = hybrid.holding_limit(int(features.params["max_bars"]), code)
     stop = state.stop_price or 0.0
     place = f"close in the lowest {position:.0%} of the bar"
     sentences = {

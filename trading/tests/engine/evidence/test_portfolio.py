@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.engine.evidence import portfolio
@@ -25,6 +25,7 @@ from trading.tests.engine.evidence.markets import market, markets, ones
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)), min_size=1, max_size=40)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(SPANS, st.floats(0.5, 6.0))
 def test_open_units_never_exceed_the_cap(spans, cap):
     spans = sorted(spans)

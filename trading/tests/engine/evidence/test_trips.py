@@ -6,9 +6,10 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trading.engine.backtest import BacktestConfig, run
 from trading.engine.evidence import trips
 from trading.engine.evidence.rules import HybridChoice, hybrid_plan, rule_get
 from trading.engine.strategies import strategy_get
@@ -64,6 +65,7 @@ def test_double_costs_are_never_better_than_single_costs():
     assert (played.net[done] < played.gross[done]).all()
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(0, 1), min_size=3, max_size=60), st.integers(1, 9))
 def test_one_at_a_time_never_holds_two_positions(signals, length):
     marked = np.array(signals, dtype=np.int64)
@@ -101,3 +103,18 @@ def test_trips_of_a_rule_are_those_of_the_strategys_own_targets(key):
     assert found.signal.tolist() == entries[: len(found)].tolist()
     assert found.exit.tolist() == exits[: len(found)].tolist()
     assert len(found) >= 5
+
+
+@pytest.mark.parametrize("closes_only", [False, True])
+def test_trips_of_the_hybrid_are_those_of_the_strategy_in_a_backtest(closes_only):
+    instrument = market(5, 1_500, closes_only=closes_only)
+    setup = rule_get("hybrid").setup(instrument)
+
+    found = trips.taken_trips(0, instrument, setup.signals, setup.exits, np.full(1_500, np.nan))
+
+    config = BacktestConfig(cost_preset=instrument.preset)
+    done = run(instrument.bars, "hybrid", {"cost_class": str(instrument.preset)}, config)
+    assert [trip.signal_bar for trip in done.round_trips] == found.signal.tolist()
+    assert [trip.exit_bar for trip in done.round_trips] == found.exit.tolist()
+    assert [trip.is_win for trip in done.round_trips] == (found.net > 0.0).tolist()
+    assert len(found) > 10
