@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from trading.services.backtests import requests, runs
+from trading.services.models import drift, predictions, training
 from trading.services.studies import renewal
 from trading.services.studies import requests as study_requests
 from trading.services.studies import work as study_turns
@@ -41,3 +42,27 @@ def studies_sweep() -> int:
 def studies_repeat() -> int:
     """Search again where a person asked for it and newer bars are there."""
     return renewal.studies_repeat(now=timezone.now())
+
+
+@shared_task(name="trading.model_train", soft_time_limit=SOFT_SECONDS, time_limit=HARD_SECONDS)
+def model_train(training_id: int) -> str:
+    """Train one model version, unless it is done or another worker holds it."""
+    return training.training_run(training_id=training_id, clock=timezone.now)
+
+
+@shared_task(name="trading.trainings_sweep")
+def trainings_sweep() -> int:
+    """Send trainings again whose worker fell silent, and ask for an installation's first."""
+    return training.trainings_sweep(now=timezone.now())
+
+
+@shared_task(name="trading.predictions_resolve")
+def predictions_resolve() -> int:
+    """Complete predictions whose result is known by now."""
+    return predictions.predictions_resolve()
+
+
+@shared_task(name="trading.drift_check")
+def drift_check() -> int:
+    """Look whether each version in use still sees what it was trained on."""
+    return drift.drift_check(now=timezone.now())

@@ -313,6 +313,13 @@ VARIABLES: tuple[Variable, ...] = (
         check=_between(1, 600),
     ),
     Variable(
+        "ELSON_MODEL_TWO_APPROVERS",
+        "bool",
+        False,
+        "A trained model decides only after two people asked for it.",
+        "1",
+    ),
+    Variable(
         "ELSON_STRIPE_SECRET_KEY",
         "str",
         "",

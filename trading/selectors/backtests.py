@@ -138,3 +138,8 @@ def study_overfitting(*, backtest: Backtest, n_recent: int = 20) -> float | None
             value = (study.judgement or {}).get("probability_of_overfitting")
             return None if value is None else float(value)
     return None
+
+
+def backtests_are_waiting() -> bool:
+    """Tell whether somebody waits for a backtest or is having one run."""
+    return Backtest.objects.filter(status__in=UNFINISHED).exists()

@@ -20,7 +20,7 @@ from marketdata.types import Bars
 from trading.engine.fills import BarPrices
 from trading.engine.state import StrategyState, book_fill
 from trading.engine.step import StepContext, StepOutcome, step
-from trading.engine.strategies import Features, resolve_params, strategy_get
+from trading.engine.strategies import Features, resolve_params
 from trading.engine.types import (
     Fill,
     OrderIntent,
@@ -38,8 +38,10 @@ from trading.selectors.portfolios import (
 )
 from trading.selectors.prices import regime_at
 from trading.services.amounts import UNIT, amount_of
+from trading.services.bindings import spec_for
 from trading.services.events import decision_published, equity_published, event_publish
 from trading.services.fills import FillNews, orders_match
+from trading.services.models.predictions import predictions_record
 from trading.services.orders import WORKING, order_submit
 from trading.services.portfolios import portfolio_lock
 from trading.services.pretrade import MarketView, costs_of
@@ -269,7 +271,7 @@ def _decide(
     portfolio: Portfolio, deployment: Deployment, bar: InstrumentBar, now: dt.datetime
 ) -> None:
     """One step of the engine: store the decision, place its order, keep the state."""
-    spec = strategy_get(deployment.version.strategy.key)
+    spec = spec_for(deployment.version.strategy.key)
     features = spec.prepare(bar.bars, resolve_params(spec, deployment.version.parameters))
     context = StepContext(
         spec=spec,
@@ -286,6 +288,9 @@ def _decide(
             market_at=bar.closed_at,
         )
         _order(portfolio, deployment, decision, outcome.order_intent, market, now)
+    predictions_record(
+        strategy_key=spec.key, features=features, i=bar.index, instrument=bar.instrument, now=now
+    )
     deployment.state = outcome.state.to_dict()
     deployment.last_bar_at = bar.closed_at
     deployment.save(update_fields=["state", "last_bar_at", "updated_at"])

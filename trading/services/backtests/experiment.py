@@ -18,7 +18,7 @@ from trading.engine.backtest import BacktestConfig, BacktestRun
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.costs import TRADE_COSTS, CostModel
-from trading.engine.strategies import strategy_get
+from trading.engine.strategies import StrategySpec, strategy_get
 from trading.engine.types import AssetClass, DecisionAction, TimeInForce
 from trading.services.backtests import judgement, statistics
 from trading.services.backtests.manifest import manifest_of
@@ -75,6 +75,9 @@ class ExperimentConfig:
     seed: int = 7
     n_null_draws: int = judgement.N_DRAWS
     source: str = "database"
+    # The strategy bound to its models, and their name for the manifest; None: as registered.
+    spec: StrategySpec | None = None
+    model: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +128,10 @@ def experiment_run(
     report = report or Silent()
     report.phase(SIMULATING)
     run = engine.run(
-        bars, config.strategy_key, config.parameters, engine_config(bars, config, report)
+        bars,
+        config.spec or config.strategy_key,
+        config.parameters,
+        engine_config(bars, config, report),
     )
     split = statistics.split_index(run, config.out_of_sample_share)
     report.phase(NULL_MODEL)
@@ -231,7 +237,7 @@ def _decision_counts(bars: Bars, run: BacktestRun, config: ExperimentConfig) -> 
         return {"n_bars": n_bars, "n_orders": len(run.fills), "counts": []}
     told = engine.run(
         bars,
-        config.strategy_key,
+        config.spec or config.strategy_key,
         config.parameters,
         replace(run.config, keeps_decisions=True, progress=None),
     )
@@ -271,6 +277,7 @@ def settings_values(config: ExperimentConfig) -> dict[str, Any]:
     """Write down everything asked for but data and parameters."""
     return {
         "strategy": config.strategy_key,
+        "model": dict(config.model) if config.model else None,
         "cash": config.cash,
         **asdict(config.costs),
         "cost_preset": str(config.costs.preset) if config.costs.preset else None,

@@ -60,7 +60,7 @@ def portfolio_experiment(
     """Simulate on one account, compare with chance, and judge. Raises what the engine refuses."""
     report = report or Silent()
     report.phase(SIMULATING)
-    legs = [Leg(bars, config.strategy_key, config.parameters) for bars in series]
+    legs = [Leg(bars, config.spec or config.strategy_key, config.parameters) for bars in series]
     allocation = Allocation(
         AllocationRule(choice.allocation),
         max_positions=choice.max_positions,

@@ -37,6 +37,7 @@ from trading.services.backtests.progress import (
     lease_write,
     log_with,
 )
+from trading.services.bindings import model_identity, spec_for
 from trading.services.trial_ledger import backtest_counted
 
 logger = structlog.get_logger(__name__)
@@ -115,6 +116,8 @@ def _config(backtest: Backtest) -> ExperimentConfig:
         trials=_trials(backtest),
         out_of_sample_share=backtest.out_of_sample_share,
         seed=backtest.seed,
+        spec=spec_for(backtest.strategy_key),
+        model=model_identity(backtest.strategy_key),
     )
 
 

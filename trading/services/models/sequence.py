@@ -1,0 +1,174 @@
+"""A model for each year, trained on what was known before it, and what they were worth.
+
+No database here. `year_plans` says which models there are to train, `year_fit` trains one, and
+`out_of_sample` asks each about the candidates of its own time only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trading.engine import hybrid
+from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.learning.calibration import calibration_bins
+from trading.engine.learning.features import GATE_FEATURES
+from trading.engine.learning.fitted import QUANTILES, DatedModel, FittedModel
+from trading.engine.learning.measurement import gate_figures
+from trading.engine.learning.models import fit
+from trading.engine.types import Regime, RegimeCode
+from trading.engine.walkforward import NS_PER_DAY, yearly_folds, years_of
+from trading.services.models.candidates import Candidates
+
+# Years with fewer known candidates before them get no model: the rule decides alone.
+MINIMUM_CANDIDATES = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class YearPlan:
+    """Rows to learn from, and the moment (nanoseconds UTC) from which the model may decide."""
+
+    valid_from: int
+    rows: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutOfSample:
+    """Candidates the rule would buy, each with what the model of its time said."""
+
+    candidates: Candidates
+    probability: FloatArray
+    threshold: FloatArray
+
+    def __len__(self) -> int:
+        """Count the candidates."""
+        return len(self.candidates)
+
+    def rows(self, chosen: Any) -> OutOfSample:
+        """Return some rows, by mask or by number."""
+        return OutOfSample(
+            self.candidates.rows(chosen), self.probability[chosen], self.threshold[chosen]
+        )
+
+
+def year_plans(candidates: Candidates) -> list[YearPlan]:
+    """Plan one model per calendar year of the data, and the newest for what follows it."""
+    if not len(candidates):
+        return []
+    decided, resolved = candidates.decided_at, candidates.resolved_at
+    years = np.unique(years_of(decided))
+    starts = np.array([f"{year}-01-01" for year in years], dtype="datetime64[ns]").astype(np.int64)
+    newest = int(resolved.max()) + NS_PER_DAY
+    plans = [
+        YearPlan(
+            int(starts[years == fold.year][0]), _in_order(decided, fold.train, fold.calibration)
+        )
+        for fold in yearly_folds(
+            decided, resolved, minimum=MINIMUM_CANDIDATES, test_decided_at=starts
+        )
+    ]
+    if len(candidates) >= MINIMUM_CANDIDATES:
+        plans.append(YearPlan(newest, np.arange(len(candidates))))
+    return [plan for plan in plans if _has_both(candidates, plan.rows)]
+
+
+def year_fit(candidates: Candidates, plan: YearPlan, *, kind: str, seed: int) -> FittedModel:
+    """Train the model of one plan."""
+    rows = candidates.rows(plan.rows)
+    return fit(
+        kind,
+        rows.features,
+        rows.net_return > 0.0,
+        rng_seed=seed,
+        decided_at=rows.decided_at,
+        resolved_at=rows.resolved_at,
+    )
+
+
+def out_of_sample(candidates: Candidates, models: Sequence[DatedModel]) -> OutOfSample:
+    """Ask the model in force at each candidate the rule would buy.
+
+    Candidates before the first model are left out; no model is asked about what it learned from.
+    """
+    entries = candidates.rows(candidates.is_entry)
+    moments = np.array([dated.valid_from for dated in models], dtype=np.int64)
+    in_force = np.searchsorted(moments, entries.decided_at, side="right") - 1
+    probability = np.full(len(entries), np.nan)
+    threshold = np.full(len(entries), np.nan)
+    for k, dated in enumerate(models):
+        rows = np.flatnonzero(in_force == k)
+        probability[rows] = dated.model.probabilities(entries.features[rows])
+        threshold[rows] = dated.model.threshold(hybrid.VETO_SHARE)
+    return OutOfSample(entries, probability, threshold).rows(in_force >= 0)
+
+
+def metrics_of(tested: OutOfSample) -> dict[str, Any]:
+    """Return the figures a version is shown with: all, by regime, by year, reliability bins."""
+    rows = tested.candidates
+    years = years_of(rows.decided_at)
+    by_regime = {
+        str(regime): _figures(tested, rows.regime_code == int(RegimeCode[regime.name]))
+        for regime in Regime
+    }
+    bins = calibration_bins(tested.probability, rows.net_return > 0.0) if len(tested) else ()
+    return {
+        "all": _figures(tested, np.ones(len(tested), dtype=bool)),
+        "regimes": by_regime,
+        "by_year": {str(year): _figures(tested, years == year) for year in np.unique(years)},
+        "bins": [
+            {
+                "low": found.low,
+                "high": found.high,
+                "n": found.n,
+                "n_wins": found.n_wins,
+                "mean_probability": found.mean_probability if found.n else None,
+                "win_rate": found.win_rate if found.n else None,
+                "interval": list(found.interval),
+            }
+            for found in bins
+        ],
+    }
+
+
+def reference_of(candidates: Candidates, models: Sequence[DatedModel]) -> dict[str, Any]:
+    """Return what drift is measured against: the candidates the newest model learned from."""
+    entries = candidates.rows(candidates.is_entry)
+    scores = models[-1].model.probabilities(entries.features)
+    codes = entries.regime_code
+    return {
+        "features": {
+            name: np.quantile(entries.features[:, j], QUANTILES).tolist()
+            for j, name in enumerate(GATE_FEATURES)
+        },
+        "score": np.quantile(scores, QUANTILES).tolist(),
+        "regimes": {
+            str(regime): int((codes == int(RegimeCode[regime.name])).sum()) for regime in Regime
+        },
+    }
+
+
+def sequence_hash(hashes: Mapping[int, str]) -> str:
+    """Return one SHA-256 over models by the moment they decide from."""
+    text = "\n".join(f"{moment} {hashes[moment]}" for moment in sorted(hashes))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _figures(tested: OutOfSample, chosen: Any) -> dict[str, Any]:
+    part = tested.rows(chosen)
+    return gate_figures(part.probability, part.candidates.net_return, part.threshold).to_dict()
+
+
+def _in_order(decided_at: IntArray, *parts: IntArray) -> IntArray:
+    rows = np.concatenate(parts)
+    return rows[np.argsort(decided_at[rows], kind="stable")]
+
+
+def _has_both(candidates: Candidates, rows: IntArray) -> bool:
+    """Tell whether both parts of the rows hold wins and losses, so that they can be learned."""
+    is_win = candidates.net_return[rows] > 0.0
+    late = int(rows.shape[0] * 0.75)
+    return all(0 < int(part.sum()) < part.shape[0] for part in (is_win[:late], is_win[late:]))

@@ -1,0 +1,346 @@
+"""Training a version: asked for, claimed by a worker, done year by year, measured, stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError, transaction
+from django.db.models import Max, Q
+
+from elson.common import jobs
+from elson.common.errors import DomainError
+from marketdata.models import Instrument
+from marketdata.selectors import bars_get, instant, nanoseconds
+from marketdata.types import BarsError
+from trading.engine import hybrid
+from trading.engine.errors import EngineError
+from trading.engine.learning.features import GATE_FEATURES
+from trading.engine.learning.fitted import DatedModel, FittedModel
+from trading.engine.learning.models import ModelKind
+from trading.models import ModelArtifact, ModelTraining, ModelTransition, ModelVersion
+from trading.selectors.backtests import backtests_are_waiting
+from trading.selectors.model_versions import version_active
+from trading.services.backtests.experiment import cost_preset_of
+from trading.services.backtests.manifest import code_identity
+from trading.services.bindings import models_of
+from trading.services.models.candidates import (
+    Candidates,
+    TrainingBars,
+    candidates_joined,
+    candidates_of,
+    data_hash_of,
+)
+from trading.services.models.gates import gates_of, same_rows
+from trading.services.models.registry import version_first_activate
+from trading.services.models.sequence import (
+    OutOfSample,
+    YearPlan,
+    metrics_of,
+    out_of_sample,
+    reference_of,
+    sequence_hash,
+    year_fit,
+    year_plans,
+)
+from trading.services.models.training_progress import (
+    SWEEP_AFTER,
+    TASK,
+    Clock,
+    LeaseLost,
+    Phase,
+    Status,
+    TrainingCanceled,
+    TrainingReport,
+    training_claim,
+    training_end,
+    training_revive,
+)
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+logger = structlog.get_logger(__name__)
+Source = Callable[[ModelTraining], Iterator[TrainingBars]]
+
+HYBRID = "hybrid"
+TIMEFRAME = "1d"
+NOTHING_TO_DO, LEASE_LOST = "NOTHING_TO_DO", "LEASE_LOST"
+
+
+class TrainingInvalid(DomainError):
+    """A training cannot be as asked for; names field, value and limit."""
+
+
+@transaction.atomic
+def training_request(
+    *,
+    kind: str = ModelKind.LOGISTIC,
+    symbols: Sequence[str] = (),
+    seed: int = 7,
+    requested_by: User | None = None,
+    note: str = "",
+    client_key: str | None = None,
+    now: dt.datetime,
+) -> ModelTraining:
+    """Store and enqueue a training; the same client key again returns the first one.
+
+    Without symbols every stored daily series the rule may trade is learned from.
+    """
+    if client_key and (found := ModelTraining.objects.filter(client_key=client_key).first()):
+        return found
+    training = training_make(
+        kind=kind,
+        symbols=list(symbols) or symbols_stored(),
+        seed=seed,
+        requested_by=requested_by,
+        note=note,
+        client_key=client_key,
+        now=now,
+    )
+    jobs.enqueue(TASK, training_id=training.pk)
+    return training
+
+
+def training_make(
+    *, kind: str, symbols: list[str], now: dt.datetime, **values: Any
+) -> ModelTraining:
+    """Store a training without sending it to a worker."""
+    if kind not in list(ModelKind):
+        raise TrainingInvalid(
+            "KIND_UNKNOWN", f"kind {kind!r} must be one of {', '.join(ModelKind)}", field="kind"
+        )
+    if not symbols:
+        raise TrainingInvalid(
+            "NO_INSTRUMENT",
+            "There is no daily series of an equity, ETF or index to learn from.",
+            field="symbols",
+        )
+    return ModelTraining.objects.create(
+        strategy_key=HYBRID,
+        kind=kind,
+        symbols=symbols,
+        lease_expires_at=now + SWEEP_AFTER,
+        **values,
+    )
+
+
+def symbols_stored() -> list[str]:
+    """Return the daily series of classes the rule trades."""
+    classes = ("EQUITY", "ETF", "INDEX")
+    rows = Instrument.objects.filter(
+        asset_class__in=classes, is_tradable=True, series__timeframe=TIMEFRAME
+    )
+    return list(rows.order_by("symbol").values_list("symbol", flat=True))
+
+
+def training_run(*, training_id: int, clock: Clock, source: Source | None = None) -> str:
+    """Train if nobody else does; return how it ended. Calling it again changes nothing.
+
+    A database that is away is not caught: the lease lapses and the sweeper sends it again.
+    """
+    training = training_claim(training_id, clock())
+    if training is None:
+        return NOTHING_TO_DO
+    try:
+        _train(training, clock, source or bars_of_database)
+    except LeaseLost:
+        logger.warning("training_lease_lost", training_id=training_id)
+        return LEASE_LOST
+    except TrainingCanceled:
+        training_end(training, clock(), Status.CANCELED)
+    except (EngineError, BarsError, DomainError) as error:
+        training_end(training, clock(), Status.FAILED, code=error.code, error=str(error))
+    except SoftTimeLimitExceeded:
+        # What was trained is kept: the sweeper sends it again and it goes on from there.
+        return LEASE_LOST
+    except DatabaseError:
+        raise
+    except Exception:
+        reference = uuid.uuid4().hex[:12]
+        logger.exception("training_failed", training_id=training_id, reference=reference)
+        text = f"Elson made a mistake while training this; the reference is {reference}."
+        training_end(training, clock(), Status.FAILED, code="INTERNAL", error=text)
+    return str(training.status)
+
+
+def trainings_sweep(*, now: dt.datetime) -> int:
+    """Send waiting trainings again and take over from silent workers; return how many.
+
+    Where nothing was ever trained, ask for the first model as soon as nobody's backtest waits.
+    """
+    first_training_request(now=now)
+    due = ModelTraining.objects.filter(
+        Q(lease_expires_at__lt=now) | Q(lease_expires_at__isnull=True),
+        status__in=[Status.QUEUED, Status.RUNNING],
+        # A training on a folder belongs to the command that reads it.
+        source="database",
+    )
+    return sum(training_revive(row, now) for row in due.order_by("pk")[:50])
+
+
+def first_training_request(*, now: dt.datetime) -> ModelTraining | None:
+    """Ask for the first model of an installation that has prices; None when there is no need."""
+    if ModelTraining.objects.exists() or backtests_are_waiting() or not symbols_stored():
+        return None
+    return training_request(note="first model", client_key="first", now=now)
+
+
+@transaction.atomic
+def training_cancel(*, training: ModelTraining, now: dt.datetime) -> ModelTraining:
+    """Call a training off; asking twice, or after its end, changes nothing."""
+    row = ModelTraining.objects.select_for_update().get(pk=training.pk)
+    if row.status == Status.QUEUED:
+        row.status, row.finished_at, row.lease_key = Status.CANCELED, now, None
+    elif row.status == Status.RUNNING:
+        row.is_cancel_requested = True
+    row.save()
+    return row
+
+
+def bars_of_database(training: ModelTraining) -> Iterator[TrainingBars]:
+    """Read the stored daily bars of the training's symbols, one instrument at a time."""
+    found = Instrument.objects.in_bulk(training.symbols, field_name="symbol")
+    for symbol in training.symbols:
+        if symbol not in found:
+            raise TrainingInvalid(
+                "SYMBOL_UNKNOWN", f"There is no instrument {symbol}.", field="symbols"
+            )
+        instrument = found[symbol]
+        preset = cost_preset_of(
+            asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
+        )
+        yield TrainingBars(bars_get(symbol, TIMEFRAME), preset)
+
+
+def _train(training: ModelTraining, clock: Clock, source: Source) -> None:
+    report = TrainingReport(training, clock)
+    candidates, data_hash, n_instruments = _load(training, source, report)
+    plans = year_plans(candidates)
+    if not plans:
+        raise TrainingInvalid(
+            "TOO_FEW_CANDIDATES",
+            f"{len(candidates)} candidates with known results are too few to train; "
+            f"500 before a year with wins and losses are needed.",
+        )
+    models = _fit_all(training, candidates, plans, report)
+    report.at(Phase.MEASURING, 0.0, "Measuring out of sample")
+    tested = out_of_sample(candidates, models)
+    gates = gates_against_champion(tested, candidates, training.strategy_key)
+    with transaction.atomic():
+        report.end(f"{len(models)} models, {len(tested):,} candidates out of sample")
+        version = _store(
+            training,
+            candidates=candidates,
+            models=models,
+            tested=tested,
+            gates=gates,
+            data_hash=data_hash,
+            n_instruments=n_instruments,
+            now=clock(),
+        )
+        version_first_activate(version=version, now=clock())
+
+
+def _load(
+    training: ModelTraining, source: Source, report: TrainingReport
+) -> tuple[Candidates, str, int]:
+    parts, items = [], []
+    n_symbols = max(len(training.symbols), 1)
+    for k, item in enumerate(source(training)):
+        report.at(Phase.LOADING, k / n_symbols, f"Labeling candidates of {item.bars.symbol}")
+        items.append(item)
+        parts.append(candidates_of(item))
+    return candidates_joined(parts), data_hash_of(items), sum(len(part) > 0 for part in parts)
+
+
+def _fit_all(
+    training: ModelTraining, candidates: Candidates, plans: list[YearPlan], report: TrainingReport
+) -> list[DatedModel]:
+    """Train what is not there yet; each model is stored as soon as it is trained."""
+    models = []
+    for k, plan in enumerate(plans):
+        at = instant(plan.valid_from)
+        report.at(Phase.FITTING, k / len(plans), f"Training the model of {at:%Y-%m-%d}")
+        stored = ModelArtifact.objects.filter(training=training, valid_from=at).first()
+        model = FittedModel.from_dict(stored.artifact) if stored else None
+        if model is None:
+            model = year_fit(candidates, plan, kind=training.kind, seed=training.seed)
+            ModelArtifact.objects.create(
+                training=training,
+                valid_from=at,
+                artifact=model.to_dict(),
+                content_hash=model.content_hash,
+                n_train=model.n_train + model.n_calibration,
+            )
+        models.append(DatedModel(nanoseconds(at), model))
+    return models
+
+
+def gates_against_champion(
+    tested: OutOfSample, candidates: Candidates, strategy_key: str
+) -> list[dict[str, Any]]:
+    """Compare with the active version on the candidates both decided; alone without one."""
+    champion = version_active(strategy_key)
+    if champion is None:
+        return gates_of(tested, None)
+    theirs = out_of_sample(candidates, models_of(champion))
+    ours, theirs = same_rows(tested, theirs)
+    gates = gates_of(ours, theirs)
+    return [gate | {"champion": champion.number} for gate in gates]
+
+
+def _store(
+    training: ModelTraining,
+    *,
+    candidates: Candidates,
+    models: list[DatedModel],
+    tested: OutOfSample,
+    gates: list[dict[str, Any]],
+    data_hash: str,
+    n_instruments: int,
+    now: dt.datetime,
+) -> ModelVersion:
+    code = code_identity()
+    decided = tested.candidates.decided_at if len(tested) else candidates.decided_at
+    newest = models[-1].model
+    version = ModelVersion.objects.create(
+        training=training,
+        strategy_key=training.strategy_key,
+        number=_next_number(training.strategy_key),
+        kind=training.kind,
+        content_hash=sequence_hash({m.valid_from: m.model.content_hash for m in models}),
+        data_hash=data_hash,
+        code_version=str(code["revision"] or code["version"])[:40],
+        features=list(GATE_FEATURES),
+        trained_from=instant(int(candidates.decided_at.min())).date(),
+        trained_until=instant(int(candidates.resolved_at.max())).date(),
+        tested_from=instant(int(decided.min())).date(),
+        n_train=newest.n_train + newest.n_calibration,
+        n_tested=len(tested),
+        n_instruments=n_instruments,
+        veto_share=hybrid.VETO_SHARE,
+        metrics=metrics_of(tested),
+        reference=reference_of(candidates, models),
+        gates=gates,
+        note=training.note,
+        created_at=now,
+    )
+    ModelTransition.objects.create(
+        version=version,
+        to_state=ModelVersion.State.CANDIDATE,
+        actor=training.requested_by,
+        reason=f"trained on {n_instruments} instruments",
+        gates=gates,
+        created_at=now,
+    )
+    return version
+
+
+def _next_number(strategy_key: str) -> int:
+    found = ModelVersion.objects.filter(strategy_key=strategy_key).aggregate(most=Max("number"))
+    return int(found["most"] or 0) + 1
