@@ -45,8 +45,9 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 TRADE_FIELDS = (
     "number", "side", "signal_at", "entry_at", "exit_at", "quantity", "entry_price", "exit_price",
     "commission", "pnl", "return_ratio", "bars_held", "regime", "exit_reason", "is_out_of_sample",
+    "symbol", "mae", "mfe",
 )  # fmt: skip
-TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip[name]) for name in TRADE_FIELDS)
+TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip.get(name)) for name in TRADE_FIELDS)
 
 
 class IdempotencyKeyInvalid(DomainError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import statistics
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
@@ -143,3 +144,13 @@ def study_overfitting(*, backtest: Backtest, n_recent: int = 20) -> float | None
 def backtests_are_waiting() -> bool:
     """Tell whether somebody waits for a backtest or is having one run."""
     return Backtest.objects.filter(status__in=UNFINISHED).exists()
+
+
+def usual_seconds(*, n_recent: int = 20) -> float | None:
+    """Return the median seconds the latest finished runs of everybody took; None without one."""
+    recent = Backtest.objects.filter(
+        status=Backtest.Status.SUCCEEDED, started_at__isnull=False, finished_at__isnull=False
+    ).order_by("-pk")
+    spans = recent.values_list("started_at", "finished_at")[:n_recent]
+    seconds = [(end - begin).total_seconds() for begin, end in spans if begin and end]
+    return statistics.median(seconds) if seconds else None

@@ -11,7 +11,7 @@ class BacktestRequestSerializer(serializers.Serializer[Any]):
     """What a POST may say; bounds and meaning are checked by the service, all faults at once."""
 
     strategy = serializers.CharField(max_length=60)
-    symbol = serializers.CharField(max_length=24, required=False, default="")
+    symbol = serializers.CharField(max_length=24, required=False, default="", allow_blank=True)
     timeframe = serializers.CharField(max_length=3, default="1d")
     start_date = serializers.DateField(required=False, allow_null=True)
     end_date = serializers.DateField(required=False, allow_null=True)

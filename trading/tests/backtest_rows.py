@@ -21,9 +21,9 @@ ASKED = {
 }
 
 
-def walk_make(n_bars: int = 400) -> Instrument:
-    bars = random_walk(3, n_bars)
-    instrument = instrument_make("WALK")
+def walk_make(n_bars: int = 400, symbol: str = "WALK", seed: int = 3) -> Instrument:
+    bars = random_walk(seed, n_bars)
+    instrument = instrument_make(symbol)
     rows = zip(bars.open, bars.high, bars.low, bars.close, strict=True)
     bars_make(instrument, [(float(o), float(h), float(low), float(c)) for o, h, low, c in rows])
     return instrument
@@ -37,5 +37,14 @@ def waiting_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
 
 def done_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
     made = waiting_make(user, now=now)
+    assert backtest_run(backtest_id=made.pk, clock=lambda: now) == "SUCCEEDED"
+    return Backtest.objects.get(pk=made.pk)
+
+
+def portfolio_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
+    walk_make()
+    walk_make(200, "OTHER", 5)
+    draft = draft_read(ASKED | {"symbols": ["WALK", "OTHER"]})
+    made = backtest_request(user=user, draft=draft, now=now)
     assert backtest_run(backtest_id=made.pk, clock=lambda: now) == "SUCCEEDED"
     return Backtest.objects.get(pk=made.pk)

@@ -14,11 +14,13 @@ from trading.engine.strategies import STRATEGIES
 from trading.engine.types import Regime
 from trading.selectors.backtests import PHASES, queue_position
 from trading.services.backtests.words import reason_words
+from trading.views.backtest_costs import cost_context
 
 TABS = (
     ("overview", "Overview"),
     ("trades", "Trades"),
     ("metrics", "Metrics"),
+    ("costs", "Costs"),
     ("parameters", "Parameters"),
     ("log", "Log"),
 )
@@ -156,6 +158,7 @@ def result_context(backtest: Any, tab: str) -> dict[str, Any]:
     makers = {
         "overview": _overview,
         "metrics": lambda row: {"groups": _metric_groups(row.result.metrics)},
+        "costs": cost_context,
         "parameters": lambda row: {"parameters": _parameters(row)},
         "log": lambda row: {"log": row.log},
     }
@@ -189,6 +192,9 @@ def _overview(backtest: Any) -> dict[str, Any]:
         "month_extremes": _month_extremes(result.monthly),
         "drawdowns": [_with_dates(row) for row in result.drawdowns],
         "no_trade": _no_trade(result),
+        "instruments": [
+            {**row, "is_few": row["n"] < FEWEST_FOR_WIN_RATE} for row in result.per_instrument
+        ],
     }
 
 

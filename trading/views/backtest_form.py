@@ -36,6 +36,12 @@ SHARES = (
     ("0.5", "Last half"),
     ("0", "None"),
 )
+ALLOCATIONS = (("EQUAL_WEIGHT", "Equal weight"), ("EQUAL_RISK", "Equal risk"))
+COST_NUMBERS = (
+    "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
+    "borrow_bps_per_day", "financing_bps_per_year", "max_participation",
+)  # fmt: skip
+PORTFOLIO_FIELDS = ("symbols", "allocation", "max_positions", "gross_cap")
 DEFAULTS = {
     "timeframe": "1d",
     "cash": "100000",
@@ -48,6 +54,7 @@ DEFAULTS = {
 PLAIN_FIELDS = (
     "strategy_key", "symbol", "timeframe", "start_date", "end_date", "cash", "commission_bps",
     "slippage_bps", "has_regime_costs", "is_free_confirmed", "out_of_sample_share", "seed", "note",
+    "carries_rest", *COST_NUMBERS, *PORTFOLIO_FIELDS,
 )  # fmt: skip
 
 
@@ -73,6 +80,39 @@ class BacktestForm(forms.Form):
     has_regime_costs = forms.BooleanField(label="Usual costs of this market", required=False)
     commission_bps = forms.CharField(label="Commission a side", required=False)
     slippage_bps = forms.CharField(label="Slippage a side", required=False)
+    spread_bps = forms.CharField(label="Half spread a side", required=False)
+    commission_per_unit = forms.CharField(label="Commission a unit", required=False)
+    commission_minimum = forms.CharField(label="Least commission", required=False)
+    range_share = forms.CharField(
+        label="Slippage by range",
+        required=False,
+        help_text="Share of the signal bar's range, 0 to 1.",
+    )
+    impact = forms.CharField(
+        label="Impact",
+        required=False,
+        help_text="Price moved = this × a bar's volatility × √(quantity ÷ volume). 1 is measured.",
+    )
+    borrow_bps_per_day = forms.CharField(
+        label="Borrow a day", required=False, help_text="Of shorts. Empty for the market's usual."
+    )
+    financing_bps_per_year = forms.CharField(label="Financing a year", required=False)
+    max_participation = forms.CharField(
+        label="Share of the volume",
+        required=False,
+        help_text="Most one order takes of a bar, above 0 to 1. Empty for no limit.",
+    )
+    carries_rest = forms.BooleanField(label="Carry the rest to the next bars", required=False)
+    symbols = forms.CharField(
+        label="Also trade",
+        required=False,
+        help_text="Symbols, separated by commas. All share the starting cash.",
+    )
+    allocation = forms.ChoiceField(label="Shares", choices=ALLOCATIONS, required=False)
+    max_positions = forms.CharField(
+        label="Positions at once", required=False, help_text="Empty for one each."
+    )
+    gross_cap = forms.CharField(label="Invested at most", required=False)
     is_free_confirmed = forms.BooleanField(label="I know this is unrealistic", required=False)
     seed = forms.CharField(
         label="Seed", required=False, help_text="Of the random entries it is compared with."
@@ -86,7 +126,7 @@ class BacktestForm(forms.Form):
         self.draft: BacktestDraft | None = None
         self._choose("strategy_key", [(s.key, s.name) for s in STRATEGIES.values()])
         self._choose("symbol", _symbol_choices())
-        for name in ("cash", "commission_bps", "slippage_bps"):
+        for name in ("cash", "commission_bps", "slippage_bps", "gross_cap", *COST_NUMBERS):
             self.fields[name].widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
         self.fields["seed"].widget.attrs["inputmode"] = "numeric"
         for parameter in spec.parameters:
@@ -99,6 +139,20 @@ class BacktestForm(forms.Form):
     def parameter_fields(self) -> list[tuple[Any, str]]:
         """Return each parameter's bound field with its unit."""
         return [(self[PREFIX + p.key], p.unit) for p in self.spec.parameters]
+
+    @property
+    def has_more_costs(self) -> bool:
+        """Tell whether the rarer costs are in use or at fault, so that they are shown open."""
+        return self._is_used("carries_rest", *COST_NUMBERS)
+
+    @property
+    def has_portfolio(self) -> bool:
+        """Tell whether several instruments are asked for or their settings are at fault."""
+        return self._is_used("symbols", "max_positions")
+
+    def _is_used(self, *names: str) -> bool:
+        return any(self[name].value() not in (None, "", "0", False) or self[name].errors
+                   for name in names)  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
         """Read everything as one request; every fault lands at its own field."""
@@ -161,6 +215,9 @@ def url_values(draft: BacktestDraft) -> dict[str, str]:
         "commission_bps": f"{draft.commission_bps:g}",
         "slippage_bps": f"{draft.slippage_bps:g}",
         "has_regime_costs": "on" if draft.has_regime_costs else "",
+        **{name: _shown(getattr(draft, name)) for name in COST_NUMBERS},
+        "carries_rest": "on" if draft.carries_rest else "",
+        **_portfolio_values(draft),
         "is_free_confirmed": "on" if draft.is_free else "",
         "out_of_sample_share": f"{draft.out_of_sample_share:g}",
         "seed": str(draft.seed),
@@ -168,6 +225,22 @@ def url_values(draft: BacktestDraft) -> dict[str, str]:
     }
     values |= {PREFIX + name: f"{value}" for name, value in draft.parameters.items()}
     return {name: value for name, value in values.items() if value}
+
+
+def _portfolio_values(draft: BacktestDraft) -> dict[str, str]:
+    if not draft.is_portfolio:
+        return {}
+    return {
+        "symbols": ", ".join(draft.symbols),
+        "allocation": draft.allocation,
+        "max_positions": str(draft.max_positions or ""),
+        "gross_cap": f"{draft.gross_cap:g}",
+    }
+
+
+def _shown(value: float | None) -> str:
+    """Write a cost; empty for the default, which is 0 or None."""
+    return f"{value:g}" if value else ""
 
 
 def cost_words(form: BacktestForm) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +15,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError, NotFound
 from elson.common.listing import csv_response, page_of
-from trading.selectors.backtests import STATUSES, backtest_get, backtest_list, strategies_tested
+from trading.selectors.backtests import (
+    STATUSES,
+    backtest_get,
+    backtest_list,
+    strategies_tested,
+    usual_seconds,
+)
+from trading.serializers.backtests import BacktestResultSerializer
 from trading.services.backtests.comparison import compare_limit
 from trading.services.backtests.requests import (
     backtest_cancel,
@@ -32,6 +39,7 @@ from trading.views.backtest_context import (
     run_context,
     strategy_name,
 )
+from trading.views.backtest_costs import CSV_COLUMNS, cost_rows
 from trading.views.backtest_form import (
     DEFAULT_STRATEGY,
     BacktestForm,
@@ -68,8 +76,9 @@ LIST_COLUMNS = (
 TRADE_FIELDS = (
     "number", "side", "signal_at", "entry_at", "exit_at", "quantity", "entry_price", "exit_price",
     "commission", "pnl", "return_ratio", "bars_held", "regime", "exit_reason", "is_out_of_sample",
+    "symbol", "mae", "mfe",
 )  # fmt: skip
-TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip[name]) for name in TRADE_FIELDS)
+TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip.get(name)) for name in TRADE_FIELDS)
 
 
 @login_required
@@ -147,6 +156,7 @@ def _form_page(
         "bar": coverage_bar(form),
         "cost_words": cost_words(form),
         "quota": backtest_quota(user=request.user, now=timezone.now()),
+        "usual_seconds": usual_seconds(),
     }
     return render(request, template, context, status=status)
 
@@ -160,12 +170,24 @@ def backtest(request: MemberRequest, backtest_id: int) -> HttpResponse:
     if row.status != "SUCCEEDED":
         context |= run_context(row, timezone.now())
         return render(request, "trading/backtest_run.html", context)
+    if request.GET.get("format") == "json":
+        return _json(row)
     tab = request.GET.get("tab", "overview")
     tab = tab if tab in dict(TABS) else "overview"
     if tab == "trades":
         return _trades(request, row, context)
+    if tab == "costs" and request.GET.get("format") == "csv" and row.result.costs:
+        rows = cost_rows(row.result.costs)
+        return csv_response(f"backtest-{row.pk}-costs.csv", CSV_COLUMNS, rows)
     context |= result_context(row, tab)
     return render(request, f"trading/backtest_{tab}.html", context | _tabs(row, tab))
+
+
+def _json(row: Any) -> HttpResponse:
+    """Send the whole result as the API writes it, as a file."""
+    response = JsonResponse(BacktestResultSerializer(row.result).data)
+    response["Content-Disposition"] = f'attachment; filename="backtest-{row.pk}.json"'
+    return response
 
 
 def _trades(request: MemberRequest, row: Any, context: dict[str, Any]) -> HttpResponse:

@@ -86,7 +86,7 @@ def backtest_request(
         return found
     instrument = _covered_instrument(draft, draft.symbol)
     for symbol in draft.symbols:
-        _covered_instrument(draft, symbol)
+        _covered_instrument(draft, symbol, field="symbols")
     _check_quota(backtest_quota(user=user, now=now))
     backtest = Backtest.objects.create(
         user=user,
@@ -233,13 +233,14 @@ def _allocation_of(draft: BacktestDraft) -> dict[str, Any]:
     return {name: getattr(draft, name) for name in ("allocation", "max_positions", "gross_cap")}
 
 
-def _covered_instrument(draft: BacktestDraft, symbol: str) -> Instrument:
+def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symbol") -> Instrument:
     """Return the instrument, or say which span it has; a run needs enough bars to say anything."""
     try:
         instrument = instrument_get(symbol)
         coverage = coverage_get(instrument, draft.timeframe)
     except DomainError as error:
-        raise BacktestInvalid({error.field or "symbol": error.message}) from error
+        place = field if error.field in (None, "symbol") else error.field
+        raise BacktestInvalid({place: error.message}) from error
     first, last = coverage.first_at.date(), coverage.last_at.date()
     span = f"{instrument.symbol} has {draft.timeframe} bars from {first} to {last}"
     if draft.start_date and draft.start_date > last:

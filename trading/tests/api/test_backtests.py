@@ -161,3 +161,44 @@ def test_a_finished_run_cannot_be_canceled(desk, owner):
 
     assert response.status_code == 409
     assert "has already ended as SUCCEEDED" in response.json()["detail"]
+
+
+def test_a_portfolio_is_asked_for_by_its_symbols(desk, owner):
+    walk_make()
+    walk_make(200, "OTHER", 5)
+
+    answer = post(desk, body=BODY | {"symbol": "", "symbols": ["WALK", "OTHER"], "impact": 1})
+
+    assert answer.status_code == 202
+    assert answer.json()["symbols"] == ["WALK", "OTHER"]
+    assert answer.json()["allocation"]["allocation"] == "EQUAL_WEIGHT"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"symbols": ["WALK", "NOPE"]}, "symbols"),
+        ({"max_participation": 2}, "max_participation"),
+        ({"commission_bps": 0}, "is_free_confirmed"),
+        ({"allocation": "MARTINGALE", "symbols": ["WALK"]}, "allocation"),
+    ],
+)
+def test_an_impossible_request_is_refused_and_nothing_is_stored(desk, changes, field):
+    walk_make()
+
+    answer = post(desk, body=BODY | changes)
+
+    assert answer.status_code == 422
+    assert field in answer.json()["errors"]
+    assert not Backtest.objects.exists()
+
+
+def test_the_result_says_what_was_paid_and_how_it_was_examined(desk, owner):
+    row = done_make(owner)
+
+    result = desk.get(f"{ROOT}{row.pk}/result/").json()
+
+    assert result["costs"]["parts"]["total"] > 0
+    assert len(result["honesty"]["rows"]) >= 15
+    assert {"mae", "mfe"} <= set(result["round_trips"][0])
+    assert all(trip["mae"] <= 0.0 <= trip["mfe"] for trip in result["round_trips"])

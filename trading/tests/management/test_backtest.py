@@ -216,3 +216,75 @@ def test_a_file_needs_no_database_and_no_state(walk, tmp_path):
     assert json.loads(line)["orders"] > 10
     assert said.stderr == ""
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_several_files_share_one_account(walk):
+    found = answer(
+        "--strategy", "sma_cross", "--param", "fast=2", "--param", "slow=5",
+        "--data", walk(1, 300, "AAA.csv"), "--data", walk(2, 200, "BBB.csv"),
+        "--commission-bps", 5, "--spread-bps", 1, "--max-positions", 1,
+    )  # fmt: skip
+
+    rows = {row["symbol"]: row for row in found["per_instrument"]}
+    assert set(rows) == {"AAA", "BBB"}
+    assert sum(row["n"] for row in rows.values()) == found["round_trips"]
+    results = sum(row["pnl"] + row["open_pnl"] for row in rows.values())
+    assert found["final_equity"] == pytest.approx(100_000 + results)
+    assert found["costs"]["parts"]["total"] == pytest.approx(
+        sum(row["cost_total"] for row in rows.values())
+    )
+    assert len(found["manifest"]["data"]["instruments"]) == 2
+
+
+def test_every_part_of_the_costs_is_told(walk):
+    found = answer(
+        *SMALL, "--data", walk(), "--commission-bps", 2, "--spread-bps", 1, "--slippage-bps", 1,
+        "--impact", 1, "--commission-minimum", 1, "--max-participation", 0.05,
+    )  # fmt: skip
+
+    parts = found["costs"]["parts"]
+    assert min(parts[name] for name in ("commission", "spread", "slippage", "impact")) > 0.0
+    assert parts["total"] == pytest.approx(sum(v for k, v in parts.items() if k != "total"))
+    returns = [point["total_return"] for point in found["costs"]["curve"]]
+    assert returns == sorted(returns, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("--impact", "11"), 1, "Impact 11 must lie between 0 and 10"),
+        (("--max-participation", "0"), 1, "Share of the volume 0 must lie above 0"),
+        (("--usual-costs",), 2, "--usual-costs needs --symbol alone"),
+    ],
+)
+def test_impossible_costs_are_refused(walk, words, code, sentence):
+    error = refusal(*SMALL, "--data", walk(), *words)
+
+    assert (error.returncode, sentence in str(error)) == (code, True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["2001-01-02,10,11,9,10,1"], "1 bars"),
+        (["2001-01-02,10,11,9,nan,1", "2001-01-03,10,11,9,10,1"], "close"),
+        (["2001-01-03,10,11,9,10,1", "2001-01-02,10,11,9,10,1"], "2001-01-02"),
+    ],
+)
+def test_bars_nothing_can_be_said_about_are_refused_with_their_numbers(tmp_path, rows, words):
+    path = tmp_path / "BAD.csv"
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+
+    assert words in str(refusal(*SMALL, "--data", path))
+
+
+def test_a_constant_price_without_volume_trades_nothing_and_says_why(tmp_path):
+    days = np.datetime64("2001-01-01") + np.arange(60)
+    path = tmp_path / "FLAT.csv"
+    path.write_text("\n".join([HEADER, *(f"{day},10,10,10,10,0" for day in days)]) + "\n")
+
+    found = answer(*SMALL, "--data", path, "--max-participation", 0.1)
+
+    assert found["orders"] == 0
+    assert found["honesty"]["status"] == "FAIL"
+    assert found["win_rate"] is None

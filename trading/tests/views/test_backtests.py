@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
 
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from accounts.services import entitlement_grant
 from trading.models import Backtest
-from trading.tests.backtest_rows import done_make, waiting_make, walk_make
+from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import user_make
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +80,7 @@ def test_a_page_opens_for_its_owner_alone(client, owner, method, path, answer):
     assert getattr(client, method)(address).status_code == answer
 
 
-@pytest.mark.parametrize("tab", ["overview", "trades", "metrics", "parameters", "log"])
+@pytest.mark.parametrize("tab", ["overview", "trades", "metrics", "costs", "parameters", "log"])
 def test_a_result_is_shown_to_its_owner_alone(client, owner, tab):
     address = f"/backtests/{done_make(owner).pk}/?tab={tab}"
 
@@ -258,3 +259,95 @@ def test_the_list_is_found_in_by_number_symbol_and_note(desk, owner):
         assert f"#{made.pk}" in text(desk.get("/backtests/", {"search": words}))
     assert "No backtest matches" in text(desk.get("/backtests/", {"search": "nothing like it"}))
     assert "No backtest matches" in text(desk.get("/backtests/", {"status": "FAILED"}))
+
+
+# --- costs, several instruments, exports --------------------------------------------------------
+
+
+def test_the_costs_tab_adds_up_to_what_was_paid(desk, owner):
+    row = done_make(owner)
+
+    page = text(desk.get(f"/backtests/{row.pk}/?tab=costs"))
+    sent = desk.get(f"/backtests/{row.pk}/?tab=costs&format=csv").content.decode()
+
+    parts = {line["part"]: float(line["paid"]) for line in csv.DictReader(io.StringIO(sent))}
+    assert sum(parts.values()) == pytest.approx(row.result.costs["parts"]["total"])
+    assert parts["commission"] == pytest.approx(row.result.metrics["all"]["cost_total"])
+    assert page.count("data-factor=") == len(row.result.costs["curve"]) == 6
+
+
+def test_every_honesty_row_is_shown_with_its_mark(desk, owner):
+    row = done_make(owner)
+
+    page = text(desk.get(f"/backtests/{row.pk}/"))
+
+    for check in row.result.honesty["rows"]:
+        assert check["title"] in page
+    assert {"NULL_BARS", "DEFLATED_SHARPE", "WARM_UP", "NEIGHBORHOOD", "SHUFFLED_FUTURE"} <= {
+        check["key"] for check in row.result.honesty["rows"]
+    }
+
+
+def test_a_result_is_sent_as_json_as_the_api_writes_it(desk, owner):
+    row = done_make(owner)
+
+    sent = desk.get(f"/backtests/{row.pk}/?format=json").json()
+
+    assert sent == desk.get(f"/api/v1/backtests/{row.pk}/result/").json()
+
+
+def test_a_result_page_stays_small(desk, owner):
+    page = desk.get(f"/backtests/{done_make(owner).pk}/").content
+
+    assert len(gzip.compress(page)) < 60_000
+
+
+def test_every_cost_of_the_form_is_stored(desk):
+    walk_make()
+    asked = {
+        "spread_bps": "1.5", "commission_per_unit": "0.01", "commission_minimum": "1",
+        "range_share": "0.05", "impact": "1", "borrow_bps_per_day": "2",
+        "financing_bps_per_year": "300", "max_participation": "0.1", "carries_rest": "on",
+    }  # fmt: skip
+
+    desk.post("/backtests/new/", FORM | asked)
+
+    made = Backtest.objects.get()
+    stored = {name: getattr(made, name) for name in asked}
+    assert stored == {**{k: float(v) for k, v in asked.items() if v != "on"}, "carries_rest": True}
+    again = text(desk.get(f"/backtests/new/?from={made.pk}"))
+    assert 'name="max_participation" value="0.1"' in again
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("spread_bps", "-1", "Half spread -1 bp must lie between 0 bp and 1,000 bp"),
+        ("impact", "11", "Impact 11 must lie between 0 and 10"),
+        ("max_participation", "1.5", "Share of the volume 1.5 must lie above 0 and be at most 1"),
+        ("symbols", "NOPE", "NOPE"),
+        ("max_positions", "2.5", "Positions at once 2.5 must be a whole number"),
+    ],
+)
+def test_impossible_costs_and_instruments_are_refused_at_their_field(desk, field, value, sentence):
+    walk_make()
+
+    response = desk.post("/backtests/new/", FORM | {field: value})
+
+    assert response.status_code == 422
+    assert sentence in text(response)
+    assert not Backtest.objects.exists()
+
+
+def test_several_instruments_are_judged_as_one_account(desk, owner):
+    row = portfolio_make(owner)
+
+    page = text(desk.get(f"/backtests/{row.pk}/"))
+
+    assert 'data-symbol="OTHER"' in page
+    assert 'data-symbol="WALK"' in page
+    rows = row.result.per_instrument
+    assert sum(one["n"] for one in rows) == row.result.metrics["all"]["n_round_trips"]
+    assert sum(one["n"] for one in row.result.by_regime.values()) == sum(one["n"] for one in rows)
+    for tab in ("trades", "metrics", "costs", "parameters"):
+        assert desk.get(f"/backtests/{row.pk}/?tab={tab}").status_code == 200
