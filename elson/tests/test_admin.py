@@ -12,9 +12,17 @@ from accounts.models import User
 from elson.admin_site import StaffSite, staff_numbers
 from elson.common.models import OutboxEvent
 from elson.signup import person_sign_up
+from marketdata.models import Instrument
 from marketdata.tests.factories import market_make
 from monitoring.models import Incident
 from monitoring.selectors import today_get
+from trading.models import ModelVersion
+from trading.tests.model_rows import (
+    drift_make,
+    performance_make,
+    predictions_make,
+    version_make,
+)
 
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 OWN_APPS = {"accounts", "marketdata", "trading", "billing", "monitoring", "common"}
@@ -107,6 +115,10 @@ def one_of_each(staff):
     person_sign_up(user=User(email="owner@example.com"), now=NOW)
     OutboxEvent.objects.create(name="trading.backtest_run", arguments={"backtest_id": 1})
     Incident.objects.create(check_key="redis", title="Live messages", opened_at=NOW)
+    version = version_make()
+    predictions_make(version, Instrument.objects.first(), {"LOW": 25, "HIGH": 3})
+    drift_make(version)
+    performance_make()
 
 
 @pytest.mark.parametrize("path", ["", "password_change/", "jsi18n/", "accounts/", "ui/"])
@@ -136,11 +148,40 @@ def test_index_shows_the_day_in_few_queries(desk, one_of_each, django_assert_max
         "billing/plan",
         "marketdata/instrument",
         "trading/decision",
+        "trading/modelversion",
+        "trading/prediction",
+        "trading/modelperformance",
     ],
 )
 def test_list_page_needs_few_queries(desk, one_of_each, label, django_assert_max_num_queries):
     with django_assert_max_num_queries(10):
         desk.get(f"/staff/{label}/")
+
+
+@pytest.mark.parametrize("model", ["modelversion", "prediction", "driftreport", "backtest"])
+def test_the_filtered_rows_can_be_saved(desk, one_of_each, model):
+    whole = desk.get(f"/staff/trading/{model}/csv/")
+    none = desk.get(f"/staff/trading/{model}/csv/?id__exact=0")
+
+    assert whole["Content-Type"].startswith("text/csv")
+    assert len(none.content.splitlines()) == 1
+    assert b"Filtered rows as CSV" in desk.get(f"/staff/trading/{model}/").content
+
+
+def test_a_version_shows_staff_the_matrix_of_the_model_page(desk, one_of_each):
+    version = ModelVersion.objects.get()
+
+    html = desk.get(f"/staff/trading/modelversion/{version.pk}/change/").content.decode()
+
+    assert "walk-forward test" in html
+    assert "too few (3)" in html
+    assert "n=" in html
+
+
+def test_the_file_is_for_staff_alone(client, one_of_each):
+    client.force_login(User.objects.create_user(email="plain@example.com", password="x" * 12))
+
+    assert client.get("/staff/trading/prediction/csv/").status_code == 302
 
 
 def test_staff_numbers_add_up_what_failed(db):

@@ -1,4 +1,4 @@
-"""Trading for staff: to look at, never to edit; corrections are entries of their own."""
+"""Books, orders, strategies, backtests and studies for staff."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
-from elson.common.admin import NamedBlankFilter, ReadOnlyAdmin, ReadOnlyInline
+from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOnlyInline
 from trading.models import (
     Backtest,
     BacktestResult,
@@ -19,6 +19,7 @@ from trading.models import (
     LedgerAccount,
     Order,
     OrderEvent,
+    ParameterSweep,
     Portfolio,
     Position,
     Posting,
@@ -165,7 +166,7 @@ class FillInline(ReadOnlyInline):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(CsvAdmin):
     """Orders with their events and fills."""
 
     list_display = (
@@ -239,7 +240,7 @@ class RiskLimitsAdmin(SimpleHistoryAdmin):
 
 
 @admin.register(Backtest)
-class BacktestAdmin(ReadOnlyAdmin):
+class BacktestAdmin(CsvAdmin):
     """Backtests of everybody: what waits, runs, failed."""
 
     list_display = (
@@ -264,7 +265,7 @@ class BacktestResultAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Study)
-class StudyAdmin(ReadOnlyAdmin):
+class StudyAdmin(CsvAdmin):
     """Searches of everybody: how far they are, and who opened which hold-out."""
 
     list_display = (
@@ -311,5 +312,20 @@ class TrialLedgerEntryAdmin(ReadOnlyAdmin):
     list_filter = ("strategy_key",)
     list_select_related = ("user", "instrument")
     search_fields = ("source_key", "user__email", "instrument__symbol")
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+
+
+@admin.register(ParameterSweep)
+class ParameterSweepAdmin(CsvAdmin):
+    """Sweeps: how many combinations, and what the best of them showed."""
+
+    list_display = (
+        "id", "user", "strategy_key", "instrument", "timeframe", "n_combinations", "n_skipped",
+        "sharpe_mean", "sharpe_spread", "created_at",
+    )  # fmt: skip
+    list_filter = ("strategy_key", "timeframe", "ranked_by")
+    list_select_related = ("user", "instrument")
+    search_fields = ("user__email", "instrument__symbol")
     date_hierarchy = "created_at"
     ordering = ("-id",)
