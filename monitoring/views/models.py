@@ -140,7 +140,12 @@ def _detector(request: HttpRequest, user: User) -> HttpResponse:
     """Judge the detector on the markets the person watches; a part of its own, for it computes."""
     portfolio = portfolio_get(user)
     found = detector_quality_get(watched_list(user), visible_of(portfolio))
-    return render(request, "monitoring/_detector.html", {"detector": detector_context(found)})
+    context = {
+        "detector": detector_context(found),
+        "crumbs": [{"label": "Models", "href": reverse("models")}],
+    }
+    is_part = getattr(request, "htmx", False)
+    return render(request, f"monitoring/{'_detector' if is_part else 'detector'}.html", context)
 
 
 @login_required

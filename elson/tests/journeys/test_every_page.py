@@ -37,6 +37,8 @@ MEMBERS = [
     "/backtests/",
     "/backtests/new/",
     "/backtests/compare/",
+    "/models/",
+    "/models/?part=detector",
     "/models/regimes/",
     "/settings/profile/",
     "/more/",
@@ -44,6 +46,13 @@ MEMBERS = [
     "/accounts/password/change/",
     "/accounts/2fa/",
     "/onboarding/",
+]
+STAFF = [
+    "/staff/",
+    "/staff/ui/",
+    "/staff/trading/order/",
+    "/staff/trading/modelversion/",
+    "/staff/trading/modelperformance/",
 ]
 LOOKS = [(1440, "light"), (1440, "dark"), (360, "light"), (360, "dark")]
 
@@ -73,7 +82,7 @@ def test_staff_pages_are_accessible(new_context: NewContext, platform: Platform)
     page = new_context().new_page()
     _sign_in_staff(page, platform)
 
-    assert _faults(page, ["/staff/", "/staff/ui/", "/staff/trading/order/"], 1440, "light") == []
+    assert _faults(page, STAFF, 1440, "light") == []
 
 
 def _faults(page: Page, paths: list[str], width: int, theme: str) -> list[str]:
