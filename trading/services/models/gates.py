@@ -85,11 +85,19 @@ def _first(tested: OutOfSample) -> int:
 def _gate(name: str, value: float, limit: float, word: str, label: str) -> dict[str, Any]:
     is_passed = bool(value >= limit if word == "at least" else value <= limit)
     known = np.isfinite(value) and np.isfinite(limit)
-    text = f"{label} {value:,.4g}, {word} {limit:,.4g} wanted" if known else f"{label}: no data"
+    text = (
+        f"{label} {_number(value)}, {word} {_number(limit)} wanted"
+        if known
+        else f"{label}: no data"
+    )
     return {
         "name": name,
         "value": float(value) if np.isfinite(value) else None,
         "limit": float(limit) if np.isfinite(limit) else None,
         "is_passed": is_passed,
-        "text": text,
+        "text": text if known else f"{label}: no data",
     }
+
+
+def _number(value: float) -> str:
+    return f"{value:,d}" if isinstance(value, int) else f"{value:.4f}"
