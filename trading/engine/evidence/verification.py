@@ -121,7 +121,7 @@ def verify(
     Raises
     ------
     ConfigInvalid
-        For a strategy that the protocol cannot test.
+        For a strategy that the protocol cannot test, or that signals no trade at all.
     InsufficientBars
         If no instrument has a bar with a known regime.
     """
@@ -130,6 +130,8 @@ def verify(
         raise InsufficientBars("no instrument has the 253 bars that a regime needs")
     progress(0.0, "Learning")
     run = _decided(rule, instruments, training or instruments, effort or Effort())
+    if not _traded(run):
+        raise ConfigInvalid(f"strategy {strategy_key!r} signals no trade on these instruments")
     progress(0.05, "Null of random entries")
     report = _tables(run)
     report["profit_blind"]["n2"] = _permutations(run, progress)
@@ -213,7 +215,7 @@ def _traded(run: _Run) -> list[EvidenceInstrument]:
 def _permutations(run: _Run, progress: Progress) -> dict[str, Any]:
     kept = _traded(run)
     blind = blind_trips(run.instruments, run.decisions)
-    n_draws = run.effort.n_permutations if kept else 0
+    n_draws = run.effort.n_permutations
     draws = []
     for k in range(n_draws):
         progress(0.10 + 0.50 * k / n_draws, f"Permutation {k + 1} of {n_draws}")
@@ -222,10 +224,9 @@ def _permutations(run: _Run, progress: Progress) -> dict[str, Any]:
 
 
 def _portfolio(run: _Run, days: DailyResults) -> dict[str, Any]:
-    kept = _traded(run)
     if not days.days.size:
         return {"sharpe_ratio": None, "always_long": None}
-    held = always_long_days(kept, int(days.days[0]), int(days.days[-1]))
+    held = always_long_days(_traded(run), int(days.days[0]), int(days.days[-1]))
     return _plain(figures(days)) | {"always_long": _plain(figures(held))}
 
 
@@ -317,8 +318,6 @@ def _on(results: DailyResults, days: DailyResults) -> FloatArray:
 
 def _controls(run: _Run, progress: Progress) -> dict[str, Any]:
     kept = _traded(run)
-    if not kept:
-        raise ConfigInvalid(f"strategy {run.rule.key!r} signals no trade on these instruments")
     progress(0.65, "Control: truncated history")
     truncated = controls.truncated_history(run.rule, run.instruments, run.training, run.gates)
     progress(0.70, "Control: shuffled prices")

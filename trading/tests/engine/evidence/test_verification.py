@@ -13,8 +13,10 @@ from trading.engine.evidence import controls
 from trading.engine.evidence.decisions import decide
 from trading.engine.evidence.gates import learning_set, yearly_gates
 from trading.engine.evidence.goals import GOALS, goal_lines, missed_names
+from trading.engine.evidence.instruments import prepare
 from trading.engine.evidence.rules import EvidenceRule, hybrid_setup, rule_get
 from trading.engine.evidence.verification import Effort, TrialCount, verify
+from trading.engine.types import AssetClass
 from trading.engine.walkforward import years_of
 from trading.tests.engine.evidence.markets import market, markets
 
@@ -169,6 +171,14 @@ def test_a_strategy_without_exits_for_any_bar_is_refused_in_one_sentence():
 def test_bars_too_few_for_a_regime_are_refused():
     with pytest.raises(InsufficientBars, match="253 bars"):
         verify([market(0, 100)], "hybrid", trials=TRIALS)
+
+
+def test_instruments_the_rule_never_trades_are_refused():
+    walk = market(0)
+    currency = prepare(walk.bars, asset_class="fx", preset=AssetClass.FX)
+
+    with pytest.raises(ConfigInvalid, match="'hybrid' signals no trade"):
+        verify([currency], "hybrid", trials=TRIALS)
 
 
 def test_an_unknown_value_misses_its_must():
