@@ -40,8 +40,16 @@ VAR = ROOT / "var"
 RECORD = VENV / "elson-setup.json"  # written last: a virtualenv without it is not finished
 INSTALLING = VENV / "elson-installing"  # present while pip writes: left behind, the rest is suspect
 
-# package, file in it, file in static/vendor/
+# One file for the page with parallel coordinates; each module finds those before it.
+D3_FILE = "d3/d3-parallel.min.js"
+D3_MODULES = (
+    "array", "color", "format", "interpolate", "time", "time-format", "scale", "dispatch",
+    "selection", "timer", "ease", "transition", "drag", "brush", "axis",
+)  # fmt: skip
+# package, file in it, file in static/vendor/; rows with the same target are joined in order
 VENDOR_FILES = (
+    *((f"d3-{name}", f"dist/d3-{name}.min.js", D3_FILE) for name in D3_MODULES),
+    *((f"d3-{name}", "LICENSE", "d3/LICENSE") for name in D3_MODULES),
     (
         "lightweight-charts",
         "dist/lightweight-charts.standalone.production.mjs",
@@ -366,7 +374,7 @@ def node_in_venv():
 def vendor_install() -> None:
     """Fetch the locked front-end packages and copy the few files that pages use."""
     command = npm_command()
-    with Step("front-end packages: lightweight-charts, axe-core"):
+    with Step("front-end packages: lightweight-charts, d3, axe-core"):
         # npm started from the virtualenv's own Node must find that same Node.
         path = os.pathsep.join((str(Path(command[0]).parent), os.environ.get("PATH", "")))
         done = subprocess.run(
@@ -396,7 +404,8 @@ def copy_vendor_files() -> None:
         to = part / target
         to.parent.mkdir(parents=True, exist_ok=True)
         text = (ROOT / "node_modules" / package / source).read_text(encoding="utf-8")
-        to.write_text(re.sub(r"(?m)^//# sourceMappingURL=.*$", "", text), encoding="utf-8")
+        with to.open("a", encoding="utf-8") as file:
+            file.write(re.sub(r"(?m)^//# sourceMappingURL=.*$", "", text) + "\n")
     final = ROOT / "static" / "vendor"
     shutil.rmtree(final, ignore_errors=True)
     part.replace(final)

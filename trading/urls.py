@@ -18,6 +18,7 @@ from trading.views import (
     regimes,
     replay,
     strategies,
+    studies,
 )
 
 BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
@@ -63,6 +64,23 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         "api/v1/backtests/<int:backtest_id>/rerun/",
         backtests_api.BacktestRerunApi.as_view(),
         name="api_backtest_rerun",
+    ),
+]
+
+STUDY_PATTERNS: list[URLPattern | URLResolver] = [
+    path("optimizations/", studies.studies, name="studies"),
+    path("optimizations/new/", studies.study_new, name="study_new"),
+    path("optimizations/<int:study_id>/", studies.study, name="study"),
+    path("optimizations/<int:study_id>/live/", studies.study_live, name="study_live"),
+    path("optimizations/<int:study_id>/points/", studies.study_points, name="study_points"),
+    path("optimizations/<int:study_id>/holdout/", studies.study_holdout, name="study_holdout"),
+    path("optimizations/<int:study_id>/apply/", studies.study_apply_page, name="study_apply"),
+    path("optimizations/<int:study_id>/repeat/", studies.study_repeat, name="study_repeat"),
+    path("optimizations/<int:study_id>/<slug:action>/", studies.study_action, name="study_action"),
+    path(
+        "optimization-proposals/<int:proposal_id>/<slug:action>/",
+        studies.proposal_action,
+        name="proposal_action",
     ),
 ]
 
@@ -222,6 +240,7 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     *PAGE_PATTERNS,
     *BACKTEST_PATTERNS,
+    *STUDY_PATTERNS,
     path("api/v1/", include(API_PATTERNS)),
     path("api/v1/", include(STUDY_API_PATTERNS)),
 ]

@@ -190,10 +190,10 @@ class CoverageBar:
 
 def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestForm:
     """Make the form for a strategy, prefilled from the URL or from what was posted."""
-    spec = _spec_of(values.get("strategy_key", ""))
+    spec = spec_of(values.get("strategy_key", ""))
     if is_bound:
         return BacktestForm(values, spec=spec)
-    initial: dict[str, Any] = {**DEFAULTS, "symbol": _default_symbol()}
+    initial: dict[str, Any] = {**DEFAULTS, "symbol": default_symbol()}
     initial |= {PREFIX + p.key: p.default for p in spec.parameters}
     if values.get("strategy_key"):
         # A shared URL says everything: what it leaves out of the boxes is not ticked.
@@ -298,7 +298,8 @@ def _short(name: str, message: str) -> str:
     return f"{said['found']} does not fit; it {said['rule']}."
 
 
-def _spec_of(key: str) -> StrategySpec:
+def spec_of(key: str) -> StrategySpec:
+    """Return the strategy of that key, or the default one."""
     try:
         return strategy_get(key)
     except UnknownStrategy:
@@ -311,7 +312,8 @@ def _symbol_choices() -> list[tuple[str, str]]:
     return [(i.symbol, f"{i.symbol} · {i.name}") for i in instruments if i.pk in known]
 
 
-def _default_symbol() -> str:
+def default_symbol() -> str:
+    """Return the usual instrument, or the first one with bars."""
     symbols = [symbol for symbol, _ in _symbol_choices()]
     return DEFAULT_SYMBOL if DEFAULT_SYMBOL in symbols else symbols[0] if symbols else ""
 

@@ -31,6 +31,7 @@ NAV = (
     ("portfolio", "Portfolio", "Portfolio", "/portfolio/"),
     ("strategies", "Strategies", "Strategies", "/strategies/"),
     ("backtests", "Backtests", "Backtests", "/backtests/"),
+    ("optimizations", "Optimize", "Optimize", "/optimizations/"),
     ("models", "Models", "Models", "/models/"),
 )
 MORE = ("more", "More", "More", "/more/")

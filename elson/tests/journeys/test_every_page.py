@@ -39,6 +39,8 @@ MEMBERS = [
     "/backtests/compare/",
     "/models/",
     "/models/?part=detector",
+    "/optimizations/",
+    "/optimizations/new/",
     "/models/regimes/",
     "/settings/profile/",
     "/more/",

@@ -1,0 +1,102 @@
+"""How a study scales: two Celery workers against one, and the cost of a trial in a long study."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+
+from elson.benchmarks.harness import (
+    OURS,
+    Bench,
+    Contender,
+    Contest,
+    Goal,
+    Limit,
+    Report,
+    Results,
+    ResultsDiffer,
+)
+from elson.benchmarks.peers import Peer
+from elson.benchmarks.product_job import write_csv
+from elson.benchmarks.series import geometric_walk
+
+ONE = "one-worker"
+N_BARS = 1_000
+N_TRIALS = 2_000
+SHORT, LONG = 100, 10_000
+STRATEGY = "hybrid"
+SPACE = {
+    "entry_level": {"low": 5, "high": 20, "step": 0.5},
+    "range_share": {"low": 0.1, "high": 0.5, "step": 0.01},
+    "max_bars": {"low": 10, "high": 60, "step": 1},
+}
+# The cost of a trial is looked at with a rule that takes next to nothing by itself.
+CHEAP = "sma_cross"
+CHEAP_SPACE = {
+    "fast": {"low": 2, "high": 120, "step": 1},
+    "slow": {"low": 121, "high": 240, "step": 1},
+}
+
+
+@contextmanager
+def prepare(report: Report) -> Iterator[Contest]:
+    """Start a platform of its own and measure the cost of a trial once; the rounds do the rest."""
+    with Peer("elson.benchmarks.peer_scripts.study_platform") as platform:
+        with tempfile.TemporaryDirectory(prefix="elson-bench-") as folder:
+            path = Path(folder, "WALK.csv")
+            write_csv(path, geometric_walk(1, N_BARS))
+            platform.ask("seed", bars_path=str(path))
+        cost: dict[str, float] = {}
+        for n_trials in (SHORT, SHORT, LONG):
+            report(f"study: cost of a trial in a study of {n_trials:,}")
+            found = platform.ask(
+                "search", strategy=CHEAP, space=CHEAP_SPACE, n_trials=n_trials, n_workers=1,
+            )  # fmt: skip
+            cost[f"{n_trials}"] = 1e3 * float(found["trial_seconds"])
+
+        def run(n_workers: int) -> Results:
+            return platform.ask(
+                "search", strategy=STRATEGY, space=SPACE, n_trials=N_TRIALS, n_workers=n_workers,
+            )  # fmt: skip
+
+        version = settings.ELSON_VERSION
+        yield Contest(
+            contenders=(
+                Contender(OURS, "two Celery workers", version, N_TRIALS, lambda: run(2)),
+                Contender(ONE, "one Celery worker", version, N_TRIALS, lambda: run(1)),
+            ),
+            check=_check,
+            figures=lambda _: {
+                "trial_ms_of_100": cost[f"{SHORT}"],
+                "trial_ms_of_10000": cost[f"{LONG}"],
+                "growth": cost[f"{LONG}"] / cost[f"{SHORT}"],
+            },
+        )
+
+
+def _check(results: Mapping[str, Any]) -> None:
+    ours, theirs = results[OURS], results[ONE]
+    if {ours["status"], theirs["status"]} != {"SUCCEEDED"}:
+        raise ResultsDiffer(f"a study ended as {ours['status']}, another as {theirs['status']}")
+    if not np.array_equal(ours["bar_sharpe"], theirs["bar_sharpe"], equal_nan=True):
+        raise ResultsDiffer("two workers found other Sharpe ratios than one")
+
+
+BENCH = Bench(
+    name="study",
+    title="A study on two Celery workers",
+    unit="trial",
+    workload=(
+        f"{N_TRIALS:,} random trials of {STRATEGY} on {N_BARS:,} bars of a synthetic walk, "
+        f"from the request to the verdict; cost of a trial in studies of {SHORT} and {LONG:,}"
+    ),
+    goals=(Goal(ONE, 1.7),),
+    prepare=prepare,
+    limits=(Limit("growth", "times", at_most=1.2),),
+)

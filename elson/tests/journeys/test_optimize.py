@@ -1,0 +1,168 @@
+"""Journey 9: start a search, watch it, brush, stop, open the hold-out, apply as a draft."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from elson.tests.journeys.conftest import (
+    NewContext,
+    Watch,
+    axe_violations,
+    pause_replay,
+    screenshot,
+    sign_up,
+)
+from elson.tests.journeys.platform import Platform
+
+GRANT = """
+from accounts.models import User
+from accounts.services import entitlement_grant
+for key, value in (("optimize.trials_per_run", {trials}), ("optimize.runs_per_day", 3)):
+    entitlement_grant(user=User.objects.get(email={email!r}), key=key, value=value, source="test")
+"""
+SEARCH_SECONDS = 120_000
+FAST = "#leaderboard tbody tr"
+
+
+def member(page: Page, platform: Platform, *, trials: int = 100) -> None:
+    """Sign up and be given what the Plus plan has."""
+    email = sign_up(page)
+    platform.command("shell", "-c", GRANT.format(email=email, trials=trials))
+
+
+def start(page: Page, *, strategy: str = "sma_cross", trials: int = 40, **fields: str) -> None:
+    """Set a search up on the form and start it."""
+    page.goto(f"/optimizations/new/?strategy_key={strategy}&has_regime_costs=on&slippage_bps=2")
+    page.get_by_label("Trials", exact=True).fill(str(trials))
+    for label, value in fields.items():
+        page.locator(f"#id_{label}").fill(value)
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(re.compile(r"/optimizations/\d+/$"))
+
+
+def ended(page: Page) -> None:
+    """Wait for the verdict."""
+    expect(page.get_by_test_id("overfit")).to_be_visible(timeout=SEARCH_SECONDS)
+
+
+def test_a_search_is_watched_left_judged_and_applied_as_a_draft(
+    page: Page, platform: Platform
+) -> None:
+    member(page, platform)
+    start(page)
+    expect(page.locator(FAST).first).to_be_visible(timeout=SEARCH_SECONDS)
+    page.reload()
+    ended(page)
+
+    values = page.locator(f"{FAST} td.cell-value").all_inner_texts()
+    numbers = [float(value.replace("−", "-")) for value in values if value.strip()]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(numbers) > 5
+    screenshot(page, "optimization-1440-light")
+
+    page.get_by_role("link", name="Apply as draft version…").click()
+    expect(page.get_by_test_id("diff").locator("ins").first).to_be_visible()
+    screenshot(page, "optimization-apply-1440-light")
+    page.get_by_role("button", name="Make a new strategy").click()
+    page.wait_for_url("**/strategies/*/")
+    expect(page.get_by_text("is a draft; nothing runs it")).to_be_visible()
+
+
+def test_lines_are_brushed_with_the_mouse_and_with_the_keyboard(
+    page: Page, platform: Platform
+) -> None:
+    member(page, platform)
+    start(page)
+    ended(page)
+    plot = page.locator("#parallel-plot")
+    plot.scroll_into_view_if_needed()
+    expect(plot).to_have_attribute("data-kept", re.compile(r"\d+"))
+    everything = int(plot.get_attribute("data-kept") or 0)
+
+    box = page.locator("#parallel-svg .brush .overlay").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"]
+    page.mouse.move(x, y + 10)
+    page.mouse.down()
+    page.mouse.move(x, y + box["height"] / 2, steps=5)
+    page.mouse.up()
+    expect(page.locator("#parallel-count")).to_contain_text("within the ranges")
+    brushed = int(plot.get_attribute("data-kept") or 0)
+    assert brushed < everything
+
+    page.get_by_role("button", name="Clear ranges").click()
+    page.get_by_text("Set ranges with the keyboard").click()
+    page.get_by_label("out of sample at least").fill("99")
+    page.get_by_label("out of sample at least").press("Enter")
+    expect(page.locator("#parallel-count")).to_contain_text("0 of")
+
+
+def test_a_stopped_search_opens_its_holdout_once(page: Page, platform: Platform) -> None:
+    member(page, platform)
+    start(page, strategy="volatility_adaptive_trend", trials=100)
+    expect(page.locator(FAST).first).to_be_visible(timeout=SEARCH_SECONDS)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Open the hold-out")).to_be_visible(
+        timeout=SEARCH_SECONDS
+    )
+
+    page.get_by_role("button", name="Open the hold-out").click()
+
+    expect(page.get_by_test_id("holdout")).to_contain_text("It cannot be opened again")
+    expect(page.get_by_role("button", name="Open the hold-out")).to_have_count(0)
+
+
+def test_the_quota_is_counted_and_refused_with_its_numbers(
+    page: Page, platform: Platform, watch: Watch
+) -> None:
+    watch.allowed_statuses = {422}
+    member(page, platform, trials=50)
+    start(page, trials=5)
+    page.goto("/optimizations/new/")
+    expect(page.locator("main")).to_contain_text("2 of 3 left today")
+
+    page.goto("/optimizations/new/?strategy_key=sma_cross&has_regime_costs=on")
+    page.get_by_label("Trials", exact=True).fill("60")
+    page.get_by_role("button", name="Start", exact=True).click()
+
+    expect(page.locator("[data-error-summary]")).to_contain_text("60 trials are more than the 50")
+
+
+def test_a_free_user_sees_the_locked_panel(page: Page) -> None:
+    sign_up(page)
+    page.goto("/optimizations/")
+
+    expect(page.get_by_text("Optimization is part of Plus")).to_be_visible()
+    page.goto("/optimizations/new/")
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
+
+
+@pytest.mark.parametrize(
+    ("width", "theme"), [(1440, "light"), (1440, "dark"), (360, "light"), (360, "dark")]
+)
+def test_its_pages_are_accessible_with_data(
+    new_context: NewContext, platform: Platform, width: int, theme: str
+) -> None:
+    page = new_context(width=width, theme=theme).new_page()
+    member(page, platform)
+    pause_replay(page)
+    start(page)
+    address = page.url
+    ended(page)
+
+    faults = []
+    for path in ("/optimizations/", "/optimizations/new/", address, f"{address}apply/?trial=1"):
+        page.goto(path)
+        page.wait_for_timeout(500)  # the lines are drawn after their data came
+        name = re.sub(r"\d+", "n", path.split("//")[-1].partition("/")[2]).replace("/", "-")
+        screenshot(page, f"opt-{name.split('?')[0]}-{width}-{theme}")
+        faults += [f"{path}: {fault}" for fault in axe_violations(page)]
+        overflow = page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        if overflow > 0:
+            faults.append(f"{path}: scrolls sideways by {overflow} px at {width}")
+    assert faults == []

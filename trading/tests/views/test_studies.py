@@ -1,0 +1,252 @@
+"""Pages of optimizations: whose they are, what a plan sees, and what they say of a search."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from trading.models import Deployment, StrategyVersion, Study, StudyProposal, Trial
+from trading.services.strategies import strategy_create
+from trading.services.studies.requests import study_pause
+from trading.tests.backtest_rows import walk_make
+from trading.tests.factories import user_make
+from trading.tests.study_rows import member_make, study_finish, study_make
+from trading.views.study_context import heat, scatter
+
+pytestmark = pytest.mark.django_db
+FORM = {
+    "strategy_key": "sma_cross", "symbol": "WALK", "timeframe": "1d", "cash": "50000",
+    "commission_bps": "5", "slippage_bps": "0", "seed": "7", "method": "GRID", "n_trials": "20",
+    "n_folds": "3", "holdout_share": "0.2", "dispersion_weight": "0.5", "fewest_trades": "1",
+    "deepest_drawdown": "-1", "client_key": "k1",
+    "s_fast_moves": "on", "s_fast_low": "3", "s_fast_high": "12", "s_fast_step": "3",
+    "s_slow_value": "30", "s_sizing_value": "all_in",
+}  # fmt: skip
+
+
+@pytest.fixture
+def owner():
+    return member_make()
+
+
+@pytest.fixture
+def desk(client, owner):
+    client.force_login(owner)
+    return client
+
+
+def text(response) -> str:
+    return re.sub(r"\s+", " ", response.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("get", "", 200),
+        ("get", "new/", 200),
+        ("get", "{pk}/", 200),
+        ("get", "{pk}/live/", 200),
+        ("get", "{pk}/points/", 200),
+        ("get", "{pk}/apply/?trial=1", 200),
+        ("post", "{pk}/stop/", 302),
+        ("post", "{pk}/holdout/", 422),
+        ("post", "{pk}/repeat/", 302),
+        ("post", "{pk}/apply/", 422),
+        ("post", "{pk}/dance/", 404),
+    ],
+)
+def test_a_page_opens_for_the_owner_alone(client, owner, method, path, answer):
+    study = study_finish(study_make(owner))
+    Study.objects.update(status="STOPPED")
+    address = "/optimizations/" + path.format(pk=study.pk)
+
+    assert getattr(client, method)(address).status_code == 302
+    client.force_login(user_make())
+    assert getattr(client, method)(address).status_code == (404 if "{pk}" in path else 200)
+    client.force_login(owner)
+    assert getattr(client, method)(address).status_code == answer
+
+
+def test_a_free_plan_sees_what_is_locked_and_cannot_start(client):
+    walk_make(500)
+    client.force_login(user_make())
+
+    assert "Optimization is part of Plus" in text(client.get("/optimizations/"))
+    assert client.post("/optimizations/new/", FORM).status_code == 403
+    assert not Study.objects.exists()
+
+
+def test_the_form_starts_a_search_once_per_key(desk):
+    walk_make(500)
+
+    first = desk.post("/optimizations/new/", FORM)
+    again = desk.post("/optimizations/new/", FORM)
+
+    study = Study.objects.get()
+    assert first.url == again.url == f"/optimizations/{study.pk}/"
+    assert study.space["fast"] == {"low": 3.0, "high": 12.0, "step": 3.0, "log": False}
+    assert (study.fixed["slow"], study.n_trials) == (30, 4)
+
+
+def test_a_refused_form_keeps_what_was_typed_and_says_why(desk):
+    walk_make(500)
+
+    answer = desk.post("/optimizations/new/", FORM | {"s_fast_low": "99", "n_folds": "1"})
+
+    assert answer.status_code == 422
+    assert "low 99 must not be above high 12" in text(answer)
+    assert "Folds 1 must lie between 2 and 20" in text(answer)
+    assert 'value="99"' in text(answer)
+
+
+def test_a_new_form_warns_of_luck(desk):
+    walk_make(500)
+
+    assert "worthless trials" in text(
+        desk.get("/optimizations/new/?strategy_key=sma_cross&n_trials=2000")
+    )
+
+
+def test_a_waiting_search_says_that_its_first_trial_is_pending(desk, owner):
+    study = study_make(owner)
+
+    said = text(desk.get(f"/optimizations/{study.pk}/"))
+
+    assert "The first trial is pending" in said
+    assert "every 3s" in said
+
+
+def test_a_finished_search_shows_leaders_luck_and_its_suggestion(desk, owner):
+    study = study_finish(study_make(owner))
+
+    said = text(desk.get(f"/optimizations/{study.pk}/"))
+
+    assert f'data-pick="{study.judgement["pick"]}"' in said
+    assert 'data-overfit="1"' in said
+    assert "Deflated Sharpe ratio" in said
+    assert said.count("data-trial=") >= 12
+
+
+def test_the_live_part_reloads_the_page_when_the_search_has_ended(desk, owner):
+    study = study_finish(study_make(owner))
+
+    answer = desk.get(f"/optimizations/{study.pk}/live/?status=RUNNING&judged=0")
+
+    assert answer["HX-Refresh"] == "true"
+
+
+def test_failed_trials_are_listed(desk, owner):
+    study = study_make(owner)
+    Trial.objects.filter(study=study, number=2).update(parameters={"fast": 0, "slow": 20})
+    study_finish(study)
+
+    assert "must be at least 1" in text(desk.get(f"/optimizations/{study.pk}/"))
+
+
+@pytest.mark.parametrize("query", ["sort=-gap", "best=25", "pin=3&pin=x", "x=slow&y=fast", "x=no"])
+def test_order_filter_pins_and_axes_come_from_the_address(desk, owner, query):
+    study = study_finish(study_make(owner))
+
+    assert desk.get(f"/optimizations/{study.pk}/?{query}").status_code == 200
+
+
+def test_the_csv_has_every_trial(desk, owner):
+    study = study_finish(study_make(owner))
+
+    answer = desk.get(f"/optimizations/{study.pk}/?format=csv")
+
+    assert len(list(csv.DictReader(io.StringIO(answer.content.decode())))) == 12
+
+
+def test_applying_shows_the_difference_first_and_makes_a_draft(desk, owner):
+    study = study_finish(study_make(owner))
+    used = strategy_create(user=owner, key="sma_cross", name="Mine")
+    query = {"trial": "1", "strategy": str(used.strategy_id)}
+
+    shown = text(desk.get(f"/optimizations/{study.pk}/apply/", query))
+    answer = desk.post(f"/optimizations/{study.pk}/apply/", query)
+
+    assert "<del>20</del>" in shown
+    assert answer.url == f"/strategies/{used.strategy_id}/"
+    assert StrategyVersion.objects.count() == 2
+    assert not Deployment.objects.exists()
+
+
+def test_the_holdout_shows_its_result_and_no_second_button(desk, owner):
+    study = study_finish(study_make(owner))
+
+    desk.post(f"/optimizations/{study.pk}/holdout/", {"trial": "1"})
+
+    said = text(desk.get(f"/optimizations/{study.pk}/"))
+    assert "It cannot be opened again" in said
+    assert "Open the hold-out" not in said
+
+
+def test_a_paused_search_offers_to_go_on(desk, owner):
+    study = study_pause(study=study_make(owner))
+
+    assert "Resume" in text(desk.get(f"/optimizations/{study.pk}/"))
+    desk.post(f"/optimizations/{study.pk}/resume/")
+    study.refresh_from_db()
+    assert study.status == "RUNNING"
+
+
+def test_a_proposal_is_shown_and_decided(desk, owner):
+    study = study_finish(study_make(owner))
+    version = strategy_create(user=owner, key="sma_cross", name="Mine")
+    gate = {"name": "deflated Sharpe ratio", "value": 0.97, "must": ">= 0.95", "is_met": True}
+    offered = StudyProposal.objects.create(
+        study=study,
+        strategy=version.strategy,
+        champion=version,
+        parameters=version.parameters | {"fast": 7},
+        gates=[gate],
+        status="OFFERED",
+    )
+
+    assert "passed every gate" in text(desk.get("/optimizations/"))
+    desk.post(f"/optimization-proposals/{offered.pk}/accept/")
+
+    offered.refresh_from_db()
+    assert (offered.status, offered.version.number) == ("ACCEPTED", 2)
+
+
+def test_the_list_asks_no_more_for_more_rows(desk, owner):
+    study_make(owner)
+
+    def n_queries():
+        with CaptureQueriesContext(connection) as asked:
+            desk.get("/optimizations/")
+        return len(asked)
+
+    n_queries()
+    before = n_queries()
+    for _ in range(4):
+        study_make(owner)
+
+    assert n_queries() == before
+
+
+def test_the_heatmap_marks_the_best_cell_and_the_zone(owner):
+    study = study_finish(study_make(owner))
+    ranked = list(Trial.objects.filter(study=study).order_by("-objective"))
+
+    shown = heat(study, ranked, {ranked[0].number}, "fast", "slow")
+
+    slugs = [cell["slug"] for row in shown["rows"] for cell in row["cells"]]
+    assert (len(shown["columns"]), len(shown["rows"])) == (4, 3)
+    assert sum("is-best" in slug for slug in slugs) == 1
+    assert sum("is-stable" in slug for slug in slugs) == 1
+
+
+def test_the_scatter_needs_three_trials(owner):
+    study = study_finish(study_make(owner))
+    ranked = list(Trial.objects.filter(study=study))
+
+    assert scatter(ranked[:2], None) is None
+    assert len(scatter(ranked, 1)["points"]) == 12

@@ -1,0 +1,322 @@
+"""What the pages of an optimization show, in plain values: leaders, heatmap, scatter, verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+
+from trading.engine.search import Space, plateau_of, space_from
+from trading.engine.search.judgement import GOOD_DEFLATED
+from trading.engine.search.plateau import Plateau
+from trading.engine.strategies import strategy_get
+from trading.selectors.studies import best_so_far, study_pace, trial_list, trials_counted
+from trading.services.studies.progress import progress_values
+
+MOST_CELLS = 12
+MOST_POINTS = 400
+LEADERS = 25
+# The scatter's square, in its own units.
+SIZE = 260
+PAD = 30
+# A Sharpe ratio a year of a half is worth a look, one of 1 is good: bins of the heatmap.
+HEAT_EDGES = (0.05, 0.5, 1.0)
+HEAT_SLUGS = ("h-m3", "h-m2", "h-m1", "h-0", "h-p1", "h-p2", "h-p3")
+
+
+def list_row(study: Any) -> dict[str, Any]:
+    """Return one line of the list."""
+    verdict = study.judgement or {}
+    return {
+        "study": study,
+        "strategy": strategy_get(study.strategy_key).name,
+        "percent": 100.0 * study.n_done / study.n_trials if study.n_trials else 0.0,
+        "verdict": verdict_word(verdict),
+        "deflated": verdict.get("deflated_sharpe"),
+        "pbo": verdict.get("probability_of_overfitting"),
+    }
+
+
+def verdict_word(verdict: dict[str, Any]) -> tuple[str, str]:
+    """Return tone and word of a judgement; ("", "") while there is none."""
+    if not verdict:
+        return "", ""
+    if verdict["pick"] is None:
+        return "warn", "Nothing ranked"
+    return ("crit", "Overfit") if verdict["is_overfit"] else ("ok", "Holds up")
+
+
+def live_context(study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that changes while trials finish."""
+    trials = list(trial_list(study))
+    ranked = [trial for trial in trials if trial.objective is not None]
+    space = space_from(strategy_get(study.strategy_key), study.space, study.fixed)
+    plateau = _plateau(space, ranked)
+    zone = {ranked[k].number for k in plateau.zone} if plateau else set()
+    verdict = study.judgement or {}
+    pace, steps = study_pace(study), best_so_far(study)
+    return {
+        "progress": progress_values(study),
+        "percent": 100.0 * study.n_done / study.n_trials if study.n_trials else 0.0,
+        "pace": pace,
+        "leaders": _leaders(study, trials, chosen, zone, verdict),
+        "n_ranked": len(ranked),
+        "n_unranked": len(trials) - len(ranked),
+        "failed": list(trial_list(study, failed=True)[:20]) if study.n_failed else [],
+        "best_steps": steps,
+        "best_values": [value for _, value in steps],
+        "heat_axes": [("x", chosen["x"]), ("y", chosen["y"])],
+        "heat": heat(study, ranked, zone, chosen["x"], chosen["y"]),
+        "scatter": scatter(ranked, verdict.get("pick")),
+        "verdict": verdict,
+        "checks": checks(study, verdict),
+        "importance": sorted((verdict.get("importance") or {}).items(), key=lambda item: -item[1]),
+        "pick": next((t for t in ranked if t.number == verdict.get("pick")), None),
+        "best": next((t for t in ranked if t.number == verdict.get("best")), None),
+        "chosen": chosen,
+        "moving": list(study.space),
+    }
+
+
+def _plateau(space: Space, ranked: Sequence[Any]) -> Plateau | None:
+    if not ranked:
+        return None
+    ordered = sorted(ranked, key=lambda trial: trial.number)
+    found = plateau_of(
+        space.units([trial.parameters for trial in ordered]),
+        np.array([trial.objective for trial in ordered]),
+        np.array([_standard_error(trial) for trial in ordered]),
+    )
+    place = {trial.number: k for k, trial in enumerate(ranked)}
+    zone = np.array([place[ordered[k].number] for k in found.zone], dtype=np.int64)
+    return Plateau(
+        best=place[ordered[found.best].number],
+        pick=place[ordered[found.pick].number],
+        zone=zone,
+        smoothed=found.smoothed,
+        is_spike=found.is_spike,
+        standard_error=found.standard_error,
+    )
+
+
+def _standard_error(trial: Any) -> float:
+    return float(trial.dispersion or 0.0) / math.sqrt(max(len(trial.folds["out_of_sample"]), 1))
+
+
+def _leaders(
+    study: Any,
+    trials: Sequence[Any],
+    chosen: dict[str, Any],
+    zone: set[int],
+    verdict: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Return the best trials in the chosen order, pinned ones first."""
+    ranks = {t.number: k for k, t in enumerate((t for t in trials if t.objective is not None), 1)}
+    shown = list(trial_list(study, sort=chosen["sort"], best_percent=chosen["percent"])[:LEADERS])
+    pinned = [trial for trial in trials if trial.number in chosen["pins"]]
+    rest = [trial for trial in shown if trial.number not in chosen["pins"]]
+    return [
+        {
+            "trial": trial,
+            "rank": ranks.get(trial.number),
+            "values": [(name, trial.parameters.get(name)) for name in study.space],
+            "is_pinned": trial.number in chosen["pins"],
+            "pin_query": _pin_query(chosen, trial.number),
+            "is_stable": trial.number in zone,
+            "is_pick": trial.number == verdict.get("pick"),
+        }
+        for trial in (*pinned, *rest)
+    ]
+
+
+def _pin_query(chosen: dict[str, Any], number: int) -> str:
+    """Return the address that pins this trial, or lets it go."""
+    pins = chosen["pins"] ^ {number}
+    kept = [(name, chosen[name]) for name in ("sort", "x", "y")]
+    return urlencode([*kept, *(("pin", pin) for pin in sorted(pins))])
+
+
+def heat(
+    study: Any, ranked: Sequence[Any], zone: set[int], x: str, y: str
+) -> dict[str, Any] | None:
+    """Lay the objective over two parameters; a cell is the middle of its trials."""
+    if not ranked or x == y:
+        return None
+    columns, rows = (_bins([t.parameters[name] for t in ranked]) for name in (x, y))
+    cells: dict[tuple[int, int], list[Any]] = {}
+    for trial in ranked:
+        place = (_bin_of(trial.parameters[y], rows), _bin_of(trial.parameters[x], columns))
+        cells.setdefault(place, []).append(trial)
+    best = max(ranked, key=lambda t: (t.objective, -t.number)).number
+    return {
+        "columns": [label for label, _ in columns],
+        "rows": [
+            {
+                "label": label,
+                "cells": [_cell(cells.get((i, j), []), zone, best) for j in range(len(columns))],
+            }
+            for i, (label, _) in enumerate(rows)
+        ],
+        "x": x,
+        "y": y,
+    }
+
+
+Bin = tuple[str, Any]
+
+
+def _bins(values: Sequence[Any]) -> list[Bin]:
+    """Return label and member test of each bin: the values themselves, or ranges of equal width."""
+    distinct = sorted(set(values))
+    if len(distinct) <= MOST_CELLS or isinstance(distinct[0], str):
+        return [(f"{v:g}" if not isinstance(v, str) else v, (v, v)) for v in distinct]
+    low, high = float(distinct[0]), float(distinct[-1])
+    edges = [low + (high - low) * k / MOST_CELLS for k in range(MOST_CELLS + 1)]
+    return [(f"{a:.3g}–{b:.3g}", (a, b)) for a, b in pairwise(edges)]
+
+
+def _bin_of(value: Any, bins: Sequence[Bin]) -> int:
+    return next((k for k, (_, (_, high)) in enumerate(bins) if value <= high), len(bins) - 1)
+
+
+def _cell(trials: Sequence[Any], zone: set[int], best: int) -> dict[str, Any]:
+    if not trials:
+        return {"text": "", "slug": "", "title": "no trial"}
+    value = median(trial.objective for trial in trials)
+    slugs = [heat_slug(value)]
+    if any(trial.number == best for trial in trials):
+        slugs.append("is-best")
+    if any(trial.number in zone for trial in trials):
+        slugs.append("is-stable")
+    return {"text": f"{value:.2f}", "slug": " ".join(slugs), "n": len(trials)}
+
+
+def heat_slug(value: float) -> str:
+    """Return the class of the bin an objective falls into."""
+    size = sum(abs(value) >= edge for edge in HEAT_EDGES)
+    return HEAT_SLUGS[3 + size] if value > 0 else HEAT_SLUGS[3 - size]
+
+
+def scatter(ranked: Sequence[Any], pick: int | None) -> dict[str, Any] | None:
+    """Place trials by in-sample (across) and out-of-sample (up) Sharpe ratio."""
+    if len(ranked) < 3:
+        return None
+    step = max(len(ranked) // MOST_POINTS, 1)
+    kept = [trial for k, trial in enumerate(ranked) if k % step == 0 or trial.number == pick]
+    xs = [trial.in_sample_sharpe for trial in kept]
+    ys = [trial.out_of_sample_sharpe for trial in kept]
+    low, high = min(*xs, *ys), max(*xs, *ys)
+    span = (high - low) or 1.0
+
+    def place(value: float) -> float:
+        return (SIZE - 2 * PAD) * (value - low) / span + PAD
+
+    points = [
+        {
+            "x": f"{place(t.in_sample_sharpe):.1f}",
+            "y": f"{SIZE - place(t.out_of_sample_sharpe):.1f}",
+            "is_pick": t.number == pick,
+            "title": f"trial {t.number}: {t.in_sample_sharpe:.2f} in, "
+            f"{t.out_of_sample_sharpe:.2f} out",
+        }
+        for t in kept
+    ]
+    points.sort(key=lambda point: point["is_pick"])
+    return {
+        "points": points, "size": SIZE, "low": f"{low:.1f}", "high": f"{high:.1f}",
+        "near": PAD, "far": SIZE - PAD, "n": len(ranked),
+    }  # fmt: skip
+
+
+def checks(study: Any, verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the overfit box."""
+    if not verdict or verdict.get("pick") is None:
+        return []
+    deflated, pbo = verdict["deflated_sharpe"], verdict["probability_of_overfitting"]
+    correlation = verdict["rank_correlation"]
+    return [
+        {
+            "mark": "ok" if deflated is not None and deflated >= GOOD_DEFLATED else "crit",
+            "label": "Deflated Sharpe ratio",
+            "value": _percent(deflated),
+            "why": f"Probability that the suggestion beats the best of "
+            f"{verdict['n_trials_counted']:,} worthless trials; {GOOD_DEFLATED:.0%} is the bar.",
+        },
+        {
+            "mark": "info",
+            "label": "Best of as many by luck",
+            "value": _number(verdict["expected_max_sharpe"]),
+            "why": "Sharpe ratio a year expected of the luckiest when nothing works. Every "
+            "backtest and trial of this strategy on this instrument counts.",
+        },
+        {
+            "mark": "info"
+            if pbo is None
+            else "ok"
+            if pbo < 0.25
+            else "warn"
+            if pbo < 0.5
+            else "crit",
+            "label": "Probability of overfitting",
+            "value": _percent(pbo),
+            "why": "How often the best of one half of history is in the worse half of the other.",
+        },
+        {
+            "mark": "info" if correlation is None else "ok" if correlation > 0.2 else "warn",
+            "label": "In-sample rank tells out-of-sample rank",
+            "value": _number(correlation),
+            "why": "Rank correlation; 0 means that being good before says nothing about after.",
+        },
+        {
+            "mark": "ok" if (verdict["procedure_sharpe"] or 0.0) > 0 else "warn",
+            "label": "Choosing the best each time",
+            "value": _number(verdict["procedure_sharpe"]),
+            "why": "Middle Sharpe ratio on the bars after each fold, had you taken its best trial.",
+        },
+        {
+            "mark": "warn" if verdict["is_spike"] else "ok",
+            "label": "Plateau or spike?",
+            "value": "Spike" if verdict["is_spike"] else "Plateau",
+            "why": f"The stable zone has {len(verdict['zone']):,} "
+            f"trial{'' if len(verdict['zone']) == 1 else 's'} within one standard error.",
+        },
+    ]
+
+
+def points_of(study: Any) -> dict[str, Any]:
+    """Return what the parallel coordinates draw."""
+    trials = trial_list(study)
+    return {
+        "axes": [*study.space, "in_sample", "out_of_sample"],
+        "rows": [
+            {
+                "number": trial.number,
+                "objective": trial.objective,
+                **trial.parameters,
+                "in_sample": round(trial.in_sample_sharpe, 4),
+                "out_of_sample": round(trial.out_of_sample_sharpe, 4),
+            }
+            for trial in trials
+            if trial.objective is not None
+        ],
+    }
+
+
+def counted(study: Any) -> int:
+    """Return the trials ever counted of the study's family."""
+    return trials_counted(
+        user_id=study.user_id, strategy_key=study.strategy_key, instrument_id=study.instrument_id
+    ).n_trials
+
+
+def _percent(value: float | None) -> str:
+    return "too few" if value is None else f"{value:.0%}"
+
+
+def _number(value: float | None) -> str:
+    return "too few" if value is None else f"{value:.2f}"

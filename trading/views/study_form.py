@@ -1,0 +1,185 @@
+"""The set-up form of an optimization: a backtest's fields, and a row per parameter."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from trading.engine.strategies.base import CHOICE, INT, Parameter, StrategySpec
+from trading.selectors.studies import METHODS
+from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
+from trading.views.backtest_form import DEFAULTS, PREFIX, BacktestForm, default_symbol, spec_of
+
+SPACE = "s_"
+# A new form moves the first two numbers of a strategy, in about this many steps each.
+N_MOVING = 2
+N_STEPS = 10
+PLAIN = (
+    "strategy_key", "symbol", "timeframe", "start_date", "end_date", "cash", "commission_bps",
+    "slippage_bps", "has_regime_costs", "is_free_confirmed", "seed", "note", "method", *NUMBERS,
+)  # fmt: skip
+HINTS = {
+    "n_trials": "Combinations that are tried.",
+    "n_folds": "Each is judged on bars after those before it.",
+    "holdout_share": "Never searched; opens once, at the end. At least 0.15.",
+    "dispersion_weight": "Taken off the middle of the folds: this times how much they differ.",
+    "fewest_trades": "Trials with fewer are not ranked.",
+    "deepest_drawdown": "Deeper ones are not ranked; -1 allows all.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """One parameter in the table of the space: its bound fields."""
+
+    parameter: Parameter
+    label: str
+    moves: Any
+    low: Any = None
+    high: Any = None
+    step: Any = None
+    log: Any = None
+    choices: Any = None
+    value: Any = None
+
+
+class StudyForm(BacktestForm):
+    """Fields of an optimization; `study_draft_read` judges the values."""
+
+    method = forms.ChoiceField(label="Method", choices=METHODS, required=False)
+
+    def __init__(self, *args: Any, spec: StrategySpec, **kwargs: Any) -> None:
+        super().__init__(*args, spec=spec, **kwargs)
+        self.study_draft: StudyDraft | None = None
+        del self.fields["out_of_sample_share"]
+        for name, (_, _, _, _, label) in NUMBERS.items():
+            if name != "n_workers":
+                self.fields[name] = _number_field(label, HINTS[name])
+        for parameter in spec.parameters:
+            del self.fields[PREFIX + parameter.key]
+            for part, field in _space_fields(parameter).items():
+                self.fields[f"{SPACE}{parameter.key}_{part}"] = field
+
+    def space_rows(self) -> list[SpaceRow]:
+        """Return each parameter with its fields, in the order of the schema."""
+        return [
+            SpaceRow(
+                parameter=p,
+                label=p.key.replace("_", " ").capitalize(),
+                **{part: self[f"{SPACE}{p.key}_{part}"] for part in _space_fields(p)},
+            )
+            for p in self.spec.parameters
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """Read everything as one request; every fault lands at its own field or at the top."""
+        try:
+            self.study_draft = study_draft_read(request_values(self.data, self.spec))
+        except StudyInvalid as error:
+            for name, message in error.data["errors"].items():
+                self.add_error(self._study_field(name), message)
+        return self.cleaned_data
+
+    def refuse(self, error: Any) -> None:
+        """Show what the service refused at the field it names."""
+        faults = error.data.get("errors") or {error.field: error.message}
+        for name, message in faults.items():
+            self.add_error(self._study_field(name), message)
+
+    def _study_field(self, name: str | None) -> str | None:
+        if name == "space":
+            # The sentence names the parameter; its row is the place to look at.
+            return None
+        return name if name in self.fields else None
+
+
+def request_values(data: Mapping[str, Any], spec: StrategySpec) -> dict[str, Any]:
+    """Return posted values, or those of a URL, as `study_draft_read` takes them."""
+    values: dict[str, Any] = {name: data.get(name, "") for name in PLAIN}
+    space: dict[str, Any] = {}
+    fixed: dict[str, Any] = {}
+    for p in spec.parameters:
+        given = {part: data.get(f"{SPACE}{p.key}_{part}", "") for part in _space_fields(p)}
+        if given.pop("moves"):
+            space[p.key] = _range_of(p, given)
+        elif given["value"] not in ("", str(p.default)):
+            fixed[p.key] = given["value"]
+    return values | {"space": space, "fixed": fixed}
+
+
+def study_form_for(values: Mapping[str, str], *, is_bound: bool = False) -> StudyForm:
+    """Make the form for a strategy, prefilled from the URL or from what was posted."""
+    spec = spec_of(values.get("strategy_key", ""))
+    if is_bound:
+        return StudyForm(values, spec=spec)
+    initial: dict[str, Any] = {**DEFAULTS, "symbol": default_symbol(), "method": "RANDOM"}
+    initial |= {name: f"{default:g}" for name, (default, *_) in NUMBERS.items()}
+    moving = [p.key for p in spec.parameters if p.kind != CHOICE][:N_MOVING]
+    for p in spec.parameters:
+        initial |= {
+            f"{SPACE}{p.key}_{part}": value
+            for part, value in _space_defaults(p, moves=p.key in moving).items()
+        }
+    initial |= {name: value for name, value in values.items() if value}
+    initial |= {"strategy_key": spec.key, "client_key": uuid.uuid4().hex}
+    return StudyForm(initial=initial, spec=spec)
+
+
+def _range_of(parameter: Parameter, given: Mapping[str, Any]) -> dict[str, Any]:
+    if parameter.kind == CHOICE:
+        words = [word.strip() for word in str(given["choices"]).split(",")]
+        return {"choices": [word for word in words if word]}
+    found: dict[str, Any] = {
+        name: given[name] for name in ("low", "high", "step") if given[name] != ""
+    }
+    return found | {"log": bool(given["log"])}
+
+
+def _space_fields(parameter: Parameter) -> dict[str, forms.Field]:
+    name = parameter.key.replace("_", " ")
+    fields: dict[str, forms.Field] = {
+        "moves": forms.BooleanField(label=f"Move {name}", required=False)
+    }
+    if parameter.kind == CHOICE:
+        fields["choices"] = forms.CharField(label=f"Choices of {name}", required=False)
+    else:
+        fields |= {
+            part: _number_field(f"{word} of {name}", "")
+            for part, word in (("low", "Lowest"), ("high", "Highest"), ("step", "Step"))
+        }
+        fields["log"] = forms.BooleanField(label=f"Log scale of {name}", required=False)
+    return fields | {"value": forms.CharField(label=f"Fixed {name}", required=False)}
+
+
+def _space_defaults(parameter: Parameter, *, moves: bool) -> dict[str, Any]:
+    ticked = "on" if moves else ""
+    if parameter.kind == CHOICE:
+        return {
+            "moves": ticked, "choices": ", ".join(parameter.choices), "value": parameter.default
+        }  # fmt: skip
+    middle = float(parameter.default)
+    unit = parameter.step or (1.0 if parameter.kind == INT else 0.01)
+    low = max(_snapped(middle * 0.5, unit), parameter.low or 0.0)
+    high = min(_snapped(middle * 1.5, unit), parameter.high or middle * 1.5)
+    step = max(_snapped((high - low) / N_STEPS, unit), unit)
+    return {
+        "moves": ticked, "low": f"{low:g}", "high": f"{high:g}", "step": f"{step:g}",
+        "value": f"{middle:g}",
+    }  # fmt: skip
+
+
+def _snapped(value: float, unit: float) -> float:
+    return round(round(value / unit) * unit, 10)
+
+
+def _number_field(label: str, hint: str) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        required=False,
+        help_text=hint,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
