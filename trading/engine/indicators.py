@@ -216,7 +216,8 @@ def bollinger(values: ArrayLike, window: int = 20, width: float = 2.0) -> Bollin
     [[nan, 3.0], [nan, 2.0], [nan, 1.0]]
     """
     series = _series(values)
-    middle = kernels.sma_nb(series, _window(window))
+    # Not `sma`: prefix sums lose the ninth decimal on long series of high prices.
+    middle = kernels.mean_nb(series, _window(window))
     spread = width * kernels.deviation_nb(series, window)
     return Bollinger(middle + spread, middle, middle - spread)
 

@@ -204,6 +204,19 @@ def deviation_nb(values: FloatArray, window: int) -> FloatArray:
 
 
 @kernel
+def mean_nb(values: FloatArray, window: int) -> FloatArray:
+    """Mean of the last `window` values, each summed afresh: slower than `sma_nb`, and exact."""
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    for i in range(window - 1, n):
+        total = 0.0
+        for k in range(i - window + 1, i + 1):
+            total += values[k]
+        out[i] = total / window
+    return out
+
+
+@kernel
 def rolling_max_nb(values: FloatArray, window: int) -> FloatArray:
     """Largest of the last `window` values; NaN if one of them is NaN."""
     n = values.shape[0]

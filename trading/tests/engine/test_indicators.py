@@ -10,6 +10,7 @@ from trading.engine import indicators
 from trading.engine.errors import ParameterInvalid
 from trading.tests.engine.walks import random_walk
 
+# TA-Lib 0.8.2 on a seeded random walk: docs/research/talib_equality.py --golden wrote it.
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "talib.json").read_text())
 BARS = random_walk(GOLDEN["seed"], GOLDEN["n_bars"])
 BANDS = indicators.bollinger(BARS.close, 20, 2.0)
@@ -22,6 +23,7 @@ OURS = {
     "adx_14": indicators.adx(BARS.high, BARS.low, BARS.close, 14),
     "adx_5": indicators.adx(BARS.high, BARS.low, BARS.close, 5),
     "bollinger_upper_20": BANDS.upper,
+    "bollinger_middle_20": BANDS.middle,
     "bollinger_lower_20": BANDS.lower,
     "rolling_max_20": indicators.rolling_max(BARS.high, 20),
     "rolling_min_20": indicators.rolling_min(BARS.low, 20),

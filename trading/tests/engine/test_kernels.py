@@ -9,6 +9,7 @@ from trading.tests.engine.walks import random_walk
 
 SERIES = [
     (kernels.sma_nb, plain.sma, (5,)),
+    (kernels.mean_nb, plain.sma, (5,)),
     (kernels.ema_nb, plain.ema, (5,)),
     (kernels.rsi_nb, plain.rsi, (2,)),
     (kernels.rsi_nb, plain.rsi, (14,)),
