@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from elson.common import formatting
 from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOnlyInline
+from trading.admin.model_moves import VersionMovesMixin
 from trading.models import (
     DriftReport,
     ModelApproval,
@@ -38,7 +39,7 @@ class TransitionInline(ReadOnlyInline):
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(CsvAdmin):
+class ModelVersionAdmin(VersionMovesMixin, CsvAdmin):
     """Model performance: each version, its own test and what it was worth live, by regime."""
 
     list_display = (

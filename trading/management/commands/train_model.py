@@ -19,7 +19,7 @@ EXAMPLES = """examples:
 
 Each year is predicted by a model that has seen nothing of it; the figures printed are those
 predictions. A version is a candidate until somebody lets it predict beside the active one and
-promotes it (admin, or POST /api/v1/models/ID/transitions/).
+promotes it (/staff/, Model versions); the first one decides at once if it passes its gates.
 
 exit codes: 0 trained, 1 refused with the reason, 2 wrong use"""
 
