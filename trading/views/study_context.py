@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from elson.common.templatetags.components import term
 from trading.engine.search import Space, plateau_of, space_from
 from trading.engine.search.judgement import GOOD_DEFLATED
 from trading.engine.search.plateau import Plateau
@@ -242,7 +243,7 @@ def checks(study: Any, verdict: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "mark": "ok" if deflated is not None and deflated >= GOOD_DEFLATED else "crit",
-            "label": "Deflated Sharpe ratio",
+            "label": term("Deflated Sharpe ratio"),
             "value": _percent(deflated),
             "why": f"Probability that the suggestion beats the best of "
             f"{verdict['n_trials_counted']:,} worthless trials; {GOOD_DEFLATED:.0%} is the bar.",
@@ -262,7 +263,7 @@ def checks(study: Any, verdict: dict[str, Any]) -> list[dict[str, Any]]:
             else "warn"
             if pbo < 0.5
             else "crit",
-            "label": "Probability of overfitting",
+            "label": term("Probability of overfitting", "probability-of-backtest-overfitting"),
             "value": _percent(pbo),
             "why": "How often the best of one half of history is in the worse half of the other.",
         },

@@ -52,8 +52,11 @@ def parameters_diff(
 
 
 def newest_version(strategy: Strategy) -> StrategyVersion:
-    """Return the version with the highest number."""
-    return StrategyVersion.objects.filter(strategy=strategy).latest("number")
+    """Return the newest version that is no draft, or the newest draft where all are."""
+    versions = StrategyVersion.objects.filter(strategy=strategy).order_by("-number")
+    newest = versions.filter(is_draft=False).first() or versions.first()
+    assert newest is not None  # noqa: S101 - a strategy is made with its first version
+    return newest
 
 
 @transaction.atomic

@@ -20,7 +20,7 @@ from trading.engine.errors import EngineError
 from trading.engine.search import Holdout, SearchPlan, evaluate, holdout_run, space_from
 from trading.engine.search.judgement import BAD_PBO, GOOD_DEFLATED
 from trading.engine.strategies import strategy_get
-from trading.models import Strategy, Study, StudyProposal
+from trading.models import Strategy, StrategyVersion, Study, StudyProposal
 from trading.selectors.studies import trial_get
 from trading.services.backtests.drafts import BacktestDraft
 from trading.services.backtests.statistics import plain
@@ -202,6 +202,8 @@ def proposal_accept(*, proposal: StudyProposal, now: dt.datetime) -> StudyPropos
         strategy=row.strategy,
         parameters=row.parameters,
         note=f"from repeated optimization #{row.study_id}",
+        is_draft=True,
+        source=StrategyVersion.Source.PROPOSAL,
     )
     return _decided(row, Status.ACCEPTED, now)
 

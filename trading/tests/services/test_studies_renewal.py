@@ -90,7 +90,7 @@ def test_accepting_makes_a_draft_once_and_touches_nothing_that_runs():
     accepted = proposal_accept(proposal=offered, now=NOW)
 
     assert proposal_accept(proposal=offered, now=NOW).version_id == accepted.version_id
-    assert accepted.version.number == 2
+    assert (accepted.version.number, accepted.version.is_draft) == (2, True)
     assert StrategyVersion.objects.get(pk=version.pk).parameters == version.parameters
     assert not Deployment.objects.exists()
 
