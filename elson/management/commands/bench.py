@@ -16,15 +16,17 @@ from elson.benchmarks.harness import FEWEST_ROUNDS, BenchError, bench_run
 from elson.benchmarks.machine import machine
 from elson.benchmarks.registry import MODULES, UnknownBench, bench_get
 from elson.benchmarks.report import REPORT, report_text, summary_text
-from elson.bootstrap import ROOT
+from elson.bootstrap import ROOT, VAR, read_json, write_json
 
 REFUSED = 1
 USAGE = 2
 TRY_LATER = 75
 MOST_ROUNDS = 100
+RESULTS = VAR / "bench"
 EXAMPLES = """examples:
   manage.py bench sweep --json
   manage.py bench --all            every bench; writes docs/benchmarks.md (make bench)
+  manage.py bench --report         writes it from what was measured last, bench by bench
   manage.py bench --list
 
 exit codes: 0 measured (whether or not the goal is met: see "met"), 1 refused or results differ,
@@ -53,6 +55,7 @@ class Command(BaseCommand):
         add = parser.add_argument
         add("name", metavar="NAME", nargs="?", help=" ".join(MODULES))
         add("--all", action="store_true", dest="is_all", help=f"every bench; writes {REPORT}")
+        add("--report", action="store_true", dest="is_report", help=f"write {REPORT} again")
         add("--list", action="store_true", dest="is_list", help="name, title and goals of each")
         add("--rounds", type=int, default=FEWEST_ROUNDS, help=f"default {FEWEST_ROUNDS}, the least")
         add("--json", action="store_true", dest="is_json", help="one JSON object on stdout")
@@ -65,6 +68,8 @@ class Command(BaseCommand):
                 self._list()
             elif options["is_all"]:
                 self._run_all(options)
+            elif options["is_report"]:
+                self._write_report()
             else:
                 self._run_one(options)
         except UnknownBench as error:
@@ -75,8 +80,8 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=REFUSED) from None
 
     def _check_usage(self, options: dict[str, Any]) -> None:
-        n_ways = sum((options["is_all"], options["is_list"], options["name"] is not None))
-        if n_ways != 1:
+        ways = ("is_all", "is_list", "is_report", "name")
+        if sum(bool(options[way]) for way in ways) != 1:
             names = ", ".join(MODULES)
             raise CommandError(f"Name one bench ({names}), or give --all.", returncode=USAGE)
         if not FEWEST_ROUNDS <= options["rounds"] <= MOST_ROUNDS:
@@ -98,6 +103,9 @@ class Command(BaseCommand):
             report=self._say,
             machine=machine(),
         )
+        result["measured_at"] = f"{timezone.now():%Y-%m-%d %H:%M} UTC"
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        write_json(RESULTS / f"{result['name']}.json", result)
         if options["is_json"]:
             self.stdout.write(json.dumps(result, allow_nan=False, separators=(",", ":")))
         else:
@@ -105,27 +113,32 @@ class Command(BaseCommand):
 
     def _run_all(self, options: dict[str, Any]) -> None:
         """Give each bench a process of its own, so that none inherits memory or threads."""
-        began = timezone.now()
-        results, failures = [], []
+        failures = []
         for name in MODULES:
+            (RESULTS / f"{name}.json").unlink(missing_ok=True)
             command = [sys.executable, "manage.py", "bench", name, "--json"]
             command += ["--rounds", str(options["rounds"])]
-            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL)
             if done.returncode == TRY_LATER:
                 raise PeersMissing(f"bench {name} could not install its peers; see above.")
             if done.returncode:
                 failures.append(name)
-                continue
-            results.append(json.loads(done.stdout.splitlines()[-1]))
-        path = ROOT / REPORT
-        path.write_text(report_text(results, failures, began), encoding="utf-8")
-        self._say(f"wrote {REPORT}")
+        results = self._write_report()
         if options["is_json"]:
             self.stdout.write(json.dumps({"benches": results, "failed": failures}))
         else:
             self.stdout.write("\n".join(summary_text(result) for result in results))
         if failures:
             raise BenchError(f"No answer from: {', '.join(failures)}; see above.")
+
+    def _write_report(self) -> list[dict[str, Any]]:
+        """Write the page from the last result of each bench."""
+        found = {name: read_json(RESULTS / f"{name}.json") for name in MODULES}
+        results = [result for result in found.values() if result]
+        missing = [name for name, result in found.items() if not result]
+        (ROOT / REPORT).write_text(report_text(results, missing), encoding="utf-8")
+        self._say(f"wrote {REPORT}")
+        return results
 
     def _say(self, text: str) -> None:
         self.stderr.write(text, style_func=lambda line: line)
