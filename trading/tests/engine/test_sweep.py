@@ -32,9 +32,9 @@ GRIDS = {
     "sma_cross": {"fast": [2, 5, 20], "slow": [3, 30, 60]},
     "rsi2_reversion": {
         "rsi_bars": [2, 3],
-        "entry_level": [10.0, 35.5],
+        "entry_level": [35.5],
         "exit_bars": [1, 5],
-        "max_bars": [0, 1, 4],
+        "max_bars": [0, 1],
         "trend_bars": [0, 50],
     },
     "donchian_breakout": {"entry_bars": [2, 17, 55], "exit_bars": [2, 10]},
