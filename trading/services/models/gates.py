@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from trading.engine.learning.calibration import brier_score, log_loss
 from trading.engine.learning.measurement import GateFigures, gate_figures
 from trading.services.models.sequence import OutOfSample
 
@@ -21,12 +22,12 @@ WIN_RATE_MARGIN = 0.01
 
 
 def gates_of(challenger: OutOfSample, champion: OutOfSample | None) -> list[dict[str, Any]]:
-    """Judge a challenger against the champion, or against the base rate where there is none.
+    """Judge a challenger against the champion, or against the win rate known before.
 
     Both hold the same rows in the same order; those only one of them could decide are left out.
     """
     ours = _figures(challenger)
-    limits = _limits_alone(ours) if champion is None else _limits(_figures(champion))
+    limits = _limits_alone(challenger, ours) if champion is None else _limits(_figures(champion))
     return [
         _gate("candidates", ours.n, FEWEST, "at least", "candidates out of sample"),
         _gate("log_loss", ours.log_loss, limits["log_loss"], "at most", "log-loss"),
@@ -64,12 +65,12 @@ def _limits(champion: GateFigures) -> dict[str, float]:
     }
 
 
-def _limits_alone(ours: GateFigures) -> dict[str, float]:
-    """Limits of a model that knows nothing but the base rate and refuses by lot."""
-    rate = min(max(ours.base_rate, 1e-9), 1.0 - 1e-9)
+def _limits_alone(challenger: OutOfSample, ours: GateFigures) -> dict[str, float]:
+    """Limits of a model that says the win rate known before, and refuses by lot."""
+    is_win = challenger.candidates.net_return > 0.0
     return {
-        "log_loss": float(-(rate * np.log(rate) + (1.0 - rate) * np.log(1.0 - rate))),
-        "brier": rate * (1.0 - rate),
+        "log_loss": log_loss(challenger.base, is_win),
+        "brier": brier_score(challenger.base, is_win),
         "win_rate": ours.base_interval[0],
     }
 

@@ -38,11 +38,16 @@ class YearPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfSample:
-    """Candidates the rule would buy, each with what the model of its time said."""
+    """Candidates the rule would buy, each with what the model of its time said.
+
+    `base` is what could be said without a model: the win rate of the candidates known when the
+    model in force began.
+    """
 
     candidates: Candidates
     probability: FloatArray
     threshold: FloatArray
+    base: FloatArray
 
     def __len__(self) -> int:
         """Count the candidates."""
@@ -51,7 +56,10 @@ class OutOfSample:
     def rows(self, chosen: Any) -> OutOfSample:
         """Return some rows, by mask or by number."""
         return OutOfSample(
-            self.candidates.rows(chosen), self.probability[chosen], self.threshold[chosen]
+            self.candidates.rows(chosen),
+            self.probability[chosen],
+            self.threshold[chosen],
+            self.base[chosen],
         )
 
 
@@ -97,13 +105,14 @@ def out_of_sample(candidates: Candidates, models: Sequence[DatedModel]) -> OutOf
     entries = candidates.rows(candidates.is_entry)
     moments = np.array([dated.valid_from for dated in models], dtype=np.int64)
     in_force = np.searchsorted(moments, entries.decided_at, side="right") - 1
-    probability = np.full(len(entries), np.nan)
-    threshold = np.full(len(entries), np.nan)
+    probability, threshold, base = (np.full(len(entries), np.nan) for _ in range(3))
     for k, dated in enumerate(models):
         rows = np.flatnonzero(in_force == k)
         probability[rows] = dated.model.probabilities(entries.features[rows])
         threshold[rows] = dated.model.threshold(hybrid.VETO_SHARE)
-    return OutOfSample(entries, probability, threshold).rows(in_force >= 0)
+        known = entries.net_return[entries.resolved_at < dated.valid_from]
+        base[rows] = np.mean(known > 0.0) if known.size else dated.model.base_rate
+    return OutOfSample(entries, probability, threshold, base).rows(in_force >= 0)
 
 
 def metrics_of(tested: OutOfSample) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def test_history_cannot_be_rewritten():
 
 def test_gates_without_any_candidate_fail():
     empty = candidates_joined([])
-    gates = gates_of(OutOfSample(empty, empty.net_return, empty.net_return), None)
+    gates = gates_of(OutOfSample(empty, *[empty.net_return] * 3), None)
 
     assert not gates_passed(gates)
     assert not gates_passed([])
