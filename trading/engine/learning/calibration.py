@@ -238,7 +238,8 @@ def calibration_line(probabilities: ArrayLike, outcomes: ArrayLike) -> Calibrati
 
     Notes
     -----
-    Newton's method on two parameters, started at the calibrated line.
+    Newton's method on two parameters, started at the calibrated line. Where the classes are
+    separated it runs away: the curvature vanishes or the slope passes 1,000, and there is no line.
 
     References
     ----------
@@ -257,8 +258,6 @@ def calibration_line(probabilities: ArrayLike, outcomes: ArrayLike) -> Calibrati
         return undefined
     clipped = np.clip(p, _EPSILON, 1.0 - _EPSILON)
     odds = np.log(clipped) - np.log1p(-clipped)
-    if _is_separated(odds, y):
-        return undefined
     found = _newton(np.column_stack((np.ones_like(odds), odds)), y)
     if found is None or abs(found[1]) > _SLOPE_LIMIT:
         return undefined
@@ -288,11 +287,6 @@ def _newton(design: FloatArray, y: FloatArray) -> FloatArray | None:
 def _likelihood(design: FloatArray, y: FloatArray, beta: FloatArray) -> float:
     scores = design @ beta
     return float(np.sum(y * scores - np.logaddexp(0.0, scores)))
-
-
-def _is_separated(odds: FloatArray, y: FloatArray) -> bool:
-    wins, losses = odds[y == 1.0], odds[y == 0.0]
-    return bool(wins.min() >= losses.max() or losses.min() >= wins.max())
 
 
 def _bin(low: float, high: float, p: FloatArray, y: FloatArray) -> CalibrationBin:

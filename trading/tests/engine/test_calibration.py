@@ -62,6 +62,7 @@ def test_an_over_confident_model_has_a_slope_below_one():
         ([0.5, 0.5], [True, False]),
         ([0.1, 0.2, 0.8], [False, False, True]),
         ([0.1, 0.2, 0.8], [True, True, False]),
+        ([0.0, 0.0, 1.0, 1.0], [False, False, True, True]),
         ([], []),
     ],
 )

@@ -57,6 +57,14 @@ def test_a_perfect_detector_has_no_delay_and_only_a_diagonal():
     assert found.n_flips == 3
 
 
+def test_rows_are_hindsight_and_columns_what_was_called():
+    found = detector_quality(np.array([1, 1, 2]), np.array([3, 3, 0]))
+
+    assert found.confusion[3, 1] == 2
+    assert found.confusion[0, 2] == 1
+    assert found.agreement == 0.0
+
+
 def test_a_stretch_never_called_is_missed_and_a_short_one_is_ignored():
     truth = np.array([1, 2, 2, 1, 1] + [2] * 5)
 
