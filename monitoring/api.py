@@ -14,16 +14,21 @@ from rest_framework.views import APIView
 
 from accounts.selectors import entitlement_value
 from elson.common.api import BadRequest
+from elson.common.errors import Forbidden
 from monitoring.serializers import (
+    DriftSerializer,
     ModelDetailSerializer,
     ModelVersionSerializer,
+    TransitionSerializer,
     VerificationSerializer,
 )
 from trading.selectors.model_performance import performance_list
 from trading.selectors.model_versions import (
     WINDOW_DAYS,
     drift_latest,
+    drift_list,
     regime_rows,
+    transition_list,
     version_get,
     version_list,
 )
@@ -80,6 +85,34 @@ class ModelDetailApi(APIView):
             ],
         }
         return Response(answer)
+
+
+class ModelTransitionListApi(ListAPIView[Any]):
+    """Changes of a version's state, newest first."""
+
+    serializer_class = TransitionSerializer
+
+    def get_queryset(self) -> Any:
+        """Read those of one version."""
+        if getattr(self, "swagger_fake_view", False):
+            return transition_list()
+        return transition_list(version_get(self.kwargs["version_id"]))
+
+
+class ModelDriftListApi(ListAPIView[Any]):
+    """Looks at the drift of a version, newest first; part of Plus."""
+
+    serializer_class = DriftSerializer
+
+    def get_queryset(self) -> Any:
+        """Read those of one version, where the plan includes them."""
+        if getattr(self, "swagger_fake_view", False):
+            return drift_list(None)
+        version = version_get(self.kwargs["version_id"])
+        user = cast("User", self.request.user)
+        if entitlement_value(user, DETAIL, now=timezone.now()) <= 0:
+            raise Forbidden("PLAN_TOO_SMALL", "The drift of a model is part of Plus.")
+        return drift_list(version)
 
 
 class VerificationListApi(ListAPIView[Any]):

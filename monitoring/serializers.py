@@ -52,6 +52,36 @@ class ModelDetailSerializer(ModelVersionSerializer):
     regimes = RegimeFiguresSerializer(many=True)
 
 
+class TransitionSerializer(serializers.Serializer[Any]):
+    """One change of a version's state; people are named on the staff pages only."""
+
+    from_state = serializers.CharField(allow_blank=True)
+    to_state = serializers.CharField()
+    reason = serializers.CharField()
+    is_approved_by_two = serializers.SerializerMethodField()
+    gates = serializers.JSONField()
+    created_at = serializers.DateTimeField()
+
+    def get_is_approved_by_two(self, transition: Any) -> bool:
+        """Tell whether a second person asked for it."""
+        return transition.approver_id is not None
+
+
+class DriftSerializer(serializers.Serializer[Any]):
+    """One look at whether a version still sees what it was trained on."""
+
+    created_at = serializers.DateTimeField()
+    window_days = serializers.IntegerField()
+    n_predictions = serializers.IntegerField()
+    n_resolved = serializers.IntegerField()
+    light = serializers.CharField()
+    features = serializers.JSONField()
+    score = serializers.JSONField()
+    calibration = serializers.JSONField()
+    regimes = serializers.JSONField()
+    delay = serializers.JSONField()
+
+
 class VerificationSerializer(serializers.Serializer[Any]):
     """One stored run of verify_win_rates, as it was printed."""
 

@@ -17,6 +17,16 @@ urlpatterns = [
     path("api/v1/models/", api.ModelListApi.as_view(), name="api_models"),
     path("api/v1/models/<int:version_id>/", api.ModelDetailApi.as_view(), name="api_model"),
     path(
+        "api/v1/models/<int:version_id>/transitions/",
+        api.ModelTransitionListApi.as_view(),
+        name="api_model_transitions",
+    ),
+    path(
+        "api/v1/models/<int:version_id>/drift/",
+        api.ModelDriftListApi.as_view(),
+        name="api_model_drift",
+    ),
+    path(
         "api/v1/models/verifications/",
         api.VerificationListApi.as_view(),
         name="api_model_verifications",

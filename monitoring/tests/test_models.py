@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.services import entitlement_grant
+from trading.services.models.registry import version_retire
 from trading.tests.factories import FIRST_CLOSE, instrument_make, portfolio_make, user_make
 from trading.tests.model_rows import (
     DAY,
@@ -52,6 +53,7 @@ def test_strangers_are_sent_to_sign_in(client):
     for path in ("/models/", f"/models/{version.pk}/"):
         assert client.get(path).url.startswith("/accounts/login/")
     for path in ("/api/v1/models/", f"/api/v1/models/{version.pk}/",
+                 f"/api/v1/models/{version.pk}/transitions/", f"/api/v1/models/{version.pk}/drift/",
                  "/api/v1/models/verifications/"):  # fmt: skip
         assert client.get(path).status_code == 401
 
@@ -115,6 +117,32 @@ def test_the_free_plan_sees_the_summary_and_what_plus_adds(member, walk):
     assert "Log-loss</a>" not in html
     assert "brier" not in body["regimes"][0]["live"]
     assert body["regimes"][0]["live"]["interval"]
+
+
+def test_the_history_of_a_version_names_states_and_reasons_but_no_people(member):
+    client, person = member
+    version = version_make()
+    version_retire(version=version, actor=person, reason="drifted", now=timezone.now())
+
+    rows = client.get(f"/api/v1/models/{version.pk}/transitions/").json()["results"]
+
+    assert (rows[0]["to_state"], rows[0]["reason"]) == ("RETIRED", "drifted")
+    assert person.email not in str(rows)
+
+
+def test_drift_is_listed_where_the_plan_includes_it(plus):
+    client = plus
+    version = version_make()
+    drift_make(version)
+    address = f"/api/v1/models/{version.pk}/drift/"
+
+    assert client.get(address).json()["results"][0]["light"]
+    client.force_login(portfolio_make(user_make()).user)
+
+    refused = client.get(address)
+    assert refused.status_code == 403
+    assert "part of Plus" in refused.content.decode()
+    assert client.get("/api/v1/models/999/transitions/").status_code == 404
 
 
 def test_plus_sees_scores_curves_and_drift(plus, walk):

@@ -124,9 +124,10 @@ def training_list() -> QuerySet[ModelTraining]:
     return ModelTraining.objects.select_related("version").order_by("-created_at", "-pk")
 
 
-def drift_list(version: ModelVersion) -> QuerySet[DriftReport]:
-    """Return looks at the drift of a version, newest first."""
-    return DriftReport.objects.filter(version=version).order_by("-created_at", "-pk")
+def drift_list(version: ModelVersion | None = None) -> QuerySet[DriftReport]:
+    """Return looks at drift, newest first; of one version if given."""
+    rows = DriftReport.objects.order_by("-created_at", "-pk")
+    return rows.filter(version=version) if version else rows
 
 
 def drift_latest(version: ModelVersion) -> DriftReport | None:
