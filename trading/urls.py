@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from trading.api import backtests as backtests_api
+from trading.api import deployments as deployments_api
 from trading.api import markets as markets_api
 from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
@@ -193,6 +194,26 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_strategy",
     ),
     path(
+        "strategies/templates/",
+        strategies_api.TemplateListApi.as_view(),
+        name="api_strategy_templates",
+    ),
+    path(
+        "strategies/<int:strategy_id>/archive/",
+        strategies_api.StrategyArchiveApi.as_view(),
+        name="api_strategy_archive",
+    ),
+    path(
+        "strategies/<int:strategy_id>/versions/",
+        strategies_api.VersionListApi.as_view(),
+        name="api_strategy_versions",
+    ),
+    path(
+        "strategies/<int:strategy_id>/versions/<int:number>/diff/",
+        strategies_api.VersionDiffApi.as_view(),
+        name="api_strategy_version_diff",
+    ),
+    path(
         "strategies/<int:strategy_id>/decisions/",
         strategies_api.DecisionListApi.as_view(),
         name="api_decisions",
@@ -202,25 +223,25 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         strategies_api.DecisionDetailApi.as_view(),
         name="api_decision",
     ),
-    path("deployments/", strategies_api.DeploymentListApi.as_view(), name="api_deployments"),
+    path("deployments/", deployments_api.DeploymentListApi.as_view(), name="api_deployments"),
     path(
         "deployments/<int:deployment_id>/",
-        strategies_api.DeploymentDetailApi.as_view(),
+        deployments_api.DeploymentDetailApi.as_view(),
         name="api_deployment",
     ),
     path(
         "deployments/<int:deployment_id>/pause/",
-        strategies_api.DeploymentPauseApi.as_view(),
+        deployments_api.DeploymentPauseApi.as_view(),
         name="api_deployment_pause",
     ),
     path(
         "deployments/<int:deployment_id>/resume/",
-        strategies_api.DeploymentResumeApi.as_view(),
+        deployments_api.DeploymentResumeApi.as_view(),
         name="api_deployment_resume",
     ),
     path(
         "deployments/<int:deployment_id>/stop/",
-        strategies_api.DeploymentStopApi.as_view(),
+        deployments_api.DeploymentStopApi.as_view(),
         name="api_deployment_stop",
     ),
     path("regimes/", markets_api.RegimeListApi.as_view(), name="api_regimes"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -14,25 +13,29 @@ from rest_framework.views import APIView
 from elson.common.api import CursorPagination
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.engine.types import DecisionAction
-from trading.selectors.portfolios import portfolio_get
 from trading.selectors.strategies import (
     decision_get,
     decision_list,
-    deployment_get,
-    deployment_list,
+    gallery_list,
     strategy_list,
     strategy_of,
+    strategy_version,
+    template_view,
     version_list,
 )
 from trading.serializers.strategies import (
     DecisionDetailSerializer,
     DecisionSerializer,
-    DeploymentSerializer,
-    DeploymentStopSerializer,
+    ParameterChangeSerializer,
+    StrategyCreateSerializer,
     StrategyDetailSerializer,
     StrategySerializer,
+    StrategyVersionSerializer,
+    TemplateSerializer,
+    VersionCreateSerializer,
 )
-from trading.services.strategies import deployment_pause, deployment_resume, deployment_stop
+from trading.services.strategies import strategy_archive, strategy_create, version_create
+from trading.services.studies.adoption import parameters_diff
 
 ACTIONS = [action.value for action in DecisionAction]
 
@@ -55,6 +58,25 @@ class StrategyListApi(ListAPIView[Any]):
         parameters_known(self.request, *PAGING)
         return strategy_list(self.request.user)
 
+    @extend_schema(request=StrategyCreateSerializer, responses={201: StrategyDetailSerializer})
+    def post(self, request: Request) -> Response:
+        """Store a strategy with its first version; a name of yours that is taken answers 409."""
+        asked = StrategyCreateSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        version = strategy_create(user=request.user, **asked.validated_data)
+        where = {"Location": f"/api/v1/strategies/{version.strategy_id}/"}
+        return Response(_detail(version.strategy), status=201, headers=where)
+
+
+class TemplateListApi(APIView):
+    """Rules one can run, with the schema of their parameters."""
+
+    @extend_schema(responses=TemplateSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List them in the order of the gallery."""
+        shown = [template_view(spec) for spec in gallery_list()]
+        return Response(TemplateSerializer(shown, many=True).data)
+
 
 class StrategyDetailApi(APIView):
     """One strategy with its versions."""
@@ -62,15 +84,57 @@ class StrategyDetailApi(APIView):
     @extend_schema(responses=StrategyDetailSerializer)
     def get(self, request: Request, strategy_id: int) -> Response:
         """Answer 404 for unknown and for foreign ones alike."""
+        return Response(_detail(strategy_of(request.user, strategy_id)))
+
+
+class StrategyArchiveApi(APIView):
+    """Put a strategy away."""
+
+    @extend_schema(request=None, responses=StrategyDetailSerializer)
+    def post(self, request: Request, strategy_id: int) -> Response:
+        """Hide it from lists; 409 while it is deployed, a second time answers the same."""
+        strategy = strategy_archive(strategy=strategy_of(request.user, strategy_id))
+        return Response(_detail(strategy))
+
+
+class VersionListApi(APIView):
+    """Versions of a strategy."""
+
+    @extend_schema(responses=StrategyVersionSerializer(many=True))
+    def get(self, request: Request, strategy_id: int) -> Response:
+        """List them, newest first."""
         strategy = strategy_of(request.user, strategy_id)
-        shown = {
-            "pk": strategy.pk,
-            "name": strategy.name,
-            "key": strategy.key,
-            "created_at": strategy.created_at,
-            "versions": [version for version, _ in version_list(strategy)],
-        }
-        return Response(StrategyDetailSerializer(shown).data)
+        found = [version for version, _ in version_list(strategy)]
+        return Response(StrategyVersionSerializer(found, many=True).data)
+
+    @extend_schema(request=VersionCreateSerializer, responses={201: StrategyVersionSerializer})
+    def post(self, request: Request, strategy_id: int) -> Response:
+        """Store changed parameters as the next version; what runs keeps its own."""
+        strategy = strategy_of(request.user, strategy_id)
+        asked = VersionCreateSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        version = version_create(strategy=strategy, is_draft=True, **asked.validated_data)
+        return Response(StrategyVersionSerializer(version).data, status=201)
+
+
+class VersionDiffApi(APIView):
+    """What two versions of a strategy differ in."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("against", int, required=True)],
+        responses=ParameterChangeSerializer(many=True),
+    )
+    def get(self, request: Request, strategy_id: int, number: int) -> Response:
+        """Compare version `against` (old) with this one (new), in the order of the schema."""
+        strategy = strategy_of(request.user, strategy_id)
+        parameters_known(request, "against")
+        older = strategy_version(strategy, request.query_params.get("against"))
+        changes = parameters_diff(
+            strategy_key=strategy.key,
+            old=older.parameters,
+            new=strategy_version(strategy, number).parameters,
+        )
+        return Response(ParameterChangeSerializer(changes, many=True).data)
 
 
 class DecisionListApi(ListAPIView[Any]):
@@ -102,60 +166,13 @@ class DecisionDetailApi(APIView):
         return Response(DecisionDetailSerializer(decision_get(request.user, decision_id)).data)
 
 
-class DeploymentListApi(ListAPIView[Any]):
-    """Strategies at work on your portfolio, stopped ones too, newest first."""
-
-    serializer_class = DeploymentSerializer
-
-    def get_queryset(self) -> Any:
-        """Read only the caller's own."""
-        if getattr(self, "swagger_fake_view", False):
-            return deployment_list(None)
-        parameters_known(self.request, *PAGING)
-        return deployment_list(portfolio_get(self.request.user))
-
-
-class DeploymentDetailApi(APIView):
-    """One strategy at work."""
-
-    @extend_schema(responses=DeploymentSerializer)
-    def get(self, request: Request, deployment_id: int) -> Response:
-        """Answer 404 for unknown and for foreign ones alike."""
-        return Response(DeploymentSerializer(deployment_get(request.user, deployment_id)).data)
-
-
-class DeploymentPauseApi(APIView):
-    """Pause a strategy."""
-
-    @extend_schema(request=None, responses=DeploymentSerializer)
-    def post(self, request: Request, deployment_id: int) -> Response:
-        """Let it decide nothing until resumed; a second time answers the same."""
-        found = deployment_get(request.user, deployment_id)
-        return Response(DeploymentSerializer(deployment_pause(deployment=found)).data)
-
-
-class DeploymentResumeApi(APIView):
-    """Resume a strategy."""
-
-    @extend_schema(request=None, responses=DeploymentSerializer)
-    def post(self, request: Request, deployment_id: int) -> Response:
-        """Let it decide again from the next bar on."""
-        found = deployment_get(request.user, deployment_id)
-        return Response(DeploymentSerializer(deployment_resume(deployment=found)).data)
-
-
-class DeploymentStopApi(APIView):
-    """Stop a strategy for good."""
-
-    @extend_schema(request=DeploymentStopSerializer, responses=DeploymentSerializer)
-    def post(self, request: Request, deployment_id: int) -> Response:
-        """Keep what it holds, or sell it at the next bar; a second time answers the same."""
-        found = deployment_get(request.user, deployment_id)
-        asked = DeploymentStopSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        stopped = deployment_stop(
-            deployment=found,
-            closes_position=asked.validated_data["closes_position"],
-            now=timezone.now(),
-        )
-        return Response(DeploymentSerializer(stopped).data)
+def _detail(strategy: Any) -> Any:
+    shown = {
+        "pk": strategy.pk,
+        "name": strategy.name,
+        "key": strategy.key,
+        "is_archived": strategy.is_archived,
+        "created_at": strategy.created_at,
+        "versions": [version for version, _ in version_list(strategy)],
+    }
+    return StrategyDetailSerializer(shown).data

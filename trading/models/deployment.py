@@ -37,10 +37,20 @@ class Deployment(TimestampedModel):
     )
     starts_at = models.DateTimeField(help_text="Market time from which it may trade.")
     last_bar_at = models.DateTimeField(null=True, blank=True, help_text="Market time.")
+    client_key = models.CharField(
+        max_length=80, blank=True, help_text="Idempotency-Key of the request; unique per portfolio."
+    )
     error = models.TextField(blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["portfolio", "status"], name="deployment_by_status")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portfolio", "client_key"],
+                name="deployment_client_key_unique",
+                condition=~models.Q(client_key=""),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.version} on {self.instrument_id}"

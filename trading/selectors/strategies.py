@@ -148,6 +148,30 @@ def version_list(strategy: Strategy) -> list[tuple[StrategyVersion, str]]:
     return found
 
 
+def strategy_version(strategy: Strategy, number: object = None) -> StrategyVersion:
+    """Version by number, the newest without one; raise NotFound for what is not there."""
+    versions = StrategyVersion.objects.filter(strategy=strategy).order_by("-number")
+    if number not in (None, ""):
+        text = str(number)
+        versions = versions.filter(number=int(text)) if text.isdecimal() else versions.none()
+    found = versions.select_related("strategy").first()
+    if found is None:
+        raise NotFound("version", number)
+    return found
+
+
+def template_view(spec: StrategySpec) -> dict[str, Any]:
+    """Describe rules and the schema of their parameters in plain values."""
+    return {
+        "key": spec.key,
+        "name": spec.name,
+        "summary": spec.summary,
+        "when_it_fails": spec.when_it_fails,
+        "n_warm_up_bars": spec.warm_up(spec.defaults),
+        "parameters": spec.parameters,
+    }
+
+
 def deployment_get(user: Any, deployment_id: int) -> Deployment:
     """Deployment of this user; raise NotFound for unknown and for foreign ones."""
     found = _deployments().filter(portfolio__user=user, pk=deployment_id).first()

@@ -25,8 +25,71 @@ class StrategyVersionSerializer(serializers.Serializer[Any]):
 
     number = serializers.IntegerField()
     parameters = serializers.JSONField()
+    limits = serializers.JSONField()
     note = serializers.CharField(allow_blank=True)
+    is_draft = serializers.BooleanField()
+    source = serializers.CharField()
     created_at = serializers.DateTimeField()
+
+
+class StrategyCreateSerializer(StrictSerializer):
+    """A new strategy: rules, name, and what differs from the rules' defaults."""
+
+    key = serializers.CharField(max_length=60)
+    name = serializers.CharField(max_length=80)
+    parameters = serializers.DictField(default=dict)
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class VersionCreateSerializer(StrictSerializer):
+    """Changed parameters of a strategy; the ones left out take the rules' defaults."""
+
+    parameters = serializers.DictField()
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class DeploymentCreateSerializer(StrictSerializer):
+    """A version to put to work; without capital it gets what no other strategy has."""
+
+    strategy_id = serializers.IntegerField()
+    version = serializers.IntegerField(required=False)
+    symbol = serializers.CharField(max_length=24)
+    capital = serializers.DecimalField(max_digits=24, decimal_places=8, required=False)
+
+
+class ParameterChangeSerializer(serializers.Serializer[Any]):
+    """One parameter in two versions."""
+
+    key = serializers.CharField()
+    meaning = serializers.CharField()
+    old = serializers.JSONField()
+    new = serializers.JSONField()
+    is_changed = serializers.BooleanField()
+
+
+class ParameterSerializer(serializers.Serializer[Any]):
+    """One parameter of the rules: kind, default, bounds, step and meaning."""
+
+    key = serializers.CharField()
+    kind = serializers.CharField()
+    default = serializers.JSONField()
+    meaning = serializers.CharField()
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    step = serializers.FloatField(allow_null=True)
+    choices = serializers.ListField(child=serializers.CharField())
+    unit = serializers.CharField(allow_blank=True)
+
+
+class TemplateSerializer(serializers.Serializer[Any]):
+    """Rules one can run: what they do, when they fail, what they take."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    summary = serializers.CharField()
+    when_it_fails = serializers.CharField()
+    n_warm_up_bars = serializers.IntegerField()
+    parameters = ParameterSerializer(many=True)
 
 
 class StrategyDetailSerializer(serializers.Serializer[Any]):
@@ -35,6 +98,7 @@ class StrategyDetailSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="pk")
     name = serializers.CharField()
     key = serializers.CharField()
+    is_archived = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     versions = StrategyVersionSerializer(many=True)
 

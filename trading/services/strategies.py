@@ -50,6 +50,14 @@ class DeploymentFinal(Conflict):
     """The deployment was stopped for good."""
 
 
+class DeploymentKeyReused(Conflict):
+    """The same key once started another version or instrument."""
+
+
+class StrategyInUse(Conflict):
+    """A strategy that is at work is not put away."""
+
+
 class PlanLimitReached(Forbidden):
     """The plan allows no more at once."""
 
@@ -126,18 +134,23 @@ def deployment_start(
     portfolio: Portfolio,
     instrument: Instrument,
     capital: Decimal | None = None,
+    client_key: str = "",
     now: dt.datetime,
 ) -> Deployment:
     """Put a version to work on one instrument from the portfolio's market time on.
 
-    `capital` is what its own book begins with; without it, everything no other strategy has.
-    Raises DeploymentInvalid, PlanLimitReached.
+    `capital` is what its own book begins with; without it, everything no other strategy has. The
+    same `client_key` again answers the deployment it made the first time.
+    Raises DeploymentInvalid, DeploymentKeyReused, PlanLimitReached.
     """
     locked = portfolio_lock(portfolio.pk)
     if locked.user_id != version.strategy.user_id:
         raise DeploymentInvalid(
             "FOREIGN_STRATEGY", "the strategy and the portfolio have different owners"
         )
+    earlier = _started_before(locked, version, instrument, client_key)
+    if earlier is not None:
+        return earlier
     if not instrument.is_tradable:
         raise DeploymentInvalid(
             "NOT_TRADABLE", f"{instrument.symbol} is a reference and cannot be traded",
@@ -154,6 +167,7 @@ def deployment_start(
         instrument=instrument,
         timeframe=locked.replay.timeframe if locked.replay else "1d",
         capital=amount,
+        client_key=client_key,
         state=engine_state.start(float(amount)).to_dict(),
         starts_at=locked.processed_at or market_time(locked) or now,
     )
@@ -194,6 +208,24 @@ def deployment_stop(
 
 
 @transaction.atomic
+def strategy_archive(*, strategy: Strategy) -> Strategy:
+    """Put a strategy away; its history stays. A second time answers the same.
+
+    Raises StrategyInUse while it is deployed.
+    """
+    locked = Strategy.objects.select_for_update().get(pk=strategy.pk)
+    at_work = Deployment.objects.filter(version__strategy=locked).exclude(status=Status.STOPPED)
+    if at_work.exists():
+        raise StrategyInUse(
+            "STRATEGY_IN_USE",
+            f"{locked.name} is deployed {at_work.count()} times; stop it before it is archived",
+        )
+    locked.is_archived = True
+    locked.save(update_fields=["is_archived", "updated_at"])
+    return locked
+
+
+@transaction.atomic
 def demo_deploy(*, user: Any, portfolio: Portfolio, now: dt.datetime) -> Deployment:
     """Start the demo strategy on the lead instrument of the portfolio's replay; once per user."""
     if portfolio.replay is None:
@@ -221,6 +253,23 @@ def _resolved(key: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
         return dict(resolve_params(strategy_get(key), parameters))
     except EngineError as error:
         raise StrategyInvalid(error.code.upper(), str(error), field="parameters") from error
+
+
+def _started_before(
+    portfolio: Portfolio, version: StrategyVersion, instrument: Instrument, client_key: str
+) -> Deployment | None:
+    if not client_key:
+        return None
+    earlier = Deployment.objects.filter(portfolio=portfolio, client_key=client_key).first()
+    if earlier is None:
+        return None
+    if (earlier.version_id, earlier.instrument_id) != (version.pk, instrument.pk):
+        raise DeploymentKeyReused(
+            "IDEMPOTENCY_KEY_REUSED",
+            f"this Idempotency-Key already started deployment {earlier.pk} of another version or "
+            "instrument; use a new one",
+        )
+    return earlier
 
 
 def _check_plan(portfolio: Portfolio, now: dt.datetime) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.urls import get_resolver
 
+from accounts.services import entitlement_grant
 from trading.models import Decision, Order
 from trading.services.orders import order_submit
 from trading.services.runner import portfolio_advance
@@ -39,9 +40,16 @@ DOORS = [
     ("api_order_cancel", "post", None),
     ("api_strategies", "get", None),
     ("api_strategy", "get", None),
+    ("api_strategies", "post", {"key": "sma_cross", "name": "Second"}),
+    ("api_strategy_templates", "get", None),
+    ("api_strategy_versions", "get", None),
+    ("api_strategy_versions", "post", {"parameters": {"fast": 4}}),
+    ("api_strategy_version_diff", "get", None),
+    ("api_strategy_archive", "post", None),
     ("api_decisions", "get", None),
     ("api_decision", "get", None),
     ("api_deployments", "get", None),
+    ("api_deployments", "post", {"strategy_id": 1, "symbol": "SPX", "capital": "10"}),
     ("api_deployment", "get", None),
     ("api_deployment_pause", "post", None),
     ("api_deployment_resume", "post", None),
@@ -64,6 +72,10 @@ PATHS = {
     "api_order_cancel": "orders/{order}/cancel/",
     "api_strategies": "strategies/",
     "api_strategy": "strategies/{strategy}/",
+    "api_strategy_templates": "strategies/templates/",
+    "api_strategy_archive": "strategies/{spare}/archive/",
+    "api_strategy_versions": "strategies/{strategy}/versions/",
+    "api_strategy_version_diff": "strategies/{strategy}/versions/1/diff/?against=1",
     "api_decisions": "strategies/{strategy}/decisions/",
     "api_decision": "decisions/{decision}/",
     "api_deployments": "deployments/",
@@ -80,6 +92,7 @@ UNKNOWN = {
     "order": "00000000-0000-4000-8000-000000000000",
     "decision": "00000000-0000-4000-8000-000000000000",
     "strategy": 999_999_999,
+    "spare": 999_999_999,
     "deployment": 999_999_999,
 }
 
@@ -89,6 +102,7 @@ def cast():
     """An owner with one row of everything, and a stranger with a portfolio of their own."""
     spx = instrument_make("SPX", [100.0 + i for i in range(6)])
     owner, stranger = user_make(), user_make()
+    entitlement_grant(user=owner, key="strategies.running", value=5, source="test")
     portfolio = portfolio_make(owner, lead=spx, cursor_at=FIRST_CLOSE + DAY)
     portfolio_make(stranger)
     version = strategy_create(
@@ -109,6 +123,7 @@ def cast():
         "order": order.uuid,
         "decision": Decision.objects.filter(deployment=deployment).first().uuid,
         "strategy": version.strategy_id,
+        "spare": strategy_create(user=owner, key="sma_cross", name="Canary spare").strategy_id,
         "deployment": deployment.pk,
     }
     return {"owner": owner, "stranger": stranger, "ids": ids}
@@ -117,6 +132,8 @@ def cast():
 def ask(client, name, method, body, ids):
     path = "/api/v1/" + PATHS[name].format(**ids)
     headers = {"Idempotency-Key": "asked-once"}
+    if body and body.get("strategy_id"):
+        body = {**body, "strategy_id": ids["strategy"]}
     if method == "get":
         return client.get(path)
     return client.post(path, body, content_type="application/json", headers=headers)

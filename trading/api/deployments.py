@@ -1,0 +1,125 @@
+"""REST door of strategies at work: start, pause, resume, stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from elson.common.api import idempotency_key_of
+from marketdata.selectors import instrument_get
+from trading.api.parameters import PAGING, parameters_known
+from trading.selectors.portfolios import portfolio_get
+from trading.selectors.strategies import (
+    deployment_get,
+    deployment_list,
+    strategy_of,
+    strategy_version,
+)
+from trading.serializers.strategies import (
+    DeploymentCreateSerializer,
+    DeploymentSerializer,
+    DeploymentStopSerializer,
+)
+from trading.services.strategies import (
+    deployment_pause,
+    deployment_resume,
+    deployment_start,
+    deployment_stop,
+)
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The same key again answers the deployment it made the first time.",
+)
+
+
+class DeploymentListApi(ListAPIView[Any]):
+    """Strategies at work on your portfolio, stopped ones too, newest first."""
+
+    serializer_class = DeploymentSerializer
+
+    def get_queryset(self) -> Any:
+        """Read only the caller's own."""
+        if getattr(self, "swagger_fake_view", False):
+            return deployment_list(None)
+        parameters_known(self.request, *PAGING)
+        return deployment_list(portfolio_get(self.request.user))
+
+    @extend_schema(
+        request=DeploymentCreateSerializer,
+        responses={201: DeploymentSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
+    def post(self, request: Request) -> Response:
+        """Put a version to work, once per key; without a number the newest version."""
+        key = idempotency_key_of(request)
+        asked = DeploymentCreateSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        values = asked.validated_data
+        strategy = strategy_of(request.user, values["strategy_id"])
+        started = deployment_start(
+            version=strategy_version(strategy, values.get("version")),
+            portfolio=portfolio_get(request.user),
+            instrument=instrument_get(values["symbol"]),
+            capital=values.get("capital"),
+            client_key=key,
+            now=timezone.now(),
+        )
+        where = {"Location": f"/api/v1/deployments/{started.pk}/"}
+        return Response(DeploymentSerializer(started).data, status=201, headers=where)
+
+
+class DeploymentDetailApi(APIView):
+    """One strategy at work."""
+
+    @extend_schema(responses=DeploymentSerializer)
+    def get(self, request: Request, deployment_id: int) -> Response:
+        """Answer 404 for unknown and for foreign ones alike."""
+        return Response(DeploymentSerializer(deployment_get(request.user, deployment_id)).data)
+
+
+class DeploymentPauseApi(APIView):
+    """Pause a strategy."""
+
+    @extend_schema(request=None, responses=DeploymentSerializer)
+    def post(self, request: Request, deployment_id: int) -> Response:
+        """Let it decide nothing until resumed; a second time answers the same."""
+        found = deployment_get(request.user, deployment_id)
+        return Response(DeploymentSerializer(deployment_pause(deployment=found)).data)
+
+
+class DeploymentResumeApi(APIView):
+    """Resume a strategy."""
+
+    @extend_schema(request=None, responses=DeploymentSerializer)
+    def post(self, request: Request, deployment_id: int) -> Response:
+        """Let it decide again from the next bar on."""
+        found = deployment_get(request.user, deployment_id)
+        return Response(DeploymentSerializer(deployment_resume(deployment=found)).data)
+
+
+class DeploymentStopApi(APIView):
+    """Stop a strategy for good."""
+
+    @extend_schema(request=DeploymentStopSerializer, responses=DeploymentSerializer)
+    def post(self, request: Request, deployment_id: int) -> Response:
+        """Keep what it holds, or sell it at the next bar; a second time answers the same."""
+        found = deployment_get(request.user, deployment_id)
+        asked = DeploymentStopSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        stopped = deployment_stop(
+            deployment=found,
+            closes_position=asked.validated_data["closes_position"],
+            now=timezone.now(),
+        )
+        return Response(DeploymentSerializer(stopped).data)
