@@ -254,6 +254,46 @@ def run(
     return result
 
 
+def equity_of(
+    bars: Bars, spec: StrategySpec, params: Mapping[str, object] | None, config: BacktestConfig
+) -> FloatArray:
+    """Run a strategy for its equity alone, without orders, trades and figures.
+
+    Parameters
+    ----------
+    bars, spec, params, config
+        As in `run`.
+
+    Returns
+    -------
+    float64, shape (n_bars - start_index,)
+        That of `run`.
+
+    Raises
+    ------
+    ParameterInvalid, InsufficientBars
+        As `run`.
+
+    Examples
+    --------
+    >>> price = np.array([1.0, 1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 1.0])
+    >>> bars = Bars("X", "1d", np.arange(8), price, price, price, price, np.zeros(8))
+    >>> spec = strategy_get("sma_cross")
+    >>> float(equity_of(bars, spec, {"fast": 1, "slow": 2}, BacktestConfig(cash=100.0))[-1])
+    50.0
+    """
+    resolved = resolve_params(spec, params)
+    _check_length(bars, spec, resolved, config)
+    features = spec.prepare(bars, resolved)
+    if runs_compiled(spec, resolved, config):
+        cash, held, *_ = _all_in(features, spec, config)
+    else:
+        tape = _stepped_tape(features, spec, config)
+        cash, held = tape.cash, tape.quantity
+    equity: FloatArray = (cash + held * bars.close)[config.start_index :]
+    return equity
+
+
 def _check_length(
     bars: Bars, spec: StrategySpec, params: Mapping[str, ParameterValue], config: BacktestConfig
 ) -> None:
@@ -291,15 +331,8 @@ def runs_compiled(
 
 
 def _fast_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> _Tape:
-    assert spec.targets is not None  # noqa: S101 - runs_compiled has looked
     bars = features.bars
-    first = max(config.start_index, features.first)
-    targets = spec.targets(features, first)
-    rates = commission_rates(config.costs, features.regimes.codes)
-    worse = price_rates(config.costs, bars.high, bars.low, bars.close)
-    cash, held, order_bars, quantities, prices, fees, n_orders = loops.simulate_all_in_nb(
-        bars.exec_prices, bars.close, targets, rates, worse, float(config.cash), first
-    )
+    cash, held, order_bars, quantities, prices, fees, n_orders = _all_in(features, spec, config)
     blotter = Blotter(start(config.cash))
     for k in range(n_orders):
         signed, i = float(quantities[k]), int(order_bars[k])
@@ -318,6 +351,20 @@ def _fast_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -
         blotter.signal_bars.append(i - 1)
         blotter.reasons.append("ENTRY" if signed > 0.0 else "EXIT")
     return _Tape(blotter, cash, held)
+
+
+def _all_in(
+    features: Features, spec: StrategySpec, config: BacktestConfig
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, int]:
+    assert spec.targets is not None  # noqa: S101 - runs_compiled has looked
+    bars = features.bars
+    first = max(config.start_index, features.first)
+    targets = spec.targets(features, first)
+    rates = commission_rates(config.costs, features.regimes.codes)
+    worse = price_rates(config.costs, bars.high, bars.low, bars.close)
+    return loops.simulate_all_in_nb(
+        bars.exec_prices, bars.close, targets, rates, worse, float(config.cash), first
+    )
 
 
 def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> _Tape:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from elson.tests.journeys.conftest import PASSWORD, NewContext, Watch, axe_violations, sign_up
+from elson.tests.journeys.conftest import (
+    PASSWORD,
+    NewContext,
+    Watch,
+    axe_violations,
+    screenshot,
+    sign_up,
+)
 
 
 def test_a_backtest_survives_a_closed_tab_and_is_judged_on_another_device(
@@ -41,6 +48,56 @@ def test_regimes_and_honesty_on_the_page_equal_the_api(page: Page) -> None:
     assert sum(rows[name]["n"] for name in ("LOW", "NORMAL", "HIGH", "EXTREME")) == total
 
 
+def test_costs_months_and_the_tear_sheet_tell_what_the_api_tells(page: Page) -> None:
+    sign_up(page)
+    number = _run(page, "/backtests/new/?strategy_key=sma_cross&symbol=SPX&commission_bps=5")
+    result = page.request.get(f"/api/v1/backtests/{number}/result/").json()
+
+    cells = page.get_by_test_id("monthly").locator("tbody td")
+    months = sum(len(year["months"]) + 1 for year in result["monthly"])
+    assert cells.count() == months
+    page.emulate_media(media="print")
+    expect(page.locator(".sidenav")).to_be_hidden()
+    expect(page.locator(".topbar")).to_be_hidden()
+    expect(page.get_by_test_id("by-regime")).to_be_visible()
+    page.emulate_media(media="screen")
+    page.get_by_role("link", name="Costs").click()
+    assert page.locator("[data-factor]").count() == len(result["costs"]["curve"])
+    assert axe_violations(page) == []
+    screenshot(page, "backtest-costs")
+
+
+def test_a_run_without_trades_says_why(page: Page) -> None:
+    sign_up(page)
+    _run(
+        page,
+        "/backtests/new/?strategy_key=rsi2_reversion&symbol=SPX&commission_bps=5"
+        "&p_entry_level=0.5&start_date=2017-01-01&end_date=2017-06-30",
+    )
+
+    card = page.get_by_role("heading", name="No trades")
+    expect(card).to_be_visible()
+    expect(page.get_by_role("group", name="Why nothing was traded")).to_contain_text("warming up")
+    expect(page.get_by_test_id("verdict")).to_have_attribute("data-verdict", "FAIL")
+
+
+def test_several_instruments_share_one_account(page: Page) -> None:
+    sign_up(page)
+    number = _run(
+        page,
+        "/backtests/new/?strategy_key=rsi2_reversion&symbol=SPX&symbols=SPX,NDX"
+        "&commission_bps=2&max_participation=0.1",
+    )
+
+    result = page.request.get(f"/api/v1/backtests/{number}/result/").json()
+    rows = page.get_by_test_id("by-instrument").locator("[data-symbol]")
+    assert rows.count() == len(result["per_instrument"]) == 2
+    total = sum(row["n"] for row in result["per_instrument"])
+    assert total == result["metrics"]["all"]["n_round_trips"]
+    assert axe_violations(page) == []
+    screenshot(page, "backtest-portfolio")
+
+
 def test_progress_only_rises_and_phases_come_in_order(page: Page) -> None:
     seen: list[tuple[str, float]] = []
     sign_up(page)
@@ -67,6 +124,14 @@ def test_free_trading_needs_a_tick_and_bad_input_keeps_what_was_typed(
 
     expect(page.locator("[data-error-summary]")).to_be_visible()
     expect(page.get_by_label("Starting cash")).to_have_value("-5")
+
+
+def _run(page: Page, address: str) -> str:
+    """Start what the address sets up, wait for its result, return its number."""
+    page.goto(address)
+    page.get_by_role("button", name="Run backtest").click()
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=60_000)
+    return page.url.rstrip("/").rsplit("/", 1)[1]
 
 
 def _signed_in(context: BrowserContext, email: str) -> Page:
