@@ -24,9 +24,16 @@ from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import metrics
 from trading.engine.backtest import BacktestConfig, BacktestRun
 from trading.engine.cost_parts import CostParts, cost_parts
-from trading.engine.costs import BPS
+from trading.engine.costs import BPS, CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
-from trading.engine.execution import DAY_NS, DAYS_PER_YEAR, Blotter, Market, market_of
+from trading.engine.execution import (
+    DAY_NS,
+    DAYS_PER_YEAR,
+    Blotter,
+    ExecutionTerms,
+    Market,
+    market_of,
+)
 from trading.engine.portfolio import round_trips
 from trading.engine.state import start
 from trading.engine.step import StepContext, step
@@ -84,11 +91,15 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leg:
-    """One instrument of a portfolio: its bars, its strategy (key or spec) and its parameters."""
+    """One instrument of a portfolio: bars, strategy (key or spec), parameters, own costs.
+
+    `costs` None takes those of the run's settings.
+    """
 
     bars: Bars
     strategy: str | StrategySpec
     params: Mapping[str, object] | None = None
+    costs: CostModel | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +137,7 @@ class _Book:
     features: Features
     context: StepContext
     market: Market
+    terms: ExecutionTerms
     blotter: Blotter
     ticks: IntArray
     price: float = math.nan
@@ -231,10 +243,12 @@ def _book(leg: Leg, config: BacktestConfig, clock: IntArray) -> _Book:
             f"found {len(leg.bars)} bars"
         )
     features = spec.prepare(leg.bars, params)
+    costs = leg.costs or config.costs
     return _Book(
         features=features,
-        context=StepContext(spec, config.costs, config.quantity_step, explains=False),
-        market=market_of(leg.bars, features.regimes.codes, config.costs),
+        context=StepContext(spec, costs, config.quantity_step, explains=False),
+        market=market_of(leg.bars, features.regimes.codes, costs),
+        terms=replace(config.terms, costs=costs),
         blotter=Blotter(start(config.cash)),
         ticks=np.searchsorted(clock, leg.bars.closed_at),
     )
@@ -266,10 +280,9 @@ def _replay(account: _Account, clock: IntArray) -> tuple[FloatArray, FloatArray,
 def _charge(
     account: _Account, arrived: list[tuple[_Book, int]], clock: IntArray, tick: int
 ) -> None:
-    terms = account.config.terms
     if tick and account.cash < 0.0:
         days = float(clock[tick] - clock[tick - 1]) / DAY_NS
-        rate = terms.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR
+        rate = account.config.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR
         charged = -account.cash * rate * days
         account.financing += charged
         account.cash -= charged
@@ -277,12 +290,11 @@ def _charge(
         before = book.blotter.borrow
         # Only the account borrows cash; an instrument's own cash is a share of it.
         book.blotter.state = replace(book.blotter.state, cash=0.0)
-        book.blotter.accrue(i, book.market, terms)
+        book.blotter.accrue(i, book.market, book.terms)
         account.cash -= book.blotter.borrow - before
 
 
 def _trade(account: _Account, arrived: list[tuple[_Book, int]]) -> None:
-    terms = account.config.terms
     buying = []
     for book, i in arrived:
         intent = book.blotter.intent
@@ -291,14 +303,14 @@ def _trade(account: _Account, arrived: list[tuple[_Book, int]]) -> None:
         if intent.side is OrderSide.BUY:
             buying.append((book, i, _asked(book, i, intent, account)))
             continue
-        fill = book.blotter.meet(i, book.market, terms)
+        fill = book.blotter.meet(i, book.market, book.terms)
         account.cash += fill.cash_flow if fill else 0.0
     room = account.allocation.gross_cap * account.equity - account.gross
     asked = math.fsum(need for _, _, need in buying)
     budget = max(min(account.cash, room), 0.0)
     share = min(1.0, budget / asked) if asked > 0.0 else 0.0
     for book, i, need in buying:
-        fill = book.blotter.meet(i, book.market, terms, cash=need * share)
+        fill = book.blotter.meet(i, book.market, book.terms, cash=need * share)
         account.cash += fill.cash_flow if fill else 0.0
 
 
@@ -306,7 +318,7 @@ def _asked(book: _Book, i: int, intent: OrderIntent, account: _Account) -> float
     """Return the cash a purchase asks for at this bar, costs included."""
     if intent.uses_all_cash:
         return max(_share(book, account) * account.equity - book.value, 0.0)
-    rules = book.market.rules(book.blotter.signal_bar, account.config.terms)
+    rules = book.market.rules(book.blotter.signal_bar, book.terms)
     worse = float(book.market.bars.exec_prices[i]) * (1.0 + rules.price_rate(intent.quantity))
     paid = intent.quantity * worse + rules.commission(intent.quantity, worse)
     # A little more, so that rounding does not take the last unit away.
@@ -352,7 +364,7 @@ def _result(
     account: _Account, clock: IntArray, equity: FloatArray, cash: FloatArray, gross: FloatArray
 ) -> PortfolioRun:
     config, books = account.config, account.books
-    rows = tuple(_row(book, config) for book in books)
+    rows = tuple(_row(book) for book in books)
     trips = sorted(
         (
             _on_clock(trip, book)
@@ -410,7 +422,7 @@ def _result(
     return PortfolioRun(run, rows)
 
 
-def _row(book: _Book, config: BacktestConfig) -> InstrumentResult:
+def _row(book: _Book) -> InstrumentResult:
     blotter, bars = book.blotter, book.features.bars
     trips, still_open = round_trips(
         blotter.fills,
@@ -430,7 +442,7 @@ def _row(book: _Book, config: BacktestConfig) -> InstrumentResult:
             blotter.fills,
             blotter.signal_bars,
             book.market,
-            config.costs,
+            book.terms.costs,
             borrow=blotter.borrow,
         ),
         quantity=blotter.state.quantity,

@@ -77,7 +77,7 @@ def test_a_run_without_trades_says_why(page: Page) -> None:
 
     card = page.get_by_role("heading", name="No trades")
     expect(card).to_be_visible()
-    expect(page.get_by_role("group", name="Why nothing was traded")).to_contain_text("warming up")
+    expect(page.get_by_role("group", name="Why nothing was traded")).to_contain_text("Warming up")
     expect(page.get_by_test_id("verdict")).to_have_attribute("data-verdict", "FAIL")
 
 
@@ -85,7 +85,7 @@ def test_several_instruments_share_one_account(page: Page) -> None:
     sign_up(page)
     number = _run(
         page,
-        "/backtests/new/?strategy_key=rsi2_reversion&symbol=SPX&symbols=SPX,NDX"
+        "/backtests/new/?strategy_key=rsi2_reversion&symbol=SPX&symbols=SPX,NASDAQ"
         "&commission_bps=2&max_participation=0.1",
     )
 

@@ -125,7 +125,10 @@ def _cost_curve(
         again = account
         if factor != 1.0:
             config = charges.scaled_config(account.config, factor)
-            again = run_portfolio(legs, config, allocation).account
+            scaled = [
+                replace(leg, costs=leg.costs.scaled(factor) if leg.costs else None) for leg in legs
+            ]
+            again = run_portfolio(scaled, config, allocation).account
         points.append(charges.point_of(again, factor))
     return tuple(points)
 

@@ -89,7 +89,7 @@ class Command(BaseCommand):
         for option, meaning in COST_OPTIONS.items():
             add(option, metavar="N", default="", help=meaning)
         add("--usual-costs", action="store_true", dest="has_regime_costs",
-            help="add the usual costs of the first --symbol's market")  # fmt: skip
+            help="add the usual costs of each --symbol's market")  # fmt: skip
         add("--carry-rest", action="store_true", dest="carries_rest",
             help="carry what a bar's volume leaves of an order, not cancel it")  # fmt: skip
         add("--allocation", choices=("EQUAL_WEIGHT", "EQUAL_RISK"), default="EQUAL_WEIGHT",
@@ -141,6 +141,7 @@ class Command(BaseCommand):
             costs_of,
             experiment_run,
         )
+        from trading.services.backtests.loading import market_costs
         from trading.services.backtests.portfolios import AllocationChoice, portfolio_experiment
 
         if not options["strategy"]:
@@ -171,7 +172,13 @@ class Command(BaseCommand):
             if len(series) == 1:
                 return experiment_run(bars=series[0], config=config, report=report)
             choice = AllocationChoice(draft.allocation, draft.max_positions, draft.gross_cap)
-            return portfolio_experiment(series=series, config=config, choice=choice, report=report)
+            return portfolio_experiment(
+                series=series,
+                config=config,
+                choice=choice,
+                costs=None if options["data"] else market_costs(draft, draft.symbols),
+                report=report,
+            )
 
     def _write(self, outcome: ExperimentOutcome, options: dict[str, Any]) -> None:
         from trading.services.backtests.summary import summary_text, summary_values

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from marketdata.selectors import bars_get, closes_at, nanoseconds
+from marketdata.selectors import bars_get, closes_at, instrument_get, nanoseconds
 from marketdata.types import Bars
+from trading.engine.costs import CostModel
+from trading.services.backtests.experiment import costs_of
 
 if TYPE_CHECKING:
     from marketdata.models import Instrument
@@ -19,6 +22,14 @@ Day = dt.date | None
 def bars_stored(*, symbol: str, timeframe: str, start: Day, end: Day) -> Bars:
     """Read the bars that closed from start to end; UnknownSymbol, UnknownTimeframe or NoBars."""
     return bars_get(symbol, timeframe, since=_beginning(start), until=_end(end))
+
+
+def market_costs(asked: Any, symbols: Sequence[str]) -> dict[str, CostModel]:
+    """Return the cost model of each symbol's market; all the same without the usual costs."""
+    return {
+        symbol: costs_of(asked, instrument_get(symbol) if asked.has_regime_costs else None)
+        for symbol in symbols
+    }
 
 
 def bars_between(instrument: Instrument, timeframe: str, start: Day, end: Day) -> int:

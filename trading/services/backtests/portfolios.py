@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from marketdata.types import Bars
 from trading.engine import metrics
 from trading.engine.checks.account import portfolio_honesty
+from trading.engine.costs import CostModel
 from trading.engine.portfolio_backtest import (
     Allocation,
     AllocationRule,
@@ -55,12 +56,18 @@ def portfolio_experiment(
     series: Sequence[Bars],
     config: ExperimentConfig,
     choice: AllocationChoice,
+    costs: Mapping[str, CostModel] | None = None,
     report: Report | None = None,
 ) -> ExperimentOutcome:
-    """Simulate on one account, compare with chance, and judge. Raises what the engine refuses."""
+    """Simulate on one account, compare with chance, and judge. Raises what the engine refuses.
+
+    `costs` holds the cost model of each symbol's own market; others take the config's.
+    """
+    own = costs or {}
     report = report or Silent()
     report.phase(SIMULATING)
-    legs = [Leg(bars, config.spec or config.strategy_key, config.parameters) for bars in series]
+    strategy = config.spec or config.strategy_key
+    legs = [Leg(bars, strategy, config.parameters, own.get(bars.symbol)) for bars in series]
     allocation = Allocation(
         AllocationRule(choice.allocation),
         max_positions=choice.max_positions,

@@ -24,7 +24,7 @@ from trading.services.backtests.experiment import (
     costs_of,
     experiment_run,
 )
-from trading.services.backtests.loading import bars_stored
+from trading.services.backtests.loading import bars_stored, market_costs
 from trading.services.backtests.portfolios import AllocationChoice, portfolio_experiment
 from trading.services.backtests.progress import (
     Clock,
@@ -86,7 +86,13 @@ def _run(backtest: Backtest, clock: Clock) -> None:
     config = _config(backtest)
     if backtest.symbols:
         choice = AllocationChoice(**backtest.allocation)
-        outcome = portfolio_experiment(series=series, config=config, choice=choice, report=progress)
+        outcome = portfolio_experiment(
+            series=series,
+            config=config,
+            choice=choice,
+            costs=market_costs(backtest, backtest.symbols),
+            report=progress,
+        )
     else:
         outcome = experiment_run(bars=series[0], config=config, report=progress)
     _store(backtest, outcome, clock())

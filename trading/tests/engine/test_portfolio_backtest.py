@@ -119,6 +119,15 @@ def test_fixed_weights_bound_each_instrument():
     assert not rows["CCC"].round_trips
 
 
+def test_each_instrument_pays_the_costs_of_its_own_market():
+    dear = [Leg(bars, "rsi2_reversion", None, CostModel(commission_bps=50.0)) for bars in BARS[:1]]
+
+    found = run_portfolio([*dear, *legs(chosen=BARS[1:])], BacktestConfig(commission_bps=1.0))
+
+    paid = {row.symbol: row.costs.paid_bps for row in found.instruments}
+    assert paid == pytest.approx({"AAA": 50.0, "BBB": 1.0, "CCC": 1.0})
+
+
 @pytest.mark.parametrize(
     ("chosen", "values", "words"),
     [

@@ -11,6 +11,7 @@ from elson.common.models import OutboxEvent
 from marketdata.models import Instrument
 from trading.engine.errors import EngineError
 from trading.models import Backtest, BacktestResult
+from trading.selectors.backtests import study_overfitting
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
 from trading.services.backtests.progress import LEASE, WRITE_EVERY
 from trading.services.backtests.requests import (
@@ -25,6 +26,7 @@ from trading.services.backtests.requests import (
 from trading.services.backtests.runs import LEASE_LOST, NOTHING_TO_DO, backtest_run
 from trading.tests.engine.walks import random_walk
 from trading.tests.factories import NOW, bars_make, instrument_make, user_make
+from trading.tests.study_rows import member_make, study_make
 
 pytestmark = pytest.mark.django_db
 
@@ -50,9 +52,9 @@ class Ticks:
         return self.now
 
 
-def walk_make(n_bars=700) -> Instrument:
+def walk_make(n_bars=700, symbol="WALK") -> Instrument:
     bars = random_walk(3, n_bars)
-    instrument = instrument_make("WALK")
+    instrument = instrument_make(symbol)
     rows = zip(bars.open, bars.high, bars.low, bars.close, strict=True)
     bars_make(instrument, [tuple(map(float, row)) for row in rows])
     return instrument
@@ -501,3 +503,32 @@ def test_a_draft_knows_whether_trading_is_free():
     draft = BacktestDraft("sma_cross", "WALK", {}, cash=Decimal(5))
 
     assert draft.is_free
+
+
+def test_instruments_of_several_markets_pay_their_own_usual_costs():
+    user = user_make()
+    walk_make()
+    walk_make(700, "COIN")
+    Instrument.objects.filter(symbol="COIN").update(asset_class="CRYPTO")
+    changes = {"symbols": ["WALK", "COIN"], "commission_bps": 0, "has_regime_costs": True}
+    made = backtest_request(user=user, draft=draft_read(VALUES | changes), now=NOW)
+
+    assert backtest_run(backtest_id=made.pk, clock=Ticks()) == "SUCCEEDED"
+
+    rows = {row["symbol"]: row for row in BacktestResult.objects.get().per_instrument}
+    # The same prices, so the same trades: only the market's costs differ.
+    assert rows["COIN"]["n"] == rows["WALK"]["n"] > 0
+    assert rows["COIN"]["cost_total"] > 2 * rows["WALK"]["cost_total"] > 0
+
+
+def test_a_study_lends_its_overfitting_to_the_parameters_it_tried():
+    user = member_make()
+    study = study_make(user)
+    study.judgement = {"probability_of_overfitting": 0.4}
+    study.save()
+    tried = study.trials.order_by("number").first().parameters | study.fixed
+    made = asked(user)
+
+    assert study_overfitting(backtest=made) is None
+    made.parameters = made.parameters | tried
+    assert study_overfitting(backtest=made) == 0.4
