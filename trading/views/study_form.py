@@ -56,6 +56,7 @@ class StudyForm(BacktestForm):
         super().__init__(*args, spec=spec, **kwargs)
         self.study_draft: StudyDraft | None = None
         del self.fields["out_of_sample_share"]
+        self.fields["seed"].help_text = "Decides which combinations are drawn."
         for name, (_, _, _, _, label) in NUMBERS.items():
             if name != "n_workers":
                 self.fields[name] = _number_field(label, HINTS[name])
@@ -124,6 +125,12 @@ def study_form_for(values: Mapping[str, str], *, is_bound: bool = False) -> Stud
             f"{SPACE}{p.key}_{part}": value
             for part, value in _space_defaults(p, moves=p.key in moving).items()
         }
+    if "method" in values:
+        # The form itself is sent: what it leaves out of the boxes is not ticked.
+        initial |= {"has_regime_costs": "", "is_free_confirmed": ""}
+        for p in spec.parameters:
+            if f"{SPACE}{p.key}_value" in values:
+                initial |= {f"{SPACE}{p.key}_moves": "", f"{SPACE}{p.key}_log": ""}
     initial |= {name: value for name, value in values.items() if value}
     initial |= {"strategy_key": spec.key, "client_key": uuid.uuid4().hex}
     return StudyForm(initial=initial, spec=spec)
@@ -140,19 +147,19 @@ def _range_of(parameter: Parameter, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _space_fields(parameter: Parameter) -> dict[str, forms.Field]:
-    name = parameter.key.replace("_", " ")
+    """Return the fields of one row; its legend names the parameter."""
     fields: dict[str, forms.Field] = {
-        "moves": forms.BooleanField(label=f"Move {name}", required=False)
+        "moves": forms.BooleanField(label=f"Move {parameter.key}", required=False)
     }
     if parameter.kind == CHOICE:
-        fields["choices"] = forms.CharField(label=f"Choices of {name}", required=False)
+        fields["choices"] = forms.CharField(label="Choices", required=False)
     else:
         fields |= {
-            part: _number_field(f"{word} of {name}", "")
+            part: _number_field(word, "")
             for part, word in (("low", "Lowest"), ("high", "Highest"), ("step", "Step"))
         }
-        fields["log"] = forms.BooleanField(label=f"Log scale of {name}", required=False)
-    return fields | {"value": forms.CharField(label=f"Fixed {name}", required=False)}
+        fields["log"] = forms.BooleanField(label="Log scale", required=False)
+    return fields | {"value": forms.CharField(label="Fixed value", required=False)}
 
 
 def _space_defaults(parameter: Parameter, *, moves: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -11,9 +12,9 @@ from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 
 from marketdata.tests.test_consumers import Page
-from trading.broadcast import backtest_progress
+from trading.broadcast import backtest_progress, study_progress
 from trading.consumers import TradingStreamConsumer
-from trading.models import Backtest, Portfolio
+from trading.models import Backtest, Portfolio, Study
 from trading.services.fills import fill_record
 from trading.services.orders import order_cancel, order_submit
 from trading.tests.factories import FIRST_CLOSE, NOW, instrument_make, portfolio_make, user_make
@@ -171,3 +172,39 @@ async def test_a_foreign_backtest_is_refused_like_an_unknown_one(portfolio: Port
     texts = [a["data"]["detail"].replace(n, "ID") for a, n in
              zip(answers, (str(backtest.pk), "999999"), strict=False)]  # fmt: skip
     assert texts[0] == texts[1]
+
+
+@sync_to_async
+def study_of(portfolio: Portfolio) -> Study:
+    return Study.objects.create(
+        user=portfolio.user, strategy_key="sma_cross", instrument=portfolio.replay.lead,
+        space={}, n_trials=10, end_date=dt.date(2020, 1, 1),
+    )  # fmt: skip
+
+
+async def test_an_own_study_tells_how_many_trials_are_done(portfolio: Portfolio) -> None:
+    study = await study_of(portfolio)
+
+    @sync_to_async
+    def progressed() -> None:
+        with transaction.atomic():
+            study_progress(study_id=study.pk, values={"n_done": 4})
+
+    async with page_of(portfolio.user) as page:
+        await page.ask(sub=[{"ch": f"study:{study.pk}"}])
+        snapshot = await page.hear("snapshot")
+        await progressed()
+        delta = await page.hear("delta")
+
+    assert (snapshot["data"]["n_trials"], snapshot["data"]["n_done"]) == (10, 0)
+    assert delta["data"] == {"n_done": 4}
+
+
+async def test_a_foreign_study_is_refused(portfolio: Portfolio) -> None:
+    study = await study_of(portfolio)
+    stranger = await sync_to_async(user_make)()
+    async with page_of(stranger) as page:
+        await page.ask(sub=[{"ch": f"study:{study.pk}"}])
+        message = await page.hear("error", "snapshot")
+
+    assert message["data"]["code"] == "FORBIDDEN"

@@ -104,6 +104,18 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why(desk):
     assert 'value="99"' in text(answer)
 
 
+def test_fetching_the_fields_again_keeps_boxes_that_were_unticked(desk):
+    walk_make(500)
+    sent = {name: value for name, value in FORM.items() if name != "s_fast_moves"}
+    sent |= {"s_fast_value": "9", "s_slow_moves": "on"}
+
+    said = text(desk.get("/optimizations/new/", sent, headers={"HX-Request": "true"}))
+
+    assert 'id="id_s_slow_moves" checked' in said
+    assert 'id="id_s_fast_moves" checked' not in said
+    assert 'value="9"' in said
+
+
 def test_a_new_form_warns_of_luck(desk):
     walk_make(500)
 
