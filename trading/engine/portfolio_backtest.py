@@ -287,6 +287,8 @@ def _charge(
         account.financing += charged
         account.cash -= charged
     for book, i in arrived:
+        if book.blotter.state.quantity >= 0.0:
+            continue
         before = book.blotter.borrow
         # Only the account borrows cash; an instrument's own cash is a share of it.
         book.blotter.state = replace(book.blotter.state, cash=0.0)
@@ -305,6 +307,8 @@ def _trade(account: _Account, arrived: list[tuple[_Book, int]]) -> None:
             continue
         fill = book.blotter.meet(i, book.market, book.terms)
         account.cash += fill.cash_flow if fill else 0.0
+    if not buying:
+        return
     room = account.allocation.gross_cap * account.equity - account.gross
     asked = math.fsum(need for _, _, need in buying)
     budget = max(min(account.cash, room), 0.0)
