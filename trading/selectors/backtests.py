@@ -27,7 +27,6 @@ SORTS = {
     "drawdown": "result__metrics__out_of_sample__max_drawdown",
     "trades": "result__metrics__all__n_round_trips",
     "costs": "result__metrics__out_of_sample__cost_share",
-    "span": "result__manifest__data__first_at",
 }
 
 
