@@ -27,7 +27,7 @@ def summary_text(result: Result) -> str:
         lines.append(f"  {_times(row['ratio'])} {row['label']} ({goal})")
     for limit in result["limits"]:
         mark = "" if limit["met"] else "  NOT MET"
-        lines.append(f"  {limit['figure']}: {limit['value']:,.3g} {limit['unit']}{mark}")
+        lines.append(f"  {limit['figure']}: {_number(limit['value'])} {limit['unit']}{mark}")
     return "\n".join(lines)
 
 
@@ -72,7 +72,7 @@ def _limit_line(name: str, limit: Mapping[str, Any]) -> str:
         bounds.append(f"≤ {limit['at_most']:,g} {limit['unit']}")
     if limit["at_least"] is not None:
         bounds.append(f"≥ {limit['at_least']:,g} {limit['unit']}")
-    measured = f"{limit['value']:,.3g} {limit['unit']}"
+    measured = f"{_number(limit['value'])} {limit['unit']}"
     return (
         f"| {name} | {limit['figure']} | {', '.join(bounds)} | {measured} | {_word(limit['met'])} |"
     )
@@ -93,15 +93,15 @@ def _section(result: Result) -> str:
         *(_contender_line(row, row["ratio"]) for row in result["peers"].values()),
         "",
     ]
-    lines += [f"- {name}: {value:,.4g}" for name, value in result["figures"].items()]
+    lines += [f"- {name}: {_number(value)}" for name, value in result["figures"].items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _contender_line(row: Mapping[str, Any], ratio: Mapping[str, float] | None) -> str:
     micro = {key: value * 1e6 for key, value in row["seconds"].items()}
     spread = f"{_number(micro['min'])} – {_number(micro['max'])}"
-    times = f"{ratio['median']:,.3g}×" if ratio else "1"
-    times_range = f"{ratio['min']:,.3g} – {ratio['max']:,.3g}" if ratio else ""
+    times = f"{_number(ratio['median'])}×" if ratio else "1"
+    times_range = f"{_number(ratio['min'])} – {_number(ratio['max'])}" if ratio else ""
     return (
         f"| {row['label']} | {row['version']} | {_number(micro['median'])} | {spread} | "
         f"{times} | {times_range} |"
@@ -113,7 +113,8 @@ def _number(value: float) -> str:
 
 
 def _times(ratio: Mapping[str, float]) -> str:
-    return f"{ratio['median']:,.3g}× ({ratio['min']:,.3g} – {ratio['max']:,.3g})"
+    spread = f"{_number(ratio['min'])} – {_number(ratio['max'])}"
+    return f"{_number(ratio['median'])}× ({spread})"
 
 
 def _word(is_met: bool) -> str:

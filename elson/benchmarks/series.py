@@ -8,6 +8,7 @@ from marketdata.types import Bars
 
 DAY_NS = 86_400 * 10**9
 VOLATILITY = 0.01
+FIRST_DAY = 10_000  # 1997; a peer dies of bars at the epoch itself
 
 
 def geometric_walk(seed: int, n_bars: int) -> Bars:
@@ -20,5 +21,5 @@ def geometric_walk(seed: int, n_bars: int) -> Bars:
     high = np.maximum(opened, close) * (1.0 + spread[0])
     low = np.minimum(opened, close) / (1.0 + spread[1])
     volume = np.round(1e6 * np.exp(0.3 * rng.standard_normal(n_bars)))
-    closed_at = np.arange(n_bars, dtype=np.int64) * DAY_NS
+    closed_at = (FIRST_DAY + np.arange(n_bars, dtype=np.int64)) * DAY_NS
     return Bars("WALK", "1d", closed_at, opened, high, low, close, volume)
