@@ -12,7 +12,7 @@ from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.portfolio_backtest import Allocation, AllocationRule, Leg, run_portfolio
 from trading.engine.types import AssetClass
-from trading.tests.engine.walks import random_walk
+from trading.tests.engine.walks import random_walk, tape
 
 COSTS = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, commission_minimum=1.0)
 CONFIG = BacktestConfig(cost_model=COSTS)
@@ -106,6 +106,28 @@ def test_no_more_positions_than_allowed_are_held_at_once():
         most = max(most, len(held))
     assert most == 1
     assert {fill.symbol for fill in found.fills} != {found.fills[0].symbol}
+
+
+def test_purchases_that_ask_for_more_than_there_is_share_the_cash():
+    # AAA doubles first; then BBB and CCC want their thirds at once, more than the cash left.
+    up = np.concatenate((np.full(5, 10.0), np.linspace(10.0, 40.0, 40)))
+    late = np.concatenate((np.linspace(20.0, 10.0, 38), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0]))
+    prices = {"AAA": up, "BBB": late, "CCC": late * 2.0}
+    chosen = [
+        replace(tape([(p, p, p, p) for p in column]), symbol=symbol)
+        for symbol, column in prices.items()
+    ]
+    params = {"fast": 1, "slow": 2}
+
+    account = run_portfolio(
+        [Leg(bars, "sma_cross", params) for bars in chosen], BacktestConfig(commission_bps=10.0)
+    ).account
+
+    bought = {fill.symbol: fill.notional for fill in account.fills if fill.signed_quantity > 0}
+    assert set(bought) == {"AAA", "BBB", "CCC"}
+    assert bought["BBB"] == pytest.approx(bought["CCC"])
+    assert account.cash[-1] == pytest.approx(0.0, abs=1e-6)
+    assert account.cash.min() > -1e-6
 
 
 def test_fixed_weights_bound_each_instrument():
