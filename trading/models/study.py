@@ -150,7 +150,10 @@ class Trial(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["study", "number"], name="trial_number_unique")
         ]
-        indexes = [models.Index(fields=["study", "status", "number"], name="trial_next")]
+        indexes = [
+            models.Index(fields=["study", "status", "number"], name="trial_next"),
+            models.Index(fields=["study", "-objective"], name="trial_best"),
+        ]
 
     def __str__(self) -> str:
         return f"trial {self.number} of study {self.study_id}"

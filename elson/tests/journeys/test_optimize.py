@@ -61,6 +61,11 @@ def test_a_search_is_watched_left_judged_and_applied_as_a_draft(
     numbers = [float(value.replace("−", "-")) for value in values if value.strip()]
     assert numbers == sorted(numbers, reverse=True)
     assert len(numbers) > 5
+    # Averages of a price that goes nowhere for years: the best of them is a lonely peak.
+    expect(page.get_by_test_id("overfit")).to_have_attribute("data-overfit", "1")
+    suggested = page.get_by_test_id("suggested")
+    expect(suggested).to_contain_text("Spike")
+    assert suggested.get_attribute("data-pick") != suggested.get_attribute("data-best")
     screenshot(page, "optimization-1440-light")
 
     page.get_by_role("link", name="Apply as draft version…").click()

@@ -29,7 +29,7 @@ PATIENCE = 2_000
 # TPE looks at so many trials at most: the best ones and the newest, so that a trial costs the same
 # however long the study is.
 TPE_BEST = 25
-TPE_NEWEST = 275
+TPE_NEWEST = 100
 TPE_STARTUP = 20
 
 

@@ -15,6 +15,7 @@ from elson.common.errors import DomainError
 from marketdata.types import BarsError
 from trading.engine.errors import EngineError
 from trading.engine.search import evaluate, tpe_suggest
+from trading.engine.search.sampling import TPE_BEST, TPE_NEWEST
 from trading.models import Study, Trial
 from trading.services.studies.chunks import (
     Chunk,
@@ -148,8 +149,8 @@ def _suggest(study: Study, setup: StudySetup, chunk: Chunk) -> None:
         return
     done = Trial.objects.filter(study=study, status=Trial.Status.DONE)
     # Bounded, so that the thousandth trial costs what the hundredth did.
-    best = done.filter(objective__isnull=False).order_by("-objective", "number")[:25]
-    known = {trial.number: trial for trial in [*best, *done.order_by("-number")[:275]]}
+    best = done.filter(objective__isnull=False).order_by("-objective", "number")[:TPE_BEST]
+    known = {trial.number: trial for trial in [*best, *done.order_by("-number")[:TPE_NEWEST]]}
     others = Trial.objects.filter(study=study, status=Trial.Status.RUNNING).exclude(
         lease_key=chunk.key
     )

@@ -370,7 +370,7 @@ def test_the_pace_tells_how_long_the_rest_takes():
     study = study_make(member_make())
     for k in range(1, 4):
         Trial.objects.filter(study=study, number=k).update(
-            finished_at=NOW + dt.timedelta(seconds=2 * k)
+            status="DONE", finished_at=NOW + dt.timedelta(seconds=2 * k)
         )
     study.n_done = 3
 
