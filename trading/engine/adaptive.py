@@ -1,17 +1,28 @@
 """Parameters that follow the volatility regime, each with its reason.
 
-INPUT    base values and the settled regime code
+INPUT    base values, a person's own values per regime, the settled regime code of each bar
 OUTPUT   values now, bounded, and one sentence for each
-LOOKBACK none; the regime carries the history
+LOOKBACK the blend remembers: after n equal regimes a value moves by a share of the way per bar
+
+A value in a regime is the base times the rule's factor, or what a person set for it under
+`name.REGIME` (`size_factor.HIGH`), inside the rule's bounds either way. A smaller size is taken at
+once, whatever the blend: going back up may take time, going down may not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+
+from trading.engine.errors import ConfigInvalid
+from trading.engine.kernels import FloatArray, IntArray, kernel
 from trading.engine.types import ParameterNow, RegimeCode
+
+# Closer than this share of the wanted value a blend is done.
+NEAR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,7 @@ class AdaptiveRule:
     low: float
     high: float
     is_whole: bool
+    falls_at_once: bool
     why_up: str
     why_down: str
 
@@ -42,6 +54,8 @@ class AdaptiveBase:
         Distances from the entry in average true ranges; target 0 means none.
     holding_bars : int
         Longest time a pullback is held.
+    own_values : tuple of (str, int, float)
+        What a person set: name, regime code, value.
     """
 
     lookback_bars: int = 50
@@ -50,6 +64,7 @@ class AdaptiveBase:
     stop_atr: float = 2.5
     target_atr: float = 0.0
     holding_bars: int = 10
+    own_values: tuple[tuple[str, int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,7 @@ RULES: Mapping[str, AdaptiveRule] = {
         5,
         300,
         True,
+        False,
         "calm markets trend slowly, a longer average avoids small reversals",
         "fast markets turn quickly, a shorter average follows sooner",
     ),
@@ -77,6 +93,7 @@ RULES: Mapping[str, AdaptiveRule] = {
         (1.2, 1.0, 0.8, 0.5),
         1.0,
         40.0,
+        False,
         False,
         "small dips are already rare when it is calm",
         "only deep dips are bought when prices swing widely",
@@ -86,6 +103,7 @@ RULES: Mapping[str, AdaptiveRule] = {
         0.0,
         1.0,
         False,
+        True,
         "",
         "volatility estimates lag when volatility rises, so less is held than they allow",
     ),
@@ -93,6 +111,7 @@ RULES: Mapping[str, AdaptiveRule] = {
         (1.0, 1.0, 1.2, 1.4),
         0.5,
         6.0,
+        False,
         False,
         "wide swings would hit a tight stop by chance",
         "",
@@ -102,6 +121,7 @@ RULES: Mapping[str, AdaptiveRule] = {
         0.0,
         10.0,
         False,
+        False,
         "wide swings reach further targets",
         "",
     ),
@@ -110,6 +130,7 @@ RULES: Mapping[str, AdaptiveRule] = {
         2,
         60,
         True,
+        False,
         "recoveries take longer when it is calm",
         "a bounce that does not come quickly is not a bounce",
     ),
@@ -162,23 +183,183 @@ def explain(base: AdaptiveBase, now: AdaptiveNow, regime_code: int) -> tuple[Par
 
 def _value(base: AdaptiveBase, name: str, regime_code: int) -> float:
     rule = RULES[name]
-    code = regime_code if regime_code >= 0 else RegimeCode.NORMAL
+    code = regime_code if regime_code >= 0 else int(RegimeCode.NORMAL)
     value = float(getattr(base, name)) * rule.factors[code]
+    for own_name, own_code, own_value in base.own_values:
+        if own_name == name and own_code == code:
+            value = own_value
     if rule.is_whole:
         value = float(round(value))
     return min(max(value, rule.low), rule.high)
+
+
+def own_values(params: Mapping[str, float | int | str]) -> tuple[tuple[str, int, float], ...]:
+    """Collect what a person set per regime from a strategy's parameters.
+
+    Examples
+    --------
+    >>> own_values({"trend_bars": 50, "size_factor.HIGH": 0.5})
+    (('size_factor', 2, 0.5),)
+    """
+    found = []
+    for key, value in params.items():
+        name, _, regime = key.partition(".")
+        if regime:
+            found.append((name, int(RegimeCode[regime]), float(value)))
+    return tuple(sorted(found))
+
+
+def adapt_series(
+    base: AdaptiveBase, codes: IntArray, *, blend_bars: int = 1, blend_share: float = 1.0
+) -> FloatArray:
+    """Return every parameter at every bar.
+
+    Parameters
+    ----------
+    base : AdaptiveBase
+        Values of a NORMAL regime, and a person's own.
+    codes : int64, shape (n_bars,)
+        Settled regime codes, -1 to 3.
+    blend_bars : int
+        Equal codes in a row before a value moves, >= 1.
+    blend_share : float
+        Share of the distance moved per bar, in (0, 1]; 1 moves at once.
+
+    Returns
+    -------
+    float64, shape (6, n_bars)
+        Rows in the order of `RULES`; value at i uses ``codes[0..i]`` only.
+
+    Raises
+    ------
+    ConfigInvalid
+        If the blend is outside its bounds.
+
+    Examples
+    --------
+    >>> codes = np.array([1, 3, 3, 1, 1])
+    >>> adapt_series(AdaptiveBase(), codes, blend_bars=2, blend_share=0.5)[2].tolist()
+    [1.0, 0.35, 0.35, 0.35, 0.675]
+    """
+    if blend_bars < 1 or not 0.0 < blend_share <= 1.0:
+        raise ConfigInvalid(
+            f"a blend of share {blend_share} after {blend_bars} bars must have a share in (0, 1] "
+            "and at least 1 bar"
+        )
+    values = np.array([[_value(base, name, code) for code in range(4)] for name in RULES])
+    at_once = np.array([1.0 if rule.falls_at_once else 0.0 for rule in RULES.values()])
+    return adapt_nb(values, at_once, codes, blend_bars, blend_share)
+
+
+@kernel
+def adapt_nb(
+    values: FloatArray, falls_at_once: FloatArray, codes: IntArray, blend_bars: int, share: float
+) -> FloatArray:
+    """Follow the regime codes through a table of values, one row per parameter."""
+    n_rows = values.shape[0]
+    n = codes.shape[0]
+    out = np.empty((n_rows, n))
+    now = values[:, 1].copy()
+    n_equal = 0
+    before = -1
+    for i in range(n):
+        code = codes[i] if codes[i] >= 0 else 1
+        n_equal = n_equal + 1 if code == before else 1
+        before = code
+        for k in range(n_rows):
+            wanted = values[k, code]
+            if (share >= 1.0 and blend_bars <= 1) or (falls_at_once[k] > 0.0 and wanted < now[k]):
+                now[k] = wanted
+            elif n_equal >= blend_bars:
+                now[k] += share * (wanted - now[k])
+                if abs(wanted - now[k]) <= NEAR * abs(wanted):
+                    now[k] = wanted
+            out[k, i] = now[k]
+    return out
+
+
+def now_at(series: Iterable[FloatArray], i: int) -> AdaptiveNow:
+    """Read one bar of `adapt_series`.
+
+    Examples
+    --------
+    >>> now_at(adapt_series(AdaptiveBase(), np.array([3])), 0) == adapt(AdaptiveBase(), 3)
+    True
+    """
+    lookback, threshold, size, stop, target, holding = (float(row[i]) for row in series)
+    return AdaptiveNow(round(lookback), threshold, size, stop, target, round(holding))
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """One adaptive parameter over the four regimes, for a form: LOW, NORMAL, HIGH, EXTREME.
+
+    `suggested` are the rule's values, `values` what counts, `is_own` where a person set it.
+    """
+
+    name: str
+    base: float
+    suggested: tuple[float, ...]
+    values: tuple[float, ...]
+    is_own: tuple[bool, ...]
+    low: float
+    high: float
+    is_whole: bool
+    why_up: str
+    why_down: str
+
+
+def grid(base: AdaptiveBase) -> tuple[GridRow, ...]:
+    """Lay all parameters out over the regimes.
+
+    Examples
+    --------
+    >>> grid(AdaptiveBase(own_values=(("size_factor", 2, 0.5),)))[2].values
+    (1.0, 1.0, 0.5, 0.35)
+    """
+    plain = replace(base, own_values=())
+    own = {(name, code) for name, code, _ in base.own_values}
+    return tuple(
+        GridRow(
+            name=name,
+            base=float(getattr(base, name)),
+            suggested=tuple(_value(plain, name, code) for code in range(4)),
+            values=tuple(_value(base, name, code) for code in range(4)),
+            is_own=tuple((name, code) in own for code in range(4)),
+            low=rule.low,
+            high=rule.high,
+            is_whole=rule.is_whole,
+            why_up=rule.why_up,
+            why_down=rule.why_down,
+        )
+        for name, rule in RULES.items()
+    )
 
 
 def _line(
     name: str, rule: AdaptiveRule, base: AdaptiveBase, now: AdaptiveNow, regime_code: int
 ) -> ParameterNow:
     before, after = getattr(base, name), getattr(now, name)
+    wanted = getattr(adapt(base, regime_code), name)
     if regime_code < 0:
         because = "base value: the regime is not known yet"
-    elif before == after:
+    elif before == after == wanted:
         because = f"base value: {RegimeCode(regime_code).name} regime leaves it unchanged"
     else:
-        word, why = ("raises", rule.why_up) if after > before else ("lowers", rule.why_down)
-        change = f"{RegimeCode(regime_code).name} regime {word} it from {before:g} to {after:g}"
-        because = f"{change}: {why}" if why else change
+        because = _change(name, rule, base, wanted, regime_code)
+        if after != wanted:
+            because += f"; {after:g} now, on its way step by step"
     return ParameterNow(name, before, after, rule.low, rule.high, because)
+
+
+def _change(
+    name: str, rule: AdaptiveRule, base: AdaptiveBase, wanted: float, regime_code: int
+) -> str:
+    before, regime = getattr(base, name), RegimeCode(regime_code).name
+    if any((name, regime_code) == own[:2] for own in base.own_values):
+        return f"{regime} regime: you set it to {wanted:g}, the base is {before:g}"
+    if wanted == before:
+        return f"{regime} regime brings it back to the base value {before:g}"
+    word, why = ("raises", rule.why_up) if wanted > before else ("lowers", rule.why_down)
+    change = f"{regime} regime {word} it from {before:g} to {wanted:g}"
+    return f"{change}: {why}" if why else change

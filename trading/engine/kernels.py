@@ -51,6 +51,27 @@ def sma_nb(values: FloatArray, window: int) -> FloatArray:
 
 
 @kernel
+def variable_sma_nb(values: FloatArray, windows: FloatArray) -> FloatArray:
+    """Mean of the last `windows[i]` values at each bar, rounded to whole bars; as `sma_nb`.
+
+    A NaN in `values` makes everything after it NaN.
+    """
+    n = values.shape[0]
+    out = np.full(n, np.nan)
+    sums = np.empty(n)
+    total = 0.0
+    for i in range(n):
+        total += values[i]
+        sums[i] = total
+        window = int(np.round(windows[i]))
+        if i >= window:
+            out[i] = (total - sums[i - window]) / window
+        elif i == window - 1:
+            out[i] = total / window
+    return out
+
+
+@kernel
 def ema_nb(values: FloatArray, window: int) -> FloatArray:
     """Exponential mean with weight 2/(window+1), seeded with the first simple mean."""
     n = values.shape[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from trading.engine.errors import ConfigInvalid
+from trading.engine.rules import round_down_nb
 
 
 def volatility_target_weight(target: float, volatility: float, max_weight: float = 1.0) -> float:
@@ -126,8 +127,4 @@ def round_down(quantity: float, step: float) -> float:
     >>> round_down(12.999, 1.0), round_down(-2.5, 1.0), round_down(0.123, 0.0)
     (12.0, -2.0, 0.123)
     """
-    if step <= 0.0:
-        return quantity
-    # The small addition keeps 0.3 / 0.1 = 2.999... from losing a step.
-    n_steps = math.floor(abs(quantity) / step + 1e-9)
-    return math.copysign(round(n_steps * step, 10), quantity) if n_steps else 0.0
+    return round_down_nb(float(quantity), float(step))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
+from trading.engine.breaker import BreakerState
 from trading.engine.errors import StateInvalid
 from trading.engine.types import Fill
 
@@ -39,14 +40,17 @@ class StrategyState:
         Closes seen since the entry fill, the entry bar included; 0 while flat.
     stop_price, target_price : float or None
         Levels watched at each close; None when not set.
-    pending_kind, pending_stop_distance, pending_target_distance
-        Set when an entry is ordered, used when its fill is booked.
+    pending_kind, pending_stop_distance, pending_target_distance, pending_cost_rate
+        Set when an entry is ordered, used when its fill is booked; a target lies its distance
+        above what was paid with that cost.
     regime_code : int
         Settled regime at the last bar seen, -1 unknown.
     regime_bars : int
         Bars the settled regime has lasted.
     last_bar_at : int
         Close of the last bar stepped, nanoseconds UTC; makes a repeated step detectable.
+    breaker : BreakerState or None
+        Memory of the circuit breaker; None while it is off or has seen nothing.
     """
 
     cash: float
@@ -62,16 +66,18 @@ class StrategyState:
     pending_kind: str = ""
     pending_stop_distance: float | None = None
     pending_target_distance: float | None = None
+    pending_cost_rate: float = 0.0
     regime_code: int = -1
     regime_bars: int = 0
     last_bar_at: int = 0
+    breaker: BreakerState | None = None
 
     @property
     def is_flat(self) -> bool:
         """Tell whether nothing is held."""
         return self.quantity == 0.0
 
-    def to_dict(self) -> dict[str, float | int | str | None]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values.
 
         Examples
@@ -102,7 +108,10 @@ class StrategyState:
             value = stored.get(name)
             if not isinstance(value, int | float) or not math.isfinite(value):
                 raise StateInvalid(f"stored strategy state has {name} {value!r}, not a number")
-        return cls(**stored)  # type: ignore[arg-type]
+        values = dict(stored)
+        if isinstance(memory := values.get("breaker"), Mapping):
+            values["breaker"] = BreakerState.from_dict(memory)
+        return cls(**values)  # type: ignore[arg-type]
 
 
 def start(cash: float) -> StrategyState:
@@ -175,6 +184,7 @@ def mark(state: StrategyState, price: float) -> StrategyState:
 def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:
     sign = 1.0 if quantity > 0.0 else -1.0
     stop, target = state.pending_stop_distance, state.pending_target_distance
+    paid = fill.price * (1.0 + sign * state.pending_cost_rate)
     return replace(
         state,
         cash=state.cash + fill.cash_flow,
@@ -185,10 +195,11 @@ def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:
         entry_kind=state.pending_kind,
         bars_held=0,
         stop_price=None if stop is None else fill.price - sign * stop,
-        target_price=None if target is None else fill.price + sign * target,
+        target_price=None if target is None else paid + sign * target,
         pending_kind="",
         pending_stop_distance=None,
         pending_target_distance=None,
+        pending_cost_rate=0.0,
     )
 
 
@@ -207,4 +218,5 @@ def _flat(state: StrategyState, cash: float) -> StrategyState:
         pending_kind="",
         pending_stop_distance=None,
         pending_target_distance=None,
+        pending_cost_rate=0.0,
     )

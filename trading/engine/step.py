@@ -11,12 +11,14 @@ what to order for bar i + 1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from marketdata.types import Bars
+from trading.engine.breaker import LEVELS, breaker_next, breaker_sentence, config_vector
 from trading.engine.costs import CostModel
-from trading.engine.fills import affordable_quantity, market_price
-from trading.engine.sizing import round_down
+from trading.engine.rich import trailed_nb
+from trading.engine.rules import BLOCKS, BREAKER_REASON, REASONS, plan_nb
 from trading.engine.state import StrategyState, mark
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import (
@@ -26,11 +28,13 @@ from trading.engine.strategies.base import (
     StrategySpec,
     resolve_params,
 )
+from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import (
     Decision,
     DecisionAction,
     OrderIntent,
     OrderSide,
+    ParameterNow,
     SizingLine,
     regime_of,
 )
@@ -54,6 +58,8 @@ class StepContext:
         False leaves the decision out, for backtests that do not keep them.
     allows_all_cash : bool
         False sizes all-in rules at the close as well, for runners that must name a quantity.
+    correlation : float
+        Of the instrument with what else is held, for the circuit breaker; NaN where not known.
     """
 
     spec: StrategySpec
@@ -61,6 +67,7 @@ class StepContext:
     quantity_step: float = 0.0
     explains: bool = True
     allows_all_cash: bool = True
+    correlation: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +129,74 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
     if i < features.first:
         decision = _warm_up_decision(features, i, state, context) if context.explains else None
         return StepOutcome(decision, None, state)
+    state, factor = _guard(features, i, state, context)
     proposal = context.spec.decide(features, i, state)
-    plan = _plan(features, i, proposal, state, context)
-    intent = _intent(features, proposal, plan)
-    decision = _decision(features, i, state, context, proposal, plan) if context.explains else None
+    allowed = _allowed(proposal, factor)
+    plan = _plan(features, i, allowed, state, context)
+    intent = _intent(features, allowed, plan)
+    decision = None
+    if context.explains:
+        decision = _decision(features, i, state, context, proposal, allowed, plan)
+    return StepOutcome(decision, intent, _remember(features, i, state, allowed, plan))
+
+
+def _guard(
+    features: Features, i: int, state: StrategyState, context: StepContext
+) -> tuple[StrategyState, float]:
+    """Move the circuit breaker on, where the strategy has one; return the size it leaves."""
+    config = breaker_config(features.params)
+    if config is None:
+        return state, 1.0
+    breaker, factor = breaker_next(
+        state.breaker,
+        config_vector(config, context.costs.preset),
+        int(features.bars.closed_at[i]),
+        state.equity,
+        quantity=state.quantity,
+        volatility=float(features.regimes.volatility[i]),
+        percentile=float(features.regimes.percentile[i]),
+        correlation=context.correlation,
+    )
+    return replace(state, breaker=breaker), factor
+
+
+def _allowed(proposal: Proposal, factor: float) -> Proposal:
+    """Return what is left of a proposal under the breaker's size factor."""
+    if factor == 1.0 or proposal.target_weight == 0.0:
+        return proposal
+    return replace(
+        proposal,
+        target_weight=proposal.target_weight * factor,
+        rule=proposal.rule if factor else REASONS[BREAKER_REASON],
+        uses_all_cash=False,
+    )
+
+
+def _remember(
+    features: Features, i: int, state: StrategyState, proposal: Proposal, plan: _Plan
+) -> StrategyState:
+    """Keep what the next bar needs: the entry ordered, the rule that judges, the raised stop."""
     if plan.action in (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT):
-        state = replace(
+        return replace(
             state,
             pending_kind=proposal.kind,
             pending_stop_distance=proposal.stop_distance,
             pending_target_distance=proposal.target_distance,
+            pending_cost_rate=proposal.cost_rate,
         )
-    elif state.quantity != 0.0 and proposal.kind and proposal.kind != state.entry_kind:
+    if state.quantity == 0.0 or not proposal.kind:
+        return state
+    if proposal.kind != state.entry_kind:
         # The position is judged by another rule from now on (a dip that became a trend).
         state = replace(state, entry_kind=proposal.kind)
-    return StepOutcome(decision, intent, state)
+    if proposal.trail_distance is None:
+        return state
+    stop = trailed_nb(
+        math.nan if state.stop_price is None else state.stop_price,
+        float(features.bars.close[i]),
+        proposal.trail_distance,
+    )
+    return state if stop == state.stop_price else replace(state, stop_price=stop)
 
 
 def live_step(
@@ -185,44 +245,24 @@ def _arrive(features: Features, i: int, state: StrategyState) -> StrategyState:
 def _plan(
     features: Features, i: int, proposal: Proposal, state: StrategyState, context: StepContext
 ) -> _Plan:
-    held = state.quantity
-    close = float(features.bars.close[i])
-    if proposal.target_weight == 0.0:
-        action = DecisionAction.EXIT if held else DecisionAction.NO_TRADE
-        return _Plan(action, 0.0, -held, None, False)
-    if held and not proposal.rebalances:
-        return _Plan(DecisionAction.HOLD, held, 0.0, None, False)
-    if state.equity <= 0.0:
-        action = DecisionAction.HOLD if held else DecisionAction.NO_TRADE
-        return _Plan(action, held, 0.0, "NO_EQUITY", False)
-    drift = proposal.target_weight - held * close / state.equity
-    if held and abs(drift) <= proposal.no_trade_band:
-        blocked_by = "NO_TRADE_BAND" if drift else None
-        return _Plan(DecisionAction.HOLD, held, 0.0, blocked_by, False)
-    return _trade_plan(features, i, proposal, state, context)
-
-
-def _trade_plan(
-    features: Features, i: int, proposal: Proposal, state: StrategyState, context: StepContext
-) -> _Plan:
-    held = state.quantity
-    close = float(features.bars.close[i])
-    wanted = proposal.target_weight * state.equity / close
-    target = round_down(wanted, context.quantity_step)
-    price = market_price(close, OrderSide.BUY, context.costs.slippage_rate)
-    rate = context.costs.commission_rate(int(features.regimes.codes[i]))
-    affordable = affordable_quantity(state.cash, price, rate, context.quantity_step)
-    blocked_by = None
-    if target - held > affordable:
-        target = held + affordable
-        # An all-in rule always asks for more than commission leaves; that is no block.
-        blocked_by = None if proposal.uses_all_cash else "CASH"
-    delta = target - held
+    takes_all_cash = proposal.uses_all_cash and state.quantity == 0.0
+    target, delta, block = plan_nb(
+        proposal.target_weight,
+        state.quantity,
+        state.cash,
+        float(features.bars.close[i]),
+        context.costs.commission_rate(int(features.regimes.codes[i])),
+        context.costs.slippage_rate,
+        context.quantity_step,
+        proposal.no_trade_band,
+        proposal.rebalances,
+        proposal.uses_all_cash,
+    )
     if delta == 0.0:
-        action = DecisionAction.HOLD if held else DecisionAction.NO_TRADE
-        return _Plan(action, held, 0.0, blocked_by or "QUANTITY_STEP", False)
-    uses_all_cash = proposal.uses_all_cash and context.allows_all_cash and held == 0.0
-    return _Plan(_action(held, target), target, delta, blocked_by, uses_all_cash)
+        action = DecisionAction.HOLD if state.quantity else DecisionAction.NO_TRADE
+        return _Plan(action, state.quantity, 0.0, BLOCKS[block], False)
+    uses_all_cash = takes_all_cash and context.allows_all_cash
+    return _Plan(_action(state.quantity, target), target, delta, BLOCKS[block], uses_all_cash)
 
 
 def _action(held: float, target: float) -> DecisionAction:
@@ -263,6 +303,7 @@ _BLOCKS = {
     "CASH": "cash allows no more",
     "NO_EQUITY": "the book has no equity left",
     "WARM_UP": "too few bars",
+    "BREAKER": "the circuit breaker allows nothing",
 }
 
 
@@ -272,9 +313,12 @@ def _decision(
     state: StrategyState,
     context: StepContext,
     proposal: Proposal,
+    allowed: Proposal,
     plan: _Plan,
 ) -> Decision:
     narrative = context.spec.narrate(features, i, state, proposal)
+    is_halted = proposal.target_weight != 0.0 and allowed.target_weight == 0.0
+    blocked_by = "BREAKER" if is_halted else plan.blocked_by
     return Decision(
         action=plan.action,
         bar=i,
@@ -284,25 +328,48 @@ def _decision(
         close=float(features.bars.close[i]),
         regime=regime_of(state.regime_code),
         signal=proposal.signal,
-        target_weight=proposal.target_weight,
+        target_weight=allowed.target_weight,
         target_quantity=plan.target_quantity,
-        reason=_sentence(plan, narrative, context),
+        reason=_sentence(plan, narrative, context, blocked_by),
         would_change=f"What would have changed it: {narrative.would_change}.",
-        blocked_by=plan.blocked_by,
+        blocked_by=blocked_by,
         inputs=narrative.inputs,
-        parameters=narrative.parameters,
-        sizing=narrative.sizing + _quantity_lines(features, i, state, proposal, plan, context),
+        parameters=narrative.parameters + _breaker_parameters(state),
+        sizing=narrative.sizing
+        + _breaker_lines(state, proposal, allowed)
+        + _quantity_lines(features, i, state, allowed, plan, context),
     )
 
 
-def _sentence(plan: _Plan, narrative: Narrative, context: StepContext) -> str:
+def _breaker_parameters(state: StrategyState) -> tuple[ParameterNow, ...]:
+    if state.breaker is None:
+        return ()
+    because = breaker_sentence(state.breaker)
+    return (ParameterNow("breaker", LEVELS[0], state.breaker.name, None, None, because),)
+
+
+def _breaker_lines(
+    state: StrategyState, proposal: Proposal, allowed: Proposal
+) -> tuple[SizingLine, ...]:
+    if state.breaker is None or proposal.target_weight == 0.0:
+        return ()
+    factor = allowed.target_weight / proposal.target_weight
+    return (
+        SizingLine("× breaker", factor, f"× {factor:g}: {breaker_sentence(state.breaker)}"),
+        SizingLine("allowed weight", allowed.target_weight, f"= {allowed.target_weight:.3f}"),
+    )
+
+
+def _sentence(
+    plan: _Plan, narrative: Narrative, context: StepContext, blocked_by: str | None
+) -> str:
     head = _VERBS[plan.action]
     if plan.delta and plan.uses_all_cash:
         head += " with all cash"
     elif plan.delta:
         digits = ".0f" if context.quantity_step >= 1.0 else ".4f"
         head += f" {abs(plan.delta):,{digits}} units"
-    tail = f"; {_BLOCKS[plan.blocked_by]}" if plan.blocked_by else ""
+    tail = f"; {_BLOCKS[blocked_by]}" if blocked_by else ""
     return f"{head}: {narrative.reason}{tail}."
 
 

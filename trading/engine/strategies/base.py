@@ -3,7 +3,8 @@
 A strategy is four functions on plain values, gathered in a `StrategySpec`:
 `warm_up(params)`, `prepare(bars, params)`, `decide(features, i, state)` and
 `narrate(features, i, state, proposal)`. Optional `targets(features)` gives the rule's 0/1 targets
-for all bars at once, for rules that look at nothing but prices and their own position.
+for all bars at once, for rules that look at nothing but prices and their own position; optional
+`Features.table` gives what each bar says, which the compiled loop reads.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from marketdata.types import Bars
-from trading.engine.adaptive import AdaptiveBase
+from trading.engine.adaptive import RULES, AdaptiveBase
 from trading.engine.errors import ParameterInvalid
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import RegimeSeries
+from trading.engine.rules import RuleTable
 from trading.engine.state import StrategyState
-from trading.engine.types import ParameterNow, SizingLine
+from trading.engine.types import ParameterNow, Regime, SizingLine
 
 ParameterValue = float | int | str
 Params = Mapping[str, ParameterValue]
@@ -50,7 +52,8 @@ class Parameter:
 class Features:
     """Causal arrays of one series under one set of parameters; value at i uses bars 0..i only.
 
-    `first` is the first index with every value defined.
+    `first` is the first index with every value defined. `table`, where a rule has one, decides
+    exactly as `StrategySpec.decide` does.
     """
 
     bars: Bars
@@ -58,6 +61,7 @@ class Features:
     regimes: RegimeSeries
     first: int
     arrays: Mapping[str, FloatArray]
+    table: RuleTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,10 @@ class Proposal:
         Weight differences up to this are left alone.
     stop_distance, target_distance : float or None
         Price distances from the entry fill.
+    cost_rate : float
+        Cost per side as a fraction, which a target must earn first; 0 for a target before costs.
+    trail_distance : float or None
+        Price distance below each close under which the stop of an open position rises.
     """
 
     target_weight: float
@@ -93,6 +101,8 @@ class Proposal:
     no_trade_band: float = 0.0
     stop_distance: float | None = None
     target_distance: float | None = None
+    cost_rate: float = 0.0
+    trail_distance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,8 @@ def resolve_params(
     Returns
     -------
     dict
-        Every parameter of the strategy, converted to its kind.
+        Every parameter of the strategy, converted to its kind, and the values per regime that were
+        given (see `engine.adaptive`).
 
     Raises
     ------
@@ -158,17 +169,27 @@ def resolve_params(
         For an unknown name, a wrong kind, or a value outside its bounds; the message says which.
     """
     given = given or {}
-    known = {parameter.key for parameter in spec.parameters}
-    for name in given:
-        if name not in known:
-            names = ", ".join(sorted(known))
-            raise ParameterInvalid(f"{spec.key} has no parameter {name!r}; it has {names}")
     resolved = {
         p.key: parameter_convert(spec.key, p, given.get(p.key, p.default)) for p in spec.parameters
     }
+    for name in given:
+        if name not in resolved:
+            parameter = _regime_parameter(spec, name)
+            resolved[name] = parameter_convert(spec.key, parameter, given[name])
     if spec.check is not None:
         spec.check(resolved)
     return resolved
+
+
+def _regime_parameter(spec: StrategySpec, name: str) -> Parameter:
+    """Describe the value of an adaptive parameter in one regime, such as `size_factor.HIGH`."""
+    adaptive_name, _, regime = name.partition(".")
+    rule = RULES.get(adaptive_name)
+    if spec.adaptive is None or rule is None or regime not in Regime.__members__:
+        names = ", ".join(sorted(parameter.key for parameter in spec.parameters))
+        raise ParameterInvalid(f"{spec.key} has no parameter {name!r}; it has {names}")
+    kind = INT if rule.is_whole else FLOAT
+    return Parameter(name, kind, rule.low, f"Value while {regime}", rule.low, rule.high)
 
 
 def parameter_convert(strategy_key: str, parameter: Parameter, value: object) -> ParameterValue:

@@ -2,31 +2,49 @@
 
 INPUT    highs, lows, closes
 OUTPUT   a weight sized to a volatility target, cut when the regime rises
-LOOKBACK the longest adaptive average (1.2 x trend_bars) and 20 bars for the regime
+LOOKBACK the longest adaptive average (1.2 x trend_bars) and 20 bars for the regime; the blend of
+         adaptive values and the breaker remember further back
 
 Exact rule, at the close of bar t with the settled regime of that bar (unknown counts as NORMAL):
 
-1. lookback, entry threshold, size factor, stop and holding limit come from `engine.adaptive`.
+1. lookback, entry threshold, size factor, stop, target and holding limit come from
+   `engine.adaptive`, blended where blend_share is below 1.
 2. weight = min(max_weight, target_volatility / EWMA volatility) x size factor; a pullback against
    the trend gets `pullback_share` of it.
 3. flat: enter as TREND when close > SMA(lookback) + 0.25 ATR; otherwise enter as PULLBACK when
    RSI(2) < entry threshold.
-4. long: leave when close <= stop (entry price - stop_atr x ATR at the signal). A TREND also leaves
-   when close < SMA(lookback) - 0.25 ATR; a PULLBACK when close > SMA(5) or after holding_bars.
+4. long: leave when close <= stop (entry price - stop_atr x ATR at the signal; with trail_atr it
+   rises with the close), or above a target if one is set. A TREND also leaves when
+   close < SMA(lookback) - 0.25 ATR; a PULLBACK when close > SMA(5) or after holding_bars.
    A PULLBACK whose close is above SMA(lookback) + 0.25 ATR is kept and judged as a TREND.
 5. still long: follow the weight when it differs by more than no_trade_band.
+6. the circuit breaker (`engine.breaker`) multiplies the weight; HALTED sells.
 
 Everything is a market order on bar t + 1.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine.adaptive import AdaptiveBase, AdaptiveNow, adapt, explain
+from trading.engine import rules
+from trading.engine.adaptive import (
+    RULES,
+    AdaptiveBase,
+    AdaptiveNow,
+    adapt,
+    adapt_series,
+    explain,
+    now_at,
+    own_values,
+)
 from trading.engine.indicators import atr, rsi, sma
+from trading.engine.kernels import FloatArray, kernel, variable_sma_nb
 from trading.engine.regimes import WARM_UP_BARS, classify
+from trading.engine.rules import RuleTable
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import (
@@ -39,18 +57,20 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
-from trading.engine.types import ParameterNow, RegimeCode, SizingLine
+from trading.engine.strategies.tables import ON, breaker_parameters, propose
+from trading.engine.types import ParameterNow, SizingLine
 
-TREND = "TREND"
 PULLBACK = "PULLBACK"
 ATR_BARS = 14
 EXIT_BARS = 5
 RSI_BARS = 2
 BAND_ATR = 0.25
+# Rows of `adapt_series`.
+LOOKBACK, ENTRY, SIZE, STOP, TARGET, HOLDING = 0, 1, 2, 3, 4, 5
 
 
 def adaptive_base(params: Params) -> AdaptiveBase:
-    """Collect the base values from the parameters."""
+    """Collect the base values, and a person's own per regime, from the parameters."""
     return AdaptiveBase(
         lookback_bars=int(params["trend_bars"]),
         entry_threshold=float(params["entry_level"]),
@@ -58,6 +78,7 @@ def adaptive_base(params: Params) -> AdaptiveBase:
         stop_atr=float(params["stop_atr"]),
         target_atr=0.0,
         holding_bars=int(params["holding_bars"]),
+        own_values=own_values(params),
     )
 
 
@@ -69,35 +90,88 @@ def warm_up(params: Params) -> int:
 
 
 def prepare(bars: Bars, params: Params) -> Features:
-    """Compute one trend average per regime, ATR, RSI(2), the exit average and the regimes."""
-    base = adaptive_base(params)
-    arrays = {
-        f"trend_mean_{code}": sma(bars.close, adapt(base, code).lookback_bars) for code in range(4)
-    }
-    arrays["atr"] = atr(bars.high, bars.low, bars.close, ATR_BARS)
-    arrays["rsi"] = rsi(bars.close, RSI_BARS)
-    arrays["exit_mean"] = sma(bars.close, EXIT_BARS)
+    """Compute regimes, adaptive values, averages, ATR and RSI(2), and the table of the rule."""
     regimes = classify(bars.close, bars.bars_per_year)
-    return Features(bars, params, regimes, warm_up(params), arrays)
+    series = adapt_series(
+        adaptive_base(params),
+        regimes.settled_codes,
+        blend_bars=int(params["blend_bars"]),
+        blend_share=float(params["blend_share"]),
+    )
+    arrays = {
+        "trend_mean": variable_sma_nb(bars.close, series[LOOKBACK]),
+        "atr": atr(bars.high, bars.low, bars.close, ATR_BARS),
+        "rsi": rsi(bars.close, RSI_BARS),
+        "exit_mean": sma(bars.close, EXIT_BARS),
+        **dict(zip(RULES, series, strict=True)),
+    }
+    rows = adaptive_rows_nb(
+        bars.close,
+        arrays["trend_mean"],
+        arrays["exit_mean"],
+        arrays["atr"],
+        arrays["rsi"],
+        regimes.volatility,
+        series,
+        float(params["target_volatility"]),
+        float(params["max_weight"]),
+        float(params["pullback_share"]),
+        float(params["trail_atr"]),
+    )
+    table = RuleTable(rows, float(params["no_trade_band"]), rebalances=True)
+    return Features(bars, params, regimes, warm_up(params), arrays, table)
+
+
+@kernel
+def adaptive_rows_nb(
+    close: FloatArray,
+    trend_mean: FloatArray,
+    exit_mean: FloatArray,
+    atr_values: FloatArray,
+    strength: FloatArray,
+    volatility: FloatArray,
+    series: FloatArray,
+    target_volatility: float,
+    max_weight: float,
+    pullback_share: float,
+    trail_atr: float,
+) -> FloatArray:
+    """Write the rule of the module's docstring as rows of a `RuleTable`.
+
+    `series` holds the adaptive values as `adapt_series` returns them.
+    """
+    n = close.shape[0]
+    rows = np.empty((n, rules.N_COLUMNS))
+    for i in range(n):
+        band = BAND_ATR * atr_values[i]
+        signals = 0
+        if close[i] > trend_mean[i] + band:
+            signals |= rules.ENTER_TREND
+        if strength[i] < series[ENTRY, i]:
+            signals |= rules.ENTER_DIP
+        if close[i] < trend_mean[i] - band:
+            signals |= rules.LEAVE_TREND
+        if close[i] > exit_mean[i]:
+            signals |= rules.LEAVE_DIP
+        weight = 0.0
+        if volatility[i] > 0.0:
+            weight = min(target_volatility / volatility[i], max_weight) * series[SIZE, i]
+        target = series[TARGET, i]
+        rows[i, rules.SIGNALS] = signals
+        rows[i, rules.TREND_WEIGHT] = weight
+        rows[i, rules.DIP_WEIGHT] = weight * pullback_share
+        rows[i, rules.HOLDING_LIMIT] = np.round(series[HOLDING, i])
+        rows[i, rules.STOP_DISTANCE] = series[STOP, i] * atr_values[i]
+        rows[i, rules.TARGET_DISTANCE] = target * atr_values[i] if target > 0.0 else np.nan
+        rows[i, rules.TRAIL_DISTANCE] = trail_atr * atr_values[i] if trail_atr > 0.0 else np.nan
+        rows[i, rules.COST_RATE] = 0.0
+    return rows
 
 
 def decide(features: Features, i: int, state: StrategyState) -> Proposal:
     """Apply the rule of the module's docstring to one bar."""
-    now = _now(features, i)
-    rule, kind = _rule(features, i, state, now)
-    if not kind:
-        return Proposal(0.0, 0.0, rule)
-    weight = _weight(features, i, now, kind)
-    is_entry = state.quantity == 0.0
-    return Proposal(
-        target_weight=weight,
-        signal=_signal(features, i, now),
-        rule=rule,
-        kind=kind,
-        rebalances=True,
-        no_trade_band=float(features.params["no_trade_band"]),
-        stop_distance=now.stop_atr * float(features.arrays["atr"][i]) if is_entry else None,
-    )
+    proposal = propose(features, i, state)
+    return replace(proposal, signal=_signal(features, i)) if proposal.kind else proposal
 
 
 def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal) -> Narrative:
@@ -107,7 +181,13 @@ def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal
     params = features.params
     fixed = tuple(
         ParameterNow(name, params[name], params[name], None, None, "fixed: does not adapt")
-        for name in ("target_volatility", "max_weight", "pullback_share", "no_trade_band")
+        for name in (
+            "target_volatility",
+            "max_weight",
+            "pullback_share",
+            "no_trade_band",
+            "trail_atr",
+        )
     )
     return Narrative(
         reason=_reason(features, i, state, now, proposal),
@@ -119,50 +199,14 @@ def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal
 
 
 def _now(features: Features, i: int) -> AdaptiveNow:
-    return adapt(adaptive_base(features.params), int(features.regimes.settled_codes[i]))
+    return now_at([features.arrays[name] for name in RULES], i)
 
 
 def _trend_mean(features: Features, i: int) -> float:
-    code = int(features.regimes.settled_codes[i])
-    key = code if code >= 0 else int(RegimeCode.NORMAL)
-    return float(features.arrays[f"trend_mean_{key}"][i])
+    return float(features.arrays["trend_mean"][i])
 
 
-def _rule(features: Features, i: int, state: StrategyState, now: AdaptiveNow) -> tuple[str, str]:
-    """Return the rule that speaks and the kind of position it wants; no kind means flat."""
-    close = float(features.bars.close[i])
-    band = BAND_ATR * float(features.arrays["atr"][i])
-    mean = _trend_mean(features, i)
-    is_up = close > mean + band
-    if state.quantity == 0.0:
-        if is_up:
-            return "TREND_UP", TREND
-        if features.arrays["rsi"][i] < now.entry_threshold:
-            return "DIP", PULLBACK
-        return "NO_SETUP", ""
-    if state.stop_price is not None and close <= state.stop_price:
-        return "STOP", ""
-    if is_up:
-        return "TREND_UP", TREND
-    if state.entry_kind == PULLBACK:
-        if close > features.arrays["exit_mean"][i]:
-            return "RECOVERED", ""
-        return ("HOLDING_LIMIT", "") if state.bars_held >= now.holding_bars else ("DIP", PULLBACK)
-    return ("TREND_DOWN", "") if close < mean - band else ("TREND_UNDECIDED", TREND)
-
-
-def _weight(features: Features, i: int, now: AdaptiveNow, kind: str) -> float:
-    params = features.params
-    base = volatility_target_weight(
-        float(params["target_volatility"]),
-        float(features.regimes.volatility[i]),
-        float(params["max_weight"]),
-    )
-    share = float(params["pullback_share"]) if kind == PULLBACK else 1.0
-    return base * now.size_factor * share
-
-
-def _signal(features: Features, i: int, now: AdaptiveNow) -> float:
+def _signal(features: Features, i: int) -> float:
     # Distance from the trend average in ATRs, saturating: dimensionless and within [-1, 1].
     distance = float(features.bars.close[i]) - _trend_mean(features, i)
     return float(np.tanh(distance / (2.0 * float(features.arrays["atr"][i]))))
@@ -224,6 +268,7 @@ def _reason(
             f"close {close:,.2f} is back above its {EXIT_BARS}-bar average "
             f"{features.arrays['exit_mean'][i]:,.2f}"
         ),
+        "TARGET": f"close {close:,.2f} is above the target {state.target_price or 0.0:,.2f}",
         "HOLDING_LIMIT": f"{state.bars_held} bars held, the limit now is {now.holding_bars}",
         "STOP": f"close {close:,.2f} is at or below the stop {stop or 0.0:,.2f}",
         "NO_SETUP": (
@@ -284,6 +329,29 @@ SPEC = StrategySpec(
         Parameter("max_weight", FLOAT, 0.95, "Largest share of equity", 0.05, 1.0, 0.05),
         Parameter("pullback_share", FLOAT, 0.5, "Share of the size for dips", 0.0, 1.0, 0.05),
         Parameter("no_trade_band", FLOAT, 0.10, "Weight differences left alone", 0.0, 0.5, 0.01),
+        Parameter(
+            "trail_atr",
+            FLOAT,
+            0.0,
+            "Stop below the highest close; 0 = it stays",
+            0.0,
+            10.0,
+            0.1,
+            unit="ATR",
+        ),
+        Parameter(
+            "blend_bars", INT, 1, "Equal regimes before a value moves", 1, 20, 1, unit="bars"
+        ),
+        Parameter(
+            "blend_share",
+            FLOAT,
+            1.0,
+            "Share of the way a value moves a bar; 1 = at once",
+            0.05,
+            1.0,
+            0.05,
+        ),
+        *breaker_parameters(ON),
     ),
     warm_up=warm_up,
     prepare=prepare,
