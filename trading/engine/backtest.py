@@ -4,9 +4,10 @@ INPUT    bars, a strategy with parameters, a `BacktestConfig`
 OUTPUT   a `BacktestRun`: orders, fills, round trips, equity, regimes, figures
 LOOKBACK the strategy's own; an order decided on bar i meets the prices of bar i + 1
 
-Two paths with equal results: rules that look only at prices and their own position run through one
-compiled loop; everything else, and every run that keeps its decisions, goes bar by bar through
-`step.step`.
+Three paths with equal results. A strategy that is a table runs through the compiled loop of
+`engine.rich`, whose kernels the step calls too; all-in rules through the shorter loop that a sweep
+uses; everything else, developers' own Python and every run that keeps its decisions, bar by bar
+through `step.step`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from trading.engine.costs import CostModel, commission_rates, price_rates
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.execution import Blotter, ExecutionTerms, fill_of, market_of
 from trading.engine.portfolio import round_trips
+from trading.engine.simulation import TableRun, simulate, state_after
 from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import StepContext, step
 from trading.engine.strategies import strategy_get
@@ -34,6 +36,7 @@ from trading.engine.strategies.base import (
     resolve_params,
 )
 from trading.engine.strategies.long_flat import ALL_IN
+from trading.engine.strategies.tables import table_of
 from trading.engine.summary import regime_table, run_metrics
 from trading.engine.types import (
     AssetClass,
@@ -245,8 +248,11 @@ def run(
     _report(config, "Warm-up", 0.0)
     features = spec.prepare(bars, resolved)
     _report(config, "Simulating", 0.0)
-    tape = _fast_tape(features, spec, config) if runs_compiled(spec, resolved, config) else None
-    if tape is None:
+    if runs_compiled(spec, resolved, config):
+        tape = _fast_tape(features, spec, config)
+    elif reads_table(features, config):
+        tape = _table_tape(features, config)
+    else:
         tape = _stepped_tape(features, spec, config)
     _report(config, "Statistics", 0.0)
     result = _result(features, spec, config, tape)
@@ -287,6 +293,9 @@ def equity_of(
     features = spec.prepare(bars, resolved)
     if runs_compiled(spec, resolved, config):
         cash, held, *_ = _all_in(features, spec, config)
+    elif reads_table(features, config):
+        found = _simulated(features, config)
+        cash, held = found.cash, found.quantity
     else:
         tape = _stepped_tape(features, spec, config)
         cash, held = tape.cash, tape.quantity
@@ -335,21 +344,8 @@ def _fast_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -
     cash, held, order_bars, quantities, prices, fees, n_orders = _all_in(features, spec, config)
     blotter = Blotter(start(config.cash))
     for k in range(n_orders):
-        signed, i = float(quantities[k]), int(order_bars[k])
-        order = _filled_order(bars, i, signed, number=k + 1)
-        fill = fill_of(
-            order,
-            abs(signed),
-            i,
-            int(bars.closed_at[i]),
-            price=float(prices[k]),
-            commission=float(fees[k]),
-        )
-        blotter.state = book_fill(blotter.state, fill)
-        blotter.orders.append(order)
-        blotter.fills.append(fill)
-        blotter.signal_bars.append(i - 1)
-        blotter.reasons.append("ENTRY" if signed > 0.0 else "EXIT")
+        reason = "ENTRY" if quantities[k] > 0.0 else "EXIT"
+        _book(blotter, bars, int(order_bars[k]), quantities[k], prices[k], fees[k], reason)
     return _Tape(blotter, cash, held)
 
 
@@ -365,6 +361,81 @@ def _all_in(
     return loops.simulate_all_in_nb(
         bars.exec_prices, bars.close, targets, rates, worse, float(config.cash), first
     )
+
+
+def is_compiled(
+    bars: Bars, spec: StrategySpec, params: Mapping[str, ParameterValue], config: BacktestConfig
+) -> bool:
+    """Tell whether a run takes one of the compiled paths, and so milliseconds instead of tenths.
+
+    Examples
+    --------
+    >>> price = np.linspace(1.0, 2.0, 60)
+    >>> bars = Bars("X", "1d", np.arange(60), price, price, price, price, np.zeros(60))
+    >>> spec = strategy_get("sma_cross")
+    >>> is_compiled(bars, spec, spec.defaults, BacktestConfig(keeps_decisions=True))
+    False
+    """
+    if runs_compiled(spec, params, config):
+        return True
+    return reads_table(spec.prepare(bars, params), config)
+
+
+def reads_table(features: Features, config: BacktestConfig) -> bool:
+    """Tell whether the compiled loop decides from the strategy's table; else the step does."""
+    table = features.table
+    if table is None or config.keeps_decisions or not config.terms.is_plain:
+        return False
+    # The dust of an all-in purchase would be charged as borrowed cash in the step only.
+    return not (table.uses_all_cash and config.costs.financing_bps_per_year)
+
+
+def _table_tape(features: Features, config: BacktestConfig) -> _Tape:
+    """Run the table; fills equal those of the step to the last bit."""
+    found = _simulated(features, config)
+    blotter = Blotter(start(config.cash))
+    words = table_of(features).reasons
+    for i, signed, price, fee, reason in zip(*found.fills, strict=True):
+        _book(blotter, features.bars, int(i), signed, price, fee, words[reason])
+    blotter.state = state_after(found, features, blotter.state, config.start_index)
+    return _Tape(blotter, found.cash, found.quantity)
+
+
+def _simulated(features: Features, config: BacktestConfig) -> TableRun:
+    return simulate(
+        features,
+        cash=float(config.cash),
+        costs=config.costs,
+        quantity_step=config.quantity_step,
+        start_index=config.start_index,
+        allows_all_cash=config.allows_all_cash,
+    )
+
+
+def _book(
+    blotter: Blotter,
+    bars: Bars,
+    i: int,
+    signed: float,
+    price: float,
+    commission: float,
+    reason: str,
+) -> None:
+    """Write down one fill of a compiled loop."""
+    order = _filled_order(bars, i, float(signed), number=len(blotter.orders) + 1)
+    fill = fill_of(
+        order,
+        order.quantity,
+        i,
+        int(bars.closed_at[i]),
+        price=float(price),
+        commission=float(commission),
+    )
+    blotter.state = book_fill(blotter.state, fill)
+    blotter.orders.append(order)
+    blotter.fills.append(fill)
+    blotter.signal_bars.append(i - 1)
+    blotter.reasons.append(reason)
 
 
 def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> _Tape:

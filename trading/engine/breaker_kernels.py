@@ -123,4 +123,4 @@ def breaker_next_nb(
         state[UNTIL] = now + config[COOL_DOWNS] if level > 1 else now
     if state[LEVEL] == 0.0:
         return 1.0
-    return config[FACTORS + int(state[LEVEL]) - 1]
+    return float(config[FACTORS + int(state[LEVEL]) - 1])

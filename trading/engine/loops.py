@@ -10,6 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from trading.engine.kernels import FloatArray, IntArray, kernel
+from trading.engine.rules import (
+    COST_RATE,
+    DIP_WEIGHT,
+    HOLDING_LIMIT,
+    N_COLUMNS,
+    SIGNALS,
+    STOP_DISTANCE,
+    TARGET_DISTANCE,
+    TRAIL_DISTANCE,
+    TREND_WEIGHT,
+)
 
 
 @kernel
@@ -102,6 +113,23 @@ def breakout_targets_nb(
         target = breakout_next_nb(target == 1, close[i], upper[i], lower[i])
         out[i] = target
     return out
+
+
+@kernel
+def signal_rows_nb(signals: IntArray, weights: FloatArray, holding_limit: int) -> FloatArray:
+    """Write the rows of a `rules.RuleTable` without stops: signals, one weight, one limit."""
+    n = signals.shape[0]
+    rows = np.empty((n, N_COLUMNS))
+    for i in range(n):
+        rows[i, SIGNALS] = signals[i]
+        rows[i, TREND_WEIGHT] = weights[i]
+        rows[i, DIP_WEIGHT] = weights[i]
+        rows[i, HOLDING_LIMIT] = holding_limit
+        rows[i, STOP_DISTANCE] = np.nan
+        rows[i, TARGET_DISTANCE] = np.nan
+        rows[i, TRAIL_DISTANCE] = np.nan
+        rows[i, COST_RATE] = 0.0
+    return rows
 
 
 @kernel

@@ -31,6 +31,16 @@ from trading.engine.rules import (
 )
 from trading.engine.state import DUST
 
+# Cells of the position's memory.
+CASH, HELD, DELTA, REASON, TAKES_ALL, KIND, BARS_HELD = 0, 1, 2, 3, 4, 5, 6
+STOP_PRICE, TARGET_PRICE = 7, 8
+PENDING_KIND, PENDING_STOP, PENDING_TARGET, PENDING_RATE = 9, 10, 11, 12
+N_MEMORY = 13
+
+# Cells of the sizing terms.
+QUANTITY_STEP, NO_TRADE_BAND, REBALANCES, WANTS_ALL_CASH, ALLOWS_ALL_CASH = 0, 1, 2, 3, 4
+SLIPPAGE_RATE = 5
+
 
 class RichFills(NamedTuple):
     """Fills of one run in order, each array of shape (n_fills,).
@@ -71,10 +81,27 @@ def fill_nb(
 
 
 @kernel
-def held_after_nb(before: float, quantity: float) -> float:
-    """Return what is held after a fill; rounding dust is nothing."""
+def book_nb(memory: FloatArray, before: float, quantity: float, price: float) -> float:
+    """Remember what a fill opened or ended; return what is held, rounding dust being nothing."""
     after = before + quantity
-    return 0.0 if abs(after) <= DUST * max(abs(before), abs(quantity)) else after
+    if abs(after) <= DUST * max(abs(before), abs(quantity)):
+        after = 0.0
+        memory[KIND] = 0.0
+        memory[STOP_PRICE] = np.nan
+        memory[TARGET_PRICE] = np.nan
+    elif before == 0.0:
+        memory[KIND] = memory[PENDING_KIND]
+        memory[BARS_HELD] = 0.0
+        memory[STOP_PRICE] = price - memory[PENDING_STOP]
+        paid = price * (1.0 + memory[PENDING_RATE])
+        memory[TARGET_PRICE] = paid + memory[PENDING_TARGET]
+    else:
+        return after
+    memory[PENDING_KIND] = 0.0
+    memory[PENDING_STOP] = np.nan
+    memory[PENDING_TARGET] = np.nan
+    memory[PENDING_RATE] = 0.0
+    return after
 
 
 @kernel
@@ -84,6 +111,58 @@ def trailed_nb(stop_price: float, close: float, distance: float) -> float:
     if trailed > stop_price or stop_price != stop_price:
         return trailed
     return stop_price
+
+
+@kernel
+def decide_nb(
+    memory: FloatArray,
+    row: FloatArray,
+    sizing: FloatArray,
+    cash: float,
+    held: float,
+    close: float,
+    commission_rate: float,
+    factor: float,
+) -> float:
+    """Decide at one close and remember why; return the units to trade on the next bar."""
+    reason = rule_next_nb(
+        int(row[SIGNALS]),
+        int(memory[KIND]),
+        int(memory[BARS_HELD]),
+        int(row[HOLDING_LIMIT]),
+        close,
+        memory[STOP_PRICE],
+        memory[TARGET_PRICE],
+        row[COST_RATE],
+    )
+    kind = kind_after_nb(reason)
+    weight = factor * row[kind] if kind != 0 else 0.0
+    wants_all = sizing[WANTS_ALL_CASH] != 0.0 and factor == 1.0
+    _, delta, _ = plan_nb(
+        weight,
+        held,
+        cash,
+        close,
+        commission_rate,
+        sizing[SLIPPAGE_RATE],
+        sizing[QUANTITY_STEP],
+        sizing[NO_TRADE_BAND],
+        sizing[REBALANCES] != 0.0,
+        wants_all,
+    )
+    memory[REASON] = BREAKER_REASON if kind != 0 and factor == 0.0 else reason
+    is_all = wants_all and sizing[ALLOWS_ALL_CASH] != 0.0 and held == 0.0
+    memory[TAKES_ALL] = 1.0 if is_all else 0.0
+    if held != 0.0:
+        if kind != 0:
+            memory[KIND] = kind
+            memory[STOP_PRICE] = trailed_nb(memory[STOP_PRICE], close, row[TRAIL_DISTANCE])
+    elif delta != 0.0:
+        memory[PENDING_KIND] = kind
+        memory[PENDING_STOP] = row[STOP_DISTANCE]
+        memory[PENDING_TARGET] = row[TARGET_DISTANCE]
+        memory[PENDING_RATE] = row[COST_RATE]
+    return delta
 
 
 @kernel
@@ -97,25 +176,24 @@ def simulate_rules_nb(
     commission: FloatArray,
     slippage: FloatArray,
     breaker_config: FloatArray,
-    breaker_state: FloatArray,
-    cash: float,
-    quantity_step: float,
-    no_trade_band: float,
-    rebalances: bool,
-    uses_all_cash: bool,
-    allows_all_cash: bool,
+    breaker: FloatArray,
+    memory: FloatArray,
+    sizing: FloatArray,
     start: int,
     first: int,
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, IntArray, int]:
     """Run a table of signals from bar `start`, deciding from `first` on.
 
     `commission` and `slippage` are fractions read at the signal bar; `seconds` is the bars' close
-    in seconds UTC; an empty `breaker_config` leaves the breaker out. Returns cash and quantity
-    after each bar, then the fills (see `RichFills`) of which the last item are valid.
+    in seconds UTC; an empty `breaker_config` leaves the breaker out. `memory` and `breaker` begin
+    as they are and are moved on in place; `sizing` holds quantity step, no-trade band, as 0 or 1
+    whether the rule rebalances, wants all cash and may have it, and the slippage a plan allows for. Returns cash and quantity after
+    each bar, then the fills (see `RichFills`), of which the last item says how many are valid.
     """
     n = close.shape[0]
+    cash, held, delta = memory[CASH], memory[HELD], memory[DELTA]
     cash_path = np.full(n, cash)
-    held_path = np.zeros(n)
+    held_path = np.full(n, held)
     fill_bars = np.empty(n, dtype=np.int64)
     quantities = np.empty(n)
     prices = np.empty(n)
@@ -123,58 +201,36 @@ def simulate_rules_nb(
     reasons = np.empty(n, dtype=np.int64)
     n_fills = 0
     has_breaker = breaker_config.shape[0] > 0
-    held = 0.0
-    kind = 0
-    bars_held = 0
-    stop_price = np.nan
-    target_price = np.nan
-    delta = 0.0
-    takes_all = False
-    reason = 0
-    pending_kind = 0
-    pending_stop = np.nan
-    pending_target = np.nan
-    pending_rate = 0.0
+    factor = 1.0
     for i in range(start, n):
         if delta != 0.0:
-            before = held
             quantity, price, fee = fill_nb(
                 delta,
                 cash,
                 exec_price[i],
                 commission[i - 1],
                 slippage[i - 1],
-                quantity_step,
-                takes_all,
+                sizing[QUANTITY_STEP],
+                memory[TAKES_ALL] != 0.0,
             )
             if quantity != 0.0:
                 cash += -quantity * price - fee
-                held = held_after_nb(before, quantity)
-                if held == 0.0:
-                    kind = 0
-                    stop_price = np.nan
-                    target_price = np.nan
-                elif before == 0.0:
-                    kind = pending_kind
-                    bars_held = 0
-                    stop_price = price - pending_stop
-                    target_price = price * (1.0 + pending_rate) + pending_target
+                held = book_nb(memory, held, quantity, price)
                 fill_bars[n_fills] = i
                 quantities[n_fills] = quantity
                 prices[n_fills] = price
                 fees[n_fills] = fee
-                reasons[n_fills] = reason
+                reasons[n_fills] = int(memory[REASON])
                 n_fills += 1
             delta = 0.0
-        bars_held = bars_held + 1 if held != 0.0 else 0
+        memory[BARS_HELD] = memory[BARS_HELD] + 1.0 if held != 0.0 else 0.0
         cash_path[i] = cash
         held_path[i] = held
         if i < first:
             continue
-        factor = 1.0
         if has_breaker:
             factor = breaker_next_nb(
-                breaker_state,
+                breaker,
                 breaker_config,
                 seconds[i],
                 cash + held * close[i],
@@ -183,41 +239,6 @@ def simulate_rules_nb(
                 percentile[i],
                 np.nan,
             )
-        reason = rule_next_nb(
-            int(rows[i, SIGNALS]),
-            kind,
-            bars_held,
-            int(rows[i, HOLDING_LIMIT]),
-            close[i],
-            stop_price,
-            target_price,
-            rows[i, COST_RATE],
-        )
-        wanted = kind_after_nb(reason)
-        weight = factor * (rows[i, wanted] if wanted != 0 else 0.0)
-        if wanted != 0 and factor == 0.0:
-            reason = BREAKER_REASON
-        takes_all = uses_all_cash and factor == 1.0
-        _, delta, _ = plan_nb(
-            weight,
-            held,
-            cash,
-            close[i],
-            commission[i],
-            slippage[i],
-            quantity_step,
-            no_trade_band,
-            rebalances,
-            takes_all,
-        )
-        takes_all = takes_all and allows_all_cash and held == 0.0
-        if held == 0.0:
-            pending_kind = wanted
-            pending_stop = rows[i, STOP_DISTANCE]
-            pending_target = rows[i, TARGET_DISTANCE]
-            pending_rate = rows[i, COST_RATE]
-            continue
-        if wanted != 0:
-            kind = wanted
-        stop_price = trailed_nb(stop_price, close[i], rows[i, TRAIL_DISTANCE])
+        delta = decide_nb(memory, rows[i], sizing, cash, held, close[i], commission[i], factor)
+    memory[CASH], memory[HELD], memory[DELTA] = cash, held, delta
     return cash_path, held_path, fill_bars, quantities, prices, fees, reasons, n_fills

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 from marketdata.types import Bars
-from trading.engine.backtest import BacktestConfig, BacktestRun, runs_compiled
+from trading.engine.backtest import BacktestConfig, BacktestRun, is_compiled
 from trading.engine.backtest import run as backtest_run
 from trading.engine.checks.row import CheckRow, no_trade
 from trading.engine.types import RuleStatus
@@ -36,8 +36,8 @@ def cost_curve(run: BacktestRun, bars: Bars) -> tuple[CostPoint, ...]:
     """Repeat the run at 0 to 3 times its costs; empty without a trade or without a cost."""
     if not run.fills or run.config.costs.is_free:
         return ()
-    is_slow = not runs_compiled(run.spec, run.params, run.config) and len(bars) > MANY_STEPPED_BARS
-    factors = FEW_FACTORS if is_slow else FACTORS
+    is_quick = len(bars) <= MANY_STEPPED_BARS or is_compiled(bars, run.spec, run.params, run.config)
+    factors = FACTORS if is_quick else FEW_FACTORS
     return tuple(_point(run, bars, factor) for factor in factors)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine.backtest import BacktestRun, runs_compiled
+from trading.engine.backtest import BacktestRun, is_compiled
 from trading.engine.backtest import run as backtest_run
 from trading.engine.checks.row import CheckRow, not_applicable
 from trading.engine.nulls import permuted_bars
@@ -36,7 +36,7 @@ def look_ahead(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> CheckR
     key, title = "LOOK_AHEAD", "No look-ahead"
     cuts = _cuts(run, bars, rng)
     # Trades of a slow run are compared once: the steps before each cut are compared anyway.
-    n_traded = N_CUTS if runs_compiled(run.spec, run.params, run.config) else 1
+    n_traded = N_CUTS if is_compiled(bars, run.spec, run.params, run.config) else 1
     changed = [
         cut
         for k, cut in enumerate(cuts)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from marketdata.types import Bars
 from trading.engine import metrics
-from trading.engine.backtest import BacktestConfig, BacktestRun, equity_of, runs_compiled
+from trading.engine.backtest import BacktestConfig, BacktestRun, equity_of, is_compiled
 from trading.engine.costs import CostModel
 from trading.engine.errors import EngineError
 
@@ -38,7 +38,7 @@ class Reruns:
             start_index=run.config.start_index,
             allows_all_cash=True,
         )
-        self.is_compiled = runs_compiled(run.spec, run.params, self.config)
+        self.is_compiled = is_compiled(bars, run.spec, run.params, self.config)
         self.bars = bars if self.is_compiled else self._latest(bars, n_expected)
         self.baseline = self.sharpe_ratio(self.bars)
 

@@ -18,6 +18,7 @@ from trading.engine import loops
 from trading.engine.indicators import rolling_max, rolling_min
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import classify
+from trading.engine.rules import ENTER_TREND, LEAVE_TREND
 from trading.engine.state import StrategyState
 from trading.engine.strategies import long_flat
 from trading.engine.strategies.base import (
@@ -28,6 +29,11 @@ from trading.engine.strategies.base import (
     Params,
     Proposal,
     StrategySpec,
+)
+from trading.engine.strategies.tables import reasons
+
+REASONS = reasons(
+    NO_SETUP="INSIDE", TREND_UP="BREAKOUT", TREND_UNDECIDED="BREAKOUT", TREND_DOWN="INSIDE"
 )
 
 
@@ -42,7 +48,11 @@ def prepare(bars: Bars, params: Params) -> Features:
         "upper": _previous(rolling_max(bars.high, int(params["entry_bars"]))),
         "lower": _previous(rolling_min(bars.low, int(params["exit_bars"]))),
     }
-    return Features(bars, params, classify(bars.close, bars.bars_per_year), warm_up(params), arrays)
+    regimes = classify(bars.close, bars.bars_per_year)
+    is_above, is_below = bars.close > arrays["upper"], bars.close < arrays["lower"]
+    signals = ENTER_TREND * is_above + LEAVE_TREND * is_below
+    table = long_flat.table(signals, regimes, params, REASONS)
+    return Features(bars, params, regimes, warm_up(params), arrays, table)
 
 
 def targets(features: Features, first: int) -> IntArray:

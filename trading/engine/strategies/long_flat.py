@@ -7,9 +7,15 @@ LOOKBACK none
 
 from __future__ import annotations
 
+import numpy as np
+
+from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.loops import signal_rows_nb
+from trading.engine.regimes import RegimeSeries
+from trading.engine.rules import KINDS, TREND, RuleTable
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
-from trading.engine.strategies.base import CHOICE, FLOAT, Features, Parameter, Proposal
+from trading.engine.strategies.base import CHOICE, FLOAT, Features, Parameter, Params, Proposal
 from trading.engine.types import ParameterNow, SizingLine
 
 ALL_IN = "all_in"
@@ -36,13 +42,42 @@ SIZING_PARAMETERS = (
 )
 
 
-def propose(features: Features, i: int, state: StrategyState, target: int, rule: str) -> Proposal:
+def propose(
+    features: Features,
+    i: int,
+    state: StrategyState,
+    target: int,
+    rule: str,
+    kind: int = TREND,
+) -> Proposal:
     """Turn a 0/1 target into a proposal under the chosen sizing."""
     is_all_in = features.params["sizing"] == ALL_IN
     if target == 0:
         return Proposal(0.0, 0.0, rule, uses_all_cash=is_all_in)
     weight = 1.0 if is_all_in else target_weight(features, i)
-    return Proposal(weight, 1.0, rule, kind=rule, uses_all_cash=is_all_in)
+    return Proposal(weight, 1.0, rule, kind=KINDS[kind], uses_all_cash=is_all_in)
+
+
+def weights(regimes: RegimeSeries, params: Params) -> FloatArray:
+    """Return the weight of a position at each bar, as `propose` gives it."""
+    if params["sizing"] == ALL_IN:
+        return np.ones(regimes.volatility.shape[0])
+    out = np.zeros(regimes.volatility.shape[0])
+    is_known = regimes.volatility > 0.0
+    np.divide(float(params["target_volatility"]), regimes.volatility, out=out, where=is_known)
+    return np.minimum(out, 1.0)
+
+
+def table(
+    signals: IntArray,
+    regimes: RegimeSeries,
+    params: Params,
+    reasons: tuple[str, ...],
+    max_bars: int = 0,
+) -> RuleTable:
+    """Return the table of a rule: its signal bits, one weight for both kinds, no stops."""
+    rows = signal_rows_nb(signals, weights(regimes, params), max_bars)
+    return RuleTable(rows, uses_all_cash=params["sizing"] == ALL_IN, reasons=reasons)
 
 
 def target_weight(features: Features, i: int) -> float:

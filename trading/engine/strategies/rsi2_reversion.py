@@ -19,6 +19,7 @@ from trading.engine import loops
 from trading.engine.indicators import rsi, sma
 from trading.engine.kernels import IntArray
 from trading.engine.regimes import classify
+from trading.engine.rules import DIP, ENTER_DIP, LEAVE_DIP
 from trading.engine.state import StrategyState
 from trading.engine.strategies import long_flat
 from trading.engine.strategies.base import (
@@ -31,6 +32,9 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
+from trading.engine.strategies.tables import reasons
+
+REASONS = reasons(NO_SETUP="RECOVERED", HOLDING_LIMIT="RECOVERED")
 
 
 def warm_up(params: Params) -> int:
@@ -47,7 +51,14 @@ def prepare(bars: Bars, params: Params) -> Features:
         "exit_mean": sma(bars.close, int(params["exit_bars"])),
         "trend_mean": sma(bars.close, trend_bars) if trend_bars else np.full(len(bars), -1.0),
     }
-    return Features(bars, params, classify(bars.close, bars.bars_per_year), warm_up(params), arrays)
+    regimes = classify(bars.close, bars.bars_per_year)
+    is_trend_up = (arrays["trend_mean"] < 0.0) | (bars.close > arrays["trend_mean"])
+    is_dip = arrays["rsi"] < float(params["entry_level"])
+    is_entry = is_dip & (bars.close <= arrays["exit_mean"]) & is_trend_up
+    is_exit = bars.close > arrays["exit_mean"]
+    signals = ENTER_DIP * is_entry + LEAVE_DIP * is_exit
+    table = long_flat.table(signals, regimes, params, REASONS, int(params["max_bars"]))
+    return Features(bars, params, regimes, warm_up(params), arrays, table)
 
 
 def targets(features: Features, first: int) -> IntArray:
@@ -77,7 +88,7 @@ def decide(features: Features, i: int, state: StrategyState) -> Proposal:
         float(features.params["entry_level"]),
         int(features.params["max_bars"]),
     )
-    return long_flat.propose(features, i, state, target, "DIP" if target else "RECOVERED")
+    return long_flat.propose(features, i, state, target, "DIP" if target else "RECOVERED", DIP)
 
 
 def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal) -> Narrative:

@@ -12,12 +12,15 @@ exit sells everything. A position still open at the end is marked at the last cl
 
 from __future__ import annotations
 
+import numpy as np
+
 from marketdata.types import Bars
 from trading.engine import loops
 from trading.engine.errors import ParameterInvalid
 from trading.engine.indicators import sma
 from trading.engine.kernels import IntArray
 from trading.engine.regimes import classify
+from trading.engine.rules import ENTER_TREND, LEAVE_TREND
 from trading.engine.state import StrategyState
 from trading.engine.strategies import long_flat
 from trading.engine.strategies.base import (
@@ -29,6 +32,9 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
+from trading.engine.strategies.tables import reasons
+
+REASONS = reasons(NO_SETUP="BELOW", TREND_UP="ABOVE", TREND_UNDECIDED="ABOVE", TREND_DOWN="BELOW")
 
 
 def warm_up(params: Params) -> int:
@@ -42,7 +48,11 @@ def prepare(bars: Bars, params: Params) -> Features:
         "fast": sma(bars.close, int(params["fast"])),
         "slow": sma(bars.close, int(params["slow"])),
     }
-    return Features(bars, params, classify(bars.close, bars.bars_per_year), warm_up(params), arrays)
+    regimes = classify(bars.close, bars.bars_per_year)
+    is_above = arrays["fast"] > arrays["slow"]
+    signals = np.where(is_above, ENTER_TREND, LEAVE_TREND)
+    table = long_flat.table(signals, regimes, params, REASONS)
+    return Features(bars, params, regimes, warm_up(params), arrays, table)
 
 
 def targets(features: Features, first: int) -> IntArray:

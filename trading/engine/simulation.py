@@ -1,0 +1,167 @@
+"""A whole run of a strategy that is a table, in one compiled pass.
+
+INPUT    features with a table, costs, capital
+OUTPUT   cash and quantity per bar, fills as arrays, the state a live runner would hold at the end
+LOOKBACK the features' own
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trading.engine import rich
+from trading.engine.breaker import NS, config_vector, state_of, state_vector
+from trading.engine.costs import CostModel, commission_rates, price_rates
+from trading.engine.kernels import FloatArray
+from trading.engine.rich import RichFills
+from trading.engine.rules import KINDS, RuleTable
+from trading.engine.state import StrategyState, mark
+from trading.engine.strategies.base import Features
+from trading.engine.strategies.tables import breaker_config, table_of
+
+NO_BREAKER = np.empty(0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableRun:
+    """Cash and quantity after each bar, the fills, and the memory at the end as plain vectors."""
+
+    cash: FloatArray
+    quantity: FloatArray
+    fills: RichFills
+    memory: FloatArray
+    breaker: FloatArray
+
+    def equity(self, close: FloatArray) -> FloatArray:
+        """Return equity at each close."""
+        return self.cash + self.quantity * close
+
+
+def simulate(
+    features: Features,
+    *,
+    cash: float,
+    costs: CostModel,
+    quantity_step: float = 0.0,
+    start_index: int = 0,
+    allows_all_cash: bool = True,
+) -> TableRun:
+    """Run a table of signals over its bars.
+
+    Parameters
+    ----------
+    features : Features
+        With a table.
+    cash : float
+        Starting capital, > 0.
+    costs : CostModel
+        Proportional to the notional: an impact that grows with the order needs the step.
+    quantity_step : float
+        Units are rounded down to a multiple; 0 for fractional units.
+    start_index : int
+        First bar that may decide.
+    allows_all_cash : bool
+        False sizes all-in rules at the close.
+
+    Returns
+    -------
+    TableRun
+        Fills equal those of `step.step` bar by bar, to the last bit.
+    """
+    bars, regimes, table = features.bars, features.regimes, table_of(features)
+    config = breaker_config(features.params)
+    memory, breaker = start_memory(cash), state_vector(None)
+    found = rich.simulate_rules_nb(
+        bars.exec_prices,
+        bars.close,
+        bars.closed_at / NS,
+        table.rows,
+        regimes.volatility,
+        regimes.percentile,
+        commission_rates(costs, regimes.codes),
+        price_rates(costs, bars.high, bars.low, bars.close),
+        NO_BREAKER if config is None else config_vector(config, costs.preset),
+        breaker,
+        memory,
+        sizing_terms(table, costs, quantity_step, allows_all_cash),
+        start_index,
+        max(start_index, features.first),
+    )
+    cash_path, held_path, fill_bars, quantities, prices, fees, reasons, n = found
+    fills = RichFills(fill_bars[:n], quantities[:n], prices[:n], fees[:n], reasons[:n])
+    return TableRun(cash_path, held_path, fills, memory, breaker)
+
+
+def start_memory(cash: float) -> FloatArray:
+    """Return the memory of a strategy that holds nothing but ``cash``."""
+    memory = np.zeros(rich.N_MEMORY)
+    memory[rich.CASH] = cash
+    memory[[rich.STOP_PRICE, rich.TARGET_PRICE, rich.PENDING_STOP, rich.PENDING_TARGET]] = np.nan
+    return memory
+
+
+def sizing_terms(
+    table: RuleTable, costs: CostModel, quantity_step: float, allows_all_cash: bool
+) -> FloatArray:
+    """Lay the terms of sizing out for the kernel."""
+    return np.array(
+        [
+            quantity_step,
+            table.no_trade_band,
+            float(table.rebalances),
+            float(table.uses_all_cash),
+            float(allows_all_cash),
+            costs.slippage_rate,
+        ]
+    )
+
+
+def state_after(
+    run: TableRun, features: Features, booked: StrategyState, start_index: int
+) -> StrategyState:
+    """Complete a state with what the loop remembered.
+
+    Parameters
+    ----------
+    run : TableRun
+        The run.
+    features : Features
+        Its features.
+    booked : StrategyState
+        After `state.book_fill` of every fill of the run.
+    start_index : int
+        First bar of the run.
+
+    Returns
+    -------
+    StrategyState
+        What `step.step` returns at the last bar.
+    """
+    memory, codes = run.memory, features.regimes.settled_codes[start_index:]
+    changes = np.flatnonzero(codes != codes[-1])
+    n_equal = codes.shape[0] - (int(changes[-1]) + 1 if changes.size else 0)
+    has_breaker = breaker_config(features.params) is not None and (
+        features.first < len(features.bars)
+    )
+    return replace(
+        mark(booked, float(features.bars.close[-1])),
+        bars_held=int(memory[rich.BARS_HELD]),
+        entry_kind=KINDS[int(memory[rich.KIND])],
+        stop_price=_known(memory[rich.STOP_PRICE]),
+        target_price=_known(memory[rich.TARGET_PRICE]),
+        pending_kind=KINDS[int(memory[rich.PENDING_KIND])],
+        pending_stop_distance=_known(memory[rich.PENDING_STOP]),
+        pending_target_distance=_known(memory[rich.PENDING_TARGET]),
+        pending_cost_rate=float(memory[rich.PENDING_RATE]),
+        regime_code=int(codes[-1]),
+        regime_bars=n_equal,
+        last_bar_at=int(features.bars.closed_at[-1]),
+        breaker=state_of(run.breaker) if has_breaker else None,
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

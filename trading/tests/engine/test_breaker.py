@@ -1,0 +1,262 @@
+"""The circuit breaker: levels, cool-down, back-off, re-entry; tapes first, then laws."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trading.engine import breaker_kernels
+from trading.engine.breaker import (
+    NS,
+    BreakerConfig,
+    BreakerState,
+    breaker_next,
+    breaker_sentence,
+    config_vector,
+    state_of,
+    state_vector,
+)
+from trading.engine.errors import ConfigInvalid, StateInvalid
+from trading.engine.types import AssetClass
+
+DAY = 86_400 * NS
+CONFIG = BreakerConfig()
+LIMITS = config_vector(CONFIG)
+CALM = {"quantity": 1.0, "volatility": 0.15, "percentile": 0.5}
+
+
+def feed(equities, state=None, *, first_day=0, **given):
+    """Feed one equity a day; return the states and factors."""
+    found = []
+    for k, equity in enumerate(equities):
+        inputs = {**CALM, **given}
+        state, factor = breaker_next(state, LIMITS, (first_day + k) * DAY, equity, **inputs)
+        found.append((state, factor))
+    return found
+
+
+def levels(found):
+    return [state.name for state, _ in found]
+
+
+def test_a_calm_book_is_left_alone():
+    found = feed([100.0, 101.0, 100.5, 102.0])
+
+    assert levels(found) == ["NORMAL"] * 4
+    assert [factor for _, factor in found] == [1.0] * 4
+
+
+def test_the_daily_loss_rises_in_three_grades():
+    grades = [feed([100.0, 100.0 - loss])[-1] for loss in (1.9, 2.1, 2.6, 3.1)]
+
+    assert levels(grades) == ["NORMAL", "CAUTIOUS", "RESTRICTED", "HALTED"]
+    assert [factor for _, factor in grades] == [1.0, 0.75, 0.5, 0.0]
+
+
+def test_losses_of_one_day_add_up_across_its_bars():
+    state, _ = breaker_next(None, LIMITS, 0, 100.0, **CALM)
+    for hour, equity in ((24, 99.0), (25, 98.4), (26, 97.9)):
+        state, _ = breaker_next(state, LIMITS, hour * 3_600 * NS, equity, **CALM)
+
+    assert state.name == "CAUTIOUS"
+    assert state.value == pytest.approx(0.021)
+
+
+def test_the_drawdown_counts_what_is_not_realized():
+    found = feed([100.0 * 0.985**k for k in range(8)])
+
+    assert found[-1][0].name == "CAUTIOUS"
+    assert "drawdown 10.0% reached the limit of 10.0%" in breaker_sentence(found[-1][0])
+
+
+def test_losing_round_trips_in_a_row_are_counted_when_flat_again():
+    state, equity = None, 100.0
+    for k in range(13):
+        quantity = float(k % 2)
+        equity -= 0.1 if quantity == 0.0 else 0.0
+        state, _ = breaker_next(
+            state, LIMITS, k * DAY, equity, quantity=quantity, volatility=0.1, percentile=0.5
+        )
+
+    assert state.loss_streak == 6
+    assert state.name == "CAUTIOUS"
+
+
+def test_volatility_and_correlation_raise_the_level_too():
+    wild = feed([100.0], volatility=0.61)[-1][0]
+    high = feed([100.0], percentile=0.96)[-1][0]
+    alike = feed([100.0], correlation=0.82)[-1][0]
+
+    assert levels([(wild, 0), (high, 0), (alike, 0)]) == ["RESTRICTED", "CAUTIOUS", "RESTRICTED"]
+
+
+def test_crypto_may_swing_more_before_its_breaker_speaks():
+    limits = config_vector(CONFIG, AssetClass.CRYPTO)
+
+    state, _ = breaker_next(None, limits, 0, 1.0, quantity=0.0, volatility=0.61, percentile=0.5)
+
+    assert state.name == "NORMAL"
+
+
+def test_after_the_cool_down_size_comes_back_in_steps():
+    found = feed([100.0, 96.0] + [96.0] * 7)
+
+    expected = ["NORMAL", *["HALTED"] * 3, "RESTRICTED", "CAUTIOUS", "NORMAL", "NORMAL", "NORMAL"]
+    assert levels(found) == expected
+
+
+def test_each_trip_within_the_look_back_doubles_the_cool_down_up_to_the_cap():
+    state, day, spans = None, 0, []
+    for _ in range(7):
+        found = feed([100.0, 95.0], state and replace(state, level=0, until_at=0), first_day=day)
+        state = found[-1][0]
+        spans.append((state.until_at - state.since_at) // DAY)
+        day = state.until_at // DAY + 1
+
+    assert spans == [3, 6, 12, 24, 48, 48, 48]
+
+
+def test_quiet_time_takes_the_doubling_back():
+    tripped = feed([100.0, 95.0])[-1][0]
+    quiet_days = int(CONFIG.look_back_days) + 5
+
+    soon = feed([95.0, 90.0], replace(tripped, level=0), first_day=10)[-1][0]
+    late = feed([95.0, 90.0], replace(tripped, level=0), first_day=quiet_days)[-1][0]
+
+    assert soon.until_at - soon.since_at == 6 * DAY
+    assert late.until_at - late.since_at == 3 * DAY
+
+
+def test_a_new_trip_while_coming_back_halts_again():
+    state = feed([100.0, 96.0, 96.0, 96.0, 96.0])[-1][0]
+
+    again = feed([90.0], state, first_day=5)[-1][0]
+
+    assert state.name == "RESTRICTED"
+    assert again.name == "HALTED"
+    assert again.n_trips == 2
+
+
+def test_the_sentence_names_rule_value_limit_time_and_what_is_allowed():
+    state = feed([100.0, 96.0])[-1][0]
+
+    assert breaker_sentence(state) == (
+        "HALTED: daily loss 4.0% reached the limit of 3.0%; held until 1970-01-05 00:00 at least; "
+        "only selling is allowed, what is held is sold"
+    )
+
+
+PATHS = st.lists(
+    st.tuples(
+        st.floats(-0.06, 0.06),
+        st.sampled_from([0.0, 1.0]),
+        st.floats(0.05, 1.2),
+        st.floats(0.0, 1.0),
+        st.floats(0.1, 40.0),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def walk(path, cells):
+    """Drive the kernel's vector along a path; return time, equity and factor at the end."""
+    now, equity, factor = 0.0, 100.0, 1.0
+    for change, held, volatility, percentile, days in path:
+        now += days * breaker_kernels.DAY_S
+        equity *= 1.0 + change
+        factor = breaker_kernels.breaker_next_nb(
+            cells, LIMITS, now, equity, held, volatility, percentile, np.nan
+        )
+    return now, equity, factor
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATHS, st.floats(0.0, 0.2), st.floats(0.0, 0.5), st.floats(0.0, 0.5))
+def test_a_worse_input_never_leaves_more_size(path, loss, more_volatility, more_rank):
+    cells = state_vector(None)
+    now, equity, _ = walk(path, cells)
+    worse = cells.copy()
+    later = now + 86_400.0
+
+    factor = breaker_kernels.breaker_next_nb(cells, LIMITS, later, equity, 1.0, 0.2, 0.5, np.nan)
+    less = breaker_kernels.breaker_next_nb(
+        worse, LIMITS, later, equity * (1.0 - loss), 1.0, 0.2 + more_volatility, 0.5 + more_rank,
+        np.nan,
+    )  # fmt: skip
+
+    assert less <= factor
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATHS)
+def test_a_level_falls_one_step_at_a_time_and_never_before_its_time(path):
+    state, now, equity = None, 0, 100.0
+    for change, held, volatility, percentile, days in path:
+        before = state or BreakerState()
+        now += int(days * 86_400) * NS
+        equity *= 1.0 + change
+        state, factor = breaker_next(
+            state, LIMITS, now, equity, quantity=held, volatility=volatility, percentile=percentile
+        )
+        assert factor == (1.0, *CONFIG.factors)[state.level]
+        if state.level < before.level:
+            assert before.level - state.level == 1
+            assert now >= before.until_at
+
+
+@settings(max_examples=40, deadline=None)
+@given(PATHS)
+def test_compiled_and_uncompiled_breaker_agree_to_the_bit(path):
+    compiled, plain = state_vector(None), state_vector(None)
+    now, equity = 0.0, 100.0
+    for change, held, volatility, percentile, days in path:
+        now, equity = now + days * 86_400.0, equity * (1.0 + change)
+        args = (LIMITS, now, equity, held, volatility, percentile, np.nan)
+        factor = breaker_kernels.breaker_next_nb(compiled, *args)
+        assert breaker_kernels.breaker_next_nb.py_func(plain, *args) == factor
+
+    assert np.array_equal(compiled, plain, equal_nan=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(PATHS)
+def test_a_restart_between_any_two_bars_changes_nothing(path):
+    state, kept, now, equity = None, None, 0, 100.0
+    for change, held, volatility, percentile, days in path:
+        now += int(days * 86_400) * NS
+        equity *= 1.0 + change
+        inputs = {"quantity": held, "volatility": volatility, "percentile": percentile}
+        state, _ = breaker_next(state, LIMITS, now, equity, **inputs)
+        kept, _ = breaker_next(kept, LIMITS, now, equity, **inputs)
+        kept = BreakerState.from_dict(json.loads(json.dumps(kept.to_dict())))
+
+    assert kept == state
+    assert state_of(state_vector(state)) == state
+
+
+def test_a_book_that_lost_everything_is_halted():
+    assert feed([100.0, -5.0, -5.0])[-1][1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"daily_losses": (0.03, 0.02, 0.01)}, "daily loss limits"),
+        ({"factors": (0.5, 0.75, 0.0)}, "must fall"),
+        ({"factors": (0.5, 0.25, 0.1)}, "must fall"),
+        ({"look_back_days": 0.0}, "above 0"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(change, words):
+    with pytest.raises(ConfigInvalid, match=words):
+        config_vector(replace(CONFIG, **change))
+
+
+@pytest.mark.parametrize("stored", [{"speed": 1}, {"level": 7}])
+def test_a_stored_state_of_another_kind_is_refused(stored):
+    with pytest.raises(StateInvalid, match="breaker state has"):
+        BreakerState.from_dict(stored)
