@@ -187,8 +187,9 @@ def simulate_rules_nb(
     `commission` and `slippage` are fractions read at the signal bar; `seconds` is the bars' close
     in seconds UTC; an empty `breaker_config` leaves the breaker out. `memory` and `breaker` begin
     as they are and are moved on in place; `sizing` holds quantity step, no-trade band, as 0 or 1
-    whether the rule rebalances, wants all cash and may have it, and the slippage a plan allows for. Returns cash and quantity after
-    each bar, then the fills (see `RichFills`), of which the last item says how many are valid.
+    whether the rule rebalances, wants all cash and may have it, and the slippage a plan allows
+    for. Returns cash and quantity after each bar, then the fills (see `RichFills`), of which the
+    last item says how many are valid.
     """
     n = close.shape[0]
     cash, held, delta = memory[CASH], memory[HELD], memory[DELTA]
