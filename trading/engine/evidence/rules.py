@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trading.engine import hybrid
-from trading.engine.adaptive import adapt
 from trading.engine.errors import ConfigInvalid
 from trading.engine.evidence.instruments import EvidenceInstrument
 from trading.engine.evidence.trips import ExitPlan, blind_plan, flat_plan
-from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.kernels import IntArray
 from trading.engine.strategies import (
     Features,
     StrategySpec,
@@ -201,33 +200,26 @@ def _breakout(features: Features, instrument: EvidenceInstrument) -> Setup:
 
 
 def _adaptive_trend(features: Features, instrument: EvidenceInstrument) -> Setup:
-    """Mirror `volatility_adaptive_trend`: a pullback that recovers becomes a trend position."""
+    """Mirror `volatility_adaptive_trend`: a pullback that recovers becomes a trend position.
+
+    Sizes play no part in a win rate, so its circuit breaker is left out.
+    """
     arrays, close = features.arrays, instrument.bars.close
-    codes = features.regimes.settled_codes
-    base = volatility_adaptive_trend.adaptive_base(features.params)
-    adapted = [adapt(base, code) for code in (-1, 0, 1, 2, 3)]
-    means = [arrays[f"trend_mean_{code}"] for code in range(4)]
-    # Unknown counts as NORMAL, as in the strategy.
-    mean = np.choose(np.where(codes < 0, int(RegimeCode.NORMAL), codes), means)
     band = volatility_adaptive_trend.BAND_ATR * arrays["atr"]
-    is_up = close > mean + band
-    is_dip = arrays["rsi"] < _by_regime(codes, [now.entry_threshold for now in adapted])
+    is_up = close > arrays["trend_mean"] + band
+    is_dip = arrays["rsi"] < arrays["entry_threshold"]
     plan = ExitPlan(
         atr=arrays["atr"],
         take_atr=np.full(len(close), -1.0),
-        stop_atr=_by_regime(codes, [now.stop_atr for now in adapted]),
+        stop_atr=arrays["stop_atr"],
         max_bars=np.zeros(len(close), dtype=np.int64),
-        limits=_by_regime(codes, [now.holding_bars for now in adapted]).astype(np.int64),
+        limits=np.round(arrays["holding_bars"]).astype(np.int64),
         ends=(close > arrays["exit_mean"]).astype(np.int64),
         keeps=is_up.astype(np.int64),
-        ends_trend=(close < mean - band).astype(np.int64),
+        ends_trend=(close < arrays["trend_mean"] - band).astype(np.int64),
     )
     signals = _from((is_up | is_dip).astype(np.int64), features.first)
     return Setup(signals, plan, replace(plan, stop_atr=np.zeros(len(close))))
-
-
-def _by_regime(codes: IntArray, values: list[float]) -> FloatArray:
-    return np.array(values, dtype=np.float64)[codes + 1]
 
 
 def _from(signals: IntArray, first: int) -> IntArray:

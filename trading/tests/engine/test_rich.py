@@ -103,10 +103,15 @@ def test_the_uncompiled_loop_gives_the_bits_of_the_compiled(params, monkeypatch)
     assert plain.final_state == compiled.final_state
 
 
-def test_every_shipped_strategy_is_a_table():
-    for spec in STRATEGIES.values():
-        features = spec.prepare(WILD, spec.defaults)
-        assert features.table.rows.shape == (len(WILD), 8)
+# The hybrid's limits follow the regime of its entry, which no row of a later bar knows.
+TABLES = [spec for key, spec in STRATEGIES.items() if key != "hybrid"]
+
+
+@pytest.mark.parametrize("spec", TABLES, ids=[spec.key for spec in TABLES])
+def test_a_shipped_rule_is_a_table(spec):
+    features = spec.prepare(WILD, spec.defaults)
+
+    assert features.table.rows.shape == (len(WILD), 8)
 
 
 @pytest.mark.parametrize(
