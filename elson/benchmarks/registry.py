@@ -12,6 +12,7 @@ MODULES: Mapping[str, str] = {
     "sweep": "elson.benchmarks.sweep",
     "generic": "elson.benchmarks.generic",
     "job": "elson.benchmarks.job",
+    "engine": "elson.benchmarks.engine",
     "study": "elson.benchmarks.study",
 }
 

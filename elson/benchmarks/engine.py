@@ -1,0 +1,148 @@
+"""Bench `engine`: one adaptive run against the event-driven peers' plain cross."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from elson.benchmarks.environment import NAUTILUS, VECTORBT, peer_python, peer_version
+from elson.benchmarks.harness import (
+    OURS,
+    Bench,
+    Contender,
+    Contest,
+    Goal,
+    Limit,
+    Report,
+    Results,
+    ResultsDiffer,
+    Times,
+)
+from elson.benchmarks.peers import Peer
+from elson.benchmarks.series import geometric_walk
+from marketdata.types import Bars
+from trading.engine.backtest import BacktestConfig, run
+from trading.engine.simulation import simulate
+from trading.engine.strategies import resolve_params, strategy_get
+
+N_BARS = 8_000
+STRATEGY = "volatility_adaptive_trend"
+FAST, SLOW = 20, 100
+PARAMS = {"breaker": "on"}
+CASH = 100_000.0
+REPEATS = 20  # one run is too short to be timed beside busy neighbors
+COMMISSION_BPS = 5.0
+SPEED = "bars a second and core"
+SCRIPTS = "elson.benchmarks.peer_scripts"
+
+
+@contextmanager
+def prepare(report: Report) -> Iterator[Contest]:
+    """Give every engine the same walk."""
+    bars = geometric_walk(5, N_BARS)
+    with ExitStack() as stack:
+        backtesting = stack.enter_context(
+            Peer(f"{SCRIPTS}.backtesting_peer", python=peer_python(VECTORBT, report))
+        )
+        backtesting.ask(
+            "load",
+            closed_at=bars.closed_at,
+            fees=COMMISSION_BPS / 1e4,
+            Open=bars.open,
+            High=bars.high,
+            Low=bars.low,
+            Close=bars.close,
+            Volume=bars.volume,
+        )
+        nautilus = stack.enter_context(
+            Peer(f"{SCRIPTS}.nautilus_peer", python=peer_python(NAUTILUS, report))
+        )
+        nautilus.ask(
+            "load",
+            closed_at=bars.closed_at,
+            open=bars.open,
+            high=bars.high,
+            low=bars.low,
+            close=bars.close,
+            volume=bars.volume,
+        )
+        contenders = (
+            Contender(
+                OURS,
+                f"Elson, {STRATEGY}",
+                f"Python {platform.python_version()}",
+                REPEATS * N_BARS,
+                lambda: _ours(bars),
+            ),
+            Contender(
+                "backtesting",
+                "backtesting.py, moving-average cross",
+                peer_version(VECTORBT, "backtesting"),
+                N_BARS,
+                lambda: backtesting.ask("run", fast=FAST, slow=SLOW),
+            ),
+            Contender(
+                "nautilus",
+                "NautilusTrader, moving-average cross",
+                peer_version(NAUTILUS, "nautilus_trader"),
+                N_BARS,
+                lambda: nautilus.ask("run", fast=FAST, slow=SLOW),
+            ),
+        )
+        cross = run(
+            bars,
+            "sma_cross",
+            {"fast": FAST, "slow": SLOW},
+            BacktestConfig(commission_bps=COMMISSION_BPS),
+        )
+
+        def check(results: Mapping[str, Results]) -> None:
+            """Our own cross places as many orders as the peers'; they run nothing richer."""
+            for key in ("backtesting", "nautilus"):
+                if results[key]["n_orders"] != len(cross.orders):
+                    raise ResultsDiffer(
+                        f"{key} places {results[key]['n_orders']} orders, "
+                        f"our cross {len(cross.orders)}"
+                    )
+
+        yield Contest(contenders, check, _figures)
+
+
+def _ours(bars: Bars) -> Results:
+    """Prepare and run, several times over; how long the loop alone took is told apart."""
+    spec = strategy_get(STRATEGY)
+    params = resolve_params(spec, PARAMS)
+    costs = BacktestConfig(commission_bps=COMMISSION_BPS).costs
+    in_loop = 0.0
+    began = time.perf_counter()
+    for _ in range(REPEATS):
+        features = spec.prepare(bars, params)
+        loop_began = time.perf_counter()
+        simulate(features, cash=CASH, costs=costs)
+        in_loop += time.perf_counter() - loop_began
+    return {"seconds": time.perf_counter() - began, "loop_seconds": in_loop}
+
+
+def _figures(times: Mapping[str, Times]) -> dict[str, float]:
+    ours = times[OURS]
+    return {
+        SPEED: 1.0 / ours.median,
+        "bars a second in the loop alone": REPEATS * N_BARS / ours.results["loop_seconds"],
+    }
+
+
+BENCH = Bench(
+    name="engine",
+    title="one adaptive backtest: regimes, adaptive parameters, sizing, stops",
+    unit="bar",
+    workload=(
+        f"8,000 bars of a seeded walk, one thread. Ours runs {STRATEGY}: indicators, regimes, "
+        "adaptive parameters, sizing, stops and the circuit breaker, from bars to equity. The "
+        "peers run a moving-average cross, which is less, and place as many orders as our cross."
+    ),
+    goals=(Goal("backtesting", 150.0), Goal("nautilus", 800.0)),
+    prepare=prepare,
+    limits=(Limit(SPEED, "bars/s", at_least=20e6),),
+)
