@@ -11,7 +11,8 @@ from django import forms
 from elson.common.errors import DomainError
 from elson.common.formatting import parse_decimal
 from marketdata.selectors import instrument_list
-from trading.engine.strategies.base import Parameter, StrategySpec
+from trading.engine.errors import EngineError
+from trading.engine.strategies.base import Parameter, StrategySpec, parameter_convert
 from trading.engine.types import OrderSide, OrderType, TimeInForce
 
 ORDER_TYPES = [
@@ -103,7 +104,60 @@ def new_order_key() -> str:
     return f"web-{uuid.uuid4().hex}"
 
 
-class DeployForm(forms.Form):
+class ParameterForm(forms.Form):
+    """The parameters of a rule, each checked against its bounds next to its field."""
+
+    def __init__(self, spec: StrategySpec, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.spec = spec
+        for parameter in spec.parameters:
+            self.fields[PARAMETER_PREFIX + parameter.key] = _parameter_field(parameter)
+
+    def clean(self) -> dict[str, Any]:
+        """Put what a parameter does not allow next to its field."""
+        cleaned = super().clean() or {}
+        for parameter in self.spec.parameters:
+            name = PARAMETER_PREFIX + parameter.key
+            if cleaned.get(name) is None:
+                continue
+            try:
+                parameter_convert(self.spec.key, parameter, cleaned[name])
+            except EngineError as error:
+                self.add_error(name, str(error))
+        return cleaned
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters as typed; the service checks them together."""
+        return {
+            parameter.key: self.cleaned_data[PARAMETER_PREFIX + parameter.key]
+            for parameter in self.spec.parameters
+        }
+
+    def parameter_fields(self) -> list[Any]:
+        """Return the bound fields of the parameters, in the rule's order."""
+        return [self[PARAMETER_PREFIX + parameter.key] for parameter in self.spec.parameters]
+
+
+class VersionForm(ParameterForm):
+    """Changed parameters of a strategy, with a note on why."""
+
+    note = forms.CharField(
+        label="Note", max_length=200, required=False, help_text="Why you changed it; optional."
+    )
+
+
+class RunForm(forms.Form):
+    """Where a version is put to work, and with how much."""
+
+    symbol = forms.ChoiceField(label="Instrument")
+    capital = LocalDecimalField(label="Capital", echo="money:USD", initial="10000")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["symbol"] = _symbol_field()
+
+
+class DeployForm(ParameterForm):
     """A rule put to work on paper: name, instrument, capital, and its parameters."""
 
     key = forms.CharField(widget=forms.HiddenInput, max_length=60)
@@ -113,26 +167,16 @@ class DeployForm(forms.Form):
 
     def __init__(self, spec: StrategySpec, *args: Any, **options: Any) -> None:
         options.setdefault("initial", {"key": spec.key, "name": spec.name, "capital": "10000"})
-        super().__init__(*args, **options)
-        self.spec = spec
-        tradable = [item for item in instrument_list() if item.is_tradable]
-        self.fields["symbol"] = forms.ChoiceField(
-            label="Instrument",
-            choices=[(item.symbol, f"{item.symbol} · {item.name}") for item in tradable],
-        )
-        for parameter in spec.parameters:
-            self.fields[PARAMETER_PREFIX + parameter.key] = _parameter_field(parameter)
+        super().__init__(spec, *args, **options)
+        self.fields["symbol"] = _symbol_field()
 
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters as typed; the service checks them against their bounds."""
-        return {
-            parameter.key: self.cleaned_data[PARAMETER_PREFIX + parameter.key]
-            for parameter in self.spec.parameters
-        }
 
-    def parameter_fields(self) -> list[Any]:
-        """Return the bound fields of the parameters, in the rule's order."""
-        return [self[PARAMETER_PREFIX + parameter.key] for parameter in self.spec.parameters]
+def _symbol_field() -> forms.ChoiceField:
+    tradable = [item for item in instrument_list() if item.is_tradable]
+    return forms.ChoiceField(
+        label="Instrument",
+        choices=[(item.symbol, f"{item.symbol} · {item.name}") for item in tradable],
+    )
 
 
 def _parameter_field(parameter: Parameter) -> forms.Field:

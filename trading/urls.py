@@ -19,6 +19,7 @@ from trading.views import (
     regimes,
     replay,
     strategies,
+    strategy_versions,
     studies,
 )
 
@@ -158,6 +159,19 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     path("strategies/", strategies.strategies, name="strategies"),
     path("strategies/new/", strategies.strategy_new, name="strategy_new"),
     path("strategies/<int:strategy_id>/", strategies.strategy_detail, name="strategy_detail"),
+    path(
+        "strategies/<int:strategy_id>/edit/", strategy_versions.strategy_edit, name="strategy_edit"
+    ),
+    path(
+        "strategies/<int:strategy_id>/versions/<int:number>/run/",
+        strategy_versions.version_run,
+        name="version_run",
+    ),
+    path(
+        "strategies/<int:strategy_id>/archive/",
+        strategy_versions.strategy_away,
+        name="strategy_archive",
+    ),
     path(
         "strategies/<int:strategy_id>/decisions/<uuid:decision_id>/",
         strategies.decision_detail,

@@ -21,8 +21,8 @@ from trading.selectors.strategies import (
     strategy_of,
     strategy_version,
     template_view,
-    version_list,
 )
+from trading.selectors.versions import parameters_diff, version_list
 from trading.serializers.strategies import (
     DecisionDetailSerializer,
     DecisionSerializer,
@@ -35,7 +35,6 @@ from trading.serializers.strategies import (
     VersionCreateSerializer,
 )
 from trading.services.strategies import strategy_archive, strategy_create, version_create
-from trading.services.studies.adoption import parameters_diff
 
 ACTIONS = [action.value for action in DecisionAction]
 
@@ -104,7 +103,7 @@ class VersionListApi(APIView):
     def get(self, request: Request, strategy_id: int) -> Response:
         """List them, newest first."""
         strategy = strategy_of(request.user, strategy_id)
-        found = [version for version, _ in version_list(strategy)]
+        found = version_list(strategy)
         return Response(StrategyVersionSerializer(found, many=True).data)
 
     @extend_schema(request=VersionCreateSerializer, responses={201: StrategyVersionSerializer})
@@ -173,6 +172,6 @@ def _detail(strategy: Any) -> Any:
         "key": strategy.key,
         "is_archived": strategy.is_archived,
         "created_at": strategy.created_at,
-        "versions": [version for version, _ in version_list(strategy)],
+        "versions": version_list(strategy),
     }
     return StrategyDetailSerializer(shown).data

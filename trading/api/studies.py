@@ -19,6 +19,7 @@ from trading.api.backtests import IDEMPOTENCY_KEY, client_key
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.strategies import strategy_of
 from trading.selectors.studies import STATUSES, study_get, study_list, trial_list
+from trading.selectors.versions import parameters_diff
 from trading.serializers.studies import (
     DraftVersionSerializer,
     StudyApplySerializer,
@@ -29,7 +30,7 @@ from trading.serializers.studies import (
     TrialChoiceSerializer,
     TrialSerializer,
 )
-from trading.services.studies.adoption import newest_version, parameters_diff, study_apply
+from trading.services.studies.adoption import newest_version, study_apply
 from trading.services.studies.drafts import study_draft_read
 from trading.services.studies.requests import (
     study_extend,

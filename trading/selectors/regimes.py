@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from trading.engine.adaptive import RULES, adapt
 from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, transitions
 from trading.engine.strategies import STRATEGIES, resolve_params
 from trading.engine.types import Regime
-from trading.models import Portfolio, Strategy, StrategyVersion
+from trading.models import Portfolio, StrategyVersion
 from trading.selectors.markets import RegimeTrack, regime_track, regime_word
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def strategies_by_regime(user: User) -> list[StrategyByRegime]:
             version.strategy_id,
             version.strategy.name,
             version.number,
-            _adaptive_rows(version.strategy, version),
+            adaptive_rows(version.strategy.key, version.parameters),
         )
         for version in newest.values()
     ]
@@ -304,11 +304,12 @@ def _estimate(
     )
 
 
-def _adaptive_rows(strategy: Strategy, version: StrategyVersion) -> tuple[AdaptiveRow, ...]:
-    spec = STRATEGIES.get(strategy.key)
+def adaptive_rows(strategy_key: str, parameters: Mapping[str, object]) -> tuple[AdaptiveRow, ...]:
+    """Each adaptive parameter in each regime; empty when nothing adapts."""
+    spec = STRATEGIES.get(strategy_key)
     if spec is None or spec.adaptive is None:
         return ()
-    base = spec.adaptive(resolve_params(spec, version.parameters))
+    base = spec.adaptive(resolve_params(spec, parameters))
     by_regime = [adapt(base, code) for code in range(len(REGIMES))]
     rows = []
     for name, rule in RULES.items():

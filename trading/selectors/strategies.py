@@ -11,7 +11,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from elson.common import formatting
 from elson.common.errors import NotFound
-from trading.engine.strategies import STRATEGIES, resolve_params, strategy_get
+from trading.engine.strategies import STRATEGIES
 from trading.engine.strategies.base import StrategySpec
 from trading.engine.types import DecisionAction
 from trading.models import (
@@ -131,20 +131,6 @@ def strategy_of(user: Any, strategy_id: int) -> Strategy:
     found = Strategy.objects.filter(user=user, pk=strategy_id).first()
     if found is None:
         raise NotFound("strategy", strategy_id)
-    return found
-
-
-def version_list(strategy: Strategy) -> list[tuple[StrategyVersion, str]]:
-    """Versions, newest first, each with what differs from the rule's defaults in words."""
-    defaults = resolve_params(strategy_get(strategy.key), None)
-    found = []
-    for version in StrategyVersion.objects.filter(strategy=strategy).order_by("-number"):
-        changed = [
-            f"{name.replace('_', ' ')} {value} instead of {defaults.get(name)}"
-            for name, value in version.parameters.items()
-            if value != defaults.get(name)
-        ]
-        found.append((version, ", ".join(changed)))
     return found
 
 

@@ -74,7 +74,7 @@ def strategy_create(
     source: str = Source.USER,
 ) -> StrategyVersion:
     """Store a strategy with its first version. Raises StrategyInvalid, StrategyNameTaken."""
-    resolved = _resolved(key, parameters)
+    resolved = parameters_resolve(key=key, parameters=parameters)
     title = name.strip()
     if not title or len(title) > 80:
         raise StrategyInvalid(
@@ -112,7 +112,7 @@ def version_create(
     The same parameters as the newest version answer that version. Raises StrategyInvalid.
     """
     locked = Strategy.objects.select_for_update().get(pk=strategy.pk)
-    resolved = _resolved(locked.key, parameters)
+    resolved = parameters_resolve(key=locked.key, parameters=parameters)
     newest = StrategyVersion.objects.filter(strategy=locked).order_by("-number").first()
     if newest is not None and newest.parameters == resolved:
         return newest
@@ -248,7 +248,8 @@ def demo_deploy(*, user: Any, portfolio: Portfolio, now: dt.datetime) -> Deploym
     )
 
 
-def _resolved(key: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+def parameters_resolve(*, key: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Complete and check parameters as a version would keep them. Raises StrategyInvalid."""
     try:
         return dict(resolve_params(strategy_get(key), parameters))
     except EngineError as error:

@@ -33,8 +33,8 @@ from trading.selectors.strategies import (
     deployment_rows,
     gallery_list,
     strategy_of,
-    version_list,
 )
+from trading.selectors.versions import version_rows
 from trading.services.strategies import (
     deployment_pause,
     deployment_resume,
@@ -119,10 +119,7 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
                 for name, count in counts.items()
             ),
         ],
-        "versions": [
-            {"number": version.number, "created_at": version.created_at, "difference": words}
-            for version, words in version_list(strategy)
-        ],
+        "versions": version_rows(strategy),
         "crumbs": [{"label": "Strategies", "href": reverse("strategies")}],
     }
     return render(request, "trading/strategy.html", context)

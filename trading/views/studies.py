@@ -29,9 +29,9 @@ from trading.selectors.studies import (
     trial_get,
     trial_list,
 )
+from trading.selectors.versions import parameters_diff
 from trading.services.studies.adoption import (
     newest_version,
-    parameters_diff,
     parameters_of,
     study_apply,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -14,21 +13,6 @@ from trading.selectors.studies import trial_get
 from trading.services.strategies import strategy_create, version_create
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterChange:
-    """One line of the difference between two sets of parameters."""
-
-    key: str
-    meaning: str
-    old: Any
-    new: Any
-
-    @property
-    def is_changed(self) -> bool:
-        """Tell whether the values differ."""
-        return bool(self.old != self.new)
-
-
 class StrategyMismatch(Conflict):
     """The strategy follows other rules than the study searched."""
 
@@ -38,17 +22,6 @@ def parameters_of(study: Study, number: int) -> dict[str, Any]:
     spec = strategy_get(study.strategy_key)
     trial = trial_get(study, number)
     return {**spec.defaults, **study.fixed, **trial.parameters}
-
-
-def parameters_diff(
-    *, strategy_key: str, old: dict[str, Any], new: dict[str, Any]
-) -> list[ParameterChange]:
-    """Compare two sets of parameters of a strategy, in the order of its schema."""
-    spec = strategy_get(strategy_key)
-    return [
-        ParameterChange(p.key, p.meaning, old.get(p.key, p.default), new.get(p.key, p.default))
-        for p in spec.parameters
-    ]
 
 
 def newest_version(strategy: Strategy) -> StrategyVersion:

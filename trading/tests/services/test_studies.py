@@ -8,9 +8,10 @@ from elson.common.errors import Conflict, Forbidden, TooMany
 from elson.common.models import OutboxEvent
 from trading.models import Deployment, Strategy, StrategyVersion, Study, Trial, TrialLedgerEntry
 from trading.selectors.studies import study_pace, trial_list, trials_counted
+from trading.selectors.versions import parameters_diff
 from trading.services.strategies import strategy_create
 from trading.services.studies import chunks
-from trading.services.studies.adoption import parameters_diff, study_apply
+from trading.services.studies.adoption import study_apply
 from trading.services.studies.drafts import StudyInvalid, study_draft_read
 from trading.services.studies.requests import (
     MOST_REVIVALS,

@@ -1,0 +1,81 @@
+"""Versions of a strategy: what each was made from and what it changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from trading.engine.strategies import strategy_get
+from trading.models import Strategy, StrategyVersion
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterChange:
+    """One line of the difference between two sets of parameters."""
+
+    key: str
+    meaning: str
+    old: Any
+    new: Any
+
+    @property
+    def label(self) -> str:
+        """Return the parameter's name as pages write it."""
+        return self.key.replace("_", " ").capitalize()
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether the values differ."""
+        return bool(self.old != self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version; `changes` are against the version before, the first against the defaults."""
+
+    number: int
+    created_at: dt.datetime
+    is_draft: bool
+    source: str
+    note: str
+    changes: tuple[ParameterChange, ...]
+
+
+def parameters_diff(
+    *, strategy_key: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[ParameterChange]:
+    """Compare two sets of parameters of a strategy, in the order of its schema."""
+    spec = strategy_get(strategy_key)
+    return [
+        ParameterChange(p.key, p.meaning, old.get(p.key, p.default), new.get(p.key, p.default))
+        for p in spec.parameters
+    ]
+
+
+def version_list(strategy: Strategy) -> QuerySet[StrategyVersion]:
+    """Versions of a strategy, newest first."""
+    return StrategyVersion.objects.filter(strategy=strategy).order_by("-number")
+
+
+def version_rows(strategy: Strategy) -> list[VersionRow]:
+    """Versions of a strategy with what each changed, newest first."""
+    rows = []
+    before: Mapping[str, Any] = {}
+    for version in version_list(strategy).reverse():
+        changes = parameters_diff(strategy_key=strategy.key, old=before, new=version.parameters)
+        rows.append(
+            VersionRow(
+                number=version.number,
+                created_at=version.created_at,
+                is_draft=version.is_draft,
+                source=version.get_source_display(),
+                note=version.note,
+                changes=tuple(change for change in changes if change.is_changed),
+            )
+        )
+        before = version.parameters
+    return rows[::-1]

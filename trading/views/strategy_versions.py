@@ -1,0 +1,136 @@
+"""Versions of a strategy: edit into a new one, put one to work, put the strategy away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from elson.common.errors import DomainError
+from marketdata.selectors import instrument_get
+from trading.engine.strategies import strategy_get
+from trading.forms import PARAMETER_PREFIX, RunForm, VersionForm
+from trading.selectors.portfolios import portfolio_get
+from trading.selectors.regimes import REGIMES, adaptive_rows
+from trading.selectors.strategies import strategy_of, strategy_version
+from trading.selectors.versions import parameters_diff
+from trading.services.strategies import (
+    deployment_start,
+    parameters_resolve,
+    strategy_archive,
+    version_create,
+)
+
+
+@login_required
+def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
+    """Change parameters, see what differs, and keep it as the next version."""
+    strategy = strategy_of(request.user, strategy_id)
+    base = strategy_version(strategy, request.GET.get("version"))
+    spec = strategy_get(strategy.key)
+    initial = {PARAMETER_PREFIX + name: value for name, value in base.parameters.items()}
+    form = VersionForm(spec, request.POST or None, initial=initial)
+    parameters = dict(base.parameters)
+    if request.method == "POST" and form.is_valid():
+        try:
+            if request.POST.get("intent") != "compare":
+                return _save(request, strategy, form)
+            parameters = parameters_resolve(key=strategy.key, parameters=form.parameters())
+        except DomainError as error:
+            form.add_error(None, error.message)
+    context = {
+        "strategy": strategy,
+        "spec": spec,
+        "version": base,
+        "form": form,
+        "changes": [
+            change
+            for change in parameters_diff(
+                strategy_key=strategy.key, old=base.parameters, new=parameters
+            )
+            if change.is_changed
+        ],
+        "is_compared": form.is_bound and not form.errors,
+        "adaptive": adaptive_rows(strategy.key, parameters),
+        "regime_names": REGIMES,
+        "crumbs": _crumbs(strategy),
+    }
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, "trading/strategy_edit.html", context, status=status)
+
+
+@login_required
+def version_run(request: HttpRequest, strategy_id: int, number: int) -> HttpResponse:
+    """Put a version to work on one instrument; a draft is one no more."""
+    strategy = strategy_of(request.user, strategy_id)
+    version = strategy_version(strategy, number)
+    form = RunForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _run(request, version, form)
+        except DomainError as error:
+            form.add_error(error.field if error.field in form.fields else None, error.message)
+    context = {
+        "strategy": strategy,
+        "version": version,
+        "spec": strategy_get(strategy.key),
+        "form": form,
+        "crumbs": _crumbs(strategy),
+    }
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, "trading/version_run.html", context, status=status)
+
+
+@login_required
+@require_POST
+def strategy_away(request: HttpRequest, strategy_id: int) -> HttpResponse:
+    """Archive a strategy that runs nowhere."""
+    strategy = strategy_of(request.user, strategy_id)
+    try:
+        strategy_archive(strategy=strategy)
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("strategy_detail", strategy_id=strategy.pk)
+    messages.success(request, f"{strategy.name} is archived; its decisions and orders stay.")
+    return redirect("strategies")
+
+
+def _save(request: HttpRequest, strategy: Any, form: VersionForm) -> HttpResponse:
+    before = strategy_version(strategy).number
+    version = version_create(
+        strategy=strategy,
+        parameters=form.parameters(),
+        note=form.cleaned_data["note"],
+        is_draft=True,
+    )
+    if version.number == before:
+        messages.info(request, f"Nothing differs from version {before}; no version was made.")
+    else:
+        messages.success(
+            request, f"Version {version.number} is a draft; what runs keeps its version."
+        )
+    return redirect("strategy_detail", strategy_id=strategy.pk)
+
+
+def _run(request: HttpRequest, version: Any, form: RunForm) -> HttpResponse:
+    deployment_start(
+        version=version,
+        portfolio=portfolio_get(request.user),
+        instrument=instrument_get(form.cleaned_data["symbol"]),
+        capital=form.cleaned_data["capital"],
+        now=timezone.now(),
+    )
+    return redirect("strategy_detail", strategy_id=version.strategy_id)
+
+
+def _crumbs(strategy: Any) -> list[dict[str, Any]]:
+    return [
+        {"label": "Strategies", "href": reverse("strategies")},
+        {"label": strategy.name, "href": reverse("strategy_detail", args=[strategy.pk])},
+    ]
