@@ -36,11 +36,16 @@ def breaker_level_nb(state: FloatArray, config: FloatArray) -> tuple[int, int]:
     level = 0
     rule = 0
     for k in range(N_RULES):
-        for step in range(3, level, -1):
-            if state[MEASURED + k] >= config[3 * k + step - 1]:
-                level = step
-                rule = k + 1
-                break
+        value = state[MEASURED + k]
+        # Limits rise, so their number below the value is the level; a NaN is below none.
+        asked = (
+            int(value >= config[3 * k])
+            + int(value >= config[3 * k + 1])
+            + int(value >= config[3 * k + 2])
+        )
+        if asked > level:
+            level = asked
+            rule = k + 1
     return level, rule
 
 

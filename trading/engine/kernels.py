@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+# Buckets of `percentile_rank_nb`.
+N_BUCKETS = 1024
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -286,24 +288,68 @@ def ewma_variance_nb(log_returns: FloatArray, alpha: float) -> FloatArray:
 def percentile_rank_nb(values: FloatArray, window: int, minimum: int) -> FloatArray:
     """Rank of each value within its own trailing window, ties by mean rank, in (0, 1].
 
-    Equal to pandas' `rolling(window, min_periods=minimum).rank(pct=True)`.
+    Equal to pandas' `rolling(window, min_periods=minimum).rank(pct=True)`. The window's values sit
+    in buckets by size, oldest first in each, so that only the value's own bucket is compared; how
+    many lie in the buckets below is carried along from bar to bar. Where the bucket borders lie
+    changes the time it takes, never a rank.
     """
     n = values.shape[0]
     out = np.full(n, np.nan)
+    low = np.inf
+    high = -np.inf
     for i in range(n):
+        if values[i] < low:
+            low = values[i]
+        if values[i] > high:
+            high = values[i]
+    scale = (N_BUCKETS - 1) / (high - low) if high > low else 0.0
+    if not scale < np.inf:
+        scale = 0.0
+    counts = np.zeros(N_BUCKETS, dtype=np.int64)
+    oldest = np.zeros(N_BUCKETS, dtype=np.int64)
+    newest = np.zeros(N_BUCKETS, dtype=np.int64)
+    bucket_of = np.empty(n, dtype=np.int64)
+    later = np.empty(n, dtype=np.int64)
+    n_seen = 0
+    here = 0
+    n_below = 0
+    for i in range(n):
+        gone = i - window
+        if gone >= 0 and values[gone] == values[gone]:
+            bucket = bucket_of[gone]
+            oldest[bucket] = later[gone]
+            counts[bucket] -= 1
+            n_seen -= 1
+            n_below -= bucket < here
         value = values[i]
-        if np.isnan(value):
+        if value != value:
             continue
-        first = max(0, i - window + 1)
-        n_less = 0
+        bucket = int((value - low) * scale) if scale > 0.0 else 0
+        bucket_of[i] = bucket
+        if counts[bucket] == 0:
+            oldest[bucket] = i
+        else:
+            later[newest[bucket]] = i
+        newest[bucket] = i
+        counts[bucket] += 1
+        n_seen += 1
+        n_below += bucket < here
+        while here < bucket:
+            n_below += counts[here]
+            here += 1
+        while here > bucket:
+            here -= 1
+            n_below -= counts[here]
+        if n_seen < minimum:
+            continue
+        n_less = n_below
         n_equal = 0
-        n_seen = 0
-        for k in range(first, i + 1):
+        k = oldest[bucket]
+        for _ in range(counts[bucket]):
             n_less += values[k] < value
             n_equal += values[k] == value
-            n_seen += values[k] == values[k]
-        if n_seen >= minimum:
-            out[i] = (n_less + (n_equal + 1) / 2.0) / n_seen
+            k = later[k]
+        out[i] = (n_less + (n_equal + 1) / 2.0) / n_seen
     return out
 
 

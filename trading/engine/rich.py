@@ -116,7 +116,8 @@ def trailed_nb(stop_price: float, close: float, distance: float) -> float:
 @kernel
 def decide_nb(
     memory: FloatArray,
-    row: FloatArray,
+    rows: FloatArray,
+    i: int,
     sizing: FloatArray,
     cash: float,
     held: float,
@@ -124,19 +125,19 @@ def decide_nb(
     commission_rate: float,
     factor: float,
 ) -> float:
-    """Decide at one close and remember why; return the units to trade on the next bar."""
+    """Decide at the close of bar `i` and remember why; return the units to trade on the next."""
     reason = rule_next_nb(
-        int(row[SIGNALS]),
+        int(rows[i, SIGNALS]),
         int(memory[KIND]),
         int(memory[BARS_HELD]),
-        int(row[HOLDING_LIMIT]),
+        int(rows[i, HOLDING_LIMIT]),
         close,
         memory[STOP_PRICE],
         memory[TARGET_PRICE],
-        row[COST_RATE],
+        rows[i, COST_RATE],
     )
     kind = kind_after_nb(reason)
-    weight = factor * row[kind] if kind != 0 else 0.0
+    weight = factor * rows[i, kind] if kind != 0 else 0.0
     wants_all = sizing[WANTS_ALL_CASH] != 0.0 and factor == 1.0
     _, delta, _ = plan_nb(
         weight,
@@ -156,12 +157,12 @@ def decide_nb(
     if held != 0.0:
         if kind != 0:
             memory[KIND] = kind
-            memory[STOP_PRICE] = trailed_nb(memory[STOP_PRICE], close, row[TRAIL_DISTANCE])
+            memory[STOP_PRICE] = trailed_nb(memory[STOP_PRICE], close, rows[i, TRAIL_DISTANCE])
     elif delta != 0.0:
         memory[PENDING_KIND] = kind
-        memory[PENDING_STOP] = row[STOP_DISTANCE]
-        memory[PENDING_TARGET] = row[TARGET_DISTANCE]
-        memory[PENDING_RATE] = row[COST_RATE]
+        memory[PENDING_STOP] = rows[i, STOP_DISTANCE]
+        memory[PENDING_TARGET] = rows[i, TARGET_DISTANCE]
+        memory[PENDING_RATE] = rows[i, COST_RATE]
     return delta
 
 
@@ -240,6 +241,6 @@ def simulate_rules_nb(
                 percentile[i],
                 np.nan,
             )
-        delta = decide_nb(memory, rows[i], sizing, cash, held, close[i], commission[i], factor)
+        delta = decide_nb(memory, rows, i, sizing, cash, held, close[i], commission[i], factor)
     memory[CASH], memory[HELD], memory[DELTA] = cash, held, delta
     return cash_path, held_path, fill_bars, quantities, prices, fees, reasons, n_fills
