@@ -295,37 +295,24 @@ def percentile_rank_nb(values: FloatArray, window: int, minimum: int) -> FloatAr
     """
     n = values.shape[0]
     out = np.full(n, np.nan)
-    low = np.inf
-    high = -np.inf
-    for i in range(n):
-        if values[i] < low:
-            low = values[i]
-        if values[i] > high:
-            high = values[i]
-    scale = (N_BUCKETS - 1) / (high - low) if high > low else 0.0
-    if not scale < np.inf:
-        scale = 0.0
+    bucket_of = buckets_nb(values)
     counts = np.zeros(N_BUCKETS, dtype=np.int64)
     oldest = np.zeros(N_BUCKETS, dtype=np.int64)
     newest = np.zeros(N_BUCKETS, dtype=np.int64)
-    bucket_of = np.empty(n, dtype=np.int64)
-    later = np.empty(n, dtype=np.int64)
+    later = np.zeros(n, dtype=np.int64)
     n_seen = 0
     here = 0
     n_below = 0
     for i in range(n):
-        gone = i - window
-        if gone >= 0 and values[gone] == values[gone]:
-            bucket = bucket_of[gone]
-            oldest[bucket] = later[gone]
+        if i >= window and bucket_of[i - window] >= 0:
+            bucket = bucket_of[i - window]
+            oldest[bucket] = later[i - window]
             counts[bucket] -= 1
             n_seen -= 1
             n_below -= bucket < here
-        value = values[i]
-        if value != value:
+        bucket = bucket_of[i]
+        if bucket < 0:
             continue
-        bucket = int((value - low) * scale) if scale > 0.0 else 0
-        bucket_of[i] = bucket
         if counts[bucket] == 0:
             oldest[bucket] = i
         else:
@@ -334,23 +321,50 @@ def percentile_rank_nb(values: FloatArray, window: int, minimum: int) -> FloatAr
         counts[bucket] += 1
         n_seen += 1
         n_below += bucket < here
-        while here < bucket:
-            n_below += counts[here]
-            here += 1
-        while here > bucket:
-            here -= 1
-            n_below -= counts[here]
-        if n_seen < minimum:
-            continue
-        n_less = n_below
-        n_equal = 0
-        k = oldest[bucket]
-        for _ in range(counts[bucket]):
-            n_less += values[k] < value
-            n_equal += values[k] == value
-            k = later[k]
-        out[i] = (n_less + (n_equal + 1) / 2.0) / n_seen
+        for k in range(here, bucket):
+            n_below += counts[k]
+        for k in range(bucket, here):
+            n_below -= counts[k]
+        here = bucket
+        if n_seen >= minimum:
+            place = place_nb(values, later, oldest[bucket], counts[bucket], values[i])
+            out[i] = (n_below + place) / n_seen
     return out
+
+
+@kernel
+def buckets_nb(values: FloatArray) -> IntArray:
+    """Sort values into `N_BUCKETS` of equal width, a larger value never lower; -1 for NaN."""
+    n = values.shape[0]
+    low = np.inf
+    high = -np.inf
+    for i in range(n):
+        if values[i] < low:
+            low = values[i]
+        if values[i] > high:
+            high = values[i]
+    width = high - low
+    scale = (N_BUCKETS - 1) / width if 0.0 < width < np.inf else 0.0
+    out = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        if values[i] != values[i]:
+            out[i] = -1
+        else:
+            out[i] = int((values[i] - low) * scale) if scale > 0.0 else 0
+    return out
+
+
+@kernel
+def place_nb(values: FloatArray, later: IntArray, first: int, n: int, value: float) -> float:
+    """Return the mean place of `value` among the `n` values chained from `first`, itself one."""
+    n_less = 0
+    n_equal = 0
+    k = first
+    for _ in range(n):
+        n_less += values[k] < value
+        n_equal += values[k] == value
+        k = later[k]
+    return n_less + (n_equal + 1) / 2.0
 
 
 @kernel
