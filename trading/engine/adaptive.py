@@ -246,9 +246,35 @@ def adapt_series(
             f"a blend of share {blend_share} after {blend_bars} bars must have a share in (0, 1] "
             "and at least 1 bar"
         )
+    return adapt_nb(*regime_values(base), codes, blend_bars, blend_share)
+
+
+def regime_values(base: AdaptiveBase) -> tuple[FloatArray, FloatArray]:
+    """Return the values per parameter and regime, (6, 4), and 1 for those that fall at once."""
     values = np.array([[_value(base, name, code) for code in range(4)] for name in RULES])
-    at_once = np.array([1.0 if rule.falls_at_once else 0.0 for rule in RULES.values()])
-    return adapt_nb(values, at_once, codes, blend_bars, blend_share)
+    return values, np.array([float(rule.falls_at_once) for rule in RULES.values()])
+
+
+@kernel
+def adapt_next_nb(
+    values: FloatArray,
+    falls_at_once: FloatArray,
+    now: FloatArray,
+    code: int,
+    n_equal: int,
+    blend_bars: int,
+    share: float,
+) -> None:
+    """Move every value on by one bar, in place; `code` has been seen `n_equal` times in a row."""
+    is_immediate = share >= 1.0 and blend_bars <= 1
+    for k in range(values.shape[0]):
+        wanted = values[k, code]
+        if is_immediate or (falls_at_once[k] > 0.0 and wanted < now[k]):
+            now[k] = wanted
+        elif n_equal >= blend_bars:
+            now[k] += share * (wanted - now[k])
+            if abs(wanted - now[k]) <= NEAR * abs(wanted):
+                now[k] = wanted
 
 
 @kernel
@@ -266,14 +292,8 @@ def adapt_nb(
         code = codes[i] if codes[i] >= 0 else 1
         n_equal = n_equal + 1 if code == before else 1
         before = code
+        adapt_next_nb(values, falls_at_once, now, code, n_equal, blend_bars, share)
         for k in range(n_rows):
-            wanted = values[k, code]
-            if (share >= 1.0 and blend_bars <= 1) or (falls_at_once[k] > 0.0 and wanted < now[k]):
-                now[k] = wanted
-            elif n_equal >= blend_bars:
-                now[k] += share * (wanted - now[k])
-                if abs(wanted - now[k]) <= NEAR * abs(wanted):
-                    now[k] = wanted
             out[k, i] = now[k]
     return out
 

@@ -1,0 +1,306 @@
+"""The volatility-adaptive trend one bar at a time: features, regime, rule, sizing and breaker.
+
+INPUT    high, low and close of the bar just closed
+OUTPUT   units to trade on the next bar
+LOOKBACK everything is carried in small vectors; nothing is computed twice
+
+Equal to `strategies.volatility_adaptive_trend` over the whole series, bar by bar. Each bar costs
+the same few microseconds however long the history is; only the volatility's rank looks through
+its window of 1,008 values.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from trading.engine import rich
+from trading.engine.adaptive import adapt_next_nb, regime_values
+from trading.engine.breaker import NS, config_vector, state_vector
+from trading.engine.breaker_kernels import breaker_next_nb
+from trading.engine.costs import CostModel
+from trading.engine.kernels import FloatArray, kernel
+from trading.engine.regimes import ALPHA, MINIMUM_BARS, WARM_UP_BARS, WINDOW_BARS
+from trading.engine.rules import RuleTable
+from trading.engine.simulation import NO_BREAKER, sizing_terms, start_memory
+from trading.engine.strategies.base import Params
+from trading.engine.strategies.tables import breaker_config
+from trading.engine.strategies.volatility_adaptive_trend import (
+    ATR_BARS,
+    EXIT_BARS,
+    RSI_BARS,
+    adaptive_base,
+    adaptive_rows_nb,
+    warm_up,
+)
+
+# Cells of what is carried from bar to bar.
+N_SEEN, TOTAL, WEIGHTED, WEIGHT, BEFORE, GAIN, LOSS = 0, 1, 2, 3, 4, 5, 6
+HELD_CODE, N_LOWER, HIGHEST_LOWER, N_EQUAL, CODE_BEFORE, CODE = 7, 8, 9, 10, 11, 12
+# Features of the last bar, as the batch computes them.
+CLOSE, TREND_MEAN, EXIT_MEAN, ATR, RSI, VOLATILITY, PERCENTILE = 13, 14, 15, 16, 17, 18, 19
+N_CARRIED = 20
+N_SUMS = 512
+
+
+@kernel
+def mean_nb(carried: FloatArray, sums: FloatArray, window: int) -> float:
+    """Mean of the last closes from their running sums; NaN while there are too few."""
+    i = int(carried[N_SEEN]) - 1
+    if i >= window:
+        return float((carried[TOTAL] - sums[(i - window) % N_SUMS]) / window)
+    return float(carried[TOTAL] / window) if i == window - 1 else np.nan
+
+
+@kernel
+def rank_nb(volatilities: FloatArray, i: int) -> float:
+    """Rank of the value of bar `i` in its trailing window, kept in a ring."""
+    value = volatilities[i % WINDOW_BARS]
+    n_less = 0
+    n_equal = 0
+    n_seen = min(i, WINDOW_BARS)
+    for k in range(WINDOW_BARS):
+        n_less += volatilities[k] < value
+        n_equal += volatilities[k] == value
+    if n_seen < MINIMUM_BARS:
+        return np.nan
+    return (n_less + (n_equal + 1) / 2.0) / n_seen
+
+
+@kernel
+def code_nb(volatility: float, percentile: float, i: int) -> int:
+    """Return the regime by percentile, by the absolute cuts before there is one, else -1."""
+    if percentile == percentile:
+        return int(percentile >= 0.25) + int(percentile >= 0.75) + int(percentile >= 0.95)
+    if i < WARM_UP_BARS:
+        return -1
+    return int(volatility >= 0.15) + int(volatility >= 0.25) + int(volatility >= 0.40)
+
+
+@kernel
+def settle_nb(carried: FloatArray, code: int) -> int:
+    """Follow rises at once and falls after three bars, as `kernels.hysteresis_nb`."""
+    if code < 0 or carried[HELD_CODE] < 0.0 or code >= carried[HELD_CODE]:
+        carried[HELD_CODE] = code
+        carried[N_LOWER] = 0.0
+        carried[HIGHEST_LOWER] = -1.0
+    else:
+        carried[N_LOWER] += 1.0
+        carried[HIGHEST_LOWER] = max(carried[HIGHEST_LOWER], code)
+        if carried[N_LOWER] >= 3.0:
+            carried[HELD_CODE] = carried[HIGHEST_LOWER]
+            carried[N_LOWER] = 0.0
+            carried[HIGHEST_LOWER] = -1.0
+    return int(carried[HELD_CODE])
+
+
+@kernel
+def smooth_nb(carried: FloatArray, i: int, high: float, low: float, close: float) -> None:
+    """Move RSI and ATR on by one bar with Wilder's smoothing."""
+    before = carried[BEFORE]
+    up = max(close - before, 0.0)
+    down = max(before - close, 0.0)
+    if i <= RSI_BARS:
+        carried[GAIN] += up / RSI_BARS
+        carried[LOSS] += down / RSI_BARS
+    else:
+        carried[GAIN] = (carried[GAIN] * (RSI_BARS - 1) + up) / RSI_BARS
+        carried[LOSS] = (carried[LOSS] * (RSI_BARS - 1) + down) / RSI_BARS
+    total = carried[GAIN] + carried[LOSS]
+    carried[RSI] = 100.0 * carried[GAIN] / total if total != 0.0 else 0.0
+    span = max(high - low, abs(high - before), abs(low - before))
+    if i <= ATR_BARS:
+        carried[ATR] += span
+        if i == ATR_BARS:
+            carried[ATR] /= ATR_BARS
+    else:
+        carried[ATR] = (carried[ATR] * (ATR_BARS - 1) + span) / ATR_BARS
+
+
+@kernel
+def advance_nb(
+    carried: FloatArray,
+    sums: FloatArray,
+    volatilities: FloatArray,
+    values: FloatArray,
+    at_once: FloatArray,
+    now: FloatArray,
+    terms: FloatArray,
+    high: float,
+    low: float,
+    close: float,
+) -> None:
+    """Bring every feature up to one more bar, in place.
+
+    `terms` holds bars per year, target volatility, largest weight, share of dips, trailing
+    distance, blend bars and blend share.
+    """
+    i = int(carried[N_SEEN])
+    carried[N_SEEN] += 1.0
+    carried[TOTAL] += close
+    sums[i % N_SUMS] = carried[TOTAL]
+    carried[VOLATILITY] = np.nan
+    if i > 0:
+        step = math.log(close / carried[BEFORE])
+        carried[WEIGHTED] = (1.0 - ALPHA) * carried[WEIGHTED] + step * step
+        carried[WEIGHT] = (1.0 - ALPHA) * carried[WEIGHT] + 1.0
+        carried[VOLATILITY] = math.sqrt(carried[WEIGHTED] / carried[WEIGHT] * terms[0])
+        smooth_nb(carried, i, high, low, close)
+    volatilities[i % WINDOW_BARS] = carried[VOLATILITY]
+    carried[PERCENTILE] = rank_nb(volatilities, i)
+    carried[CODE] = code_nb(carried[VOLATILITY], carried[PERCENTILE], i)
+    settled = settle_nb(carried, int(carried[CODE]))
+    settled = settled if settled >= 0 else 1
+    carried[N_EQUAL] = carried[N_EQUAL] + 1.0 if settled == carried[CODE_BEFORE] else 1.0
+    carried[CODE_BEFORE] = settled
+    blend_bars = int(terms[5])
+    adapt_next_nb(values, at_once, now, settled, int(carried[N_EQUAL]), blend_bars, terms[6])
+    carried[TREND_MEAN] = mean_nb(carried, sums, int(np.round(now[0])))
+    carried[EXIT_MEAN] = mean_nb(carried, sums, EXIT_BARS)
+    carried[CLOSE] = close
+    carried[BEFORE] = close
+
+
+@kernel
+def online_step_nb(
+    carried: FloatArray,
+    sums: FloatArray,
+    volatilities: FloatArray,
+    values: FloatArray,
+    at_once: FloatArray,
+    now: FloatArray,
+    terms: FloatArray,
+    breaker_config_cells: FloatArray,
+    breaker: FloatArray,
+    memory: FloatArray,
+    sizing: FloatArray,
+    commissions: FloatArray,
+    first: int,
+    seconds: float,
+    high: float,
+    low: float,
+    close: float,
+) -> float:
+    """Take one closed bar and return the units to trade on the next; all memory moves in place."""
+    advance_nb(carried, sums, volatilities, values, at_once, now, terms, high, low, close)
+    held = memory[rich.HELD]
+    memory[rich.BARS_HELD] = memory[rich.BARS_HELD] + 1.0 if held != 0.0 else 0.0
+    if int(carried[N_SEEN]) <= first:
+        return 0.0
+    factor = 1.0
+    if breaker_config_cells.shape[0] > 0:
+        factor = breaker_next_nb(
+            breaker,
+            breaker_config_cells,
+            seconds,
+            memory[rich.CASH] + held * close,
+            held,
+            carried[VOLATILITY],
+            carried[PERCENTILE],
+            np.nan,
+        )
+    rows = adaptive_rows_nb(
+        carried[CLOSE : CLOSE + 1],
+        carried[TREND_MEAN : TREND_MEAN + 1],
+        carried[EXIT_MEAN : EXIT_MEAN + 1],
+        carried[ATR : ATR + 1],
+        carried[RSI : RSI + 1],
+        carried[VOLATILITY : VOLATILITY + 1],
+        now.reshape((6, 1)),
+        terms[1],
+        terms[2],
+        terms[3],
+        terms[4],
+    )
+    rate = commissions[int(carried[CODE]) + 1]
+    memory[rich.DELTA] = rich.decide_nb(
+        memory, rows, 0, sizing, memory[rich.CASH], held, close, rate, factor
+    )
+    return float(memory[rich.DELTA])
+
+
+@dataclass(slots=True, eq=False)
+class OnlineTrend:
+    """A running volatility-adaptive trend: feed it bars and fills; it remembers the rest.
+
+    Attributes
+    ----------
+    cells : tuple
+        The arguments of `online_step_nb` before the bar itself.
+    """
+
+    cells: tuple[FloatArray, ...]
+    first: int
+
+    def step(self, closed_at: int, high: float, low: float, close: float) -> float:
+        """Take one closed bar; return units to trade on the next, positive to buy."""
+        return online_step_nb(*self.cells, self.first, closed_at / NS, high, low, close)
+
+    def book(self, quantity: float, price: float, commission: float) -> None:
+        """Take a fill: signed units, price, commission in currency."""
+        memory = self.cells[9]
+        memory[rich.CASH] += -quantity * price - commission
+        memory[rich.HELD] = rich.book_nb(memory, memory[rich.HELD], quantity, price)
+
+    @property
+    def memory(self) -> FloatArray:
+        """Return the position's memory, in the cells of `engine.rich`."""
+        return self.cells[9]
+
+
+def online_trend(
+    params: Params,
+    *,
+    bars_per_year: float,
+    cash: float,
+    costs: CostModel,
+    quantity_step: float = 0.0,
+) -> OnlineTrend:
+    """Start one that has seen nothing.
+
+    Parameters
+    ----------
+    params : mapping
+        Every parameter of the strategy, resolved.
+    bars_per_year : float
+        The instrument's own, > 0.
+    cash : float
+        Capital of its book, > 0.
+    costs : CostModel
+        Commission by regime and slippage.
+    quantity_step : float
+        Lot; 0 for fractional units.
+
+    Examples
+    --------
+    >>> from trading.engine.strategies import strategy_get
+    >>> params = strategy_get("volatility_adaptive_trend").defaults
+    >>> online = online_trend(params, bars_per_year=252.0, cash=1e5, costs=CostModel())
+    >>> online.step(0, 101.0, 99.0, 100.0)
+    0.0
+    """
+    values, at_once = regime_values(adaptive_base(params))
+    names = ("target_volatility", "max_weight", "pullback_share", "trail_atr")
+    blend = (float(params["blend_bars"]), float(params["blend_share"]))
+    terms = np.array([bars_per_year, *(float(params[name]) for name in names), *blend])
+    carried = np.zeros(N_CARRIED)
+    carried[[HELD_CODE, HIGHEST_LOWER, CODE_BEFORE]] = -1.0
+    config = breaker_config(params)
+    table = RuleTable(np.empty((0, 8)), float(params["no_trade_band"]), rebalances=True)
+    cells = (
+        carried,
+        np.zeros(N_SUMS),
+        np.full(WINDOW_BARS, np.nan),
+        values,
+        at_once,
+        values[:, 1].copy(),
+        terms,
+        NO_BREAKER if config is None else config_vector(config, costs.preset),
+        state_vector(None),
+        start_memory(cash),
+        sizing_terms(table, costs, quantity_step, True),
+        np.array([costs.commission_rate(code) for code in (-1, 0, 1, 2, 3)]),
+    )
+    return OnlineTrend(cells, warm_up(params))
