@@ -13,6 +13,7 @@ MODULES: Mapping[str, str] = {
     "generic": "elson.benchmarks.generic",
     "job": "elson.benchmarks.job",
     "engine": "elson.benchmarks.engine",
+    "decide": "elson.benchmarks.decide",
     "study": "elson.benchmarks.study",
 }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -221,17 +222,36 @@ def online_step_nb(
     return float(memory[rich.DELTA])
 
 
-@dataclass(slots=True, eq=False)
+class OnlineCells(NamedTuple):
+    """The arguments of `online_step_nb` before the bar itself."""
+
+    carried: FloatArray
+    sums: FloatArray
+    volatilities: FloatArray
+    values: FloatArray
+    at_once: FloatArray
+    now: FloatArray
+    terms: FloatArray
+    breaker_config: FloatArray
+    breaker: FloatArray
+    memory: FloatArray
+    sizing: FloatArray
+    commissions: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class OnlineTrend:
     """A running volatility-adaptive trend: feed it bars and fills; it remembers the rest.
 
     Attributes
     ----------
-    cells : tuple
-        The arguments of `online_step_nb` before the bar itself.
+    cells : OnlineCells
+        Everything remembered; moved on in place.
+    first : int
+        Bars that only warm up.
     """
 
-    cells: tuple[FloatArray, ...]
+    cells: OnlineCells
     first: int
 
     def step(self, closed_at: int, high: float, low: float, close: float) -> float:
@@ -240,14 +260,9 @@ class OnlineTrend:
 
     def book(self, quantity: float, price: float, commission: float) -> None:
         """Take a fill: signed units, price, commission in currency."""
-        memory = self.cells[9]
+        memory = self.cells.memory
         memory[rich.CASH] += -quantity * price - commission
-        memory[rich.HELD] = rich.book_nb(memory, memory[rich.HELD], quantity, price)
-
-    @property
-    def memory(self) -> FloatArray:
-        """Return the position's memory, in the cells of `engine.rich`."""
-        return self.cells[9]
+        memory[rich.HELD] = rich.book_nb(memory, float(memory[rich.HELD]), quantity, price)
 
 
 def online_trend(
@@ -289,7 +304,7 @@ def online_trend(
     carried[[HELD_CODE, HIGHEST_LOWER, CODE_BEFORE]] = -1.0
     config = breaker_config(params)
     table = RuleTable(np.empty((0, 8)), float(params["no_trade_band"]), rebalances=True)
-    cells = (
+    cells = OnlineCells(
         carried,
         np.zeros(N_SUMS),
         np.full(WINDOW_BARS, np.nan),

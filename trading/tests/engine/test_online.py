@@ -25,17 +25,16 @@ def replay(params):
     fills, features, delta, rate = [], [], 0.0, 0.0
     for i in range(len(BARS)):
         if delta:
-            quantity, price, fee = fill_nb(
-                delta, float(live.memory[0]), float(BARS.open[i]), rate, COSTS.slippage_rate, 1.0,
-                False,
-            )  # fmt: skip
+            cash, opened = float(live.cells.memory[0]), float(BARS.open[i])
+            slippage = COSTS.slippage_rate
+            quantity, price, fee = fill_nb(delta, cash, opened, rate, slippage, 1.0, False)
             if quantity:
                 live.book(quantity, price, fee)
                 fills.append((i, quantity, price, fee))
         bar = (float(BARS.high[i]), float(BARS.low[i]), float(BARS.close[i]))
         delta = live.step(int(BARS.closed_at[i]), *bar)
-        features.append(live.cells[0].copy())
-        rate = COSTS.commission_rate(int(live.cells[0][online.CODE]))
+        features.append(live.cells.carried.copy())
+        rate = COSTS.commission_rate(int(live.cells.carried[online.CODE]))
     return fills, np.array(features)
 
 
