@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +12,16 @@ from django import forms
 from elson.common.errors import DomainError
 from elson.common.formatting import parse_decimal
 from marketdata.selectors import instrument_list
+from trading.engine.adaptive import GridRow
 from trading.engine.errors import EngineError
-from trading.engine.strategies.base import Parameter, StrategySpec, parameter_convert
-from trading.engine.types import OrderSide, OrderType, TimeInForce
+from trading.engine.strategies.base import (
+    FLOAT,
+    INT,
+    Parameter,
+    StrategySpec,
+    parameter_convert,
+)
+from trading.engine.types import OrderSide, OrderType, Regime, TimeInForce
 
 ORDER_TYPES = [
     (OrderType.MARKET.value, "Market: fills at the next bar's open"),
@@ -116,7 +124,7 @@ class ParameterForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Put what a parameter does not allow next to its field."""
         cleaned = super().clean() or {}
-        for parameter in self.spec.parameters:
+        for parameter in self.checked_parameters():
             name = PARAMETER_PREFIX + parameter.key
             if cleaned.get(name) is None:
                 continue
@@ -125,6 +133,10 @@ class ParameterForm(forms.Form):
             except EngineError as error:
                 self.add_error(name, str(error))
         return cleaned
+
+    def checked_parameters(self) -> list[Parameter]:
+        """Return every parameter whose bounds the form knows."""
+        return list(self.spec.parameters)
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters as typed; the service checks them together."""
@@ -139,11 +151,40 @@ class ParameterForm(forms.Form):
 
 
 class VersionForm(ParameterForm):
-    """Changed parameters of a strategy, with a note on why."""
+    """Changed parameters of a strategy, own values per regime, and a note on why."""
 
     note = forms.CharField(
         label="Note", max_length=200, required=False, help_text="Why you changed it; optional."
     )
+
+    def __init__(self, spec: StrategySpec, rows: Sequence[GridRow], *args: Any, **options: Any):
+        super().__init__(spec, *args, **options)
+        self.regime_parameters = [
+            _regime_parameter(row, regime, value)
+            for row in rows
+            for regime, value in zip(Regime, row.suggested, strict=True)
+        ]
+        for parameter in self.regime_parameters:
+            self.fields[PARAMETER_PREFIX + parameter.key] = _regime_field(parameter)
+
+    def checked_parameters(self) -> list[Parameter]:
+        """Return the parameters of the rule and those of each regime."""
+        return [*super().checked_parameters(), *self.regime_parameters]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters as typed, and the values per regime that are not left empty."""
+        own = {
+            parameter.key: self.cleaned_data[PARAMETER_PREFIX + parameter.key]
+            for parameter in self.regime_parameters
+        }
+        return super().parameters() | {
+            key: value for key, value in own.items() if value is not None
+        }
+
+    def regime_fields(self) -> list[list[Any]]:
+        """Return the bound fields per regime, four for each adaptive parameter."""
+        fields = [self[PARAMETER_PREFIX + parameter.key] for parameter in self.regime_parameters]
+        return [fields[i : i + len(Regime)] for i in range(0, len(fields), len(Regime))]
 
 
 class RunForm(forms.Form):
@@ -192,3 +233,20 @@ def _parameter_field(parameter: Parameter) -> forms.Field:
     return LocalDecimalField(
         label=label, echo="", initial=parameter.default, help_text=f"{parameter.meaning}.{bounds}"
     )
+
+
+def _regime_parameter(row: GridRow, regime: Regime, suggested: float) -> Parameter:
+    return Parameter(
+        key=f"{row.name}.{regime.value}",
+        kind=INT if row.is_whole else FLOAT,
+        default=suggested,
+        meaning=f"{row.name.replace('_', ' ').capitalize()} in {regime.value.capitalize()}",
+        low=row.low,
+        high=row.high,
+    )
+
+
+def _regime_field(parameter: Parameter) -> forms.Field:
+    field = LocalDecimalField(label=parameter.meaning, echo="", required=False)
+    field.widget.attrs["placeholder"] = f"{parameter.default:g}"
+    return field

@@ -178,7 +178,7 @@ def strategies_by_regime(user: User) -> list[StrategyByRegime]:
             version.strategy_id,
             version.strategy.name,
             version.number,
-            adaptive_rows(version.strategy.key, version.parameters),
+            _adaptive_rows(version.strategy.key, version.parameters),
         )
         for version in newest.values()
     ]
@@ -304,7 +304,7 @@ def _estimate(
     )
 
 
-def adaptive_rows(strategy_key: str, parameters: Mapping[str, object]) -> tuple[AdaptiveRow, ...]:
+def _adaptive_rows(strategy_key: str, parameters: Mapping[str, object]) -> tuple[AdaptiveRow, ...]:
     """Each adaptive parameter in each regime; empty when nothing adapts."""
     spec = STRATEGIES.get(strategy_key)
     if spec is None or spec.adaptive is None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from trading.engine.strategies import strategy_get
+from trading.engine.adaptive import GridRow, grid
+from trading.engine.strategies import resolve_params, strategy_get
 from trading.models import Strategy, StrategyVersion
 
 
@@ -25,7 +26,8 @@ class ParameterChange:
     @property
     def label(self) -> str:
         """Return the parameter's name as pages write it."""
-        return self.key.replace("_", " ").capitalize()
+        name, _, regime = self.key.replace("_", " ").partition(".")
+        return f"{name.capitalize()} in {regime.capitalize()}" if regime else name.capitalize()
 
     @property
     def is_changed(self) -> bool:
@@ -48,12 +50,29 @@ class VersionRow:
 def parameters_diff(
     *, strategy_key: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[ParameterChange]:
-    """Compare two sets of parameters of a strategy, in the order of its schema."""
-    spec = strategy_get(strategy_key)
+    """Compare two sets of parameters of a strategy, in the order of its schema.
+
+    Own values per regime (`size_factor.HIGH`) follow; None where the rule's own value counts.
+    """
+    parameters = strategy_get(strategy_key).parameters
+    known = {parameter.key for parameter in parameters}
+    own = sorted({*old, *new} - known)
     return [
         ParameterChange(p.key, p.meaning, old.get(p.key, p.default), new.get(p.key, p.default))
-        for p in spec.parameters
-    ]
+        for p in parameters
+    ] + [ParameterChange(key, "Own value in a regime", old.get(key), new.get(key)) for key in own]
+
+
+def regime_grid(strategy_key: str, parameters: Mapping[str, Any]) -> list[GridRow]:
+    """Lay the adaptive parameters out over the regimes; empty when nothing adapts.
+
+    A parameter the strategy does not use, a target of 0 for one, is left out.
+    """
+    spec = strategy_get(strategy_key)
+    if spec.adaptive is None:
+        return []
+    rows = grid(spec.adaptive(resolve_params(spec, parameters)))
+    return [row for row in rows if any(row.values)]
 
 
 def version_list(strategy: Strategy) -> QuerySet[StrategyVersion]:

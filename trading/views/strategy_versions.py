@@ -17,9 +17,8 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.forms import PARAMETER_PREFIX, RunForm, VersionForm
 from trading.selectors.portfolios import portfolio_get
-from trading.selectors.regimes import REGIMES, adaptive_rows
 from trading.selectors.strategies import strategy_of, strategy_version
-from trading.selectors.versions import parameters_diff
+from trading.selectors.versions import parameters_diff, regime_grid
 from trading.services.strategies import (
     deployment_start,
     parameters_resolve,
@@ -35,7 +34,8 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
     base = strategy_version(strategy, request.GET.get("version"))
     spec = strategy_get(strategy.key)
     initial = {PARAMETER_PREFIX + name: value for name, value in base.parameters.items()}
-    form = VersionForm(spec, request.POST or None, initial=initial)
+    rows = regime_grid(strategy.key, base.parameters)
+    form = VersionForm(spec, rows, request.POST or None, initial=initial)
     parameters = dict(base.parameters)
     if request.method == "POST" and form.is_valid():
         try:
@@ -57,8 +57,7 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
             if change.is_changed
         ],
         "is_compared": form.is_bound and not form.errors,
-        "adaptive": adaptive_rows(strategy.key, parameters),
-        "regime_names": REGIMES,
+        "adaptive": list(zip(rows, form.regime_fields(), strict=True)),
         "crumbs": _crumbs(strategy),
     }
     status = 422 if form.is_bound and form.errors else 200

@@ -50,7 +50,26 @@ def test_the_editor_begins_with_the_newest_version_and_shows_every_regime(member
     page = member.get(address(version, "edit/")).content.decode()
 
     assert f'value="{version.parameters["trend_bars"]}"' in page
-    assert all(f'<th scope="col" class="num">{name}' in page for name in ("Low", "Extreme"))
+    assert all(f"Size factor in {name}" in page for name in ("Low", "Normal", "High", "Extreme"))
+    assert 'placeholder="0.35"' in page
+
+
+def test_an_own_value_for_a_regime_is_kept_and_shown_as_a_change(member, version):
+    own = {"p_size_factor.HIGH": "0.5", "intent": "save"}
+    member.post(address(version, "edit/"), typed(version) | own)
+
+    kept = StrategyVersion.objects.latest("number")
+    assert kept.parameters == {**version.parameters, "size_factor.HIGH": 0.5}
+    assert "Size factor in High the rule’s → 0.5" in member.get(address(version)).content.decode()
+    assert 'value="0.5"' in member.get(address(version, "edit/")).content.decode()
+
+
+def test_an_own_value_outside_the_bounds_of_the_rule_is_refused(member, version):
+    own = {"p_size_factor.HIGH": "1.5", "intent": "save"}
+    answer = member.post(address(version, "edit/"), typed(version) | own)
+
+    assert answer.status_code == 422
+    assert "it must be at most 1" in answer.content.decode()
 
 
 def test_comparing_shows_the_difference_and_makes_nothing(member, version):
