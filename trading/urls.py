@@ -244,6 +244,11 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_deployment",
     ),
     path(
+        "deployments/<int:deployment_id>/sizing/",
+        deployments_api.DeploymentSizingApi.as_view(),
+        name="api_deployment_sizing",
+    ),
+    path(
         "deployments/<int:deployment_id>/pause/",
         deployments_api.DeploymentPauseApi.as_view(),
         name="api_deployment_pause",

@@ -13,9 +13,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from elson.common.api import idempotency_key_of
+from elson.common.errors import NotFound
 from marketdata.selectors import instrument_get
 from trading.api.parameters import PAGING, parameters_known
 from trading.selectors.portfolios import portfolio_get
+from trading.selectors.sizing import size_recommended
 from trading.selectors.strategies import (
     deployment_get,
     deployment_list,
@@ -26,6 +28,7 @@ from trading.serializers.strategies import (
     DeploymentCreateSerializer,
     DeploymentSerializer,
     DeploymentStopSerializer,
+    RecommendationSerializer,
 )
 from trading.services.strategies import (
     deployment_pause,
@@ -86,6 +89,18 @@ class DeploymentDetailApi(APIView):
     def get(self, request: Request, deployment_id: int) -> Response:
         """Answer 404 for unknown and for foreign ones alike."""
         return Response(DeploymentSerializer(deployment_get(request.user, deployment_id)).data)
+
+
+class DeploymentSizingApi(APIView):
+    """What size a strategy at work might take now."""
+
+    @extend_schema(responses=RecommendationSerializer)
+    def get(self, request: Request, deployment_id: int) -> Response:
+        """Recommend from its own book, volatility, stop and record; 404 before a price is known."""
+        found = size_recommended(deployment_get(request.user, deployment_id))
+        if found is None:
+            raise NotFound("size for deployment", deployment_id)
+        return Response(RecommendationSerializer(found).data)
 
 
 class DeploymentPauseApi(APIView):

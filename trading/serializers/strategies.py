@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rest_framework import serializers
@@ -123,6 +124,27 @@ class DeploymentStopSerializer(StrictSerializer):
     """What to do with what it holds."""
 
     closes_position = serializers.BooleanField(default=False)
+
+
+class SizingLineSerializer(serializers.Serializer[Any]):
+    """One line of the arithmetic; null where a way was left out."""
+
+    label = serializers.CharField()
+    value = serializers.SerializerMethodField()
+    text = serializers.CharField()
+
+    def get_value(self, line: Any) -> float | None:
+        """NaN has no place in JSON."""
+        return None if math.isnan(line.value) else float(line.value)
+
+
+class RecommendationSerializer(serializers.Serializer[Any]):
+    """A size that is never above a cap, and which of them bound it."""
+
+    weight = serializers.FloatField()
+    quantity = serializers.FloatField()
+    bound_by = serializers.CharField()
+    lines = SizingLineSerializer(many=True)
 
 
 class DecisionSerializer(serializers.Serializer[Any]):

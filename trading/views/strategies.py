@@ -21,6 +21,7 @@ from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.prices import regime_now
+from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
     backtest_text,
     decision_counts,
@@ -108,6 +109,7 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
     if request.GET.get("part") == "now":
         return render(request, "trading/_strategy_now.html", context)
     counts = decision_counts(strategy)
+    context |= _size(request, strategy)
     context |= {
         "spec": strategy_get(strategy.key),
         "page": page_of(request, decisions),
@@ -199,6 +201,18 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         ),
         "decision": decision,
         "view": decision_view(decision) if decision else None,
+    }
+
+
+def _size(request: HttpRequest, strategy: Any) -> dict[str, Any]:
+    row = deployment_now(strategy)
+    if row is None:
+        return {}
+    found = size_recommended(deployment_get(request.user, row.deployment_id))
+    return {
+        "recommended": found,
+        "recommended_by": BOUND_WORDS[found.bound_by] if found else "",
+        "symbol": row.symbol,
     }
 
 

@@ -123,6 +123,17 @@ def test_a_deployed_strategy_is_not_put_away_until_it_is_stopped(client, owner):
     assert StrategyVersion.objects.count() == 1
 
 
+def test_a_deployment_is_told_a_size_within_the_caps(client, owner):
+    body = {"strategy_id": made(client).json()["id"], "symbol": "SPX", "capital": "1000"}
+    deployment = post(client, "/api/v1/deployments/", body).json()["id"]
+
+    found = client.get(f"/api/v1/deployments/{deployment}/sizing/").json()
+
+    assert 0.0 <= found["weight"] <= 0.25
+    assert [line["label"] for line in found["lines"]][:2] == ["volatility target", "risk per trade"]
+    assert found["lines"][2]["text"] == "left out: 0 trades, 30 are needed"
+
+
 def test_templates_tell_their_schema(client, owner):
     rows = {row["key"]: row for row in client.get(f"{BASE}templates/").json()}
 
