@@ -54,6 +54,7 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
+from trading.engine.strategies.tables import ON, breaker_parameters
 from trading.engine.types import AssetClass, RegimeCode
 
 DIP, NO_SETUP, NOT_TRADABLE, VETO = "DIP", "NO_SETUP", "NOT_TRADABLE", "MODEL_VETO"
@@ -298,6 +299,7 @@ SPEC = StrategySpec(
         Parameter("least_share", FLOAT, 0.5, "Share of the size at the veto", 0.1, 1.0, 0.05),
         Parameter("target_volatility", FLOAT, 0.15, "Wanted volatility a year", 0.01, 1.0, 0.01),
         Parameter("max_weight", FLOAT, 0.95, "Largest share of equity", 0.05, 1.0, 0.05),
+        *breaker_parameters(ON),
         Parameter(
             "cost_class",
             CHOICE,
