@@ -29,7 +29,7 @@ class StrategyVersionSerializer(serializers.Serializer[Any]):
     limits = serializers.JSONField()
     note = serializers.CharField(allow_blank=True)
     is_draft = serializers.BooleanField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     created_at = serializers.DateTimeField()
 
 
@@ -129,7 +129,7 @@ class DeploymentStopSerializer(StrictSerializer):
 class SizingLineSerializer(serializers.Serializer[Any]):
     """One line of the arithmetic; null where a way was left out."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     value = serializers.SerializerMethodField()
     text = serializers.CharField()
 

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from trading.serializers.fields import AskedNumberField
+from trading.serializers.strategies import ParameterChangeSerializer
 
 
 class StudyRequestSerializer(serializers.Serializer[Any]):
@@ -135,16 +136,6 @@ class StudyApplySerializer(serializers.Serializer[Any]):
 
     trial = serializers.IntegerField(min_value=1)
     strategy_id = serializers.IntegerField(required=False, allow_null=True)
-
-
-class ParameterChangeSerializer(serializers.Serializer[Any]):
-    """One line of the difference between old and new parameters."""
-
-    key = serializers.CharField()
-    meaning = serializers.CharField()
-    old = serializers.JSONField()
-    new = serializers.JSONField()
-    is_changed = serializers.BooleanField()
 
 
 class DraftVersionSerializer(serializers.Serializer[Any]):
