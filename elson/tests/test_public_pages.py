@@ -145,8 +145,18 @@ def test_a_text_is_shown_in_the_shell_with_working_links(client, folder, slug):
     assert response.status_code == 200
     assert faults_of(text) == []
     assert len(re.findall(r"<h1[ >]", text)) == 1
-    document = guides.document_get(folder, slug)
-    for link in re.findall(r'href="(/[^"#]*)', document.body):
+
+
+@pytest.mark.parametrize(("folder", "slug"), PAGES)
+def test_links_of_a_text_lead_a_visitor_there_or_to_sign_in_first(client, member, folder, slug):
+    links = re.findall(r'href="(/[^"#]*)', guides.document_get(folder, slug).body)
+
+    answers = {link: client.get(link) for link in links}
+    client.force_login(member)
+
+    for link, answer in answers.items():
+        waits = f"{reverse('account_login')}?next={link}"
+        assert answer.status_code == 200 or answer.headers["Location"] == waits, link
         assert client.get(link).status_code == 200, link
 
 
