@@ -11,6 +11,7 @@ import numpy as np
 
 from marketdata.models import BarSeries, Instrument
 from marketdata.selectors import (
+    NoBars,
     bars_get,
     instant,
     instrument_list,
@@ -25,7 +26,7 @@ from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, transitions
 from trading.engine.strategies import STRATEGIES, resolve_params
 from trading.engine.types import Regime
 from trading.models import Portfolio, StrategyVersion
-from trading.selectors.markets import RegimeTrack, regime_track, regime_word
+from trading.selectors.markets import RegimeTrack, regime_track, regime_word, series_of
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -34,6 +35,8 @@ REGIMES = tuple(str(regime.value) for regime in Regime)
 YEAR = dt.timedelta(days=365)
 # A share of fewer cases than this is printed as “too few”, not as a number.
 FEWEST_TRANSITIONS = 20
+# A strategy's own page shows no share at all from fewer.
+FEWEST_OF_ONE = 30
 ESTIMATOR_BARS = 20
 LABELS = {"stop_atr": "Stop, ATR", "target_atr": "Target, ATR", "entry_threshold": "Entry level"}
 
@@ -152,6 +155,18 @@ def transition_rows(series: BarSeries, until: dt.datetime | None) -> list[Transi
         TransitionRow(regime, int(counts.sum()), _next(counts))
         for regime, counts in zip(REGIMES, matrix.counts, strict=True)
     ]
+
+
+def next_regimes(
+    instrument: Instrument, timeframe: str, *, regime: str, until: dt.datetime | None
+) -> TransitionRow | None:
+    """Which regime followed this one, counted; None where it was seen too rarely for a share."""
+    try:
+        rows = transition_rows(series_of(instrument, timeframe), until)
+    except NoBars:
+        return None
+    row = next((row for row in rows if row.regime == regime), None)
+    return row if row is not None and row.n >= FEWEST_OF_ONE else None
 
 
 def volatility_estimates(series: BarSeries, until: dt.datetime | None) -> list[VolatilityEstimate]:

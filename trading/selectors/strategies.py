@@ -23,6 +23,7 @@ from trading.models import (
     Strategy,
     StrategyVersion,
 )
+from trading.selectors.decision_scores import PREFIX, SCORE_INPUTS, Score, score_of
 
 LABELS = {
     "rsi": "RSI(2)",
@@ -93,6 +94,7 @@ class DecisionView:
     parameters: list[ParameterRow]
     inputs: list[InputRow]
     orders: list[Order]
+    score: Score | None
 
 
 def gallery_list() -> list[StrategySpec]:
@@ -203,6 +205,18 @@ def decision_counts(strategy: Strategy) -> dict[str, int]:
     return {row["action"]: row["n"] for row in counted}
 
 
+def block_counts(strategy: Strategy) -> list[tuple[str, int]]:
+    """How often each rule kept a decision from trading, most frequent first."""
+    counted = (
+        Decision.objects.filter(deployment__version__strategy=strategy)
+        .exclude(blocked_by="")
+        .values("blocked_by")
+        .annotate(n=Count("pk"))
+        .order_by("-n", "blocked_by")
+    )
+    return [(row["blocked_by"].replace("_", " ").lower(), row["n"]) for row in counted]
+
+
 def decision_get(user: Any, decision_uuid: object) -> Decision:
     """Decision of this user; raise NotFound for unknown and for foreign ones."""
     try:
@@ -256,12 +270,14 @@ def decision_view(decision: Decision) -> DecisionView:
             kind="percent" if name in _AS_PERCENT else "number",
         )
         for name, value in decision.inputs.items()
+        if not name.startswith(PREFIX) and name not in SCORE_INPUTS
     ]
     orders = Order.objects.filter(decision=decision).select_related("instrument").order_by("pk")
     return DecisionView(
         parameters=sorted(parameters, key=lambda row: not row.is_adapted),
         inputs=inputs,
         orders=list(orders),
+        score=score_of(decision),
     )
 
 

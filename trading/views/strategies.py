@@ -19,11 +19,14 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
+from trading.selectors.own_books import book_of, breaker_now, own_backtest
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.prices import regime_now
+from trading.selectors.regimes import next_regimes
 from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
     backtest_text,
+    block_counts,
     decision_counts,
     decision_get,
     decision_list,
@@ -114,6 +117,7 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
         "spec": strategy_get(strategy.key),
         "page": page_of(request, decisions),
         "action": action,
+        "blocks": block_counts(strategy),
         "actions": [
             {"value": "", "label": "All", "count": sum(counts.values())},
             *(
@@ -191,14 +195,18 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         return {"now": None}
     deployment = deployment_get(request.user, row.deployment_id)
     replay = deployment.portfolio.replay
+    until = replay.cursor_at if replay else None
     decision = decision_list(strategy).filter(deployment_id=row.deployment_id).first()
+    market = regime_now(deployment.instrument, until=until, timeframe=row.timeframe)
     return {
         "now": row,
-        "market": regime_now(
-            deployment.instrument,
-            until=replay.cursor_at if replay else None,
-            timeframe=row.timeframe,
+        "market": market,
+        "next": next_regimes(
+            deployment.instrument, row.timeframe, regime=market.regime, until=until
         ),
+        "breaker": breaker_now(deployment),
+        "book": book_of(deployment, until=until),
+        "own_backtest": own_backtest(deployment),
         "decision": decision,
         "view": decision_view(decision) if decision else None,
     }

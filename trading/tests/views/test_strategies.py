@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trading.models import Deployment, StrategyVersion
+from marketdata.selectors import bars_get
+from trading.engine.breaker import BreakerState
+from trading.engine.types import OrderSide, OrderType
+from trading.models import Decision, Deployment, Fill, Order, StrategyVersion
+from trading.selectors.own_books import book_of, outcome_of
+from trading.selectors.regimes import next_regimes
 from trading.services.strategies import deployment_start, strategy_create
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
 
@@ -158,3 +163,91 @@ def test_versions_tell_what_each_changed_and_which_is_a_draft(member, version):
     assert "Trend bars 50 → 80" in page
     assert page.count("Run this version…") == 2
     assert ">draft<" in page
+
+
+def decision_make(deployment, **fields):
+    given = {
+        "deployment": deployment,
+        "market_at": FIRST_CLOSE + 649 * DAY,
+        "action": "NO_TRADE",
+        "regime": "NORMAL",
+        "price": 100.0,
+        "reason": "No trade: nothing to do.",
+    }
+    return Decision.objects.create(**given | fields)
+
+
+def test_the_score_is_shown_with_its_threshold_and_signed_contributions(member, deployment):
+    inputs = {"close": 1.0, "probability": 0.61, "threshold": 0.7}
+    shares = {"contribution:rsi_gap": -0.4, "contribution:trend": 0.2}
+    decision = decision_make(deployment, inputs=inputs | shares)
+
+    page = member.get(address(deployment.version, f"decisions/{decision.uuid}/")).content.decode()
+
+    assert "below the threshold of" in page
+    assert page.index("Rsi gap") < page.index(">Trend<")
+    assert 'class="bar down" x="4.00" y="1" width="56.00"' in page
+
+
+def test_no_score_is_shown_where_no_model_was_asked(member, deployment):
+    decision = decision_make(deployment, inputs={"close": 1.0, "probability": None})
+
+    page = member.get(address(deployment.version, f"decisions/{decision.uuid}/")).content.decode()
+
+    assert "What the model said" not in page
+
+
+def test_the_breaker_is_shown_only_where_it_has_seen_a_bar(member, deployment):
+    before = member.get(address(deployment.version)).content.decode()
+    halted = BreakerState(level=3, rule=4, value=0.21, limit=0.2)
+    deployment.state |= {"breaker": halted.to_dict()}
+    deployment.save()
+
+    assert "Circuit breaker" not in before
+    assert (
+        "drawdown 21.0% reached the limit"
+        in member.get(address(deployment.version)).content.decode()
+    )
+
+
+def test_what_was_blocked_is_counted(member, deployment):
+    decision_make(deployment, blocked_by="NO_TRADE_BAND")
+
+    page = member.get(address(deployment.version)).content.decode()
+
+    assert "Blocked: no trade band" in page
+
+
+def test_next_regimes_are_left_out_below_their_least_count(portfolio):
+    spx = portfolio.replay.lead
+    shown = next_regimes(spx, "1d", regime="LOW", until=portfolio.replay.cursor_at)
+    early = next_regimes(spx, "1d", regime="LOW", until=FIRST_CLOSE + 40 * DAY)
+
+    assert shown is not None
+    assert sum(cell.n for cell in shown.cells) == shown.n >= 30
+    assert early is None
+
+
+def test_the_own_book_is_its_fills_over_the_visible_closes(portfolio, deployment):
+    spx = portfolio.replay.lead
+    order = Order.objects.create(
+        portfolio=portfolio, instrument=spx, deployment=deployment, side=OrderSide.BUY,
+        order_type=OrderType.MARKET, quantity=10, client_order_id="one",
+    )  # fmt: skip
+    Fill.objects.create(
+        order=order, trade_id="1", quantity=10, price=50, commission=3,
+        filled_at=FIRST_CLOSE + 651 * DAY,
+    )  # fmt: skip
+
+    book = book_of(deployment, until=FIRST_CLOSE + 653 * DAY)
+
+    closes = bars_get(spx, "1d", until=FIRST_CLOSE + 653 * DAY).close[-3:]
+    assert book.equity[1:].tolist() == pytest.approx([100_000 - 503 + 10 * c for c in closes])
+    assert book.return_month is None
+
+
+def test_the_outcome_begins_with_the_bar_after_the_decision(deployment):
+    decision = decision_make(deployment)
+
+    assert outcome_of(decision, until=decision.market_at) is None
+    assert outcome_of(decision, until=decision.market_at + 2 * DAY)[0] == 2

@@ -1,0 +1,141 @@
+"""The own book of a strategy at work: its equity bar by bar, beside its own backtest."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from marketdata.selectors import NoBars, bars_get
+from marketdata.types import FloatArray, IntArray
+from trading.engine import metrics
+from trading.engine.breaker import BreakerState, breaker_sentence
+from trading.engine.types import OrderSide
+from trading.models import Backtest, Decision, Deployment, Fill
+
+MONTH = dt.timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Equity at each close since the start, in the quote currency; drawdown <= 0.
+
+    `return_month` is of the last 30 days of market time, None while it is younger.
+    """
+
+    closed_at: IntArray
+    equity: FloatArray
+    total_return: float | None
+    return_month: float | None
+    max_drawdown: float | None
+    n_fills: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerNow:
+    """The circuit breaker of a deployment in words; `tone` colors its level."""
+
+    level: str
+    sentence: str
+    n_trips: int
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBacktest:
+    """Newest finished backtest of the same rule on the same instrument, out of sample if it was."""
+
+    backtest_id: int
+    span: str
+    figures: dict[str, Any]
+
+
+def book_of(deployment: Deployment, *, until: dt.datetime | None) -> Book:
+    """Replay the fills of a deployment over the closes that may be seen."""
+    fills = list(
+        Fill.objects.filter(order__deployment=deployment)
+        .select_related("order")
+        .order_by("filled_at", "pk")
+    )
+    try:
+        bars = bars_get(
+            deployment.instrument,
+            deployment.timeframe,
+            since=deployment.starts_at,
+            until=until or deployment.last_bar_at,
+        )
+    except NoBars:
+        empty = np.empty(0)
+        return Book(empty.astype(np.int64), empty, None, None, None, len(fills))
+    equity = float(deployment.capital) + _gains(fills, bars.closed_at, bars.close)
+    return Book(
+        closed_at=bars.closed_at,
+        equity=equity,
+        total_return=float(equity[-1] / float(deployment.capital) - 1),
+        return_month=_month(bars.closed_at, equity),
+        max_drawdown=metrics.max_drawdown(equity, float(deployment.capital)),
+        n_fills=len(fills),
+    )
+
+
+def breaker_now(deployment: Deployment) -> BreakerNow | None:
+    """Level and reason of the circuit breaker; None where it is off or has seen no bar."""
+    stored = deployment.state.get("breaker")
+    if not stored:
+        return None
+    state = BreakerState.from_dict(stored)
+    tones = ("ok", "info", "warn", "crit")
+    return BreakerNow(state.name, breaker_sentence(state), state.n_trips, tones[state.level])
+
+
+def own_backtest(deployment: Deployment) -> OwnBacktest | None:
+    """Find what the rule's newest backtest on this instrument promised; None without one."""
+    run = (
+        Backtest.objects.filter(
+            user=deployment.portfolio.user_id,
+            strategy_key=deployment.version.strategy.key,
+            instrument=deployment.instrument,
+            status=Backtest.Status.SUCCEEDED,
+        )
+        .select_related("result")
+        .order_by("-pk")
+        .first()
+    )
+    if run is None:
+        return None
+    found = run.result.metrics
+    if found.get("out_of_sample"):
+        return OwnBacktest(run.pk, "out of sample", found["out_of_sample"])
+    return OwnBacktest(run.pk, "whole span", found.get("all") or {})
+
+
+def outcome_of(decision: Decision, *, until: dt.datetime | None) -> tuple[int, float] | None:
+    """Bars since a decision and the change of the close; None before the next bar."""
+    deployment = decision.deployment
+    try:
+        bars = bars_get(
+            deployment.instrument, deployment.timeframe, since=decision.market_at, until=until
+        )
+    except NoBars:
+        return None
+    n_bars = len(bars) - 1
+    return (n_bars, float(bars.close[-1] / bars.close[0] - 1)) if n_bars > 0 else None
+
+
+def _gains(fills: list[Fill], closed_at: IntArray, close: FloatArray) -> FloatArray:
+    """Cash paid and received plus what is held at each close."""
+    cash, held = np.zeros(close.shape[0]), np.zeros(close.shape[0])
+    for fill in fills:
+        sign = 1.0 if fill.order.side == OrderSide.BUY else -1.0
+        at = int(np.searchsorted(closed_at, int(fill.filled_at.timestamp()) * 10**9))
+        cash[at:] -= sign * float(fill.quantity) * float(fill.price) + float(fill.commission)
+        held[at:] += sign * float(fill.quantity)
+    return np.asarray(cash + held * close)
+
+
+def _month(closed_at: IntArray, equity: FloatArray) -> float | None:
+    start = int(closed_at[-1]) - int(MONTH.total_seconds()) * 10**9
+    at = int(np.searchsorted(closed_at, start, side="right")) - 1
+    return float(equity[-1] / equity[at] - 1) if at >= 0 and equity[at] > 0 else None
