@@ -283,7 +283,7 @@ def decision_view(decision: Decision) -> DecisionView:
 
 def _decisions() -> QuerySet[Decision]:
     return Decision.objects.select_related(
-        "deployment__instrument", "deployment__version__strategy", "deployment__portfolio"
+        "deployment__instrument", "deployment__version__strategy", "deployment__portfolio__replay"
     )
 
 

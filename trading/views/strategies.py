@@ -19,7 +19,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
-from trading.selectors.own_books import book_of, breaker_now, own_backtest
+from trading.selectors.own_books import book_of, breaker_now, outcome_of, own_backtest
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.prices import regime_now
 from trading.selectors.regimes import next_regimes
@@ -46,6 +46,7 @@ from trading.services.strategies import (
     deployment_stop,
     strategy_create,
 )
+from trading.views.decision_figures import decision_figure
 
 DECISION_COLUMNS = (
     ("time", lambda d: d.market_at.isoformat()),
@@ -139,8 +140,12 @@ def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) ->
     if strategy.pk != strategy_id:
         raise NotFound("decision", decision_id)
     earlier, later = decision_neighbors(decision)
+    replay = decision.deployment.portfolio.replay
+    until = replay.cursor_at if replay else None
     context = {
         "decision": decision,
+        "figure": decision_figure(decision, until=until),
+        "outcome": outcome_of(decision, until=until),
         "view": decision_view(decision),
         "as_json": json.dumps(_as_json(decision), indent=2),
         "earlier": _link(strategy.pk, earlier),

@@ -179,13 +179,13 @@ def decision_make(deployment, **fields):
 
 def test_the_score_is_shown_with_its_threshold_and_signed_contributions(member, deployment):
     inputs = {"close": 1.0, "probability": 0.61, "threshold": 0.7}
-    shares = {"contribution:rsi_gap": -0.4, "contribution:trend": 0.2}
+    shares = {"contribution:rsi_gap": -0.4, "contribution:trend_gap": 0.2}
     decision = decision_make(deployment, inputs=inputs | shares)
 
     page = member.get(address(deployment.version, f"decisions/{decision.uuid}/")).content.decode()
 
     assert "below the threshold of" in page
-    assert page.index("Rsi gap") < page.index(">Trend<")
+    assert page.index("Rsi gap") < page.index("Trend gap")
     assert 'class="bar down" x="4.00" y="1" width="56.00"' in page
 
 
@@ -232,7 +232,7 @@ def test_the_own_book_is_its_fills_over_the_visible_closes(portfolio, deployment
     spx = portfolio.replay.lead
     order = Order.objects.create(
         portfolio=portfolio, instrument=spx, deployment=deployment, side=OrderSide.BUY,
-        order_type=OrderType.MARKET, quantity=10, client_order_id="one",
+        order_type=OrderType.MARKET, quantity=10, client_order_id="one", market_at=FIRST_CLOSE,
     )  # fmt: skip
     Fill.objects.create(
         order=order, trade_id="1", quantity=10, price=50, commission=3,
@@ -251,3 +251,14 @@ def test_the_outcome_begins_with_the_bar_after_the_decision(deployment):
 
     assert outcome_of(decision, until=decision.market_at) is None
     assert outcome_of(decision, until=decision.market_at + 2 * DAY)[0] == 2
+
+
+def test_the_chart_of_a_decision_ends_at_the_market_date(member, deployment):
+    decision = decision_make(deployment)
+
+    answer = member.get(address(deployment.version, f"decisions/{decision.uuid}/"))
+
+    bars = answer.context["figure"]["payload"]["bars"]
+    assert len(bars) == 61
+    assert bars[-1]["closed_at"][:10] == f"{FIRST_CLOSE + 650 * DAY:%Y-%m-%d}"
+    assert answer.context["outcome"][0] == 1
