@@ -20,7 +20,7 @@ from trading.engine.backtest import BacktestConfig, BacktestRun
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.luck import bar_sharpe, probabilistic_sharpe_ratio
 from trading.engine.search.space import Space
-from trading.engine.strategies.base import ParameterValue
+from trading.engine.strategies.base import ParameterValue, StrategySpec
 
 SMALLEST_HOLDOUT = 0.15
 LARGEST_HOLDOUT = 0.5
@@ -220,7 +220,7 @@ def _longest_warm_up(space: Space) -> int:
 
 def evaluate(
     bars: Bars,
-    strategy_key: str,
+    strategy: str | StrategySpec,
     params: Mapping[str, ParameterValue],
     plan: SearchPlan,
     config: BacktestConfig | None = None,
@@ -231,8 +231,8 @@ def evaluate(
     ----------
     bars : Bars
         At least ``plan.n_search``; what lies behind is cut off before anything is computed.
-    strategy_key : str
-        A key of `strategies.STRATEGIES`.
+    strategy : str or StrategySpec
+        A key of `strategies.STRATEGIES`, or a strategy that is bound to its models.
     params : mapping
         Full set of parameters.
     plan : SearchPlan
@@ -252,7 +252,7 @@ def evaluate(
     """
     known = bars if len(bars) == plan.n_search else bars.slice(0, plan.n_search)
     settings = replace(config or BacktestConfig(), start_index=plan.start, progress=None)
-    run = backtest.run(known, strategy_key, params, settings)
+    run = backtest.run(known, strategy, params, settings)
     return score_run(run, plan)
 
 
@@ -317,7 +317,7 @@ def score_equity(
 
 def holdout_run(
     bars: Bars,
-    strategy_key: str,
+    strategy: str | StrategySpec,
     params: Mapping[str, ParameterValue],
     plan: SearchPlan,
     config: BacktestConfig | None = None,
@@ -328,7 +328,7 @@ def holdout_run(
     ----------
     bars : Bars
         All ``plan.n_bars``.
-    strategy_key, params, plan, config
+    strategy, params, plan, config
         As in `evaluate`.
 
     Returns
@@ -337,7 +337,7 @@ def holdout_run(
         Sharpe ratio a year, and the probability that it is above 0.
     """
     settings = replace(config or BacktestConfig(), start_index=plan.n_search, progress=None)
-    run = backtest.run(bars, strategy_key, params, settings)
+    run = backtest.run(bars, strategy, params, settings)
     returns = metrics.simple_returns(run.equity, start=settings.cash)
     return Holdout(
         sharpe_ratio=bar_sharpe(returns) * math.sqrt(run.bars_per_year),

@@ -183,12 +183,12 @@ def _gate(name: str, value: float | None, must: str, is_met: bool) -> dict[str, 
 
 
 def _score(setup: StudySetup, plan: SearchPlan, params: dict[str, Any]) -> float:
-    score = evaluate(setup.search_bars, setup.strategy_key, params, plan, setup.config)
+    score = evaluate(setup.search_bars, setup.spec, params, plan, setup.config)
     return score.out_of_sample_sharpe if math.isfinite(score.out_of_sample_sharpe) else 0.0
 
 
 def _holdout(setup: StudySetup, params: dict[str, Any]) -> Holdout:
-    return holdout_run(setup.bars, setup.strategy_key, params, setup.plan, setup.config)
+    return holdout_run(setup.bars, setup.spec, params, setup.plan, setup.config)
 
 
 @transaction.atomic

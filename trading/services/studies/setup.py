@@ -11,20 +11,22 @@ from trading.engine.backtest import BacktestConfig
 from trading.engine.search import SearchPlan, Space, plan_search, space_from
 from trading.engine.search.judgement import ScoredTrial
 from trading.engine.search.scoring import TrialScore
-from trading.engine.strategies import strategy_get
+from trading.engine.strategies import StrategySpec
 from trading.models import Study, Trial
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.loading import bars_stored
+from trading.services.bindings import spec_for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudySetup:
     """Everything a worker needs to evaluate trials of one study.
 
-    `bars` is the whole span, hold-out included; `search_bars` ends before it.
+    `spec` is bound to the models in force; `bars` is the whole span, hold-out included;
+    `search_bars` ends before it.
     """
 
-    strategy_key: str
+    spec: StrategySpec
     bars: Bars
     search_bars: Bars
     space: Space
@@ -37,9 +39,7 @@ class StudySetup:
 
     def returns_of(self, trial: ScoredTrial) -> FloatArray:
         """Run a trial again and return its returns per bar on the search span."""
-        run = backtest.run(
-            self.search_bars, self.strategy_key, self.params(trial.moving), self.config
-        )
+        run = backtest.run(self.search_bars, self.spec, self.params(trial.moving), self.config)
         return metrics.simple_returns(run.equity, start=self.config.cash)
 
 
@@ -51,10 +51,11 @@ def setup_of(study: Study) -> StudySetup:
         start=study.start_date,
         end=study.end_date,
     )
-    space = space_from(strategy_get(study.strategy_key), study.space, study.fixed)
+    spec = spec_for(study.strategy_key)
+    space = space_from(spec, study.space, study.fixed)
     plan = plan_of(study, len(bars), space)
     return StudySetup(
-        strategy_key=study.strategy_key,
+        spec=spec,
         bars=bars,
         search_bars=bars.slice(0, plan.n_search),
         space=space,

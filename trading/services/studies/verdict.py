@@ -80,7 +80,7 @@ def holdout_open(*, study: Study, number: int, now: dt.datetime) -> Study:
     setup = setup_of(row)
     try:
         found = holdout_run(
-            setup.bars, setup.strategy_key, setup.params(trial.parameters), setup.plan, setup.config
+            setup.bars, setup.spec, setup.params(trial.parameters), setup.plan, setup.config
         )
     except EngineError as error:
         raise Conflict(error.code.upper(), str(error)) from error

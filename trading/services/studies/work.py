@@ -127,7 +127,7 @@ def _evaluated(
 def _outcome(setup: StudySetup, trial: Trial) -> TrialOutcome:
     try:
         params = setup.params(trial.parameters)
-        score = evaluate(setup.search_bars, setup.strategy_key, params, setup.plan, setup.config)
+        score = evaluate(setup.search_bars, setup.spec, params, setup.plan, setup.config)
     except EngineError as error:
         return TrialOutcome(trial.number, {}, error=str(error))
     except SoftTimeLimitExceeded:
