@@ -122,6 +122,8 @@ def rule_get(key: str) -> EvidenceRule:
 def hybrid_setup(instrument: EvidenceInstrument, choice: HybridChoice | None = None) -> Setup:
     """Return the hybrid rule on one instrument, from the kernels the strategy itself uses.
 
+    The circuit breaker is left out: it follows the equity of a book, which one instrument has not.
+
     Parameters
     ----------
     instrument : EvidenceInstrument

@@ -2,7 +2,7 @@
 
 INPUT    bars, the cost of trading them, models in force at each bar
 OUTPUT   long after a dip the model does not veto; flat after a profit net of costs
-LOOKBACK 252 bars
+LOOKBACK 252 bars; the breaker remembers further back
 
 Exact rule, at the close of bar t, with the regime of that bar by percentile:
 
@@ -18,6 +18,7 @@ Exact rule, at the close of bar t, with the regime of that bar by percentile:
 4. long: leave when the close wins after costs and TAKE_ATR, lies STOP_ATR below the entry, or after
    max_bars closes (half as many again in HIGH and EXTREME). Distances are ATRs of the signal bar,
    by its regime.
+5. the circuit breaker (`engine.breaker`) multiplies the weight of an entry; HALTED sells.
 
 Everything is a market order on bar t + 1. Without models it is the rule alone; `with_model` binds a
 sequence, each in force from the moment after which everything it learned from was known.

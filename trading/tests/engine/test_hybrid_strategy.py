@@ -10,6 +10,7 @@ import pytest
 from marketdata.types import Bars
 from trading.engine import hybrid as rule
 from trading.engine.backtest import BacktestConfig, run
+from trading.engine.breaker import BreakerState
 from trading.engine.errors import ConfigInvalid
 from trading.engine.learning.features import GATE_FEATURES, feature_table
 from trading.engine.learning.fitted import EXACT_TERMS, DatedModel, FittedModel
@@ -109,7 +110,7 @@ def test_a_later_model_changes_nothing_before_it():
 
 
 def test_every_round_trip_equals_the_exit_rule_of_the_protocol():
-    found = run(BARS, SPEC, {}, CONFIG)
+    found = run(BARS, SPEC, {"breaker": "off"}, CONFIG)
     atr = rule.hybrid_inputs(BARS).atr
     regimes = prepare(BARS, "hybrid").regimes
     rates = prepare(BARS, "hybrid").arrays["cost_rate"]
@@ -164,6 +165,53 @@ def test_a_held_position_without_levels_leaves_at_its_limit():
     assert isinstance(outcome.state, StrategyState)
     assert outcome.order_intent.reason == "HOLDING_LIMIT"
     assert "limit is 40" in outcome.decision.reason
+
+
+def halted(i: int, **values: float) -> StrategyState:
+    """The memory of a book whose breaker stays halted past bar ``i``."""
+    at = int(BARS.closed_at[i])
+    breaker = BreakerState(level=3, since_at=at - DAY_NS, until_at=at + DAY_NS, rule=2, n_trips=1)
+    return replace(start(1_000.0), breaker=breaker, **values)
+
+
+def test_a_halted_breaker_buys_no_dip_and_says_so():
+    i = next(d.bar for d in whole_run().decisions if d.action is DecisionAction.ENTER_LONG)
+
+    outcome = step(prepare(BARS, "hybrid"), i, halted(i), StepContext(spec=SPEC))
+
+    assert outcome.order_intent is None
+    assert outcome.decision.blocked_by == "BREAKER"
+    lines = {line.name: line.now for line in outcome.decision.parameters}
+    assert lines["breaker"] == "HALTED"
+    assert "× breaker" in [line.label for line in outcome.decision.sizing]
+
+
+def test_a_halted_breaker_sells_what_the_rule_would_hold():
+    price = float(BARS.close[700])
+    held = {"quantity": 1.0, "avg_entry_price": price, "target_price": 2 * price}
+
+    outcome = step(prepare(BARS, "hybrid"), 700, halted(700, **held), StepContext(spec=SPEC))
+
+    assert outcome.order_intent.closes_position
+    assert outcome.order_intent.reason == "BREAKER"
+
+
+def test_with_the_breaker_off_nothing_of_it_is_kept_or_said():
+    features = prepare(BARS, "hybrid", {"breaker": "off"})
+
+    outcome = step(features, 700, start(1_000.0), StepContext(spec=SPEC))
+
+    assert outcome.state.breaker is None
+    assert "breaker" not in {line.name for line in outcome.decision.parameters}
+
+
+def test_a_breaker_that_trips_during_a_backtest_changes_its_trades():
+    tight = {"breaker_daily_loss": 0.005, "breaker_drawdown": 0.02}
+
+    found = run(BARS, SPEC, tight, CONFIG)
+
+    assert any(d.blocked_by == "BREAKER" for d in found.decisions)
+    assert len(found.round_trips) != len(run(BARS, SPEC, {"breaker": "off"}, CONFIG).round_trips)
 
 
 def test_models_out_of_order_or_with_other_features_are_refused():
