@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,19 @@ from marketdata.types import FloatArray, IntArray
 from trading.engine import metrics
 from trading.engine.breaker import BreakerState, breaker_sentence
 from trading.engine.types import OrderSide
-from trading.models import Backtest, Decision, Deployment, Fill
+from trading.models import Backtest, Decision, Deployment, Fill, Portfolio
+from trading.selectors.strategies import DeploymentRow, deployment_list
 
+ORDERS: dict[str, Callable[[DeploymentRow, Book], Any]] = {
+    "name": lambda row, _: row.name.lower(),
+    "state": lambda row, _: row.status,
+    "symbol": lambda row, _: row.symbol,
+    "result": lambda row, _: row.pnl,
+    "exposure": lambda _, book: book.exposure,
+    "month": lambda _, book: book.return_month,
+    "drawdown": lambda _, book: book.max_drawdown,
+    "decision": lambda row, _: row.decision_at,
+}
 MONTH = dt.timedelta(days=30)
 
 
@@ -22,7 +34,8 @@ MONTH = dt.timedelta(days=30)
 class Book:
     """Equity at each close since the start, in the quote currency; drawdown <= 0.
 
-    `return_month` is of the last 30 days of market time, None while it is younger.
+    `exposure` is what is held over equity, a fraction; `return_month` is of the last 30 days of
+    market time, None while the book is younger.
     """
 
     closed_at: IntArray
@@ -31,6 +44,7 @@ class Book:
     return_month: float | None
     max_drawdown: float | None
     n_fills: int
+    exposure: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,7 @@ def book_of(deployment: Deployment, *, until: dt.datetime | None) -> Book:
         )
     except NoBars:
         empty = np.empty(0)
-        return Book(empty.astype(np.int64), empty, None, None, None, len(fills))
+        return Book(empty.astype(np.int64), empty, None, None, None, len(fills), None)
     equity = float(deployment.capital) + _gains(fills, bars.closed_at, bars.close)
     return Book(
         closed_at=bars.closed_at,
@@ -77,7 +91,26 @@ def book_of(deployment: Deployment, *, until: dt.datetime | None) -> Book:
         return_month=_month(bars.closed_at, equity),
         max_drawdown=metrics.max_drawdown(equity, float(deployment.capital)),
         n_fills=len(fills),
+        exposure=_exposure(deployment, float(bars.close[-1]), float(equity[-1])),
     )
+
+
+def books_of(
+    portfolio: Portfolio, rows: Sequence[DeploymentRow], *, order: str = ""
+) -> list[tuple[DeploymentRow, Book]]:
+    """Put its own book beside each strategy, in the order the key says; `-` turns it around.
+
+    What has no value comes last either way.
+    """
+    until = portfolio.replay.cursor_at if portfolio.replay else None
+    found = {row.pk: row for row in deployment_list(portfolio)}
+    pairs = [(row, book_of(found[row.deployment_id], until=until)) for row in rows]
+    key = ORDERS.get(order.lstrip("-"))
+    if key is None:
+        return pairs
+    known = [pair for pair in pairs if key(*pair) is not None]
+    unknown = [pair for pair in pairs if key(*pair) is None]
+    return sorted(known, key=lambda pair: key(*pair), reverse=order.startswith("-")) + unknown
 
 
 def breaker_now(deployment: Deployment) -> BreakerNow | None:
@@ -133,6 +166,10 @@ def _gains(fills: list[Fill], closed_at: IntArray, close: FloatArray) -> FloatAr
         cash[at:] -= sign * float(fill.quantity) * float(fill.price) + float(fill.commission)
         held[at:] += sign * float(fill.quantity)
     return np.asarray(cash + held * close)
+
+
+def _exposure(deployment: Deployment, close: float, equity: float) -> float | None:
+    return float(deployment.state.get("quantity", 0.0)) * close / equity if equity > 0 else None
 
 
 def _month(closed_at: IntArray, equity: FloatArray) -> float | None:

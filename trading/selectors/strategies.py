@@ -119,7 +119,18 @@ def backtest_text(*, user: Any, strategy_key: str) -> str:
         return ""
     trades = found.get("n_round_trips", 0)
     change = formatting.signed_percent(found["total_return"], 1)
-    return f"{change} on {run.instrument.symbol} after costs, {trades} round trips (#{run.pk})"
+    null = (run.result.honesty.get("null_win_rates") or {}).get("ALL")
+    wins = ""
+    if trades and found.get("win_rate") is not None:
+        low, high = found.get("win_rate_low"), found.get("win_rate_high")
+        wins = (
+            f", win rate {formatting.percent(found['win_rate'], 0)} "
+            f"({formatting.percent(low, 0)} to {formatting.percent(high, 0)}, n {trades})"
+        )
+        wins += f", by chance {formatting.percent(null, 0)} over the whole run" if null else ""
+    return (
+        f"{change} on {run.instrument.symbol} after costs, {trades} round trips{wins} (#{run.pk})"
+    )
 
 
 def strategy_list(user: Any) -> QuerySet[Strategy]:

@@ -19,7 +19,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
-from trading.selectors.own_books import book_of, breaker_now, outcome_of, own_backtest
+from trading.selectors.own_books import book_of, books_of, breaker_now, outcome_of, own_backtest
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.prices import regime_now
 from trading.selectors.regimes import next_regimes
@@ -61,11 +61,35 @@ DECISION_COLUMNS = (
     ("id", lambda d: d.uuid),
 )
 
+STRATEGY_COLUMNS = (
+    ("name", lambda pair: pair[0].name),
+    ("version", lambda pair: pair[0].version),
+    ("state", lambda pair: pair[0].status),
+    ("symbol", lambda pair: pair[0].symbol),
+    ("regime", lambda pair: pair[0].regime),
+    ("exposure", lambda pair: pair[1].exposure),
+    ("result", lambda pair: pair[0].pnl),
+    ("return_30_days", lambda pair: pair[1].return_month),
+    ("max_drawdown", lambda pair: pair[1].max_drawdown),
+    ("last_decision_at", lambda pair: pair[0].decision_at and pair[0].decision_at.isoformat()),
+    ("last_decision", lambda pair: pair[0].decision_reason),
+)
+
 
 @login_required
 def strategies(request: HttpRequest) -> HttpResponse:
     """My strategies at work, and the rules there are."""
-    context: dict[str, Any] = {"deployments": deployment_rows(portfolio_get(request.user))}
+    portfolio = portfolio_get(request.user)
+    state = request.GET.get("state", "")
+    rows = [row for row in deployment_rows(portfolio) if state in ("", row.status)]
+    pairs = books_of(portfolio, rows, order=request.GET.get("sort", ""))
+    if request.GET.get("format") == "csv":
+        return csv_response("strategies.csv", STRATEGY_COLUMNS, pairs)
+    context: dict[str, Any] = {
+        "deployments": pairs,
+        "state": state,
+        "states": [("", "All"), ("RUNNING", "Running"), ("PAUSED", "Paused"), ("ERROR", "Error")],
+    }
     if wants_fragment(request):
         return render(request, "trading/_strategies_table.html", context)
     context["gallery"] = [

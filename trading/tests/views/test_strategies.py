@@ -262,3 +262,14 @@ def test_the_chart_of_a_decision_ends_at_the_market_date(member, deployment):
     assert len(bars) == 61
     assert bars[-1]["closed_at"][:10] == f"{FIRST_CLOSE + 650 * DAY:%Y-%m-%d}"
     assert answer.context["outcome"][0] == 1
+
+
+def test_the_list_is_filtered_sorted_and_downloaded(member, deployment):
+    listed = member.get("/strategies/?sort=-drawdown").content.decode()
+    paused = member.get("/strategies/?state=PAUSED").content.decode()
+    rows = member.get("/strategies/?format=csv").content.decode().splitlines()
+
+    assert "Nothing to list here." not in listed
+    assert "Nothing to list here." in paused
+    assert rows[0].startswith("name,version,state,symbol,regime,exposure")
+    assert rows[1].startswith("Trend,1,RUNNING,SPX,,0.0,0.0")
