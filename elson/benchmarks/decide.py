@@ -36,6 +36,7 @@ from trading.engine.strategies import strategy_get
 NAIVE = "pandas_sklearn"
 N_BARS, WARM_UP, WINDOW = 4_000, 1_500, 300
 N_OURS, N_NAIVE = 2_000, 10
+COSTS = CostModel(5.0)
 CELLS = (online.EXIT_MEAN, online.ATR, online.RSI, online.VOLATILITY)
 
 
@@ -77,7 +78,7 @@ def _started(bars: Bars) -> OnlineTrend:
         strategy_get("volatility_adaptive_trend").defaults,
         bars_per_year=bars.bars_per_year,
         cash=100_000.0,
-        costs=CostModel(5.0),
+        costs=COSTS,
     )
     for i in range(WARM_UP):
         running.step(
@@ -89,17 +90,27 @@ def _started(bars: Bars) -> OnlineTrend:
 def _ours(bars: Bars, model: ModelArrays) -> Results:
     running = _started(bars)
     high, low, close = bars.high.tolist(), bars.low.tolist(), bars.close.tolist()
-    closed_at, carried, columns = bars.closed_at.tolist(), running.cells.carried, list(CELLS)
+    opened, wish, n_fills = bars.open.tolist(), 0.0, 0
+    closed_at, carried, columns = bars.closed_at.tolist(), running.cells.carried, np.array(CELLS)
     features, probabilities = np.empty((N_OURS, len(CELLS))), np.empty(N_OURS)
     predict_row_nb(carried[columns], *model)
     began = time.perf_counter()
     for k in range(N_OURS):
         i = WARM_UP + k
-        running.step(closed_at[i], high[i], low[i], close[i])
-        features[k] = carried[columns]
-        probabilities[k] = predict_row_nb(features[k], *model)
+        if wish:
+            running.book(wish, opened[i], abs(wish) * opened[i] * COSTS.commission_rate(-1))
+            n_fills += 1
+        wish = running.step(closed_at[i], high[i], low[i], close[i])
+        row = carried.take(columns, mode="clip")
+        features[k] = row
+        probabilities[k] = predict_row_nb(row, *model)
     seconds = time.perf_counter() - began
-    return {"seconds": seconds, "features": features, "probabilities": probabilities}
+    return {
+        "seconds": seconds,
+        "features": features,
+        "probabilities": probabilities,
+        "n_fills": n_fills,
+    }
 
 
 def _naive(bars: Bars, models: list[Any]) -> Results:
@@ -141,6 +152,8 @@ def _pandas_row(frame: Any, bars_per_year: float) -> FloatArray:
 def _check(results: Mapping[str, Results]) -> None:
     """Hold both sides' features together; what 300 bars forget is below one in a million."""
     ours, naive = results[OURS], results[NAIVE]
+    if not ours["n_fills"]:
+        raise ResultsDiffer("no decision led to a trade, so stops and rebalancing had no work")
     if not np.allclose(ours["features"][:N_NAIVE], naive["features"], rtol=1e-6):
         raise ResultsDiffer("features of one new bar differ by more than 1e-6")
     if not np.allclose(ours["probabilities"][:N_NAIVE], naive["probabilities"], atol=1e-3):
@@ -154,10 +167,11 @@ def _figures(times: Mapping[str, Times]) -> Mapping[str, float]:
 BENCH = Bench(
     name="decide",
     title="Decision on one new bar",
-    unit="decisions",
+    unit="decision",
     workload=(
         f"{N_OURS:,} new bars of a seeded walk after {WARM_UP:,}: incremental features, regime, "
-        "adaptive values, gradient boosting, sizing and circuit breaker, called from Python; the "
+        "adaptive values, gradient boosting, sizing, circuit breaker and the "
+        "booking of fills, called from Python; the "
         f"peer computes four features over {WINDOW} bars and asks the same model"
     ),
     goals=(Goal(NAIVE, 100.0, 500.0),),

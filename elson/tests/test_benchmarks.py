@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from elson.benchmarks import engine
 from elson.benchmarks.harness import (
     Bench,
     BenchError,
@@ -23,7 +24,9 @@ from elson.benchmarks.machine import machine
 from elson.benchmarks.peers import Peer, PeerFailed
 from elson.benchmarks.registry import MODULES, bench_get
 from elson.benchmarks.report import report_text, summary_text
+from elson.benchmarks.series import geometric_walk
 from elson.bootstrap import ROOT
+from trading.engine import rich
 
 LOCKS = ("requirements-bench.lock", "requirements-bench-nautilus.lock")
 
@@ -106,6 +109,28 @@ def test_every_registered_bench_names_itself_and_its_first_goal():
     for name in MODULES:
         bench = bench_get(name)
         assert (bench.name, bool(bench.goals)) == (name, True)
+
+
+def test_the_engine_is_checked_against_its_source_and_the_step():
+    engine.check_twins(geometric_walk(6, 300))
+
+
+def test_a_loop_that_trades_otherwise_than_the_step_has_no_time(monkeypatch):
+    monkeypatch.setattr(rich, "simulate_rules_nb", spoiled(rich.simulate_rules_nb))
+
+    with pytest.raises(ResultsDiffer, match="the step trades otherwise"):
+        engine.check_twins(geometric_walk(6, 300))
+
+
+def spoiled(loop):
+    """Return the loop with its fills a unit of price off."""
+
+    def run(*arguments):
+        cash, held, bars, quantities, prices, *rest = loop(*arguments)
+        return cash, held, bars, quantities, prices + 1.0, *rest
+
+    run.py_func = loop.py_func
+    return run
 
 
 @pytest.mark.parametrize(
