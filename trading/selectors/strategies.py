@@ -76,6 +76,11 @@ class ParameterRow:
         """Whether the regime moved it away from its base."""
         return bool(self.base != self.now)
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a word, like the breaker's level, and not a number."""
+        return isinstance(self.now, str)
+
 
 @dataclass(frozen=True, slots=True)
 class InputRow:

@@ -11,6 +11,7 @@ from trading.engine.types import OrderSide, OrderType
 from trading.models import Decision, Deployment, Fill, Order, StrategyVersion
 from trading.selectors.own_books import book_of, outcome_of
 from trading.selectors.regimes import next_regimes
+from trading.selectors.strategies import ParameterRow
 from trading.services.strategies import deployment_start, strategy_create
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
 
@@ -273,3 +274,11 @@ def test_the_list_is_filtered_sorted_and_downloaded(member, deployment):
     assert "Nothing to list here." in paused
     assert rows[0].startswith("name,version,state,symbol,regime,exposure")
     assert rows[1].startswith("Trend,1,RUNNING,SPX,,0.0,0.0")
+
+
+def test_a_parameter_that_is_a_word_is_shown_as_one():
+    row = ParameterRow("breaker", "Breaker", "NORMAL", "CAUTIOUS", None, None, "drawdown")
+
+    assert row.is_text
+    assert row.is_adapted
+    assert not ParameterRow("stop_atr", "Stop", 2.5, 3.0, 0.5, 6.0, "wide swings").is_text
