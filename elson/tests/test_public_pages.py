@@ -160,6 +160,10 @@ def test_links_of_a_text_lead_a_visitor_there_or_to_sign_in_first(client, member
         assert client.get(link).status_code == 200, link
 
 
+def test_no_two_guides_share_an_address():
+    assert len(PAGES) == len(set(PAGES))
+
+
 def test_unknown_texts_are_not_found(client):
     assert client.get("/docs/nothing/").status_code == 404
     assert client.get("/legal/nothing/").status_code == 404
