@@ -92,6 +92,9 @@ def test_lines_are_brushed_with_the_mouse_and_with_the_keyboard(
     x, y = box["x"] + box["width"] / 2, box["y"]
     page.mouse.move(x, y + 10)
     page.mouse.down()
+    page.mouse.move(x, y + box["height"] / 3, steps=5)
+    # The page draws itself again while the pointer is down, as it does when trials arrive.
+    page.evaluate("dispatchEvent(new Event('resize'))")
     page.mouse.move(x, y + box["height"] / 2, steps=5)
     page.mouse.up()
     expect(page.locator("#parallel-count")).to_contain_text("within the ranges")

@@ -17,6 +17,8 @@ const logBox = document.getElementById("parallel-log");
 const ranges = new Map(); // axis → [low, high] chosen, numbers only
 let data = { axes: [], rows: [] };
 let timer = 0;
+let isBrushing = false;
+let isStale = false; // data came while somebody was drawing a range
 
 const isNumber = (axis) => data.rows.every((row) => typeof row[axis] === "number");
 const isIn = (row) => [...ranges].every(([axis, [low, high]]) => row[axis] >= low && row[axis] <= high);
@@ -31,6 +33,9 @@ function scaleOf(axis) {
 }
 
 function draw() {
+  // A redraw takes the range away from under the pointer: it waits until the pointer is up.
+  isStale = isBrushing;
+  if (isBrushing) return;
   svg.selectAll("*").remove();
   if (!data.rows.length) return;
   const width = Math.max(plot.clientWidth, 2 * SIDE + GAP * (data.axes.length - 1));
@@ -50,12 +55,16 @@ function draw() {
 }
 
 function addBrush(group, axis, scale) {
-  const brush = d3.brushY().extent([[-12, TOP], [12, HEIGHT - BOTTOM]]).on("end", (event) => {
+  const brush = d3.brushY().extent([[-12, TOP], [12, HEIGHT - BOTTOM]]).on("start", (event) => {
+    isBrushing = Boolean(event.sourceEvent);
+  }).on("end", (event) => {
     if (!event.sourceEvent) return;
+    isBrushing = false;
     if (event.selection) ranges.set(axis, event.selection.map(scale.invert).sort((a, b) => a - b));
     else ranges.delete(axis);
     fillFields();
-    mark();
+    if (isStale) draw();
+    else mark();
   });
   const own = group.append("g").attr("class", "brush").call(brush);
   const range = ranges.get(axis);
