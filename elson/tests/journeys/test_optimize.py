@@ -87,16 +87,19 @@ def test_lines_are_brushed_with_the_mouse_and_with_the_keyboard(
     expect(plot).to_have_attribute("data-kept", re.compile(r"\d+"))
     everything = int(plot.get_attribute("data-kept") or 0)
 
-    box = page.locator("#parallel-svg .brush .overlay").first.bounding_box()
+    brush = page.locator("#parallel-svg .brush").first
+    # Hovering waits until nothing above moves the axis any more.
+    brush.locator(".overlay").hover(position={"x": 12, "y": 10})
+    page.mouse.down()
+    box = brush.locator(".overlay").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"]
-    page.mouse.move(x, y + 10)
-    page.mouse.down()
     page.mouse.move(x, y + box["height"] / 3, steps=5)
     # The page draws itself again while the pointer is down, as it does when trials arrive.
     page.evaluate("dispatchEvent(new Event('resize'))")
     page.mouse.move(x, y + box["height"] / 2, steps=5)
     page.mouse.up()
+    assert brush.locator(".selection").is_visible()
     expect(page.locator("#parallel-count")).to_contain_text("within the ranges")
     brushed = int(plot.get_attribute("data-kept") or 0)
     assert brushed < everything
