@@ -1,0 +1,205 @@
+"""The three ways through the bars, with equal results.
+
+A strategy that is a table runs through the compiled loop of `engine.rich`, whose kernels the step
+calls too; all-in rules through the shorter loop that a sweep uses; everything else, developers' own
+Python and every run that keeps its decisions, bar by bar through `step.step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from marketdata.types import Bars, FloatArray, IntArray
+from trading.engine import loops
+from trading.engine.backtest.config import BacktestConfig
+from trading.engine.backtest.result import Tape
+from trading.engine.costs import commission_rates, price_rates
+from trading.engine.execution import Blotter, fill_of, market_of
+from trading.engine.simulation import TableRun, simulate, state_after
+from trading.engine.state import book_fill, start
+from trading.engine.step import StepContext, step
+from trading.engine.strategies.base import Features, ParameterValue, StrategySpec
+from trading.engine.strategies.long_flat import ALL_IN
+from trading.engine.strategies.tables import table_of
+from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
+
+PROGRESS_EVERY_BARS = 256
+
+
+def tape_of(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:
+    """Take the fastest path the run allows, with its fills."""
+    if runs_compiled(spec, features.params, config):
+        return _all_in_tape(features, spec, config)
+    if reads_table(features, config):
+        return _table_tape(features, config)
+    return _stepped_tape(features, spec, config)
+
+
+def holdings_of(
+    features: Features, spec: StrategySpec, config: BacktestConfig
+) -> tuple[FloatArray, FloatArray]:
+    """Return cash and units after each bar, those of `tape_of`, without writing fills down."""
+    if runs_compiled(spec, features.params, config):
+        cash, held, *_ = _all_in(features, spec, config)
+        return cash, held
+    if reads_table(features, config):
+        found = _simulated(features, config)
+        return found.cash, found.quantity
+    tape = _stepped_tape(features, spec, config)
+    return tape.cash, tape.quantity
+
+
+def runs_compiled(
+    spec: StrategySpec, params: Mapping[str, ParameterValue], config: BacktestConfig
+) -> bool:
+    """Tell whether the compiled loop can run it: all-in, fractional, no explanations kept."""
+    return (
+        spec.targets is not None
+        and params.get("sizing") == ALL_IN
+        and config.quantity_step == 0.0
+        and config.allows_all_cash
+        and not config.keeps_decisions
+        and config.terms.is_plain
+    )
+
+
+def is_compiled(
+    bars: Bars, spec: StrategySpec, params: Mapping[str, ParameterValue], config: BacktestConfig
+) -> bool:
+    """Tell whether a run takes one of the compiled paths, and so milliseconds instead of tenths.
+
+    Examples
+    --------
+    >>> from trading.engine.strategies import strategy_get
+    >>> price = np.linspace(1.0, 2.0, 60)
+    >>> bars = Bars("X", "1d", np.arange(60), price, price, price, price, np.zeros(60))
+    >>> spec = strategy_get("sma_cross")
+    >>> is_compiled(bars, spec, spec.defaults, BacktestConfig(keeps_decisions=True))
+    False
+    """
+    if runs_compiled(spec, params, config):
+        return True
+    return reads_table(spec.prepare(bars, params), config)
+
+
+def reads_table(features: Features, config: BacktestConfig) -> bool:
+    """Tell whether the compiled loop decides from the strategy's table; else the step does."""
+    table = features.table
+    if table is None or config.keeps_decisions or not config.terms.is_plain:
+        return False
+    # The dust of an all-in purchase would be charged as borrowed cash in the step only.
+    return not (table.uses_all_cash and config.costs.financing_bps_per_year)
+
+
+def _all_in_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:
+    bars = features.bars
+    cash, held, order_bars, quantities, prices, fees, n_orders = _all_in(features, spec, config)
+    blotter = Blotter(start(config.cash))
+    for k in range(n_orders):
+        reason = "ENTRY" if quantities[k] > 0.0 else "EXIT"
+        _book(blotter, bars, int(order_bars[k]), quantities[k], prices[k], fees[k], reason)
+    return Tape(blotter, cash, held)
+
+
+def _all_in(
+    features: Features, spec: StrategySpec, config: BacktestConfig
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, int]:
+    assert spec.targets is not None  # noqa: S101 - runs_compiled has looked
+    bars = features.bars
+    first = max(config.start_index, features.first)
+    targets = spec.targets(features, first)
+    rates = commission_rates(config.costs, features.regimes.codes)
+    worse = price_rates(config.costs, bars.high, bars.low, bars.close)
+    return loops.simulate_all_in_nb(
+        bars.exec_prices, bars.close, targets, rates, worse, float(config.cash), first
+    )
+
+
+def _table_tape(features: Features, config: BacktestConfig) -> Tape:
+    """Run the table; fills equal those of the step to the last bit."""
+    found = _simulated(features, config)
+    blotter = Blotter(start(config.cash))
+    words = table_of(features).reasons
+    for i, signed, price, fee, reason in zip(*found.fills, strict=True):
+        _book(blotter, features.bars, int(i), signed, price, fee, words[reason])
+    blotter.state = state_after(found, features, blotter.state, config.start_index)
+    return Tape(blotter, found.cash, found.quantity)
+
+
+def _simulated(features: Features, config: BacktestConfig) -> TableRun:
+    return simulate(
+        features,
+        cash=float(config.cash),
+        costs=config.costs,
+        quantity_step=config.quantity_step,
+        start_index=config.start_index,
+        allows_all_cash=config.allows_all_cash,
+    )
+
+
+def _book(
+    blotter: Blotter,
+    bars: Bars,
+    i: int,
+    signed: float,
+    price: float,
+    commission: float,
+    reason: str,
+) -> None:
+    """Write down one fill of a compiled loop."""
+    order = _filled_order(bars, i, float(signed), number=len(blotter.orders) + 1)
+    fill = fill_of(
+        order,
+        order.quantity,
+        i,
+        int(bars.closed_at[i]),
+        price=float(price),
+        commission=float(commission),
+    )
+    blotter.state = book_fill(blotter.state, fill)
+    blotter.orders.append(order)
+    blotter.fills.append(fill)
+    blotter.signal_bars.append(i - 1)
+    blotter.reasons.append(reason)
+
+
+def _filled_order(bars: Bars, i: int, signed: float, *, number: int) -> Order:
+    return Order(
+        client_order_id=f"backtest-{number}",
+        symbol=bars.symbol,
+        side=OrderSide.BUY if signed > 0.0 else OrderSide.SELL,
+        order_type=OrderType.MARKET,
+        quantity=abs(signed),
+        time_in_force=TimeInForce.DAY,
+        filled_quantity=abs(signed),
+        status=OrderStatus.FILLED,
+        submitted_at=int(bars.closed_at[i - 1]),
+    )
+
+
+def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:
+    context = StepContext(
+        spec=spec,
+        costs=config.costs,
+        quantity_step=config.quantity_step,
+        explains=config.keeps_decisions,
+        allows_all_cash=config.allows_all_cash,
+    )
+    n_bars, terms = len(features.bars), config.terms
+    market = market_of(features.bars, features.regimes.codes, config.costs)
+    blotter = Blotter(start(config.cash))
+    tape = Tape(blotter, np.full(n_bars, config.cash), np.zeros(n_bars))
+    for i in range(config.start_index, n_bars):
+        blotter.accrue(i, market, terms)
+        blotter.meet(i, market, terms)
+        outcome = step(features, i, blotter.state, context)
+        blotter.state = outcome.state
+        blotter.submit(outcome.order_intent, i)
+        tape.cash[i], tape.quantity[i] = blotter.state.cash, blotter.state.quantity
+        if outcome.decision is not None:
+            tape.decisions.append(outcome.decision)
+        if i % PROGRESS_EVERY_BARS == 0:
+            config.report("Simulating", i / n_bars)
+    return tape

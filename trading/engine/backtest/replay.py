@@ -1,0 +1,124 @@
+"""A strategy over a series: the whole run, or its equity alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from marketdata.types import Bars, FloatArray
+from trading.engine.backtest.config import BacktestConfig
+from trading.engine.backtest.paths import holdings_of, tape_of
+from trading.engine.backtest.result import BacktestRun, result_of
+from trading.engine.errors import InsufficientBars
+from trading.engine.strategies import strategy_get
+from trading.engine.strategies.base import ParameterValue, StrategySpec, resolve_params
+
+
+def run(
+    bars: Bars,
+    strategy: str | StrategySpec,
+    params: Mapping[str, object] | None = None,
+    config: BacktestConfig | None = None,
+) -> BacktestRun:
+    """Run one strategy over one series.
+
+    Parameters
+    ----------
+    bars : Bars
+        At least two bars from ``config.start_index`` on.
+    strategy : str or StrategySpec
+        A key of `strategies.STRATEGIES`, or the strategy itself (one bound to a model, or an own
+        one that is not registered).
+    params : mapping or None
+        Missing parameters take their default; text is converted.
+    config : BacktestConfig or None
+        None for 100,000 of cash and no costs.
+
+    Returns
+    -------
+    BacktestRun
+        Deterministic: the same arguments give the same numbers.
+
+    Raises
+    ------
+    UnknownStrategy, ParameterInvalid, ConfigInvalid
+        For a wrong request.
+    InsufficientBars
+        If fewer than two bars are left to trade, or none lies behind the warm-up.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> price = np.array([1.0, 1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 1.0])
+    >>> bars = Bars("X", "1d", np.arange(8), price, price, price, price, np.zeros(8))
+    >>> result = run(bars, "sma_cross", {"fast": 1, "slow": 2}, BacktestConfig(cash=100.0))
+    >>> [(fill.bar, str(fill.side), fill.price) for fill in result.fills]
+    [(3, 'BUY', 4.0), (5, 'SELL', 2.0)]
+    >>> result.final_equity
+    50.0
+    """
+    config = config or BacktestConfig()
+    spec = strategy if isinstance(strategy, StrategySpec) else strategy_get(strategy)
+    resolved = resolve_params(spec, params)
+    _check_length(bars, spec, resolved, config)
+    config.report("Warm-up", 0.0)
+    features = spec.prepare(bars, resolved)
+    config.report("Simulating", 0.0)
+    tape = tape_of(features, spec, config)
+    config.report("Statistics", 0.0)
+    result = result_of(features, spec, config, tape)
+    config.report("Statistics", 1.0)
+    return result
+
+
+def equity_of(
+    bars: Bars, spec: StrategySpec, params: Mapping[str, object] | None, config: BacktestConfig
+) -> FloatArray:
+    """Run a strategy for its equity alone, without orders, trades and figures.
+
+    Parameters
+    ----------
+    bars, spec, params, config
+        As in `run`.
+
+    Returns
+    -------
+    float64, shape (n_bars - start_index,)
+        That of `run`.
+
+    Raises
+    ------
+    ParameterInvalid, InsufficientBars
+        As `run`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> price = np.array([1.0, 1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 1.0])
+    >>> bars = Bars("X", "1d", np.arange(8), price, price, price, price, np.zeros(8))
+    >>> spec = strategy_get("sma_cross")
+    >>> float(equity_of(bars, spec, {"fast": 1, "slow": 2}, BacktestConfig(cash=100.0))[-1])
+    50.0
+    """
+    resolved = resolve_params(spec, params)
+    _check_length(bars, spec, resolved, config)
+    features = spec.prepare(bars, resolved)
+    cash, held = holdings_of(features, spec, config)
+    equity: FloatArray = (cash + held * bars.close)[config.start_index :]
+    return equity
+
+
+def _check_length(
+    bars: Bars, spec: StrategySpec, params: Mapping[str, ParameterValue], config: BacktestConfig
+) -> None:
+    n_bars = len(bars)
+    n_left = n_bars - config.start_index
+    if n_left < 2:
+        raise InsufficientBars(
+            f"{n_bars} bars from start_index {config.start_index} leave {max(n_left, 0)}; "
+            "a backtest needs at least 2"
+        )
+    warm_up = spec.warm_up(params)
+    if n_bars <= warm_up:
+        raise InsufficientBars(
+            f"{spec.key} needs {warm_up} bars of warm-up with these parameters, found {n_bars} bars"
+        )
