@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import authentication, exceptions, pagination, parsers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,7 +22,8 @@ from elson.common.errors import DomainError
 
 MAX_DEPTH = 32
 PROBLEM_TYPE = "application/problem+json"
-IDEMPOTENCY_KEY_MAX = 255
+# What every table that stores the key has room for.
+IDEMPOTENCY_KEY_MAX = 80
 _PRINTABLE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _CODES = {"parse_error": "BAD_JSON", "invalid": "INVALID", "error": "ERROR"}
 
@@ -151,26 +154,43 @@ class CursorPagination(pagination.CursorPagination):
 
 def idempotency_key_of(request: HttpRequest | Request) -> str:
     """Return the caller's Idempotency-Key; raise BadRequest when it is missing or unusable."""
-    key = request.headers.get("Idempotency-Key", "").strip()
+    key = idempotency_key_given(request)
     if not key:
         raise BadRequest(
             "IDEMPOTENCY_KEY_MISSING",
             "This request needs an Idempotency-Key header, a new one for each thing you want done.",
             field="Idempotency-Key",
         )
+    return key
+
+
+def idempotency_key_given(request: HttpRequest | Request) -> str:
+    """Return the caller's Idempotency-Key, "" without one; raise BadRequest when it is unusable."""
+    key = request.headers.get("Idempotency-Key", "").strip()
     if len(key) > IDEMPOTENCY_KEY_MAX:
         raise BadRequest(
             "IDEMPOTENCY_KEY_TOO_LONG",
             f"The Idempotency-Key has {len(key)} characters; at most {IDEMPOTENCY_KEY_MAX} fit.",
             field="Idempotency-Key",
         )
-    if not _PRINTABLE.fullmatch(key):
+    if key and not _PRINTABLE.fullmatch(key):
         raise BadRequest(
             "IDEMPOTENCY_KEY_INVALID",
             "The Idempotency-Key may hold printable ASCII characters only.",
             field="Idempotency-Key",
         )
     return key
+
+
+def idempotency_header(description: str, *, required: bool) -> OpenApiParameter:
+    """Describe the Idempotency-Key of one door in the OpenAPI document."""
+    return OpenApiParameter(
+        "Idempotency-Key",
+        OpenApiTypes.STR,
+        OpenApiParameter.HEADER,
+        required=required,
+        description=description,
+    )
 
 
 def isoformat_utc(moment: dt.datetime | None) -> str | None:

@@ -13,7 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.errors import Conflict, DomainError
+from elson.common.api import idempotency_header, idempotency_key_given
+from elson.common.errors import Conflict
 from elson.common.listing import csv_response
 from trading.api.parameters import ids_read, parameters_known
 from trading.selectors.backtests import backtest_get, backtest_list
@@ -35,12 +36,8 @@ from trading.services.backtests.requests import (
 if TYPE_CHECKING:
     from accounts.models import User
 
-KEY_LIMIT = 80
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    description="The same key again returns the run it made the first time.",
+IDEMPOTENCY_KEY = idempotency_header(
+    "The same key again returns the run it made the first time.", required=False
 )
 TRADE_FIELDS = (
     "number", "side", "signal_at", "entry_at", "exit_at", "quantity", "entry_price", "exit_price",
@@ -48,10 +45,6 @@ TRADE_FIELDS = (
     "symbol", "mae", "mfe",
 )  # fmt: skip
 TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip.get(name)) for name in TRADE_FIELDS)
-
-
-class IdempotencyKeyInvalid(DomainError):
-    """The Idempotency-Key header cannot be used."""
 
 
 class BacktestListApi(ListAPIView[Any]):
@@ -78,7 +71,7 @@ class BacktestListApi(ListAPIView[Any]):
             user=_member(request),
             draft=draft_read(asked.draft_values()),
             now=timezone.now(),
-            client_key=client_key(request),
+            client_key=idempotency_key_given(request),
         )
         return _accepted(backtest)
 
@@ -167,14 +160,3 @@ def _result(request: Request, backtest_id: int) -> Any:
             "BACKTEST_WITHOUT_RESULT", f"Backtest #{row.pk} is {row.status} and has no result."
         )
     return row.result
-
-
-def client_key(request: Request) -> str:
-    """Read the Idempotency-Key header; "" when there is none."""
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > KEY_LIMIT or not key.isprintable():
-        raise IdempotencyKeyInvalid(
-            "IDEMPOTENCY_KEY_INVALID",
-            f"The Idempotency-Key must be at most {KEY_LIMIT} printable characters.",
-        )
-    return key

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.api import idempotency_key_of
+from elson.common.api import idempotency_header, idempotency_key_of
 from elson.common.errors import NotFound
 from marketdata.selectors import instrument_get
 from trading.api.parameters import PAGING, parameters_known
@@ -37,12 +36,8 @@ from trading.services.strategies import (
     deployment_stop,
 )
 
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    required=True,
-    description="The same key again answers the deployment it made the first time.",
+IDEMPOTENCY_KEY = idempotency_header(
+    "The same key again answers the deployment it made the first time.", required=True
 )
 
 

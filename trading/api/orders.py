@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.api import idempotency_key_of
+from elson.common.api import idempotency_header, idempotency_key_of
 from marketdata.selectors import instrument_get
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.orders import ORDER_FILTERS, order_get, order_list
@@ -25,12 +24,8 @@ from trading.serializers.orders import (
 )
 from trading.services.orders import OrderDenied, order_cancel, order_preview, order_submit
 
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    required=True,
-    description="Becomes the client_order_id: the same key again answers the same order.",
+IDEMPOTENCY_KEY = idempotency_header(
+    "Becomes the client_order_id: the same key again answers the same order.", required=True
 )
 STATUSES = [value for value, _ in ORDER_FILTERS["status"]]
 ORIGINS = [value for value, _ in ORDER_FILTERS["origin"]]

@@ -13,9 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.api import CursorPagination
+from elson.common.api import CursorPagination, idempotency_header, idempotency_key_given
 from elson.common.listing import csv_response
-from trading.api.backtests import IDEMPOTENCY_KEY, client_key
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.strategies import strategy_of
 from trading.selectors.studies import STATUSES, study_get, study_list, trial_list
@@ -44,6 +43,9 @@ from trading.services.studies.verdict import holdout_open
 if TYPE_CHECKING:
     from accounts.models import User
 
+IDEMPOTENCY_KEY = idempotency_header(
+    "The same key again returns the search it made the first time.", required=False
+)
 KNOWN_STATUSES = [value for value, _ in STATUSES]
 TRIAL_FIELDS = (
     "number", "status", "objective", "in_sample_sharpe", "out_of_sample_sharpe", "gap",
@@ -88,7 +90,7 @@ class StudyListApi(ListAPIView[Any]):
             user=_member(request),
             draft=study_draft_read(asked.draft_values()),
             now=timezone.now(),
-            client_key=client_key(request),
+            client_key=idempotency_key_given(request),
         )
         where = f"/api/v1/optimizations/{study.pk}/"
         return Response(StudySerializer(study).data, status=202, headers={"Location": where})

@@ -17,6 +17,7 @@ from elson.common.api import (
     BadRequest,
     StrictSerializer,
     UnknownField,
+    idempotency_key_given,
     idempotency_key_of,
     isoformat_utc,
 )
@@ -214,7 +215,7 @@ def test_forwarded_host_is_ignored(door):
     ("key", "code"),
     [
         (None, "IDEMPOTENCY_KEY_MISSING"), ("", "IDEMPOTENCY_KEY_MISSING"),
-        ("x" * 256, "IDEMPOTENCY_KEY_TOO_LONG"), ("a\tb", "IDEMPOTENCY_KEY_INVALID"),
+        ("x" * 81, "IDEMPOTENCY_KEY_TOO_LONG"), ("a\tb", "IDEMPOTENCY_KEY_INVALID"),
         ("ключ", "IDEMPOTENCY_KEY_INVALID"), ("a\x00b", "IDEMPOTENCY_KEY_INVALID"),
     ],
 )  # fmt: skip
@@ -227,9 +228,16 @@ def test_unusable_idempotency_key_is_refused(key, code):
     assert (refusal.value.code, refusal.value.status) == (code, 400)
 
 
-@pytest.mark.parametrize("key", ["a", "x" * 255, "6f9619ff-8b86-d011-b42d-00cf4fc964ff"])
+@pytest.mark.parametrize("key", ["a", "x" * 80, "6f9619ff-8b86-d011-b42d-00cf4fc964ff"])
 def test_usable_idempotency_key_is_returned(key):
     assert idempotency_key_of(RequestFactory().post("/", headers={"Idempotency-Key": key})) == key
+
+
+def test_an_optional_idempotency_key_may_be_left_out_but_not_be_wrong():
+    assert idempotency_key_given(RequestFactory().post("/")) == ""
+
+    with pytest.raises(BadRequest, match="81 characters; at most 80"):
+        idempotency_key_given(RequestFactory().post("/", headers={"Idempotency-Key": "x" * 81}))
 
 
 def test_long_field_name_is_cut_in_the_answer():

@@ -97,6 +97,15 @@ def test_the_same_key_again_returns_the_first_run(desk):
     assert Backtest.objects.count() == 1
 
 
+def test_a_key_the_row_has_no_room_for_is_refused(desk):
+    walk_make()
+
+    response = post(desk, **{"Idempotency-Key": "x" * 81})
+
+    assert (response.status_code, response.json()["code"]) == (400, "IDEMPOTENCY_KEY_TOO_LONG")
+    assert not Backtest.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -109,6 +109,15 @@ def test_deploying_needs_a_key(client, owner):
     assert not Deployment.objects.exists()
 
 
+def test_deploying_refuses_a_key_the_row_has_no_room_for(client, owner):
+    body = {"strategy_id": made(client).json()["id"], "symbol": "SPX"}
+
+    response = post(client, "/api/v1/deployments/", body, key="x" * 81)
+
+    assert (response.status_code, response.json()["code"]) == (400, "IDEMPOTENCY_KEY_TOO_LONG")
+    assert not Deployment.objects.exists()
+
+
 def test_a_deployed_strategy_is_not_put_away_until_it_is_stopped(client, owner):
     strategy = made(client).json()["id"]
     body = {"strategy_id": strategy, "symbol": "SPX", "capital": "1000"}
