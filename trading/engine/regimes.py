@@ -16,6 +16,7 @@ from trading.engine import kernels
 from trading.engine.errors import ConfigInvalid
 from trading.engine.indicators import ewma_volatility, percentile_rank
 from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.metrics import wilson_interval
 from trading.engine.types import Regime, RegimeCode
 
 ALPHA = 0.06
@@ -25,6 +26,8 @@ WARM_UP_BARS = 20
 N_CONFIRM = 3
 PERCENTILE_CUTS = (0.25, 0.75, 0.95)
 VOLATILITY_CUTS = (0.15, 0.25, 0.40)
+# A share of fewer cases has an interval too wide to say anything: it is not given.
+FEWEST_CASES = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +63,36 @@ class RegimeSeries:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class NextRegime:
+    """How often each regime followed one regime at the next bar: counted, not forecast.
+
+    Attributes
+    ----------
+    code : int
+        The regime the cases begin with, 0 to 3; -1 unknown.
+    counts : int64, shape (4,)
+        Cases by the regime that followed, order LOW, NORMAL, HIGH, EXTREME.
+    probabilities : float64, shape (4,)
+        ``counts`` over their sum, fraction; NaN with a ``reason``.
+    intervals : float64, shape (4, 2)
+        Wilson 95 % bounds of each probability, one at a time; NaN with a ``reason``.
+    reason : str
+        Why there is no probability; empty when there is one.
+    """
+
+    code: int
+    counts: IntArray
+    probabilities: FloatArray
+    intervals: FloatArray
+    reason: str
+
+    @property
+    def n(self) -> int:
+        """Number of cases."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TransitionMatrix:
     """Next-bar regime frequencies with their counts.
 
@@ -69,6 +102,20 @@ class TransitionMatrix:
 
     counts: IntArray
     probabilities: FloatArray
+
+    def row(self, code: int, *, fewest: int = FEWEST_CASES) -> NextRegime:
+        """Return what followed regime ``code``; see `next_regime`."""
+        if fewest < 1:
+            raise ConfigInvalid(f"fewest {fewest} must be at least 1")
+        known = 0 <= code < len(Regime)
+        counts = self.counts[code] if known else np.zeros(len(Regime), dtype=np.int64)
+        n = int(counts.sum())
+        reason = "" if n >= fewest else _too_few(code, n, fewest)
+        if reason:
+            nothing = np.full((len(Regime), 2), np.nan)
+            return NextRegime(code, counts, nothing[:, 0], nothing, reason)
+        intervals = np.array([wilson_interval(int(count), n) for count in counts])
+        return NextRegime(code, counts, counts / n, intervals, reason)
 
 
 def classify(
@@ -157,6 +204,58 @@ def transitions(codes: IntArray) -> TransitionMatrix:
     probabilities = np.full(counts.shape, np.nan)
     np.divide(counts, totals, out=probabilities, where=totals > 0)
     return TransitionMatrix(counts, probabilities)
+
+
+def next_regime(
+    codes: IntArray, code: int | None = None, *, fewest: int = FEWEST_CASES
+) -> NextRegime:
+    """Give the probability of each regime at the next bar, from what followed so far.
+
+    Parameters
+    ----------
+    codes : int64, shape (n_bars,)
+        -1 to 3 at each bar up to now; a later bar would make it look ahead.
+    code : int, optional
+        The regime to start from, 0 to 3; the last of ``codes`` when left out.
+    fewest : int
+        Cases below which no probability is given, >= 1.
+
+    Returns
+    -------
+    NextRegime
+        Row of the empirical transition matrix with its counts and intervals; NaN with a reason
+        when the regime is unknown, was never seen before another bar, or too rarely.
+
+    Raises
+    ------
+    ConfigInvalid
+        If ``fewest`` is below 1.
+
+    Notes
+    -----
+    The intervals take the cases for independent draws: where the odds of leaving a regime depend
+    on how long it has lasted, or have changed over the years, they are too narrow.
+
+    Examples
+    --------
+    >>> calm = next_regime(np.array([0, 0, 0, 1, 0, 0]), fewest=4)
+    >>> calm.probabilities.tolist(), calm.counts.tolist()
+    ([0.75, 0.25, 0.0, 0.0], [3, 1, 0, 0])
+    >>> next_regime(np.array([0, 1])).reason
+    'Normal was not followed by a bar yet'
+    """
+    if code is None:
+        code = int(codes[-1]) if codes.shape[0] else int(RegimeCode.UNKNOWN)
+    return transitions(codes).row(code, fewest=fewest)
+
+
+def _too_few(code: int, n: int, fewest: int) -> str:
+    if not 0 <= code < len(Regime):
+        return "the regime is not known yet"
+    name = tuple(Regime)[code].value.capitalize()
+    if n == 0:
+        return f"{name} was not followed by a bar yet"
+    return f"{name} was followed by a bar only {n} times; a share needs {fewest}"
 
 
 def _cut(values: FloatArray, cuts: tuple[float, ...]) -> IntArray:

@@ -22,7 +22,8 @@ from marketdata.selectors import (
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import indicators, volatility
 from trading.engine.adaptive import RULES, adapt
-from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, transitions
+from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, next_regime, transitions
+from trading.engine.regimes import NextRegime as Counted
 from trading.engine.strategies import STRATEGIES, resolve_params
 from trading.engine.types import Regime
 from trading.models import Portfolio, StrategyVersion
@@ -33,21 +34,33 @@ if TYPE_CHECKING:
 
 REGIMES = tuple(str(regime.value) for regime in Regime)
 YEAR = dt.timedelta(days=365)
-# A share of fewer cases than this is printed as “too few”, not as a number.
-FEWEST_TRANSITIONS = 20
-# A strategy's own page shows no share at all from fewer.
-FEWEST_OF_ONE = 30
 ESTIMATOR_BARS = 20
+NO_CODES: IntArray = np.empty(0, dtype=np.int64)
 LABELS = {"stop_atr": "Stop, ATR", "target_atr": "Target, ATR", "entry_threshold": "Entry level"}
 
 
 @dataclass(frozen=True, slots=True)
-class NextRegime:
-    """How often `regime` followed the present one: `n` of all cases; None where none was seen."""
+class NextRegimeCell:
+    """`n` cases in which `regime` came next, as a share with its 95 % interval.
+
+    The share and its bounds are None where there are too few cases; the row says why.
+    """
 
     regime: str
     n: int
     probability: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NextRegimeRow:
+    """What followed `regime` at the next bar, over `n` cases; `reason` where no share is given."""
+
+    regime: str
+    n: int
+    cells: tuple[NextRegimeCell, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +89,9 @@ class RegimeRow:
     volatility: float | None
     percentile: float | None
     is_fallback: bool
-    next_regimes: tuple[NextRegime, ...]
-    n_next: int
+    following: NextRegimeRow
     timeline: tuple[RegimeSegment, ...]
     last_at: dt.datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class TransitionRow:
-    """How often each regime followed `regime` at the next bar, over `n` cases."""
-
-    regime: str
-    n: int
-    cells: tuple[NextRegime, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,26 +150,22 @@ def visible_of(portfolio: Portfolio) -> dt.datetime | None:
     return portfolio.replay.cursor_at if portfolio.replay else None
 
 
-def transition_rows(series: BarSeries, until: dt.datetime | None) -> list[TransitionRow]:
+def transition_rows(series: BarSeries, until: dt.datetime | None) -> list[NextRegimeRow]:
     """Which regime followed which, counted over the bars that may be seen."""
     track = regime_track(series)
     matrix = transitions(track.codes[: track.index(until) + 1])
-    return [
-        TransitionRow(regime, int(counts.sum()), _next(counts))
-        for regime, counts in zip(REGIMES, matrix.counts, strict=True)
-    ]
+    return [_following(matrix.row(code)) for code in range(len(REGIMES))]
 
 
-def next_regimes(
-    instrument: Instrument, timeframe: str, *, regime: str, until: dt.datetime | None
-) -> TransitionRow | None:
-    """Which regime followed this one, counted; None where it was seen too rarely for a share."""
+def next_regime_get(
+    instrument: Instrument, timeframe: str, *, until: dt.datetime | None
+) -> NextRegimeRow | None:
+    """Which regime followed the present one, counted up to `until`; None without bars."""
     try:
-        rows = transition_rows(series_of(instrument, timeframe), until)
+        track = regime_track(series_of(instrument, timeframe))
     except NoBars:
         return None
-    row = next((row for row in rows if row.regime == regime), None)
-    return row if row is not None and row.n >= FEWEST_OF_ONE else None
+    return _following(next_regime(track.codes[: track.index(until) + 1]))
 
 
 def volatility_estimates(series: BarSeries, until: dt.datetime | None) -> list[VolatilityEstimate]:
@@ -204,9 +203,19 @@ def _row(item: Instrument, series: BarSeries | None, until: dt.datetime | None) 
     at = track.index(until) if track else -1
     if track is None or at < 0:
         return RegimeRow(
-            item.symbol, item.name, "", "", None, 0, None, None, False, (), 0, (), None
+            item.symbol,
+            item.name,
+            "",
+            "",
+            None,
+            0,
+            None,
+            None,
+            False,
+            _following(next_regime(NO_CODES)),
+            (),
+            None,
         )
-    counts = transitions(track.codes[: at + 1]).counts
     code = int(track.codes[at])
     timeline = _timeline(track, at)
     first = _first_of_spell(track.codes[: at + 1])
@@ -220,8 +229,7 @@ def _row(item: Instrument, series: BarSeries | None, until: dt.datetime | None) 
         volatility=_finite(track.volatility[at]),
         percentile=_finite(track.percentile[at]),
         is_fallback=bool(track.is_fallback[at]),
-        next_regimes=_next(counts[code]) if code >= 0 else (),
-        n_next=int(counts[code].sum()) if code >= 0 else 0,
+        following=_following(next_regime(track.codes[: at + 1])),
         timeline=timeline,
         last_at=instant(int(track.closed_at[at])),
     )
@@ -232,12 +240,13 @@ def _first_of_spell(codes: IntArray) -> int:
     return int(changed[-1]) + 1 if changed.shape[0] else 0
 
 
-def _next(counts: IntArray) -> tuple[NextRegime, ...]:
-    total = int(counts.sum())
-    return tuple(
-        NextRegime(regime, int(n), int(n) / total if total else None)
-        for regime, n in zip(REGIMES, counts, strict=True)
+def _following(counted: Counted) -> NextRegimeRow:
+    rows = zip(REGIMES, counted.counts, counted.probabilities, *counted.intervals.T, strict=True)
+    cells = tuple(
+        NextRegimeCell(regime, int(n), *(_finite(value) for value in shares))
+        for regime, n, *shares in rows
     )
+    return NextRegimeRow(regime_word(counted.code) or "", counted.n, cells, counted.reason)
 
 
 def _timeline(track: RegimeTrack, at: int) -> tuple[RegimeSegment, ...]:

@@ -8,11 +8,13 @@ from rest_framework import serializers
 
 
 class NextRegimeSerializer(serializers.Serializer[Any]):
-    """How often this regime came next; null where the present one was never seen before."""
+    """How often this regime came next, counted; null where there are too few cases for a share."""
 
     regime = serializers.CharField()
     n = serializers.IntegerField()
     probability = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True, help_text="95 % interval (Wilson).")
+    high = serializers.FloatField(allow_null=True)
 
 
 class TransitionRowSerializer(serializers.Serializer[Any]):
@@ -21,6 +23,7 @@ class TransitionRowSerializer(serializers.Serializer[Any]):
     regime = serializers.CharField()
     n = serializers.IntegerField()
     next_regimes = NextRegimeSerializer(many=True, source="cells")
+    reason = serializers.CharField(allow_blank=True, help_text="Why no share is given.")
 
 
 class TransitionsSerializer(serializers.Serializer[Any]):
@@ -66,5 +69,9 @@ class RegimeNowSerializer(serializers.Serializer[Any]):
     volatility = serializers.FloatField(allow_null=True)
     percentile = serializers.FloatField(allow_null=True)
     is_fallback = serializers.BooleanField(help_text="Fixed levels, for want of history.")
-    next_regimes = NextRegimeSerializer(many=True)
+    next_regimes = NextRegimeSerializer(many=True, source="following.cells")
+    n_next = serializers.IntegerField(source="following.n")
+    next_reason = serializers.CharField(
+        source="following.reason", allow_blank=True, help_text="Why no share is given."
+    )
     last_at = serializers.DateTimeField(allow_null=True)

@@ -17,7 +17,6 @@ from trading.engine import regimes as definition
 from trading.selectors.markets import regime_spells, series_of
 from trading.selectors.portfolios import limits_get, portfolio_get
 from trading.selectors.regimes import (
-    FEWEST_TRANSITIONS,
     REGIMES,
     RegimeRow,
     regime_rows,
@@ -49,13 +48,14 @@ CSV_COLUMNS = (
     ("percentile", lambda row: row.percentile),
     ("is_absolute_fallback", lambda row: row.is_fallback),
     *(
-        (f"next_{name.lower()}_probability", lambda row, k=k: _next_cell(row, k, "probability"))
-        for k, name in enumerate(REGIMES)
+        (
+            f"next_{regime.lower()}_{name}",
+            lambda row, k=k, name=name: getattr(row.following.cells[k], name),
+        )
+        for name in ("probability", "low", "high", "n")
+        for k, regime in enumerate(REGIMES)
     ),
-    *(
-        (f"next_{name.lower()}_n", lambda row, k=k: _next_cell(row, k, "n"))
-        for k, name in enumerate(REGIMES)
-    ),
+    ("next_reason", lambda row: row.following.reason),
     ("last_at", lambda row: row.last_at.isoformat() if row.last_at else None),
 )
 TIMELINE_SPELLS = 12
@@ -76,7 +76,7 @@ def regimes(request: HttpRequest) -> HttpResponse:
         "page": page,
         "rows": [_with_strip(row) for row in page],
         "as_of": visible_of(portfolio),
-        "fewest": FEWEST_TRANSITIONS,
+        "fewest": definition.FEWEST_CASES,
         "regime_names": REGIMES,
         "regime_chosen": request.GET.get("regime", ""),
     }
@@ -179,7 +179,3 @@ def _definition() -> dict[str, Any]:
             for k, name in enumerate(REGIMES)
         ],
     }
-
-
-def _next_cell(row: RegimeRow, k: int, name: str) -> Any:
-    return getattr(row.next_regimes[k], name) if row.next_regimes else None

@@ -22,7 +22,7 @@ from trading.forms import DeployForm
 from trading.selectors.own_books import book_of, books_of, breaker_now, outcome_of, own_backtest
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.prices import regime_now
-from trading.selectors.regimes import next_regimes
+from trading.selectors.regimes import next_regime_get
 from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
     backtest_text,
@@ -170,6 +170,11 @@ def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) ->
         "decision": decision,
         "figure": decision_figure(decision, until=until),
         "outcome": outcome_of(decision, until=until),
+        "following": next_regime_get(
+            decision.deployment.instrument,
+            decision.deployment.timeframe,
+            until=decision.market_at,
+        ),
         "view": decision_view(decision),
         "as_json": json.dumps(_as_json(decision), indent=2),
         "earlier": _link(strategy.pk, earlier),
@@ -230,9 +235,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
     return {
         "now": row,
         "market": market,
-        "next": next_regimes(
-            deployment.instrument, row.timeframe, regime=market.regime, until=until
-        ),
+        "following": next_regime_get(deployment.instrument, row.timeframe, until=until),
         "breaker": breaker_now(deployment),
         "book": book_of(deployment, until=until),
         "own_backtest": own_backtest(deployment),

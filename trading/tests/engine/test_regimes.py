@@ -5,6 +5,7 @@ import pytest
 
 from trading.engine import regimes
 from trading.engine.errors import ConfigInvalid
+from trading.engine.metrics import wilson_interval
 from trading.engine.types import Regime, regime_of
 from trading.tests.engine import plain
 from trading.tests.engine.walks import random_walk
@@ -81,6 +82,48 @@ def test_transition_rows_sum_to_one_and_counts_to_the_pairs():
     seen = matrix.counts.sum(axis=1) > 0
     np.testing.assert_allclose(matrix.probabilities[seen].sum(axis=1), 1.0)
     assert np.isnan(matrix.probabilities[~seen]).all()
+
+
+def test_next_regime_is_the_row_of_the_last_bar_with_wilson_bounds():
+    found = regimes.next_regime(SERIES.codes)
+    row = regimes.transitions(SERIES.codes).counts[SERIES.codes[-1]]
+
+    assert found.counts.tolist() == row.tolist()
+    assert found.n == row.sum() >= regimes.FEWEST_CASES
+    assert found.probabilities.tolist() == (row / row.sum()).tolist()
+    assert [tuple(pair) for pair in found.intervals] == [
+        wilson_interval(int(count), found.n) for count in row
+    ]
+
+
+def test_a_later_bar_does_not_count_as_what_followed_it():
+    ends_high = np.array([0] * 40 + [2])
+
+    assert regimes.next_regime(ends_high[:-1]).counts.tolist() == [39, 0, 0, 0]
+    assert regimes.next_regime(ends_high, 0).counts.tolist() == [39, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        ([], "the regime is not known yet"),
+        ([0, 0, -1], "the regime is not known yet"),
+        ([0, 0, 3], "Extreme was not followed by a bar yet"),
+        ([0] * 30, "Low was followed by a bar only 29 times; a share needs 30"),
+    ],
+)
+def test_next_regime_says_why_it_has_no_probability(codes, reason):
+    found = regimes.next_regime(np.array(codes, dtype=np.int64))
+
+    assert found.reason == reason
+    assert np.isnan(found.probabilities).all()
+    assert np.isnan(found.intervals).all()
+
+
+def test_next_regime_gives_a_share_from_its_fewest_cases_on():
+    assert regimes.next_regime(np.zeros(31, dtype=np.int64)).reason == ""
+    with pytest.raises(ConfigInvalid, match="fewest 0 must be at least 1"):
+        regimes.next_regime(SERIES.codes, fewest=0)
 
 
 def test_transitions_of_one_bar_are_all_unknown():

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from marketdata.models import Instrument
+from trading.engine.regimes import FEWEST_CASES
 from trading.selectors.markets import regime_track, series_of
 from trading.selectors.regimes import (
-    FEWEST_TRANSITIONS,
     regime_rows,
     strategies_by_regime,
     transition_rows,
@@ -81,7 +81,7 @@ def test_bars_after_the_market_date_change_nothing(portfolio):
     twin = instrument_make("TWIN", walk(1)[:601])
     cut = regime_rows(portfolio, [twin])[0], transition_rows(series_of(twin, "1d"), None)
 
-    assert cut[0].next_regimes == before[0].next_regimes
+    assert cut[0].following == before[0].following
     assert cut[0].timeline == before[0].timeline
     assert cut[1] == before[1]
 
@@ -92,8 +92,9 @@ def test_next_bar_shares_are_the_row_of_the_present_regime(portfolio):
 
     (row,) = [row for row in rows if row.regime == found.regime]
 
-    assert row.cells == found.next_regimes
-    assert sum(cell.n for cell in row.cells) == row.n == found.n_next
+    assert row == found.following
+    assert sum(cell.n for cell in row.cells) == row.n
+    assert all(cell.low <= cell.probability <= cell.high for cell in row.cells)
     assert sum(cell.probability for cell in row.cells) == pytest.approx(1.0)
 
 
@@ -102,8 +103,9 @@ def test_too_few_cases_are_counted_and_not_divided(member, portfolio):
 
     html = member.get("/models/regimes/?symbol=NEW").content.decode()
 
-    assert 0 < found.n_next < FEWEST_TRANSITIONS
-    assert f"too few ({found.n_next})" in html
+    assert 0 < found.following.n < FEWEST_CASES
+    assert found.following.reason.startswith(found.following.regime.capitalize())
+    assert f"too few ({found.following.n})" in html
 
 
 def test_a_close_only_series_says_why_a_range_estimator_has_no_value(portfolio):

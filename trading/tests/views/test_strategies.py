@@ -10,7 +10,7 @@ from trading.engine.breaker import BreakerState
 from trading.engine.types import OrderSide, OrderType
 from trading.models import Decision, Deployment, Fill, Order, StrategyVersion
 from trading.selectors.own_books import book_of, outcome_of
-from trading.selectors.regimes import next_regimes
+from trading.selectors.regimes import next_regime_get
 from trading.selectors.strategies import ParameterRow
 from trading.services.strategies import deployment_start, strategy_create
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
@@ -219,14 +219,24 @@ def test_what_was_blocked_is_counted(member, deployment):
     assert "Blocked: no trade band" in page
 
 
-def test_next_regimes_are_left_out_below_their_least_count(portfolio):
+def test_the_next_regime_is_given_with_its_cases_or_with_a_reason(portfolio):
     spx = portfolio.replay.lead
-    shown = next_regimes(spx, "1d", regime="LOW", until=portfolio.replay.cursor_at)
-    early = next_regimes(spx, "1d", regime="LOW", until=FIRST_CLOSE + 40 * DAY)
+    shown = next_regime_get(spx, "1d", until=portfolio.replay.cursor_at)
+    early = next_regime_get(spx, "1d", until=FIRST_CLOSE + 40 * DAY)
 
-    assert shown is not None
     assert sum(cell.n for cell in shown.cells) == shown.n >= 30
-    assert early is None
+    assert shown.reason == ""
+    assert all(cell.probability is None for cell in early.cells)
+    assert "a share needs 30" in early.reason
+
+
+def test_a_decision_counts_the_next_regime_up_to_its_own_bar(member, deployment):
+    decision = decision_make(deployment)
+    then = next_regime_get(deployment.instrument, "1d", until=decision.market_at)
+
+    page = member.get(address(deployment.version, f"decisions/{decision.uuid}/"))
+
+    assert page.context["following"] == then
 
 
 def test_the_own_book_is_its_fills_over_the_visible_closes(portfolio, deployment):
