@@ -13,12 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from marketdata.types import Bars, FloatArray
+from trading.engine.allocation import Allocation
 from trading.engine.checks import chance, charges, panel
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty
 from trading.engine.checks.row import CheckRow, no_trade, not_applicable
 from trading.engine.nulls import charged_rates
-from trading.engine.portfolio_backtest import Allocation, Leg, PortfolioRun, run_portfolio
+from trading.engine.portfolio_backtest import PortfolioRun, run_portfolio
+from trading.engine.shared_account import Leg
 from trading.engine.types import RuleStatus
 
 FACTORS = (0.0, 1.0, 2.0, 3.0)

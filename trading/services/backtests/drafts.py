@@ -15,8 +15,8 @@ from typing import Any
 
 from elson.common.errors import DomainError
 from elson.common.formatting import NumberNotUnderstood, parse_decimal
+from trading.engine.allocation import AllocationRule
 from trading.engine.errors import EngineError
-from trading.engine.portfolio_backtest import AllocationRule
 from trading.engine.strategies import resolve_params, strategy_get
 
 Faults = dict[str, str]

@@ -10,16 +10,11 @@ import numpy as np
 
 from marketdata.types import Bars
 from trading.engine import metrics
+from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.checks.account import portfolio_honesty
 from trading.engine.costs import CostModel
-from trading.engine.portfolio_backtest import (
-    Allocation,
-    AllocationRule,
-    InstrumentResult,
-    Leg,
-    PortfolioRun,
-    run_portfolio,
-)
+from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun, run_portfolio
+from trading.engine.shared_account import Leg
 from trading.engine.strategies import strategy_get
 from trading.services.backtests import judgement, statistics
 from trading.services.backtests.experiment import (

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
-from trading.engine.portfolio_backtest import Allocation, AllocationRule, Leg, run_portfolio
+from trading.engine.portfolio_backtest import run_portfolio
+from trading.engine.shared_account import Leg
 from trading.engine.types import AssetClass
 from trading.tests.engine.walks import random_walk, tape
 

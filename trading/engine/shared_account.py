@@ -1,0 +1,267 @@
+"""One cash account shared by several instruments, replayed over the union of their closes.
+
+INPUT    a book per instrument (features, market, terms), cash, an allocation
+OUTPUT   equity, cash and gross position value at every tick; orders and fills in the books
+LOOKBACK each strategy's own; an order decided on an instrument's bar meets its next bar
+
+Events of one tick, for the instruments with a bar on it and in order of symbol: 1. holding costs;
+2. sales; 3. purchases, which share what cash and the gross cap leave in proportion to what each
+asked for; 4. every position is marked, at its last close where it has no bar; 5. each strategy
+steps with its share of the account's equity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from marketdata.types import Bars, FloatArray, IntArray
+from trading.engine.allocation import Allocation, AllocationRule
+from trading.engine.backtest import BacktestConfig
+from trading.engine.costs import BPS, CostModel
+from trading.engine.errors import InsufficientBars
+from trading.engine.execution import (
+    DAY_NS,
+    DAYS_PER_YEAR,
+    Blotter,
+    ExecutionTerms,
+    Market,
+    market_of,
+)
+from trading.engine.state import start
+from trading.engine.step import StepContext, step
+from trading.engine.strategies import strategy_get
+from trading.engine.strategies.base import Features, StrategySpec, resolve_params
+from trading.engine.types import OrderIntent, OrderSide
+
+PROGRESS_EVERY_TICKS = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leg:
+    """One instrument of a portfolio: bars, strategy (key or spec), parameters, own costs.
+
+    `costs` None takes those of the run's settings.
+    """
+
+    bars: Bars
+    strategy: str | StrategySpec
+    params: Mapping[str, object] | None = None
+    costs: CostModel | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Book:
+    """One instrument while it is replayed."""
+
+    features: Features
+    context: StepContext
+    market: Market
+    terms: ExecutionTerms
+    blotter: Blotter
+    ticks: IntArray
+    price: float = math.nan
+    volatility: float = math.nan
+
+    @property
+    def symbol(self) -> str:
+        """Name of the instrument."""
+        return self.features.bars.symbol
+
+    @property
+    def value(self) -> float:
+        """Signed value of the position at the last close; 0 while flat."""
+        held = self.blotter.state.quantity
+        return held * self.price if held else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class SharedAccount:
+    """The one cash account; `books` are in order of symbol."""
+
+    books: list[Book]
+    config: BacktestConfig
+    allocation: Allocation
+    cash: float
+    financing: float = 0.0
+
+    @property
+    def equity(self) -> float:
+        """Cash and positions at their last closes, currency."""
+        return self.cash + math.fsum(book.value for book in self.books)
+
+    @property
+    def gross(self) -> float:
+        """Sum of the position values without their signs, currency."""
+        return math.fsum(abs(book.value) for book in self.books)
+
+
+def book_of(leg: Leg, config: BacktestConfig, clock: IntArray) -> Book:
+    """Open the book of one instrument.
+
+    Parameters
+    ----------
+    leg : Leg
+        Bars, strategy, parameters, own costs.
+    config : BacktestConfig
+        Settings of the account.
+    clock : int64, shape (n_ticks,)
+        Closes of all instruments, nanoseconds since 1970, increasing.
+
+    Returns
+    -------
+    Book
+        Flat, with its features computed.
+
+    Raises
+    ------
+    InsufficientBars
+        Without a bar behind the strategy's warm-up; the message names the instrument.
+    UnknownStrategy, ParameterInvalid
+        For a wrong request.
+    """
+    spec = leg.strategy if isinstance(leg.strategy, StrategySpec) else strategy_get(leg.strategy)
+    params = resolve_params(spec, leg.params)
+    warm_up = spec.warm_up(params)
+    if len(leg.bars) <= warm_up:
+        raise InsufficientBars(
+            f"{spec.key} needs {warm_up} bars of warm-up on {leg.bars.symbol}, "
+            f"found {len(leg.bars)} bars"
+        )
+    features = spec.prepare(leg.bars, params)
+    costs = leg.costs or config.costs
+    return Book(
+        features=features,
+        context=StepContext(spec, costs, config.quantity_step, explains=False),
+        market=market_of(leg.bars, features.regimes.codes, costs),
+        terms=replace(config.terms, costs=costs),
+        blotter=Blotter(start(config.cash)),
+        ticks=np.searchsorted(clock, leg.bars.closed_at),
+    )
+
+
+def replay(account: SharedAccount, clock: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Trade through every tick, changing the books and the account's cash.
+
+    Parameters
+    ----------
+    account : SharedAccount
+        With fresh books in order of symbol.
+    clock : int64, shape (n_ticks,)
+        Closes of all instruments, nanoseconds since 1970, increasing.
+
+    Returns
+    -------
+    equity, cash, gross : float64, shape (n_ticks,)
+        Currency, after each tick; gross is the sum of position values without their signs.
+    """
+    n_ticks = clock.shape[0]
+    equity, cash, gross = np.empty(n_ticks), np.empty(n_ticks), np.empty(n_ticks)
+    at_bar = [0] * len(account.books)
+    for tick in range(n_ticks):
+        arrived = []
+        for k, book in enumerate(account.books):
+            i = at_bar[k]
+            if i < book.ticks.shape[0] and book.ticks[i] == tick:
+                arrived.append((book, i))
+                at_bar[k] = i + 1
+        _charge(account, arrived, clock, tick)
+        _trade(account, arrived)
+        for book, i in arrived:
+            book.price = float(book.market.bars.close[i])
+            book.volatility = float(book.features.regimes.volatility[i])
+        equity[tick], cash[tick], gross[tick] = account.equity, account.cash, account.gross
+        _decide(account, arrived, equity[tick])
+        if account.config.progress is not None and tick % PROGRESS_EVERY_TICKS == 0:
+            account.config.progress("Simulating", tick / n_ticks)
+    return equity, cash, gross
+
+
+def _charge(
+    account: SharedAccount, arrived: list[tuple[Book, int]], clock: IntArray, tick: int
+) -> None:
+    if tick and account.cash < 0.0:
+        days = float(clock[tick] - clock[tick - 1]) / DAY_NS
+        rate = account.config.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR
+        charged = -account.cash * rate * days
+        account.financing += charged
+        account.cash -= charged
+    for book, i in arrived:
+        if book.blotter.state.quantity >= 0.0:
+            continue
+        before = book.blotter.borrow
+        # Only the account borrows cash; an instrument's own cash is a share of it.
+        book.blotter.state = replace(book.blotter.state, cash=0.0)
+        book.blotter.accrue(i, book.market, book.terms)
+        account.cash -= book.blotter.borrow - before
+
+
+def _trade(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
+    buying = []
+    for book, i in arrived:
+        intent = book.blotter.intent
+        if intent is None:
+            continue
+        if intent.side is OrderSide.BUY:
+            buying.append((book, i, _asked(book, i, intent, account)))
+            continue
+        fill = book.blotter.meet(i, book.market, book.terms)
+        account.cash += fill.cash_flow if fill else 0.0
+    if not buying:
+        return
+    room = account.allocation.gross_cap * account.equity - account.gross
+    asked = math.fsum(need for _, _, need in buying)
+    budget = max(min(account.cash, room), 0.0)
+    share = min(1.0, budget / asked) if asked > 0.0 else 0.0
+    for book, i, need in buying:
+        fill = book.blotter.meet(i, book.market, book.terms, cash=need * share)
+        account.cash += fill.cash_flow if fill else 0.0
+
+
+def _asked(book: Book, i: int, intent: OrderIntent, account: SharedAccount) -> float:
+    """Return the cash a purchase asks for at this bar, costs included."""
+    if intent.uses_all_cash:
+        return max(_share(book, account) * account.equity - book.value, 0.0)
+    rules = book.market.rules(book.blotter.signal_bar, book.terms)
+    worse = float(book.market.bars.exec_prices[i]) * (1.0 + rules.price_rate(intent.quantity))
+    paid = intent.quantity * worse + rules.commission(intent.quantity, worse)
+    # A little more, so that rounding does not take the last unit away.
+    return paid * (1.0 + 1e-12)
+
+
+def _share(book: Book, account: SharedAccount) -> float:
+    allocation, books = account.allocation, account.books
+    n_slots = min(allocation.max_positions or len(books), len(books))
+    if allocation.rule is AllocationRule.FIXED_WEIGHT:
+        return allocation.weights.get(book.symbol, 0.0)
+    if allocation.rule is AllocationRule.EQUAL_WEIGHT:
+        return allocation.gross_cap / n_slots
+    inverse = [1.0 / b.volatility for b in books if b.volatility > 0.0]
+    if not book.volatility > 0.0:
+        return 0.0
+    share = allocation.gross_cap / book.volatility / math.fsum(inverse) * len(inverse) / n_slots
+    return min(share, allocation.gross_cap)
+
+
+def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: float) -> None:
+    most = account.allocation.max_positions or len(account.books)
+    n_taken = sum(_is_taken(book) for book in account.books)
+    for book, i in arrived:
+        share, was_taken = _share(book, account), _is_taken(book)
+        own = share * equity
+        state = replace(book.blotter.state, cash=own - book.value, equity=own)
+        outcome = step(book.features, i, state, book.context)
+        book.blotter.state = outcome.state
+        intent = outcome.order_intent
+        if intent is not None and not was_taken and n_taken >= most:
+            intent = None
+        book.blotter.submit(intent, i)
+        n_taken += _is_taken(book) - was_taken
+
+
+def _is_taken(book: Book) -> bool:
+    """Tell whether an instrument holds a slot: by a position or by an entry under way."""
+    return not book.blotter.state.is_flat or book.blotter.intent is not None
