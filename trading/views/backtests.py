@@ -31,14 +31,7 @@ from trading.services.backtests.requests import (
     backtest_rerun,
     draft_of,
 )
-from trading.views.backtest_context import (
-    TABS,
-    exit_words,
-    list_rows,
-    result_context,
-    run_context,
-    strategy_name,
-)
+from trading.views.backtest_context import TABS, result_context
 from trading.views.backtest_costs import CSV_COLUMNS, cost_rows
 from trading.views.backtest_form import (
     DEFAULT_STRATEGY,
@@ -48,6 +41,9 @@ from trading.views.backtest_form import (
     form_for,
     url_values,
 )
+from trading.views.backtest_progress import run_context
+from trading.views.backtest_rows import list_rows
+from trading.views.backtest_words import exit_words, strategy_name
 
 EXAMPLE = {
     "strategy_key": DEFAULT_STRATEGY,

@@ -18,7 +18,7 @@ from elson.common.listing import csv_response
 from trading.selectors.backtests import backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
 from trading.services.backtests.comparison import compare_check, compare_limit, comparison_rerun
-from trading.views.backtest_context import list_rows
+from trading.views.backtest_rows import list_rows
 from trading.views.compare_context import csv_rows, page_context
 
 PICK_FROM = 25

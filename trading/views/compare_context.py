@@ -12,7 +12,8 @@ from elson.common import formatting
 from elson.common.templatetags import formats
 from trading.engine.comparison import FEWEST_PERIODS, PairedDifference
 from trading.selectors.comparison import ComparedRun, Comparison, MetricRow, PairRow, SettingRow
-from trading.views.backtest_context import FEWEST_FOR_WIN_RATE, METRICS, strategy_name
+from trading.views.backtest_metrics import METRICS
+from trading.views.backtest_words import FEWEST_FOR_WIN_RATE, strategy_name
 
 SEGMENT_WORDS = {"out_of_sample": "Out of sample", "all": "Whole span"}
 LINE_WORDS = {"A": "solid", "B": "dashed", "C": "dotted", "D": "long dashes"}

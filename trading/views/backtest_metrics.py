@@ -1,0 +1,113 @@
+"""The full table of a backtest's figures: groups, lines, and how each cell is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.html import format_html
+
+from elson.common import formatting
+from elson.common.templatetags import formats
+
+# Group, label, key, how it is written.
+METRICS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "Return",
+        (
+            ("Total return", "total_return", "delta"),
+            ("Annual return", "annual_return", "pct_signed"),
+            ("Final equity", "final_equity", "money"),
+        ),
+    ),
+    (
+        "Risk",
+        (
+            ("Volatility a year", "volatility", "pct"),
+            ("Sharpe ratio", "sharpe_ratio", "ratio"),
+            ("Sharpe 95% interval", "sharpe", "interval"),
+            ("Sortino ratio", "sortino_ratio", "ratio"),
+            ("Calmar ratio", "calmar_ratio", "ratio"),
+            ("Deepest drawdown", "max_drawdown", "pct_signed"),
+            ("Longest drawdown, bars", "longest_drawdown_bars", "qty"),
+        ),
+    ),
+    (
+        "Trades",
+        (
+            ("Orders", "n_orders", "qty"),
+            ("Round trips", "n_round_trips", "qty"),
+            ("Win rate (95% interval)", "win_rate", "win_rate"),
+            ("Profit factor", "profit_factor", "ratio"),
+            ("Expectancy a trade", "expectancy_bps", "bps"),
+            ("Average win", "avg_win_bps", "bps"),
+            ("Average loss", "avg_loss_bps", "bps"),
+            ("Best trade", "best_trade_bps", "bps"),
+            ("Worst trade", "worst_trade_bps", "bps"),
+            ("Bars held on average", "bars_held_mean", "one"),
+            ("Time invested", "exposure", "share"),
+        ),
+    ),
+    (
+        "Costs",
+        (
+            ("Costs paid", "cost_total", "money"),
+            ("Share of gross gains", "cost_share", "share"),
+            ("Turnover a year", "turnover_per_year", "times"),
+        ),
+    ),
+)
+
+
+def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every group of figures, out of sample first, with holding beside."""
+    segments = [figures[name] for name in ("out_of_sample", "in_sample", "all")]
+    held = figures["benchmark"]["all"]
+    return [
+        {
+            "title": title,
+            "rows": [
+                {
+                    "label": label,
+                    "cells": [cell_of(part, key, kind) for part in segments],
+                    "benchmark": cell_of(held, key, kind) if key in held else formats.ratio(None),
+                }
+                for label, key, kind in lines
+            ],
+        }
+        for title, lines in METRICS
+    ]
+
+
+def cell_of(segment: dict[str, Any], key: str, kind: str) -> Any:
+    """Write one figure of a segment the way its kind asks for; "" without the segment."""
+    if not segment:
+        return ""
+    if kind == "interval":
+        return (
+            interval_words(segment)
+            if segment.get("sharpe_low") is not None
+            else formats.ratio(None)
+        )
+    if kind == "win_rate":
+        return formats.win_rate(segment["n_wins"], segment["n_round_trips"])
+    value = segment.get(key)
+    if kind == "times":
+        return (
+            format_html("{}×", formats.ratio(value, 1))
+            if value is not None
+            else formats.ratio(None)
+        )
+    writers: dict[str, Any] = {
+        "one": lambda v: formats.ratio(v, 1),
+        "share": lambda v: formats.pct(v, 0),
+    }
+    return writers.get(kind, getattr(formats, kind, formats.qty))(value)
+
+
+def interval_words(segment: dict[str, Any]) -> str:
+    """Write the interval of the Sharpe ratio."""
+    if segment.get("sharpe_low") is None:
+        return "interval needs more bars"
+    return (
+        f"{formatting.ratio(segment['sharpe_low'])} to {formatting.ratio(segment['sharpe_high'])}"
+    )

@@ -1,0 +1,254 @@
+"""The first tab of a finished backtest, from its stored result; nothing is computed anew."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from elson.common import formatting
+from elson.common.templatetags import formats
+from trading.engine.types import Regime
+from trading.services.backtests.words import reason_words
+from trading.views.backtest_metrics import cell_of, interval_words
+from trading.views.backtest_words import (
+    FEWEST_DAYS_FOR_SHARPE,
+    FEWEST_FOR_WIN_RATE,
+    MARKS,
+    MONTHS,
+)
+
+
+def overview_context(backtest: Any) -> dict[str, Any]:
+    """Return what the overview shows: judged part first, verdict, curve, tables."""
+    result = backtest.result
+    figures, honesty = result.metrics, result.honesty
+    return {
+        "tiles": _tiles(figures, honesty["null_win_rates"]["ALL"], backtest.instrument.currency),
+        "verdict_tone": MARKS[honesty["status"]],
+        "verdict_rows": [
+            {"mark": MARKS[row["status"]], "label": row["title"], "why": row["sentence"]}
+            for row in honesty["rows"]
+        ],
+        "null_sharpes": honesty["null_sharpe_ratios"],
+        "sharpe": figures["all"]["sharpe_ratio"],
+        "sharpe_label": f"this run {formatting.ratio(figures['all']['sharpe_ratio'])}",
+        "chart": _chart(backtest),
+        "comparison": _comparison(figures),
+        "comparison_meta": "out of sample" if figures["out_of_sample"] else "whole span",
+        "chart_summary": _chart_summary(result, backtest.instrument.currency),
+        "regimes": _regimes(result),
+        "regime_total": _regime_total(result),
+        "months": [*MONTHS, "Year"],
+        "heat_rows": [
+            {"label": row["year"], "cells": [*row["months"], row["total"]]}
+            for row in reversed(result.monthly)
+        ],
+        "month_extremes": _month_extremes(result.monthly),
+        "drawdowns": [_with_dates(row) for row in result.drawdowns],
+        "no_trade": _no_trade(result),
+        "instruments": [
+            {**row, "is_few": row["n"] < FEWEST_FOR_WIN_RATE} for row in result.per_instrument
+        ],
+    }
+
+
+def _tiles(
+    figures: dict[str, Any], null_win_rate: float | None, currency: str
+) -> list[dict[str, Any]]:
+    """Out-of-sample first; the in-sample figure stands small below it."""
+    has_outside = bool(figures["out_of_sample"])
+    main = figures["out_of_sample"] if has_outside else figures["all"]
+    inside = figures["in_sample"] if has_outside else {}
+    is_short = main["n_bars"] < FEWEST_DAYS_FOR_SHARPE
+    cost_note = "of gross gains"
+    return [
+        {
+            "label": "Net return",
+            "value": formats.delta(main["total_return"]),
+            "note": _note("In sample", formats.pct_signed(inside.get("total_return"))),
+        },
+        {
+            "label": "Sharpe ratio",
+            "value": formats.too_few(main["n_bars"])
+            if is_short
+            else formats.ratio(main["sharpe_ratio"]),
+            "note": _note(
+                f"95% {interval_words(main)} · in sample", formats.ratio(inside.get("sharpe_ratio"))
+            ),
+        },
+        {
+            "label": "Deepest drawdown",
+            "value": formats.pct_signed(main["max_drawdown"]),
+            "note": f"{formatting.number(main['longest_drawdown_bars'], 0)} bars under water",
+        },
+        {
+            "label": "Win rate",
+            "value": _win_rate(main),
+            "note": _note(_win_interval(main) + "random entries", formats.pct(null_win_rate, 0)),
+        },
+        {
+            "label": "Round trips",
+            "value": formats.qty(main["n_round_trips"]),
+            "note": f"turnover {formatting.number(main['turnover_per_year'], 1)}× a year",
+        },
+        {
+            "label": "Costs paid",
+            "value": formats.money(main["cost_total"], currency),
+            "note": _note("", formats.pct(main["cost_share"], 0), cost_note),
+        },
+    ]
+
+
+def _win_rate(segment: dict[str, Any]) -> SafeString:
+    n = segment["n_round_trips"]
+    return formats.pct(segment["win_rate"], 0) if n >= FEWEST_FOR_WIN_RATE else formats.too_few(n)
+
+
+def _win_interval(segment: dict[str, Any]) -> str:
+    """Write count and interval below the rate: a tile is too narrow for all on one line."""
+    if segment["n_round_trips"] < FEWEST_FOR_WIN_RATE:
+        return ""
+    low, high = segment["win_rate_low"] * 100, segment["win_rate_high"] * 100
+    n = formatting.number(segment["n_round_trips"], 0)
+    return f"n={n}, 95% {formatting.number(low, 0)}–{formatting.number(high, 0)} · "
+
+
+def _note(before: str, value: SafeString, after: str = "") -> SafeString:
+    return format_html("{} {} {}", before, value, after)
+
+
+def _comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Set the judged part beside the part before it and beside holding over the same bars."""
+    name = "out_of_sample" if figures["out_of_sample"] else "all"
+    inside = figures["in_sample"] if figures["out_of_sample"] else {}
+    parts = (figures[name], inside, figures["benchmark"][name])
+    lines = (
+        ("Return", "total_return", "pct_signed"),
+        ("Sharpe ratio", "sharpe_ratio", "ratio"),
+        ("Deepest drawdown", "max_drawdown", "pct_signed"),
+    )
+    return [
+        {"label": label, "cells": [cell_of(part, key, kind) for part in parts]}
+        for label, key, kind in lines
+    ]
+
+
+def _chart(backtest: Any) -> dict[str, Any]:
+    curve = backtest.result.curve
+    is_daily = backtest.timeframe == "1d"
+    times = [_chart_time(seconds, is_daily) for seconds in curve["closed_at"]]
+    names = [str(regime) for regime in Regime]
+    series = [
+        {"role": "strategy", "name": "Strategy", "points": _points(times, curve["equity"])},
+        {"role": "benchmark", "name": "Buy and hold", "points": _points(times, curve["benchmark"])},
+    ]
+    band: list[Any] = []
+    if "null_median" in curve:
+        median = _points(times, curve["null_median"])
+        series.append({"role": "null_median", "name": "Random entries", "points": median})
+        band = list(zip(times, curve["null_low"], curve["null_high"], strict=True))
+    split = curve["out_of_sample_from"]
+    before = [t for t, s in zip(times, curve["closed_at"], strict=True) if split and s < split]
+    return {
+        "currency": backtest.instrument.currency,
+        "series": series,
+        "band": band,
+        "drawdown": _points(times, curve["drawdown"]),
+        "regimes": [
+            (time, names[code] if code >= 0 else None)
+            for time, code in zip(times, curve["regime"], strict=True)
+        ],
+        "in_sample_until": before[-1] if before else None,
+    }
+
+
+def _chart_time(seconds: int, is_daily: bool) -> str | int:
+    if not is_daily:
+        return seconds
+    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).date().isoformat()
+
+
+def _points(times: list[Any], values: list[float | None]) -> list[tuple[Any, float | None]]:
+    return list(zip(times, values, strict=True))
+
+
+def _chart_summary(result: Any, currency: str) -> str:
+    whole, curve = result.metrics["all"], result.curve
+    verb = "grew" if whole["total_return"] >= 0 else "fell"
+    words = (
+        f"Equity {verb} from {formatting.money(whole['opening_equity'], currency)} to "
+        f"{formatting.money(whole['final_equity'], currency)}; deepest fall "
+        f"{formatting.percent(abs(whole['max_drawdown']), 1)}"
+    )
+    if result.drawdowns:
+        deepest = _with_dates(result.drawdowns[0])
+        words += f" from {deepest['started_on']} to {deepest['trough_on']}"
+    if curve["bars_per_point"] > 1.05:
+        words += f". 1 point stands for {formatting.number(curve['bars_per_point'], 1)} bars"
+    return words + "."
+
+
+def _regimes(result: Any) -> list[dict[str, Any]]:
+    rows = []
+    for name in (*(str(regime) for regime in Regime), "UNKNOWN"):
+        row = result.by_regime.get(name)
+        if row is not None and (name != "UNKNOWN" or row["n"]):
+            rows.append({**row, "regime": name, "is_few": row["n"] < FEWEST_FOR_WIN_RATE})
+    return rows
+
+
+def _regime_total(result: Any) -> dict[str, Any]:
+    """Sum the rows; what is still held at the end is a line of its own, so that all adds up."""
+    whole = result.metrics["all"]
+    held = result.metrics["open_position"]
+    return {
+        "n": whole["n_round_trips"],
+        "n_wins": whole["n_wins"],
+        "null_win_rate": result.honesty["null_win_rates"]["ALL"],
+        "profit_factor": whole["profit_factor"],
+        "expectancy_bps": whole["expectancy_bps"],
+        "pnl": whole["pnl"],
+        "open": held,
+        "net": whole["final_equity"] - whole["opening_equity"],
+    }
+
+
+def _month_extremes(table: list[dict[str, Any]]) -> str:
+    cells = [
+        (value, f"{MONTHS[i]} {row['year']}")
+        for row in table
+        for i, value in enumerate(row["months"])
+        if value is not None
+    ]
+    if not cells:
+        return ""
+    best, worst = max(cells), min(cells)
+    n_up = sum(value > 0 for value, _ in cells)
+    return (
+        f"Best {best[1]} {formatting.signed_percent(best[0], 1)}, worst {worst[1]} "
+        f"{formatting.signed_percent(worst[0], 1)}; {n_up} of {len(cells)} months gained."
+    )
+
+
+def _with_dates(row: dict[str, Any]) -> dict[str, Any]:
+    def day(text: str | None) -> str:
+        return text[:10] if text else ""
+
+    return row | {
+        "started_on": day(row["started_at"]),
+        "trough_on": day(row["trough_at"]),
+        "recovered_on": day(row["recovered_at"]),
+    }
+
+
+def _no_trade(result: Any) -> dict[str, Any] | None:
+    if result.metrics["all"]["n_orders"]:
+        return None
+    counts = result.decisions["counts"]
+    return {
+        "n_bars": result.decisions["n_bars"],
+        "reasons": [{**item, "words": reason_words(item)} for item in counts],
+    }

@@ -1,0 +1,20 @@
+"""Names, marks and limits that every page of backtests writes alike."""
+
+from __future__ import annotations
+
+from trading.engine.strategies import STRATEGIES
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit", "NOT_APPLICABLE": "info"}
+FEWEST_FOR_WIN_RATE = 10
+FEWEST_DAYS_FOR_SHARPE = 60
+
+
+def strategy_name(key: str) -> str:
+    """Return the strategy's name, its key when the strategy is gone."""
+    return STRATEGIES[key].name if key in STRATEGIES else key
+
+
+def exit_words(rule: str) -> str:
+    """Say in words which rule ended a trade."""
+    return rule.replace("_", " ").lower().capitalize() or "—"
