@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from elson.benchmarks.environment import PeersMissing
@@ -17,10 +17,8 @@ from elson.benchmarks.machine import machine
 from elson.benchmarks.registry import MODULES, UnknownBench, bench_get
 from elson.benchmarks.report import REPORT, report_text, summary_text
 from elson.bootstrap import ROOT, VAR, read_json, write_json
+from elson.common.commands import REFUSED, TRY_LATER, USAGE, ExampleCommand
 
-REFUSED = 1
-USAGE = 2
-TRY_LATER = 75
 MOST_ROUNDS = 100
 RESULTS = VAR / "bench"
 EXAMPLES = """examples:
@@ -33,22 +31,13 @@ exit codes: 0 measured (whether or not the goal is met: see "met"), 1 refused or
 2 wrong use, 75 the peers cannot be installed now"""
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     """Run benches; the peers live in virtualenvs of their own, installed on the first call."""
 
     help = "Measure a performance goal side by side with its peers."
+    examples = EXAMPLES
     requires_system_checks: list[str] = []
     requires_migrations_checks = False
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Show the examples as written."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            formatter_class=RawDescriptionHelpFormatter,
-            epilog=EXAMPLES,
-            **kwargs,
-        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what may be given."""

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
+from django.core.management.base import CommandError
+
+from elson.common.commands import REFUSED, TRY_LATER, USAGE, ExampleCommand
+from elson.common.progress import PhaseLine
+from trading.management.options import (
+    bars_add,
+    bars_check,
+    bars_read,
+    charges_add,
+    outages,
+    pairs_read,
+    refusals,
+    symbol_of,
+)
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
-    from marketdata.types import Bars
     from trading.services.backtests.drafts import BacktestDraft
     from trading.services.backtests.experiment import ExperimentOutcome
 
-REFUSED = 1
-USAGE = 2
-TRY_LATER = 75
 MOST_DRAWS = 10_000
-BAR_WIDTH = 24
 COST_OPTIONS = {
     "--spread-bps": "half the quoted spread per side, basis points (default 0)",
     "--commission-per-unit": "commission per share or contract (default 0)",
@@ -44,22 +49,13 @@ EXAMPLES = """examples:
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 try again later"""
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     """Backtest a strategy; `--data` needs no database."""
 
     help = "Replay a strategy over bars of a file or of the database and judge the result."
+    examples = EXAMPLES
     requires_system_checks: list[str] = []
     requires_migrations_checks = False
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Show the examples as written."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            formatter_class=RawDescriptionHelpFormatter,
-            epilog=EXAMPLES,
-            **kwargs,
-        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what may be given."""
@@ -71,21 +67,9 @@ class Command(BaseCommand):
             dest="lists_strategies",
             help="list strategies, parameters",
         )
-        add("--data", metavar="FILE", type=Path, action="append", default=[],
-            help="CSV, CSV.GZ or Parquet; no database is used; repeatable")  # fmt: skip
-        add("--symbol", metavar="S", action="append", default=[],
-            help="instrument in the database, or name for --data; repeatable")  # fmt: skip
-        add(
-            "--timeframe",
-            metavar="T",
-            default="",
-            help="1m 5m 15m 1h 1d (default: 1d, or the file's)",
-        )
-        add("--start", metavar="DATE", help="first day, YYYY-MM-DD")
-        add("--end", metavar="DATE", help="last day, inclusive")
+        bars_add(parser)
         add("--param", metavar="K=V", action="append", default=[], help="repeatable")
-        add("--commission-bps", metavar="N", default="0", help="per side, basis points (default 0)")
-        add("--slippage-bps", metavar="N", default="0", help="per side, basis points (default 0)")
+        charges_add(parser)
         for option, meaning in COST_OPTIONS.items():
             add(option, metavar="N", default="", help=meaning)
         add("--usual-costs", action="store_true", dest="has_regime_costs",
@@ -96,9 +80,6 @@ class Command(BaseCommand):
             help="how several instruments share the account (default EQUAL_WEIGHT)")  # fmt: skip
         add("--max-positions", metavar="N", default="", help="positions at once (default: all)")
         add("--gross-cap", metavar="F", default="1", help="largest share invested (default 1)")
-        add("--cash", metavar="N", default="100000", help="starting cash (default 100000)")
-        add("--exec-price", choices=("open", "close"), default="open",
-            help="price of the next bar that orders meet; close for close-only series")  # fmt: skip
         add(
             "--oos-share",
             metavar="F",
@@ -128,9 +109,9 @@ class Command(BaseCommand):
             return
         try:
             outcome = self._outcome(options)
-        except _refusals() as error:
+        except refusals() as error:
             raise CommandError(str(error), returncode=REFUSED) from None
-        except _outages() as error:
+        except outages() as error:
             raise CommandError(_outage(error), returncode=TRY_LATER) from None
         self._write(outcome, options)
 
@@ -148,14 +129,13 @@ class Command(BaseCommand):
             raise CommandError(
                 "Name a strategy: --strategy KEY (--list shows all).", returncode=USAGE
             )
-        if not options["data"] and not options["symbol"]:
-            raise CommandError("Name the bars: --data FILE or --symbol S.", returncode=USAGE)
+        bars_check(options)
         draft = draft_read(_draft_values(options))
         if len(options["data"]) > 1 and options["symbol"]:
             raise CommandError("Several --data files name themselves.", returncode=USAGE)
         if draft.has_regime_costs and options["data"]:
             raise CommandError("--usual-costs needs --symbol alone.", returncode=USAGE)
-        series = _series(draft, options)
+        series = bars_read(draft, options)
         config = ExperimentConfig(
             strategy_key=draft.strategy_key,
             parameters=draft.parameters,
@@ -168,7 +148,9 @@ class Command(BaseCommand):
             n_null_draws=options["null_draws"],
             source=options["data"][0].name if options["data"] else "database",
         )
-        with _ProgressLine(sys.stderr, max(len(bars) for bars in series)) as report:
+        n_bars = max(len(bars) for bars in series)
+        with PhaseLine(sys.stderr, total=n_bars, unit="bars") as line:
+            report = _RunReport(line)
             if len(series) == 1:
                 return experiment_run(bars=series[0], config=config, report=report)
             choice = AllocationChoice(draft.allocation, draft.max_positions, draft.gross_cap)
@@ -191,23 +173,14 @@ class Command(BaseCommand):
 
 
 def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
-    parameters: dict[str, str] = {}
-    for pair in options["param"]:
-        name, mark, value = pair.partition("=")
-        if not mark or not name or not value:
-            raise CommandError(f"--param {pair!r} must be written name=value.", returncode=USAGE)
-        if name in parameters:
-            raise CommandError(f"--param {name} is given twice.", returncode=USAGE)
-        parameters[name.strip()] = value.strip()
     return {
         "strategy_key": options["strategy"],
-        # With a file the symbol is only a name.
-        "symbol": options["symbol"][0] if options["symbol"] else "FILE",
+        "symbol": symbol_of(options),
         "symbols": options["symbol"] if len(options["symbol"]) > 1 else (),
         "timeframe": options["timeframe"],
         "start_date": options["start"],
         "end_date": options["end"],
-        "parameters": parameters,
+        "parameters": pairs_read("--param", options["param"]),
         "cash": options["cash"],
         "commission_bps": options["commission_bps"],
         "slippage_bps": options["slippage_bps"],
@@ -221,35 +194,6 @@ def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
         "out_of_sample_share": options["oos_share"],
         "seed": options["seed"],
     }
-
-
-def _series(draft: BacktestDraft, options: dict[str, Any]) -> list[Bars]:
-    if not options["data"]:
-        from trading.services.backtests.loading import bars_stored
-
-        return [
-            bars_stored(
-                symbol=symbol,
-                timeframe=draft.timeframe,
-                start=draft.start_date,
-                end=draft.end_date,
-            )
-            for symbol in draft.symbols or (draft.symbol,)
-        ]
-    from trading.services.backtests.files import bars_from_file
-
-    return [
-        bars_from_file(
-            path=path,
-            symbol=options["symbol"][0] if options["symbol"] else "",
-            timeframe=options["timeframe"],
-            exec_price=options["exec_price"].upper(),
-            start=draft.start_date,
-            end=draft.end_date,
-            now=timezone.now(),
-        )
-        for path in options["data"]
-    ]
 
 
 def _market(draft: BacktestDraft) -> Any:
@@ -266,20 +210,6 @@ def _draws(text: str) -> int:
     return int(text)
 
 
-def _refusals() -> tuple[type[Exception], ...]:
-    from elson.common.errors import DomainError
-    from marketdata.types import BarsError
-    from trading.engine.errors import EngineError
-
-    return DomainError, EngineError, BarsError
-
-
-def _outages() -> tuple[type[Exception], ...]:
-    from django.db import DatabaseError
-
-    return (DatabaseError,)
-
-
 def _outage(error: Exception) -> str:
     reason = str(error).strip().splitlines()[0]
     return f"The database does not answer ({reason}); --data FILE works without it."
@@ -291,40 +221,14 @@ def _strategy_list() -> str:
     return strategy_list_text()
 
 
-class _ProgressLine:
-    """One line on a terminal that tells phase, share, rate and time left; nothing elsewhere."""
+class _RunReport:
+    """Puts what a run reports on the line."""
 
-    def __init__(self, stream: TextIO, n_bars: int) -> None:
-        self._stream = stream
-        self._n_bars = n_bars
-        self._is_shown = stream.isatty()
-        self._began = time.monotonic()
-        self._drawn = 0.0
-
-    def __enter__(self) -> _ProgressLine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_shown:
-            self._stream.write("\r\033[K")
-            self._stream.flush()
+    def __init__(self, line: PhaseLine) -> None:
+        self._line = line
 
     def phase(self, phase: str, detail: str = "") -> None:
-        self._draw(0.0, detail or phase.replace("_", " ").capitalize())
+        self._line.draw(0.0, detail or phase.replace("_", " ").capitalize())
 
     def advance(self, phase: str, share: float, detail: str = "") -> None:
-        if time.monotonic() - self._drawn > 0.1:
-            self._draw(share, detail)
-
-    def _draw(self, share: float, text: str) -> None:
-        if not self._is_shown:
-            return
-        self._drawn = time.monotonic()
-        passed = self._drawn - self._began
-        full = round(share * BAR_WIDTH)
-        line = f"{'█' * full}{'·' * (BAR_WIDTH - full)} {share:4.0%}  {text}"
-        if share > 0.0 and passed > 0.5:
-            rate = share * self._n_bars / passed
-            line += f"  {rate:,.0f} bars/s  {passed / share - passed:.0f} s left"
-        self._stream.write(f"\r\033[K{line}")
-        self._stream.flush()
+        self._line.draw(share, detail)

@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import math
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
+from django.core.management.base import CommandError
+
+from elson.common.commands import REFUSED, TRY_LATER, USAGE, ExampleCommand
+from trading.management.options import (
+    bars_add,
+    bars_check,
+    bars_read,
+    charges_add,
+    outages,
+    pairs_read,
+    refusals,
+    symbol_of,
+)
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
-    from marketdata.types import Bars
-    from trading.services.studies.drafts import StudyDraft
     from trading.services.studies.local import LocalOutcome, LocalSearch
 
-REFUSED = 1
-USAGE = 2
-TRY_LATER = 75
 EXAMPLES = """examples:
   manage.py optimize --strategy sma_cross --data SPX.csv --method grid --trials 200 --json \\
       --space '{"fast": {"low": 5, "high": 50, "step": 5}, "slow": {"low": 60, "high": 240, "step": 20}}'
@@ -33,32 +39,20 @@ Ctrl-C keeps what is done: the same command goes on from there.
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 interrupted, or try again later"""  # noqa: E501
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     """Search parameters; `--data` needs no database."""
 
     help = "Search a strategy's parameters out-of-sample and judge how much of the best is luck."
+    examples = EXAMPLES
     requires_system_checks: list[str] = []
     requires_migrations_checks = False
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Show the examples as written."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            formatter_class=RawDescriptionHelpFormatter,
-            epilog=EXAMPLES,
-            **kwargs,
-        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what may be given."""
         add = parser.add_argument
         add("--strategy", metavar="KEY", help="e.g. sma_cross; `backtest --list` shows all")
-        add("--data", metavar="FILE", type=Path, help="CSV, CSV.GZ or Parquet; no database is used")
-        add("--symbol", metavar="S", default="", help="instrument in the database, or a name")
-        add("--timeframe", metavar="T", default="", help="1m 5m 15m 1h 1d (default: 1d)")
-        add("--start", metavar="DATE", help="first day, YYYY-MM-DD")
-        add("--end", metavar="DATE", help="last day, inclusive")
+        bars_add(parser)
+        charges_add(parser)
         add("--space", metavar="FILE|JSON", help='{"fast": {"low": 5, "high": 50, "step": 5}}')
         add("--fix", metavar="K=V", action="append", default=[], help="does not move; repeatable")
         add("--method", choices=("grid", "random", "tpe"), default="random")
@@ -69,11 +63,6 @@ class Command(BaseCommand):
         add("--dispersion-weight", metavar="N", default="0.5", help="taken off the median")
         add("--min-trades", metavar="N", default="20", help="fewer are not ranked (default 20)")
         add("--max-drawdown", metavar="F", default="-1", help="deeper is not ranked, e.g. -0.3")
-        add("--commission-bps", metavar="N", default="0", help="per side, basis points")
-        add("--slippage-bps", metavar="N", default="0", help="per side, basis points")
-        add("--cash", metavar="N", default="100000", help="starting cash (default 100000)")
-        add("--exec-price", choices=("open", "close"), default="open",
-            help="price of the next bar that orders meet; close for close-only series")  # fmt: skip
         add("--seed", metavar="N", default="7", help="of random and tpe (default 7)")
         add("--journal", metavar="FILE", type=Path, help="where trials are kept (default: var/)")
         add("--top", metavar="N", type=int, default=20, help="rows of the leaderboard (default 20)")
@@ -89,9 +78,9 @@ class Command(BaseCommand):
                 "Interrupted; what is done is kept and the same command goes on.",
                 returncode=TRY_LATER,
             ) from None
-        except _refusals() as error:
+        except refusals() as error:
             raise CommandError(str(error), returncode=REFUSED) from None
-        except _outages() as error:
+        except outages() as error:
             raise CommandError(
                 f"The database does not answer: {error}", returncode=TRY_LATER
             ) from None
@@ -111,10 +100,12 @@ def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:
     if not options["strategy"] or not options["space"]:
         raise CommandError("Name the strategy and the space: --strategy KEY --space FILE|JSON.",
                            returncode=USAGE)  # fmt: skip
-    if not options["data"] and not options["symbol"]:
-        raise CommandError("Name the bars: --data FILE or --symbol S.", returncode=USAGE)
+    bars_check(options)
+    n_series = max(len(options["data"]), len(options["symbol"]))
+    if n_series > 1:
+        raise CommandError(f"A search takes one series, found {n_series}.", returncode=USAGE)
     draft = study_draft_read(_draft_values(options))
-    bars = _bars(draft, options)
+    (bars,) = bars_read(draft.base, options)
     plan = plan_search(
         len(bars),
         draft.space,
@@ -153,21 +144,14 @@ def _say(line: str) -> None:
 
 
 def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
-    fixed: dict[str, str] = {}
-    for pair in options["fix"]:
-        name, mark, value = pair.partition("=")
-        if not mark or not name or not value:
-            raise CommandError(f"--fix {pair!r} must be written name=value.", returncode=USAGE)
-        fixed[name.strip()] = value.strip()
     return {
         "strategy_key": options["strategy"],
-        # With a file the symbol is only a name.
-        "symbol": options["symbol"] or "FILE",
+        "symbol": symbol_of(options),
         "timeframe": options["timeframe"],
         "start_date": options["start"],
         "end_date": options["end"],
         "space": _space_text(options["space"]),
-        "fixed": fixed,
+        "fixed": pairs_read("--fix", options["fix"]),
         "method": options["method"],
         "n_trials": options["trials"],
         "n_workers": options["workers"],
@@ -191,27 +175,6 @@ def _space_text(given: str) -> str:
         return Path(given).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"--space {given}: {error}", returncode=REFUSED) from None
-
-
-def _bars(draft: StudyDraft, options: dict[str, Any]) -> Bars:
-    base = draft.base
-    if not options["data"]:
-        from trading.services.backtests.loading import bars_stored
-
-        return bars_stored(
-            symbol=base.symbol, timeframe=base.timeframe, start=base.start_date, end=base.end_date
-        )
-    from trading.services.backtests.files import bars_from_file
-
-    return bars_from_file(
-        path=options["data"],
-        symbol=options["symbol"],
-        timeframe=options["timeframe"],
-        exec_price=options["exec_price"].upper(),
-        start=base.start_date,
-        end=base.end_date,
-        now=timezone.now(),
-    )
 
 
 def _values(search: LocalSearch, outcome: LocalOutcome, n_top: int) -> dict[str, Any]:
@@ -318,17 +281,3 @@ def _text(values: dict[str, Any]) -> str:
     if values["suggested"]:
         lines.append(f"Suggested: trial {values['suggested']['trial']} (the hold-out is unopened).")
     return "\n".join(lines)
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    from elson.common.errors import DomainError
-    from marketdata.types import BarsError
-    from trading.engine.errors import EngineError
-
-    return DomainError, EngineError, BarsError
-
-
-def _outages() -> tuple[type[Exception], ...]:
-    from django.db import DatabaseError
-
-    return (DatabaseError,)

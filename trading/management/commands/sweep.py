@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
+
+from elson.common.commands import REFUSED, USAGE, ExampleCommand
+from trading.management.options import refusals
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
     from trading.services.sweeps import ParameterSweep
 
-REFUSED = 1
-USAGE = 2
 MOST_VALUES = 100_000
 EXAMPLES = """examples:
   manage.py sweep --user demo@example.com --strategy sma_cross --symbol SPX \\
@@ -27,21 +28,12 @@ Everything it shows is in-sample: a quick look before `manage.py optimize`, and 
 counts as a trial. exit codes: 0 done, 1 refused with the reason, 2 wrong use"""
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     """Sweep a grid over stored bars."""
 
     help = "Try every combination of a grid on stored bars; keep the best, count all as trials."
+    examples = EXAMPLES
     requires_system_checks: list[str] = []
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Show the examples as written."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            formatter_class=RawDescriptionHelpFormatter,
-            epilog=EXAMPLES,
-            **kwargs,
-        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what may be given."""
@@ -63,10 +55,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep; refuse with one sentence."""
         from accounts.selectors import user_get_by_email
-        from elson.common.errors import DomainError
         from elson.common.progress import Bar
-        from marketdata.types import BarsError
-        from trading.engine.errors import EngineError
         from trading.services.sweeps import SweepRequest, sweep_run
 
         user = user_get_by_email(options["user"])
@@ -92,7 +81,7 @@ class Command(BaseCommand):
                 now=timezone.now(),
                 progress=lambda _, share: bar.show(int(share * 100)),
             )
-        except (DomainError, EngineError, BarsError) as error:
+        except refusals() as error:
             raise CommandError(str(error), returncode=REFUSED) from None
         finally:
             bar.close()

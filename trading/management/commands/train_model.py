@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
-REFUSED = 1
+from elson.common.commands import REFUSED, ExampleCommand
+from trading.management.options import refusals
+
 KINDS = ("LOGISTIC", "HIST_GRADIENT_BOOSTING", "RANDOM_FOREST", "ENSEMBLE")
 EXAMPLES = """examples:
   manage.py train_model
@@ -24,20 +26,11 @@ promotes it (/staff/, Model versions); the first one decides at once if it passe
 exit codes: 0 trained, 1 refused with the reason, 2 wrong use"""
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     """Train, measure out of sample, compare with the version that decides now."""
 
     help = "Train a model version of the hybrid strategy on stored bars or on a folder."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Show the examples as written."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            formatter_class=RawDescriptionHelpFormatter,
-            epilog=EXAMPLES,
-            **kwargs,
-        )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what may be given."""
@@ -58,8 +51,6 @@ class Command(BaseCommand):
         self.stdout.write(_text(version))
 
     def _train(self, options: dict[str, Any]) -> Any:
-        from elson.common.errors import DomainError
-        from marketdata.types import BarsError
         from trading.services.models.local import version_train
 
         try:
@@ -72,7 +63,7 @@ class Command(BaseCommand):
                 now=timezone.now(),
                 clock=timezone.now,
             )
-        except (DomainError, BarsError) as error:
+        except refusals() as error:
             raise CommandError(str(error), returncode=REFUSED) from None
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
-REFUSED = 1
-BAR_WIDTH = 24
+from elson.common.commands import REFUSED, ExampleCommand
+from elson.common.progress import PhaseLine
+from trading.management.options import refusals
+
 PROTOCOL = "vol-robustness-v1"
 EXAMPLES = """examples:
   manage.py verify_win_rates --data ../bars
@@ -27,22 +28,13 @@ exit codes: 0 every must is met; 1 a must is missed (each is named) or the folde
 2 wrong use"""
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     """Walk forward, compare with the nulls, run the controls, judge the goals; store the report."""
 
     help = "Test a strategy's win rates by regime on real prices, next to their nulls."
+    examples = EXAMPLES
     requires_system_checks: list[str] = []
     requires_migrations_checks = False
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Show the examples as written."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            formatter_class=RawDescriptionHelpFormatter,
-            epilog=EXAMPLES,
-            **kwargs,
-        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what may be given."""
@@ -82,13 +74,10 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _report(self, options: dict[str, Any]) -> dict[str, Any]:
-        from elson.common.errors import DomainError
-        from marketdata.types import BarsError
-        from trading.engine.errors import EngineError
         from trading.services.evidence.verification import verification_run
 
         try:
-            with _ProgressLine(sys.stderr) as progress:
+            with PhaseLine(sys.stderr, total=100, unit="%") as progress:
                 return verification_run(
                     path=options["data"],
                     train_path=options["train_data"],
@@ -97,7 +86,7 @@ class Command(BaseCommand):
                     now=timezone.now(),
                     progress=progress.draw,
                 )
-        except (DomainError, EngineError, BarsError) as error:
+        except refusals() as error:
             raise CommandError(str(error), returncode=REFUSED) from None
 
     def _store(self, report: dict[str, Any]) -> None:
@@ -119,33 +108,3 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(report, allow_nan=False, separators=(",", ":")))
         else:
             self.stdout.write(report_text(report))
-
-
-class _ProgressLine:
-    """One line that tells share, rate, time left and what is being done; on a terminal only."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._is_shown = stream.isatty()
-        self._began = time.monotonic()
-
-    def __enter__(self) -> _ProgressLine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_shown:
-            self._stream.write("\r\033[K")
-            self._stream.flush()
-
-    def draw(self, share: float, text: str) -> None:
-        """Draw the line anew."""
-        if not self._is_shown:
-            return
-        passed = time.monotonic() - self._began
-        full = round(share * BAR_WIDTH)
-        line = f"{'█' * full}{'·' * (BAR_WIDTH - full)} {share:4.0%}  {text}"
-        if share > 0.05:
-            rate = share * 100.0 / passed
-            line += f"  {rate:.1f} %/s  {passed / share - passed:.0f} s left"
-        self._stream.write(f"\r\033[K{line}")
-        self._stream.flush()

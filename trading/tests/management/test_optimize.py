@@ -94,6 +94,13 @@ def test_without_bars_it_is_wrong_use(data):
     assert refused.value.returncode == 2
 
 
+def test_a_search_of_two_series_is_wrong_use(capsys, data):
+    with pytest.raises(CommandError, match="one series, found 2") as refused:
+        optimize(capsys, data, "--data", str(data))
+
+    assert refused.value.returncode == 2
+
+
 def test_a_person_reads_a_table_and_sentences(capsys, data):
     call_command(
         "optimize", "--strategy", "sma_cross", "--data", str(data), "--space", SPACE,
