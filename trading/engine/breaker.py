@@ -247,7 +247,7 @@ def state_vector(state: BreakerState | None) -> FloatArray:
     Examples
     --------
     >>> float(state_vector(BreakerState(level=2))[LEVEL]), state_vector(None).shape
-    (2.0, (22,))
+    (2.0, (16,))
     """
     cells = np.zeros(N_CELLS)
     if state is None:

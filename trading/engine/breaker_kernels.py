@@ -1,131 +1,331 @@
-"""The circuit breaker's arithmetic on plain vectors; see `engine.breaker` for what it means.
+"""The circuit breaker's arithmetic; see `engine.breaker` for what it means.
 
-INPUT    a vector of limits, a vector of memory, one close
-OUTPUT   the size factor; the memory is moved on in place
+INPUT    a vector of limits, what the breaker remembers, one close
+OUTPUT   the size factor, and what the breaker remembers next
 LOOKBACK none
+
+The bar loop carries `Level` and `Book` in registers; everybody else keeps them in one vector that
+`breaker_next_nb` moves on in place.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from trading.engine.kernels import FloatArray, kernel
+from trading.engine.kernels import FloatArray, inlined, kernel
 
 DAY_S = 86_400.0
 
-# Cells of the state vector.
-LEVEL, UNTIL, RULE, VALUE, LIMIT, BACKOFF, QUIET_FROM, PEAK = 0, 1, 2, 3, 4, 5, 6, 7
-DAY, DAY_EQUITY, LAST_EQUITY, STREAK, IS_HOLDING, FLAT_EQUITY, SINCE, N_TRIPS = (
-    8, 9, 10, 11, 12, 13, 14, 15,
-)  # fmt: skip
-# What the six rules look at, in the order of `RULE_NAMES`.
-MEASURED, DAILY_LOSS, DRAWDOWN, LOSSES = 16, 18, 19, 20
-N_CELLS = 22
+# Cells of the state vector: the fields of `Level`, then those of `Book`.
+LEVEL, UNTIL, SINCE, RULE, VALUE, LIMIT, BACKOFF, QUIET_FROM, N_TRIPS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+PEAK, DAY, DAY_EQUITY, LAST_EQUITY, STREAK, IS_HOLDING, FLAT_EQUITY = 9, 10, 11, 12, 13, 14, 15
+N_CELLS = 16
 
 # Cells of the settings vector: six rules with three limits each, then the rest.
-N_RULES = 6
 FACTORS, COOL_DOWNS, CAP, LOOK_BACK = 18, 21, 24, 25
 
 
-@kernel
-def breaker_level_nb(state: FloatArray, config: FloatArray) -> tuple[int, int]:
-    """Return the worst level that the measured values ask for, and the rule that asks.
+Triple = tuple[float, float, float]
 
-    A NaN asks for nothing. Of two rules with the same level the first speaks.
+
+class Level(NamedTuple):
+    """Which level holds, why and how long: times in seconds UTC, the rule counted from 1."""
+
+    level: float
+    until: float
+    since: float
+    rule: float
+    value: float
+    limit: float
+    backoff: float
+    quiet_from: float
+    n_trips: float
+
+
+class Book(NamedTuple):
+    """What losses are measured against: equities in currency, the day in days UTC."""
+
+    peak: float
+    day: float
+    day_equity: float
+    last_equity: float
+    streak: float
+    is_holding: float
+    flat_equity: float
+
+
+class Measured(NamedTuple):
+    """What the six rules look at, in the order of `RULE_NAMES`; a NaN is not known."""
+
+    percentile: float
+    volatility: float
+    daily_loss: float
+    drawdown: float
+    losses: float
+    correlation: float
+
+
+class Asked(NamedTuple):
+    """The level a rule asks for, which rule, what it saw and the limit that was reached."""
+
+    level: int
+    rule: float
+    value: float
+    limit: float
+
+
+class Limits(NamedTuple):
+    """The settings as the bar loop reads them: three limits per rule, then what each level brings.
+
+    A vector would be counted as in use at every bar, which costs more than the rules themselves.
     """
-    level = 0
-    rule = 0
-    for k in range(N_RULES):
-        value = state[MEASURED + k]
-        # Limits rise, so their number below the value is the level; a NaN is below none.
-        asked = (
-            int(value >= config[3 * k])
-            + int(value >= config[3 * k + 1])
-            + int(value >= config[3 * k + 2])
-        )
-        if asked > level:
-            level = asked
-            rule = k + 1
-    return level, rule
+
+    percentile: Triple
+    volatility: Triple
+    daily_loss: Triple
+    drawdown: Triple
+    losses: Triple
+    correlation: Triple
+    factors: Triple
+    cool_downs: Triple
+    cap: float
+    look_back: float
 
 
-@kernel
-def breaker_measure_nb(state: FloatArray, now: float, equity: float, held: float) -> None:
-    """Bring day, peak and streak up to this close and measure what was lost."""
-    day = np.floor(now / DAY_S)
-    if state[PEAK] == 0.0:
-        state[PEAK] = state[DAY_EQUITY] = state[LAST_EQUITY] = state[FLAT_EQUITY] = equity
-        state[DAY] = day
-    if day != state[DAY]:
-        state[DAY] = day
-        state[DAY_EQUITY] = state[LAST_EQUITY]
-    if equity > state[PEAK]:
-        state[PEAK] = equity
+@inlined
+def at_nb(triple: Triple, level: int) -> float:
+    """Return what belongs to level 1, 2 or 3."""
+    if level == 1:
+        return triple[0]
+    return triple[1] if level == 2 else triple[2]
+
+
+@inlined
+def asked_nb(limits: Triple, value: float) -> int:
+    """Return the level one rule asks for; a NaN asks for nothing."""
+    # Limits rise, so their number below the value is the level; a NaN is below none.
+    return int(value >= limits[0]) + int(value >= limits[1]) + int(value >= limits[2])
+
+
+@inlined
+def worse_nb(worst: Asked, limits: Triple, value: float, rule: float) -> Asked:
+    """Return what one more rule asks for where it is worse; of two equals the first speaks."""
+    level = asked_nb(limits, value)
+    return Asked(level, rule, value, at_nb(limits, level)) if level > worst.level else worst
+
+
+@inlined
+def worst_nb(measured: Measured, limits: Limits) -> Asked:
+    """Return the worst level that the measured values ask for."""
+    worst = Asked(0, 0.0, 0.0, 0.0)
+    worst = worse_nb(worst, limits.percentile, measured.percentile, 1.0)
+    worst = worse_nb(worst, limits.volatility, measured.volatility, 2.0)
+    worst = worse_nb(worst, limits.daily_loss, measured.daily_loss, 3.0)
+    worst = worse_nb(worst, limits.drawdown, measured.drawdown, 4.0)
+    worst = worse_nb(worst, limits.losses, measured.losses, 5.0)
+    return worse_nb(worst, limits.correlation, measured.correlation, 6.0)
+
+
+@inlined
+def booked_nb(book: Book, now: float, equity: float, held: float) -> Book:
+    """Bring day, peak and streak up to this close."""
+    peak, day, day_equity, last_equity, streak, is_holding, flat_equity = book
+    today = np.floor(now / DAY_S)
+    if peak == 0.0:
+        peak = day_equity = last_equity = flat_equity = equity
+        day = today
+    if today != day:
+        day = today
+        day_equity = last_equity
+    if equity > peak:
+        peak = equity
     if held == 0.0:
-        if state[IS_HOLDING] != 0.0:
-            state[STREAK] = state[STREAK] + 1.0 if equity < state[FLAT_EQUITY] else 0.0
-        state[FLAT_EQUITY] = equity
-    state[IS_HOLDING] = 1.0 if held != 0.0 else 0.0
-    state[LAST_EQUITY] = equity
+        if is_holding != 0.0:
+            streak = streak + 1.0 if equity < flat_equity else 0.0
+        flat_equity = equity
+    is_holding = 1.0 if held != 0.0 else 0.0
+    return Book(peak, day, day_equity, equity, streak, is_holding, flat_equity)
+
+
+@inlined
+def lost_nb(equity: float, before: float) -> float:
+    """Return what was lost as a fraction of an equity; of nothing, all of it."""
     # A book that has lost everything has lost all of its day, whatever the division says.
-    state[DAILY_LOSS] = 1.0 - equity / state[DAY_EQUITY] if state[DAY_EQUITY] > 0.0 else 1.0
-    state[DRAWDOWN] = 1.0 - equity / state[PEAK] if state[PEAK] > 0.0 else 1.0
-    state[LOSSES] = state[STREAK]
+    return 1.0 - equity / before if before > 0.0 else 1.0
 
 
-@kernel
-def breaker_rise_nb(
-    state: FloatArray, config: FloatArray, now: float, level: int, rule: int
-) -> None:
+@inlined
+def doubled_nb(value: float, times: float) -> float:
+    """Double a value so many times; a power would be a call that empties every register."""
+    while times >= 1.0:
+        value *= 2.0
+        times -= 1.0
+    return value
+
+
+@inlined
+def risen_nb(held: Level, limits: Limits, now: float, asked: Asked) -> Level:
     """Reach a higher level, for its cool-down times the doublings there are."""
-    state[LEVEL] = level
-    state[SINCE] = now
-    state[RULE] = rule
-    state[VALUE] = state[MEASURED + rule - 1]
-    state[LIMIT] = config[3 * (rule - 1) + level - 1]
-    cool_down = config[COOL_DOWNS + level - 1] * 2.0 ** state[BACKOFF]
-    state[UNTIL] = now + min(cool_down, config[CAP])
-    if level >= 2:
-        state[QUIET_FROM] = state[UNTIL]
-        state[N_TRIPS] += 1.0
-        if cool_down < config[CAP]:
-            state[BACKOFF] += 1.0
+    backoff, quiet_from, n_trips = held.backoff, held.quiet_from, held.n_trips
+    cool_down = doubled_nb(at_nb(limits.cool_downs, asked.level), backoff)
+    until = now + min(cool_down, limits.cap)
+    if asked.level >= 2:
+        quiet_from = until
+        n_trips += 1.0
+        if cool_down < limits.cap:
+            backoff += 1.0
+    level = float(asked.level)
+    return Level(
+        level, until, now, asked.rule, asked.value, asked.limit, backoff, quiet_from, n_trips
+    )
+
+
+@inlined
+def fallen_nb(held: Level, limits: Limits, now: float) -> Level:
+    """Fall by one level; what is left above NORMAL holds for the shortest cool-down."""
+    level, _, _, rule, value, limit, backoff, quiet_from, n_trips = held
+    until = now + limits.cool_downs[0] if level > 1.0 else now
+    return Level(level - 1.0, until, now, rule, value, limit, backoff, quiet_from, n_trips)
+
+
+@inlined
+def quieted_nb(held: Level, limits: Limits, now: float) -> Level:
+    """Take a doubling back for each look-back that passed without a trip."""
+    level, until, since, rule, value, limit, backoff, quiet_from, n_trips = held
+    while backoff > 0.0 and now - quiet_from >= limits.look_back:
+        backoff -= 1.0
+        quiet_from += limits.look_back
+    return Level(level, until, since, rule, value, limit, backoff, quiet_from, n_trips)
+
+
+@inlined
+def moved_nb(
+    held: Level,
+    book: Book,
+    limits: Limits,
+    now: float,
+    equity: float,
+    quantity: float,
+    volatility: float,
+    percentile: float,
+    correlation: float,
+) -> tuple[Level, Book, float]:
+    """Move the breaker on by one close; return what it remembers and the size factor.
+
+    `now` is the close in seconds UTC; a NaN volatility, percentile or correlation is not known.
+    """
+    book = booked_nb(book, now, equity, quantity)
+    daily_loss = lost_nb(equity, book.day_equity)
+    drawdown = lost_nb(equity, book.peak)
+    held = quieted_nb(held, limits, now)
+    if held.level == 3.0 and now >= held.until:
+        # Re-entry: drawdown and streak are measured from here on.
+        drawdown = 0.0
+        _, day, day_equity, last_equity, _, is_holding, flat_equity = book
+        book = Book(equity, day, day_equity, last_equity, 0.0, is_holding, flat_equity)
+    measured = Measured(percentile, volatility, daily_loss, drawdown, book.streak, correlation)
+    asked = worst_nb(measured, limits)
+    if asked.level > held.level:
+        held = risen_nb(held, limits, now, asked)
+    elif asked.level < held.level and now >= held.until:
+        held = fallen_nb(held, limits, now)
+    factor = 1.0 if held.level == 0.0 else at_nb(limits.factors, int(held.level))
+    return held, book, factor
+
+
+@inlined
+def triple_nb(config: FloatArray, first: int) -> Triple:
+    """Read three cells from ``first`` on."""
+    return config[first], config[first + 1], config[first + 2]
+
+
+@inlined
+def limits_of_nb(config: FloatArray) -> Limits:
+    """Read the settings out of their vector."""
+    return Limits(
+        triple_nb(config, 0),
+        triple_nb(config, 3),
+        triple_nb(config, 6),
+        triple_nb(config, 9),
+        triple_nb(config, 12),
+        triple_nb(config, 15),
+        triple_nb(config, FACTORS),
+        triple_nb(config, COOL_DOWNS),
+        config[CAP],
+        config[LOOK_BACK],
+    )
+
+
+@inlined
+def no_limits_nb() -> Limits:
+    """Return settings that ask for nothing."""
+    none = (np.inf, np.inf, np.inf)
+    return Limits(none, none, none, none, none, none, none, none, np.inf, np.inf)
+
+
+@inlined
+def level_of_nb(cells: FloatArray) -> Level:
+    """Read the level's part of a state vector."""
+    return Level(
+        cells[LEVEL],
+        cells[UNTIL],
+        cells[SINCE],
+        cells[RULE],
+        cells[VALUE],
+        cells[LIMIT],
+        cells[BACKOFF],
+        cells[QUIET_FROM],
+        cells[N_TRIPS],
+    )
+
+
+@inlined
+def book_of_nb(cells: FloatArray) -> Book:
+    """Read the book's part of a state vector."""
+    return Book(
+        cells[PEAK],
+        cells[DAY],
+        cells[DAY_EQUITY],
+        cells[LAST_EQUITY],
+        cells[STREAK],
+        cells[IS_HOLDING],
+        cells[FLAT_EQUITY],
+    )
+
+
+@inlined
+def remember_nb(cells: FloatArray, held: Level, book: Book) -> None:
+    """Write both parts back."""
+    for k in range(len(held)):
+        cells[k] = held[k]
+    for k in range(len(book)):
+        cells[PEAK + k] = book[k]
 
 
 @kernel
 def breaker_next_nb(
-    state: FloatArray,
+    cells: FloatArray,
     config: FloatArray,
     now: float,
     equity: float,
-    held: float,
+    quantity: float,
     volatility: float,
     percentile: float,
     correlation: float,
 ) -> float:
-    """Move the breaker on by one close, in place, and return the size factor.
-
-    `now` is the close in seconds UTC; a NaN volatility, percentile or correlation is not known.
-    """
-    breaker_measure_nb(state, now, equity, held)
-    state[MEASURED] = percentile
-    state[MEASURED + 1] = volatility
-    state[MEASURED + 5] = correlation
-    level = int(state[LEVEL])
-    while state[BACKOFF] > 0.0 and now - state[QUIET_FROM] >= config[LOOK_BACK]:
-        state[BACKOFF] -= 1.0
-        state[QUIET_FROM] += config[LOOK_BACK]
-    if level == 3 and now >= state[UNTIL]:
-        # Re-entry: drawdown and streak are measured from here on.
-        state[PEAK] = equity
-        state[STREAK] = state[LOSSES] = state[DRAWDOWN] = 0.0
-    wanted, rule = breaker_level_nb(state, config)
-    if wanted > level:
-        breaker_rise_nb(state, config, now, wanted, rule)
-    elif wanted < level and now >= state[UNTIL]:
-        state[LEVEL] = level - 1
-        state[SINCE] = now
-        state[UNTIL] = now + config[COOL_DOWNS] if level > 1 else now
-    if state[LEVEL] == 0.0:
-        return 1.0
-    return float(config[FACTORS + int(state[LEVEL]) - 1])
+    """Move a state vector on by one close, in place, and return the size factor."""
+    held, book, factor = moved_nb(
+        level_of_nb(cells),
+        book_of_nb(cells),
+        limits_of_nb(config),
+        now,
+        equity,
+        quantity,
+        volatility,
+        percentile,
+        correlation,
+    )
+    remember_nb(cells, held, book)
+    return float(factor)

@@ -29,6 +29,15 @@ def kernel(function: Function) -> Function:
     return cast(Function, numba.njit(cache=True)(function))
 
 
+def inlined(function: Function) -> Function:
+    """Compile as `kernel` does, and write the function out wherever a kernel calls it.
+
+    For small functions of a bar loop: what they pass and return stays in registers, where a call
+    would go through memory for every array and tuple.
+    """
+    return cast(Function, numba.njit(cache=True, inline="always")(function))
+
+
 @kernel
 def sma_nb(values: FloatArray, window: int) -> FloatArray:
     """Mean of the last `window` values, from prefix sums (the arithmetic order vectorbt uses)."""

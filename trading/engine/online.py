@@ -32,8 +32,9 @@ from trading.engine.strategies.volatility_adaptive_trend import (
     ATR_BARS,
     EXIT_BARS,
     RSI_BARS,
+    Adapted,
     adaptive_base,
-    adaptive_rows_nb,
+    adaptive_row_nb,
     warm_up,
 )
 
@@ -187,7 +188,8 @@ def online_step_nb(
     """Take one closed bar and return the units to trade on the next; all memory moves in place."""
     advance_nb(carried, sums, volatilities, values, at_once, now, terms, high, low, close)
     held = memory[rich.HELD]
-    memory[rich.BARS_HELD] = memory[rich.BARS_HELD] + 1.0 if held != 0.0 else 0.0
+    position = rich.aged_nb(rich.position_of_nb(memory), held)
+    memory[rich.BARS_HELD] = position.bars_held
     if int(carried[N_SEEN]) <= first:
         return 0.0
     factor = 1.0
@@ -202,24 +204,33 @@ def online_step_nb(
             carried[PERCENTILE],
             np.nan,
         )
-    rows = adaptive_rows_nb(
-        carried[CLOSE : CLOSE + 1],
-        carried[TREND_MEAN : TREND_MEAN + 1],
-        carried[EXIT_MEAN : EXIT_MEAN + 1],
-        carried[ATR : ATR + 1],
-        carried[RSI : RSI + 1],
-        carried[VOLATILITY : VOLATILITY + 1],
-        now.reshape((6, 1)),
+    row = adaptive_row_nb(
+        carried[CLOSE],
+        carried[TREND_MEAN],
+        carried[EXIT_MEAN],
+        carried[ATR],
+        carried[RSI],
+        carried[VOLATILITY],
+        Adapted(now[0], now[1], now[2], now[3], now[4], now[5]),
         terms[1],
         terms[2],
         terms[3],
         terms[4],
     )
     rate = commissions[int(carried[CODE]) + 1]
-    memory[rich.DELTA] = rich.decide_nb(
-        memory, rows, 0, sizing, memory[rich.CASH], held, close, rate, factor
+    position, pending, decided = rich.decided_nb(
+        position,
+        rich.pending_of_nb(memory),
+        row,
+        rich.sizing_of_nb(sizing),
+        memory[rich.CASH],
+        held,
+        close,
+        rate,
+        factor,
     )
-    return float(memory[rich.DELTA])
+    rich.remember_nb(memory, position, pending, decided)
+    return float(decided.delta)
 
 
 class OnlineCells(NamedTuple):
@@ -260,9 +271,7 @@ class OnlineTrend:
 
     def book(self, quantity: float, price: float, commission: float) -> None:
         """Take a fill: signed units, price, commission in currency."""
-        memory = self.cells.memory
-        memory[rich.CASH] += -quantity * price - commission
-        memory[rich.HELD] = rich.book_nb(memory, float(memory[rich.HELD]), quantity, price)
+        rich.book_nb(self.cells.memory, quantity, price, commission)
 
 
 def online_trend(

@@ -14,16 +14,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trading.engine.breaker_kernels import breaker_next_nb
-from trading.engine.kernels import FloatArray, IntArray, kernel
+from trading.engine.breaker_kernels import (
+    book_of_nb,
+    level_of_nb,
+    limits_of_nb,
+    moved_nb,
+    no_limits_nb,
+)
+from trading.engine.breaker_kernels import remember_nb as breaker_remember_nb
+from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
 from trading.engine.rules import (
     BREAKER_REASON,
     COST_RATE,
+    DIP_WEIGHT,
+    FLAT,
     HOLDING_LIMIT,
     SIGNALS,
     STOP_DISTANCE,
     TARGET_DISTANCE,
     TRAIL_DISTANCE,
+    TREND,
+    TREND_WEIGHT,
+    Row,
     affordable_nb,
     kind_after_nb,
     plan_nb,
@@ -42,6 +54,43 @@ QUANTITY_STEP, NO_TRADE_BAND, REBALANCES, WANTS_ALL_CASH, ALLOWS_ALL_CASH = 0, 1
 SLIPPAGE_RATE = 5
 
 
+class Position(NamedTuple):
+    """What is held: its kind (0 flat), closes held, and prices of stop and target (NaN none)."""
+
+    kind: int
+    bars_held: int
+    stop_price: float
+    target_price: float
+
+
+class Pending(NamedTuple):
+    """What the order would open: kind, distances of stop and target (NaN none), cost per side."""
+
+    kind: int
+    stop: float
+    target: float
+    rate: float
+
+
+class Decided(NamedTuple):
+    """Units to trade on the next bar, why (see `rules.REASONS`), and whether for all the cash."""
+
+    delta: float
+    reason: int
+    takes_all_cash: bool
+
+
+class Sizing(NamedTuple):
+    """The terms of sizing as `plan_nb` wants them."""
+
+    quantity_step: float
+    no_trade_band: float
+    rebalances: bool
+    wants_all_cash: bool
+    allows_all_cash: bool
+    slippage_rate: float
+
+
 class RichFills(NamedTuple):
     """Fills of one run in order, each array of shape (n_fills,).
 
@@ -56,7 +105,7 @@ class RichFills(NamedTuple):
     reasons: IntArray
 
 
-@kernel
+@inlined
 def fill_nb(
     delta: float,
     cash: float,
@@ -80,31 +129,40 @@ def fill_nb(
     return quantity, price, fee
 
 
-@kernel
-def book_nb(memory: FloatArray, before: float, quantity: float, price: float) -> float:
-    """Remember what a fill opened or ended; return what is held, rounding dust being nothing."""
+@inlined
+def held_after_nb(before: float, quantity: float) -> float:
+    """Return what is held after a fill; rounding dust is nothing."""
     after = before + quantity
-    if abs(after) <= DUST * max(abs(before), abs(quantity)):
-        after = 0.0
-        memory[KIND] = 0.0
-        memory[STOP_PRICE] = np.nan
-        memory[TARGET_PRICE] = np.nan
-    elif before == 0.0:
-        memory[KIND] = memory[PENDING_KIND]
-        memory[BARS_HELD] = 0.0
-        memory[STOP_PRICE] = price - memory[PENDING_STOP]
-        paid = price * (1.0 + memory[PENDING_RATE])
-        memory[TARGET_PRICE] = paid + memory[PENDING_TARGET]
-    else:
-        return after
-    memory[PENDING_KIND] = 0.0
-    memory[PENDING_STOP] = np.nan
-    memory[PENDING_TARGET] = np.nan
-    memory[PENDING_RATE] = 0.0
-    return after
+    return 0.0 if abs(after) <= DUST * max(abs(before), abs(quantity)) else after
 
 
-@kernel
+@inlined
+def nothing_held_nb() -> Position:
+    """Return the position of a flat book."""
+    return Position(0, 0, np.nan, np.nan)
+
+
+@inlined
+def nothing_pending_nb() -> Pending:
+    """Return what no order would open."""
+    return Pending(0, np.nan, np.nan, 0.0)
+
+
+@inlined
+def aged_nb(position: Position, held: float) -> Position:
+    """Count one more close that something was held."""
+    bars_held = position.bars_held + 1 if held != 0.0 else 0
+    return Position(position.kind, bars_held, position.stop_price, position.target_price)
+
+
+@inlined
+def opened_nb(pending: Pending, price: float) -> Position:
+    """Return the position that the fill of a pending order opens."""
+    paid = price * (1.0 + pending.rate)
+    return Position(pending.kind, 0, price - pending.stop, paid + pending.target)
+
+
+@inlined
 def trailed_nb(stop_price: float, close: float, distance: float) -> float:
     """Return the stop after a close: it only rises, and stays without a distance (NaN)."""
     trailed = close - distance
@@ -113,57 +171,120 @@ def trailed_nb(stop_price: float, close: float, distance: float) -> float:
     return stop_price
 
 
-@kernel
-def decide_nb(
-    memory: FloatArray,
-    rows: FloatArray,
-    i: int,
-    sizing: FloatArray,
+@inlined
+def decided_nb(
+    position: Position,
+    pending: Pending,
+    row: Row,
+    sizing: Sizing,
     cash: float,
     held: float,
     close: float,
     commission_rate: float,
     factor: float,
-) -> float:
-    """Decide at the close of bar `i` and remember why; return the units to trade on the next."""
+) -> tuple[Position, Pending, Decided]:
+    """Decide at a close by one row of a table."""
     reason = rule_next_nb(
-        int(rows[i, SIGNALS]),
-        int(memory[KIND]),
-        int(memory[BARS_HELD]),
-        int(rows[i, HOLDING_LIMIT]),
+        int(row.signals),
+        position.kind,
+        position.bars_held,
+        int(row.holding_limit),
         close,
-        memory[STOP_PRICE],
-        memory[TARGET_PRICE],
-        rows[i, COST_RATE],
+        position.stop_price,
+        position.target_price,
+        row.cost_rate,
     )
     kind = kind_after_nb(reason)
-    weight = factor * rows[i, kind] if kind != 0 else 0.0
-    wants_all = sizing[WANTS_ALL_CASH] != 0.0 and factor == 1.0
+    weight = 0.0
+    if kind != FLAT:
+        weight = factor * (row.trend_weight if kind == TREND else row.dip_weight)
+    wants_all = sizing.wants_all_cash and factor == 1.0
     _, delta, _ = plan_nb(
         weight,
         held,
         cash,
         close,
         commission_rate,
-        sizing[SLIPPAGE_RATE],
+        sizing.slippage_rate,
+        sizing.quantity_step,
+        sizing.no_trade_band,
+        sizing.rebalances,
+        wants_all,
+    )
+    takes_all = wants_all and sizing.allows_all_cash and held == 0.0
+    if held != 0.0:
+        if kind != FLAT:
+            stop = trailed_nb(position.stop_price, close, row.trail_distance)
+            position = Position(kind, position.bars_held, stop, position.target_price)
+    elif delta != 0.0:
+        pending = Pending(kind, row.stop_distance, row.target_distance, row.cost_rate)
+    if kind != FLAT and factor == 0.0:
+        reason = BREAKER_REASON
+    return position, pending, Decided(delta, reason, takes_all)
+
+
+@inlined
+def position_of_nb(memory: FloatArray) -> Position:
+    """Read the position out of the memory."""
+    return Position(
+        int(memory[KIND]), int(memory[BARS_HELD]), memory[STOP_PRICE], memory[TARGET_PRICE]
+    )
+
+
+@inlined
+def pending_of_nb(memory: FloatArray) -> Pending:
+    """Read what the pending order would open out of the memory."""
+    return Pending(
+        int(memory[PENDING_KIND]),
+        memory[PENDING_STOP],
+        memory[PENDING_TARGET],
+        memory[PENDING_RATE],
+    )
+
+
+@inlined
+def sizing_of_nb(sizing: FloatArray) -> Sizing:
+    """Read the terms of sizing out of their vector."""
+    return Sizing(
         sizing[QUANTITY_STEP],
         sizing[NO_TRADE_BAND],
         sizing[REBALANCES] != 0.0,
-        wants_all,
+        sizing[WANTS_ALL_CASH] != 0.0,
+        sizing[ALLOWS_ALL_CASH] != 0.0,
+        sizing[SLIPPAGE_RATE],
     )
-    memory[REASON] = BREAKER_REASON if kind != 0 and factor == 0.0 else reason
-    is_all = wants_all and sizing[ALLOWS_ALL_CASH] != 0.0 and held == 0.0
-    memory[TAKES_ALL] = 1.0 if is_all else 0.0
-    if held != 0.0:
-        if kind != 0:
-            memory[KIND] = kind
-            memory[STOP_PRICE] = trailed_nb(memory[STOP_PRICE], close, rows[i, TRAIL_DISTANCE])
-    elif delta != 0.0:
-        memory[PENDING_KIND] = kind
-        memory[PENDING_STOP] = rows[i, STOP_DISTANCE]
-        memory[PENDING_TARGET] = rows[i, TARGET_DISTANCE]
-        memory[PENDING_RATE] = rows[i, COST_RATE]
-    return delta
+
+
+@inlined
+def remember_nb(memory: FloatArray, position: Position, pending: Pending, decided: Decided) -> None:
+    """Write into the memory what is held, what is pending and what was decided."""
+    memory[KIND] = position.kind
+    memory[BARS_HELD] = position.bars_held
+    memory[STOP_PRICE] = position.stop_price
+    memory[TARGET_PRICE] = position.target_price
+    memory[PENDING_KIND] = pending.kind
+    memory[PENDING_STOP] = pending.stop
+    memory[PENDING_TARGET] = pending.target
+    memory[PENDING_RATE] = pending.rate
+    memory[DELTA] = decided.delta
+    memory[REASON] = decided.reason
+    memory[TAKES_ALL] = 1.0 if decided.takes_all_cash else 0.0
+
+
+@kernel
+def book_nb(memory: FloatArray, quantity: float, price: float, commission: float) -> None:
+    """Book a fill in the memory: cash, what is held, and what the fill opened or ended."""
+    before = memory[HELD]
+    held = held_after_nb(before, quantity)
+    memory[CASH] += -quantity * price - commission
+    memory[HELD] = held
+    position, pending = position_of_nb(memory), pending_of_nb(memory)
+    if held == 0.0:
+        position, pending = nothing_held_nb(), nothing_pending_nb()
+    elif before == 0.0:
+        position, pending = opened_nb(pending, price), nothing_pending_nb()
+    decided = Decided(memory[DELTA], int(memory[REASON]), memory[TAKES_ALL] != 0.0)
+    remember_nb(memory, position, pending, decided)
 
 
 @kernel
@@ -179,7 +300,7 @@ def simulate_rules_nb(
     breaker_config: FloatArray,
     breaker: FloatArray,
     memory: FloatArray,
-    sizing: FloatArray,
+    sizing_terms: FloatArray,
     start: int,
     first: int,
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, IntArray, int]:
@@ -187,13 +308,22 @@ def simulate_rules_nb(
 
     `commission` and `slippage` are fractions read at the signal bar; `seconds` is the bars' close
     in seconds UTC; an empty `breaker_config` leaves the breaker out. `memory` and `breaker` begin
-    as they are and are moved on in place; `sizing` holds quantity step, no-trade band, as 0 or 1
-    whether the rule rebalances, wants all cash and may have it, and the slippage a plan allows
+    as they are and are moved on in place; `sizing_terms` holds quantity step, no-trade band, as 0
+    or 1 whether the rule rebalances, wants all cash and may have it, and the slippage a plan allows
     for. Returns cash and quantity after each bar, then the fills (see `RichFills`), of which the
     last item says how many are valid.
+
+    Everything remembered from bar to bar is a local variable: in an array each bar would wait for
+    the one before to come back from memory.
     """
     n = close.shape[0]
-    cash, held, delta = memory[CASH], memory[HELD], memory[DELTA]
+    cash, held = memory[CASH], memory[HELD]
+    position, pending = position_of_nb(memory), pending_of_nb(memory)
+    decided = Decided(memory[DELTA], int(memory[REASON]), memory[TAKES_ALL] != 0.0)
+    sizing = sizing_of_nb(sizing_terms)
+    has_breaker = breaker_config.shape[0] > 0
+    limits = limits_of_nb(breaker_config) if has_breaker else no_limits_nb()
+    level, book = level_of_nb(breaker), book_of_nb(breaker)
     cash_path = np.full(n, cash)
     held_path = np.full(n, held)
     fill_bars = np.empty(n, dtype=np.int64)
@@ -202,38 +332,42 @@ def simulate_rules_nb(
     fees = np.empty(n)
     reasons = np.empty(n, dtype=np.int64)
     n_fills = 0
-    has_breaker = breaker_config.shape[0] > 0
     factor = 1.0
     for i in range(start, n):
-        if delta != 0.0:
+        if decided.delta != 0.0:
             quantity, price, fee = fill_nb(
-                delta,
+                decided.delta,
                 cash,
                 exec_price[i],
                 commission[i - 1],
                 slippage[i - 1],
-                sizing[QUANTITY_STEP],
-                memory[TAKES_ALL] != 0.0,
+                sizing.quantity_step,
+                decided.takes_all_cash,
             )
             if quantity != 0.0:
                 cash += -quantity * price - fee
-                held = book_nb(memory, held, quantity, price)
+                before, held = held, held_after_nb(held, quantity)
+                if held == 0.0:
+                    position, pending = nothing_held_nb(), nothing_pending_nb()
+                elif before == 0.0:
+                    position, pending = opened_nb(pending, price), nothing_pending_nb()
                 fill_bars[n_fills] = i
                 quantities[n_fills] = quantity
                 prices[n_fills] = price
                 fees[n_fills] = fee
-                reasons[n_fills] = int(memory[REASON])
+                reasons[n_fills] = decided.reason
                 n_fills += 1
-            delta = 0.0
-        memory[BARS_HELD] = memory[BARS_HELD] + 1.0 if held != 0.0 else 0.0
+            decided = Decided(0.0, decided.reason, decided.takes_all_cash)
+        position = aged_nb(position, held)
         cash_path[i] = cash
         held_path[i] = held
         if i < first:
             continue
         if has_breaker:
-            factor = breaker_next_nb(
-                breaker,
-                breaker_config,
+            level, book, factor = moved_nb(
+                level,
+                book,
+                limits,
                 seconds[i],
                 cash + held * close[i],
                 held,
@@ -241,6 +375,20 @@ def simulate_rules_nb(
                 percentile[i],
                 np.nan,
             )
-        delta = decide_nb(memory, rows, i, sizing, cash, held, close[i], commission[i], factor)
-    memory[CASH], memory[HELD], memory[DELTA] = cash, held, delta
+        row = Row(
+            rows[i, SIGNALS],
+            rows[i, TREND_WEIGHT],
+            rows[i, DIP_WEIGHT],
+            rows[i, HOLDING_LIMIT],
+            rows[i, STOP_DISTANCE],
+            rows[i, TARGET_DISTANCE],
+            rows[i, TRAIL_DISTANCE],
+            rows[i, COST_RATE],
+        )
+        position, pending, decided = decided_nb(
+            position, pending, row, sizing, cash, held, close[i], commission[i], factor
+        )
+    memory[CASH], memory[HELD] = cash, held
+    remember_nb(memory, position, pending, decided)
+    breaker_remember_nb(breaker, level, book)
     return cash_path, held_path, fill_bars, quantities, prices, fees, reasons, n_fills

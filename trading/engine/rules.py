@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from trading.engine.kernels import FloatArray, kernel
+from trading.engine.kernels import FloatArray, inlined
 
 # Columns of `RuleTable.rows`; eight doubles are one cache line.
 SIGNALS, TREND_WEIGHT, DIP_WEIGHT, HOLDING_LIMIT = 0, 1, 2, 3
@@ -72,7 +73,20 @@ class RuleTable:
     reasons: tuple[str, ...] = REASONS
 
 
-@kernel
+class Row(NamedTuple):
+    """One row of a table, field by field as in `RuleTable.rows`."""
+
+    signals: float
+    trend_weight: float
+    dip_weight: float
+    holding_limit: float
+    stop_distance: float
+    target_distance: float
+    trail_distance: float
+    cost_rate: float
+
+
+@inlined
 def rule_next_nb(
     signals: int,
     kind: int,
@@ -109,7 +123,7 @@ def rule_next_nb(
     return 8 if signals & LEAVE_TREND else 3
 
 
-@kernel
+@inlined
 def kind_after_nb(reason: int) -> int:
     """Return the kind of position a reason asks for; 0 for none."""
     if reason == 1 or reason == 3:
@@ -117,7 +131,7 @@ def kind_after_nb(reason: int) -> int:
     return 2 if reason == 2 else 0
 
 
-@kernel
+@inlined
 def round_down_nb(quantity: float, step: float) -> float:
     """Round towards zero to a multiple of `step`; 0 keeps the quantity as it is."""
     if step <= 0.0:
@@ -131,7 +145,7 @@ def round_down_nb(quantity: float, step: float) -> float:
     return -rounded if quantity < 0.0 and rounded > 0.0 else rounded
 
 
-@kernel
+@inlined
 def affordable_nb(cash: float, price: float, commission_rate: float, step: float) -> float:
     """Return the units `cash` buys at `price` with commission included."""
     if cash <= 0.0:
@@ -140,7 +154,7 @@ def affordable_nb(cash: float, price: float, commission_rate: float, step: float
     return round_down_nb(cash / (1.0 + commission_rate) / price, step)
 
 
-@kernel
+@inlined
 def plan_nb(
     weight: float,
     held: float,

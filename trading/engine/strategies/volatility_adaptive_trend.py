@@ -26,6 +26,7 @@ Everything is a market order on bar t + 1.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,9 +43,9 @@ from trading.engine.adaptive import (
     own_values,
 )
 from trading.engine.indicators import atr, rsi, sma
-from trading.engine.kernels import FloatArray, kernel, variable_sma_nb
+from trading.engine.kernels import FloatArray, inlined, kernel, variable_sma_nb
 from trading.engine.regimes import WARM_UP_BARS, classify
-from trading.engine.rules import RuleTable
+from trading.engine.rules import Row, RuleTable
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import (
@@ -122,6 +123,57 @@ def prepare(bars: Bars, params: Params) -> Features:
     return Features(bars, params, regimes, warm_up(params), arrays, table)
 
 
+class Adapted(NamedTuple):
+    """The adaptive values of one bar, in the order of `adaptive.RULES`."""
+
+    lookback: float
+    entry: float
+    size: float
+    stop: float
+    target: float
+    holding: float
+
+
+@inlined
+def adaptive_row_nb(
+    close: float,
+    trend_mean: float,
+    exit_mean: float,
+    atr_value: float,
+    strength: float,
+    volatility: float,
+    now: Adapted,
+    target_volatility: float,
+    max_weight: float,
+    pullback_share: float,
+    trail_atr: float,
+) -> Row:
+    """Write the rule of the module's docstring as one row of a `RuleTable`."""
+    band = BAND_ATR * atr_value
+    signals = 0
+    if close > trend_mean + band:
+        signals |= rules.ENTER_TREND
+    if strength < now.entry:
+        signals |= rules.ENTER_DIP
+    if close < trend_mean - band:
+        signals |= rules.LEAVE_TREND
+    if close > exit_mean:
+        signals |= rules.LEAVE_DIP
+    weight = 0.0
+    if volatility > 0.0:
+        weight = min(target_volatility / volatility, max_weight) * now.size
+    return Row(
+        float(signals),
+        weight,
+        weight * pullback_share,
+        np.round(now.holding),
+        now.stop * atr_value,
+        now.target * atr_value if now.target > 0.0 else np.nan,
+        trail_atr * atr_value if trail_atr > 0.0 else np.nan,
+        0.0,
+    )
+
+
 @kernel
 def adaptive_rows_nb(
     close: FloatArray,
@@ -136,35 +188,33 @@ def adaptive_rows_nb(
     pullback_share: float,
     trail_atr: float,
 ) -> FloatArray:
-    """Write the rule of the module's docstring as rows of a `RuleTable`.
-
-    `series` holds the adaptive values as `adapt_series` returns them.
-    """
+    """Write `adaptive_row_nb` for every bar; `series` is what `adapt_series` returns."""
     n = close.shape[0]
     rows = np.empty((n, rules.N_COLUMNS))
     for i in range(n):
-        band = BAND_ATR * atr_values[i]
-        signals = 0
-        if close[i] > trend_mean[i] + band:
-            signals |= rules.ENTER_TREND
-        if strength[i] < series[ENTRY, i]:
-            signals |= rules.ENTER_DIP
-        if close[i] < trend_mean[i] - band:
-            signals |= rules.LEAVE_TREND
-        if close[i] > exit_mean[i]:
-            signals |= rules.LEAVE_DIP
-        weight = 0.0
-        if volatility[i] > 0.0:
-            weight = min(target_volatility / volatility[i], max_weight) * series[SIZE, i]
-        target = series[TARGET, i]
-        rows[i, rules.SIGNALS] = signals
-        rows[i, rules.TREND_WEIGHT] = weight
-        rows[i, rules.DIP_WEIGHT] = weight * pullback_share
-        rows[i, rules.HOLDING_LIMIT] = np.round(series[HOLDING, i])
-        rows[i, rules.STOP_DISTANCE] = series[STOP, i] * atr_values[i]
-        rows[i, rules.TARGET_DISTANCE] = target * atr_values[i] if target > 0.0 else np.nan
-        rows[i, rules.TRAIL_DISTANCE] = trail_atr * atr_values[i] if trail_atr > 0.0 else np.nan
-        rows[i, rules.COST_RATE] = 0.0
+        now = Adapted(
+            series[LOOKBACK, i],
+            series[ENTRY, i],
+            series[SIZE, i],
+            series[STOP, i],
+            series[TARGET, i],
+            series[HOLDING, i],
+        )
+        row = adaptive_row_nb(
+            close[i],
+            trend_mean[i],
+            exit_mean[i],
+            atr_values[i],
+            strength[i],
+            volatility[i],
+            now,
+            target_volatility,
+            max_weight,
+            pullback_share,
+            trail_atr,
+        )
+        for k in range(rules.N_COLUMNS):
+            rows[i, k] = row[k]
     return rows
 
 
