@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,8 @@ from trading.engine.strategies.base import (
     parameter_convert,
 )
 from trading.engine.types import OrderSide, OrderType, Regime, TimeInForce
+from trading.services.backtests.drafts import BacktestInvalid, costs_read
+from trading.services.own_limits import OWN_LIMITS, OwnLimit, OwnLimitInvalid, limits_read
 
 ORDER_TYPES = [
     (OrderType.MARKET.value, "Market: fills at the next bar's open"),
@@ -36,7 +38,19 @@ TIMES_IN_FORCE = [
     (TimeInForce.FOK.value, "All at once or not at all"),
 ]
 
-PARAMETER_PREFIX = "p_"
+PARAMETER_PREFIX, LIMIT_PREFIX, COST_PREFIX = "p_", "limit_", "cost_"
+COST_LABELS = {
+    "has_regime_costs": ("Usual costs of the market", "", "By asset class and regime."),
+    "commission_bps": ("Commission a side", "bp", ""),
+    "slippage_bps": ("Slippage a side", "bp", ""),
+    "spread_bps": ("Half spread a side", "bp", ""),
+    "commission_per_unit": ("Commission a unit", "", ""),
+    "commission_minimum": ("Least commission", "", ""),
+    "range_share": ("Slippage by range", "", "Share of the signal bar’s range, 0 to 1."),
+    "impact": ("Impact", "", "× a bar’s volatility × √(quantity ÷ volume)."),
+    "borrow_bps_per_day": ("Borrow a day", "bp", "Of shorts."),
+    "financing_bps_per_year": ("Financing a year", "bp", ""),
+}
 
 
 class LocalDecimalField(forms.CharField):
@@ -150,8 +164,80 @@ class ParameterForm(forms.Form):
         return [self[PARAMETER_PREFIX + parameter.key] for parameter in self.spec.parameters]
 
 
-class VersionForm(ParameterForm):
-    """Changed parameters of a strategy, own values per regime, and a note on why."""
+class TermsMixin(forms.Form):
+    """A version's own risk limits and the costs of its backtests; services judge the texts.
+
+    `account` has the portfolio's limits, which the own ones may only tighten.
+    """
+
+    def __init__(self, *args: Any, account: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.account = account
+        for limit in OWN_LIMITS:
+            self.fields[LIMIT_PREFIX + limit.name] = _limit_field(limit, account)
+        for name, (label, _, hint) in COST_LABELS.items():
+            kind = forms.BooleanField if name == "has_regime_costs" else forms.CharField
+            self.fields[COST_PREFIX + name] = kind(label=label, required=False, help_text=hint)
+
+    def clean(self) -> dict[str, Any]:
+        """Put what the services refuse next to its field."""
+        cleaned = super().clean() or {}
+        try:
+            limits_read(self.limits(), self.account)
+        except OwnLimitInvalid as error:
+            self._refuse(LIMIT_PREFIX, error.data["errors"])
+        try:
+            costs_read(self.costs())
+        except BacktestInvalid as error:
+            self._refuse(COST_PREFIX, error.data["errors"])
+        return cleaned
+
+    def limits(self) -> dict[str, Any]:
+        """Return the own limits as typed; what is empty is left to the portfolio."""
+        return self._typed(LIMIT_PREFIX)
+
+    def costs(self) -> dict[str, Any]:
+        """Return the costs as typed; nothing at all stands for the usual ones."""
+        return self._typed(COST_PREFIX)
+
+    def limit_fields(self) -> list[tuple[Any, str]]:
+        """Return the bound fields of the limits with their units."""
+        units = {"ratio": "of equity", "money": "USD", "count": ""}
+        return [(self[LIMIT_PREFIX + limit.name], units[limit.unit]) for limit in OWN_LIMITS]
+
+    def cost_fields(self) -> list[tuple[Any, str]]:
+        """Return the bound fields of the costs with their units."""
+        return [(self[COST_PREFIX + name], unit) for name, (_, unit, _) in COST_LABELS.items()]
+
+    @property
+    def has_more_costs(self) -> bool:
+        """Tell whether the rarer costs are in use or at fault, so that they are shown open."""
+        rare = [bound for bound, _ in self.cost_fields()[3:]]
+        return any(bound.value() or bound.errors for bound in rare)
+
+    def _typed(self, prefix: str) -> dict[str, Any]:
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.cleaned_data.items()
+            if name.startswith(prefix) and value not in (None, "", False)
+        }
+
+    def _refuse(self, prefix: str, faults: Mapping[str, str]) -> None:
+        for name, message in faults.items():
+            self.add_error(prefix + name, message)
+
+
+def terms_initial(limits: Mapping[str, Any], costs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a version's limits and costs under the names of the form's fields."""
+    named = {LIMIT_PREFIX + name: f"{value:g}" for name, value in limits.items()}
+    return named | {
+        COST_PREFIX + name: value if value is True else f"{value:g}"
+        for name, value in costs.items()
+    }
+
+
+class VersionForm(TermsMixin, ParameterForm):
+    """Changed parameters of a strategy, own values per regime, terms, and a note on why."""
 
     note = forms.CharField(
         label="Note", max_length=200, required=False, help_text="Why you changed it; optional."
@@ -198,8 +284,8 @@ class RunForm(forms.Form):
         self.fields["symbol"] = _symbol_field()
 
 
-class DeployForm(ParameterForm):
-    """A rule put to work on paper: name, instrument, capital, and its parameters."""
+class DeployForm(TermsMixin, ParameterForm):
+    """A rule put to work on paper: name, instrument, capital, its parameters and its terms."""
 
     key = forms.CharField(widget=forms.HiddenInput, max_length=60)
     name = forms.CharField(label="Name", max_length=80)
@@ -210,6 +296,17 @@ class DeployForm(ParameterForm):
         options.setdefault("initial", {"key": spec.key, "name": spec.name, "capital": "10000"})
         super().__init__(spec, *args, **options)
         self.fields["symbol"] = _symbol_field()
+
+
+def _limit_field(limit: OwnLimit, account: Any) -> forms.CharField:
+    cap = limit.text(float(getattr(account, limit.name)))
+    return forms.CharField(
+        label=limit.label,
+        required=False,
+        max_length=40,
+        help_text=f"The portfolio’s is {cap}.",
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
 
 
 def _symbol_field() -> forms.ChoiceField:

@@ -20,6 +20,21 @@ def guard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
         schema_editor.execute(statement, params=None)
 
 
+def guard_columns(
+    schema_editor: BaseDatabaseSchemaEditor, table: str, columns: tuple[str, ...]
+) -> None:
+    """Make the database refuse to change these columns of a row; others may, rows may go."""
+    unguard_columns(schema_editor, table)
+    for statement in _guard_columns_sql(schema_editor.connection.vendor, table, columns):
+        schema_editor.execute(statement, params=None)
+
+
+def unguard_columns(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
+    """Undo `guard_columns`, for a migration run backwards."""
+    suffix = f" ON {table}" if schema_editor.connection.vendor == "postgresql" else ""
+    schema_editor.execute(f"DROP TRIGGER IF EXISTS {TRIGGER_PREFIX}columns_{table}{suffix}")
+
+
 def unguard_table(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
     """Undo `guard_table`, for a migration run backwards."""
     schema_editor.execute(_unguard_sql(schema_editor.connection.vendor, table))
@@ -45,6 +60,28 @@ def _guard_sql(vendor: str, table: str) -> list[str]:
         f"BEFORE {verb} ON {table} BEGIN "
         f"SELECT RAISE(ABORT, '{table} row is never changed or removed'); END"
         for verb in ("UPDATE", "DELETE")
+    ]
+
+
+def _guard_columns_sql(vendor: str, table: str, columns: tuple[str, ...]) -> list[str]:
+    words = f"{', '.join(columns)} of a {table} row are never changed"
+    name = f"{TRIGGER_PREFIX}columns_{table}"
+    if vendor == "postgresql":
+        changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in columns)
+        return [
+            f"""
+            CREATE OR REPLACE FUNCTION {name}() RETURNS trigger AS $$
+            BEGIN
+                RAISE EXCEPTION '{words}' USING ERRCODE = 'restrict_violation';
+            END $$ LANGUAGE plpgsql
+            """,
+            f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({changed}) "
+            f"EXECUTE FUNCTION {name}()",
+        ]
+    changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in columns)
+    return [
+        f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} WHEN {changed} "
+        f"BEGIN SELECT RAISE(ABORT, '{words}'); END"
     ]
 
 

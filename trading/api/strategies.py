@@ -22,7 +22,7 @@ from trading.selectors.strategies import (
     strategy_version,
     template_view,
 )
-from trading.selectors.versions import parameters_diff, version_list
+from trading.selectors.versions import version_diff, version_list
 from trading.serializers.strategies import (
     DecisionDetailSerializer,
     DecisionSerializer,
@@ -128,11 +128,7 @@ class VersionDiffApi(APIView):
         strategy = strategy_of(request.user, strategy_id)
         parameters_known(request, "against")
         older = strategy_version(strategy, request.query_params.get("against"))
-        changes = parameters_diff(
-            strategy_key=strategy.key,
-            old=older.parameters,
-            new=strategy_version(strategy, number).parameters,
-        )
+        changes = version_diff(old=older, new=strategy_version(strategy, number))
         return Response(ParameterChangeSerializer(changes, many=True).data)
 
 

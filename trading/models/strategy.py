@@ -46,6 +46,9 @@ class StrategyVersion(models.Model):
     limits = models.JSONField(
         default=dict, help_text="Own risk limits, tighter than the portfolio's: name: value."
     )
+    costs = models.JSONField(
+        default=dict, help_text="Costs its backtests pay, name: value; empty: the usual ones."
+    )
     note = models.CharField(max_length=200, blank=True)
     is_draft = models.BooleanField(default=False)
     source = models.CharField(max_length=8, choices=Source.choices, default=Source.USER)

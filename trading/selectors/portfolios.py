@@ -244,6 +244,12 @@ def limits_get(portfolio: Portfolio) -> RiskLimits:
         return RiskLimits(portfolio=portfolio)
 
 
+def account_limits(user: object) -> RiskLimits:
+    """Risk limits of the portfolio pages of this user show; the defaults without one."""
+    portfolio = portfolio_of(user)
+    return limits_get(portfolio) if portfolio else RiskLimits()
+
+
 def portfolios_behind() -> QuerySet[Portfolio]:
     """Portfolios whose replay shows bars the runner has not worked through yet."""
     return (

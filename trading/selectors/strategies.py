@@ -189,6 +189,16 @@ def deployment_list(portfolio: Portfolio | None) -> QuerySet[Deployment]:
     return _deployments().filter(portfolio=portfolio).order_by("-pk")
 
 
+def version_get(user: Any, pk: object) -> StrategyVersion:
+    """Version of a strategy of this user by its id; NotFound for unknown and foreign ones."""
+    versions = StrategyVersion.objects.filter(strategy__user=user).select_related("strategy")
+    text = str(pk)
+    found = versions.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 10 else None
+    if found is None:
+        raise NotFound("version", pk)
+    return found
+
+
 def deployment_rows(portfolio: Portfolio) -> list[DeploymentRow]:
     """Strategies of a portfolio that were not stopped, with their last decision."""
     rows = _deployments().filter(portfolio=portfolio).exclude(status=Deployment.Status.STOPPED)

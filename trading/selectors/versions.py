@@ -22,6 +22,7 @@ class ParameterChange:
     meaning: str
     old: Any
     new: Any
+    absent: str = "the rule’s"
 
     @property
     def label(self) -> str:
@@ -39,6 +40,7 @@ class ParameterChange:
 class VersionRow:
     """One version; `changes` are against the version before, the first against the defaults."""
 
+    pk: int
     number: int
     created_at: dt.datetime
     is_draft: bool
@@ -63,6 +65,32 @@ def parameters_diff(
     ] + [ParameterChange(key, "Own value in a regime", old.get(key), new.get(key)) for key in own]
 
 
+def terms_diff(
+    *, old: StrategyVersion | None, limits: Mapping[str, Any], costs: Mapping[str, Any]
+) -> list[ParameterChange]:
+    """Compare own limits and costs with a version's, those that differ only.
+
+    None where the portfolio's limit or the usual cost counts.
+    """
+    pairs = (
+        (old.limits if old else {}, limits, "Own risk limit", "the portfolio’s"),
+        (old.costs if old else {}, costs, "Cost of its backtests", "usual"),
+    )
+    return [
+        ParameterChange(key, meaning, before.get(key), after.get(key), absent)
+        for before, after, meaning, absent in pairs
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+
+
+def version_diff(*, old: StrategyVersion, new: StrategyVersion) -> list[ParameterChange]:
+    """Compare two versions of a strategy: every parameter, then limits and costs that differ."""
+    return parameters_diff(
+        strategy_key=new.strategy.key, old=old.parameters, new=new.parameters
+    ) + terms_diff(old=old, limits=new.limits, costs=new.costs)
+
+
 def regime_grid(strategy_key: str, parameters: Mapping[str, Any]) -> list[GridRow]:
     """Lay the adaptive parameters out over the regimes; empty when nothing adapts.
 
@@ -83,11 +111,16 @@ def version_list(strategy: Strategy) -> QuerySet[StrategyVersion]:
 def version_rows(strategy: Strategy) -> list[VersionRow]:
     """Versions of a strategy with what each changed, newest first."""
     rows = []
-    before: Mapping[str, Any] = {}
+    before: StrategyVersion | None = None
     for version in version_list(strategy).reverse():
-        changes = parameters_diff(strategy_key=strategy.key, old=before, new=version.parameters)
+        changes = parameters_diff(
+            strategy_key=strategy.key,
+            old=before.parameters if before else {},
+            new=version.parameters,
+        ) + terms_diff(old=before, limits=version.limits, costs=version.costs)
         rows.append(
             VersionRow(
+                pk=version.pk,
                 number=version.number,
                 created_at=version.created_at,
                 is_draft=version.is_draft,
@@ -96,5 +129,5 @@ def version_rows(strategy: Strategy) -> list[VersionRow]:
                 changes=tuple(change for change in changes if change.is_changed),
             )
         )
-        before = version.parameters
+        before = version
     return rows[::-1]

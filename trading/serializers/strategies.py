@@ -27,6 +27,7 @@ class StrategyVersionSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     parameters = serializers.JSONField()
     limits = serializers.JSONField()
+    costs = serializers.JSONField()
     note = serializers.CharField(allow_blank=True)
     is_draft = serializers.BooleanField()
     source = serializers.CharField()  # type: ignore[assignment]
@@ -39,6 +40,8 @@ class StrategyCreateSerializer(StrictSerializer):
     key = serializers.CharField(max_length=60)
     name = serializers.CharField(max_length=80)
     parameters = serializers.DictField(default=dict)
+    limits = serializers.DictField(required=False)
+    costs = serializers.DictField(required=False)
     note = serializers.CharField(max_length=200, allow_blank=True, default="")
 
 
@@ -46,6 +49,12 @@ class VersionCreateSerializer(StrictSerializer):
     """Changed parameters of a strategy; the ones left out take the rules' defaults."""
 
     parameters = serializers.DictField()
+    limits = serializers.DictField(
+        required=False, help_text="Own risk limits; left out: those of the newest version."
+    )
+    costs = serializers.DictField(
+        required=False, help_text="Costs of its backtests; left out: those of the newest version."
+    )
     note = serializers.CharField(max_length=200, allow_blank=True, default="")
 
 

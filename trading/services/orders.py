@@ -22,6 +22,7 @@ from trading.selectors.portfolios import PortfolioSummary, market_time, portfoli
 from trading.selectors.prices import bar_last, regime_at
 from trading.services.amounts import ZERO, amount_of
 from trading.services.events import order_published
+from trading.services.own_limits import NO_LIMITS, OwnLimits
 from trading.services.portfolios import portfolio_lock
 from trading.services.pretrade import (
     SLIPPAGE_BASIS,
@@ -115,8 +116,9 @@ def order_submit(
     seen = market or market_view(locked, instrument, now=now)
     summary = portfolio_value(locked)
     results = _rules(
-        locked, instrument, draft, seen, summary=summary, is_manual=decision is None, now=now
-    )
+        locked, instrument, draft, seen, summary=summary, is_manual=decision is None,
+        own_limits=deployment.version.limits if deployment else NO_LIMITS, now=now,
+    )  # fmt: skip
     order = Order.objects.create(
         portfolio=locked,
         instrument=instrument,
@@ -326,6 +328,7 @@ def _rules(
     *,
     summary: PortfolioSummary,
     is_manual: bool,
+    own_limits: OwnLimits = NO_LIMITS,
     now: dt.datetime,
 ) -> list[RuleResult]:
     return rules_check(
@@ -336,6 +339,7 @@ def _rules(
         summary=summary,
         held=held_of(portfolio, instrument),
         n_recent_orders=_n_recent(portfolio, market.market_at, is_manual=is_manual, now=now),
+        own_limits=own_limits,
     )
 
 

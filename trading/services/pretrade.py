@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass
 from decimal import ROUND_UP, Decimal
@@ -25,9 +26,10 @@ from trading.engine.types import (
     RuleStatus,
     TimeInForce,
 )
-from trading.models import Order, Portfolio
+from trading.models import Order, Portfolio, RiskLimits
 from trading.selectors.portfolios import PortfolioSummary, limits_get
 from trading.services.amounts import LARGEST, UNIT, ZERO, amount_of, plain
+from trading.services.own_limits import NO_LIMITS, OwnLimits, owned, tightened
 
 # Market orders arrive at the next open; this much worse is a mild assumption for a small order.
 PAPER_SLIPPAGE_BPS = 1.0
@@ -172,8 +174,12 @@ def rules_check(
     summary: PortfolioSummary,
     held: PositionView,
     n_recent_orders: int,
+    own_limits: OwnLimits = NO_LIMITS,
 ) -> list[risk.RuleResult]:
-    """Judge a draft by every rule; an order may go out when none is FAIL."""
+    """Judge a draft by every rule; an order may go out when none is FAIL.
+
+    `own_limits` are those of the strategy that sends it; they never loosen the portfolio's.
+    """
     results = [
         _is_tradable(instrument),
         _has_price(instrument, market),
@@ -183,6 +189,7 @@ def rules_check(
     if market.price is None:
         return results
     limits = limits_get(portfolio)
+    own = own_limits if _adds_risk(draft, held) else NO_LIMITS
     costs = order_costs(draft, instrument, market)
     request = risk.OrderRequest(
         symbol=instrument.symbol,
@@ -201,17 +208,15 @@ def rules_check(
         n_open_orders=summary.n_open_orders,
         currency=portfolio.currency,
     )
-    engine_limits = risk.RiskLimits(
-        max_notional=float(limits.max_order_notional),
-        max_position_weight=limits.max_position_weight,
-        max_daily_loss=float(summary.daily_loss_limit),
-        max_open_orders=limits.max_open_orders,
-    )
+    gross_limit = tightened(limits, "max_gross_exposure", own)
+    judged = [
+        *risk.check(request, view, _engine_limits(limits, own, summary)),
+        _gross_exposure(draft, costs, held, summary, gross_limit),
+    ]
     return [
         *results,
         _price_side(draft, market),
-        *risk.check(request, view, engine_limits),
-        _gross_exposure(draft, costs, held, summary, limits.max_gross_exposure),
+        *owned(judged, limits, own),
         _order_rate(n_recent_orders, limits.max_orders_per_minute),
     ]
 
@@ -239,6 +244,26 @@ def held_of(portfolio: Portfolio, instrument: Instrument) -> PositionView:
     ).values_list("quantity", "filled_quantity")
     reserved = sum((asked - filled for asked, filled in selling), ZERO)
     return PositionView(quantity if quantity is not None else ZERO, reserved)
+
+
+def _engine_limits(
+    limits: RiskLimits, own: OwnLimits, summary: PortfolioSummary
+) -> risk.RiskLimits:
+    loss_ratio = own.get("max_daily_loss_ratio", math.inf)
+    return risk.RiskLimits(
+        max_notional=tightened(limits, "max_order_notional", own),
+        max_position_weight=tightened(limits, "max_position_weight", own),
+        max_daily_loss=min(
+            float(summary.daily_loss_limit), float(summary.day_start_equity) * loss_ratio
+        ),
+        max_open_orders=int(tightened(limits, "max_open_orders", own)),
+    )
+
+
+def _adds_risk(draft: OrderDraft, held: PositionView) -> bool:
+    """Tell whether a position grows; a strategy's own limits never keep it from getting out."""
+    signed = draft.quantity if draft.side is OrderSide.BUY else -draft.quantity
+    return abs(held.quantity + signed) > abs(held.quantity)
 
 
 def _choice(kind: Any, value: object, field: str) -> Any:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 
 from accounts.selectors import entitlement_value
 from elson.common.errors import Conflict, DomainError, Forbidden
@@ -19,10 +18,12 @@ from trading.engine.strategies import resolve_params, strategy_get
 from trading.engine.types import OrderSide, OrderType, TimeInForce
 from trading.models import Deployment, Order, Portfolio, Strategy, StrategyVersion
 from trading.selectors.exact import ExactSum
-from trading.selectors.portfolios import market_time, portfolio_value
+from trading.selectors.portfolios import account_limits, market_time, portfolio_value
 from trading.services.amounts import ZERO, amount_of, plain, round_to_step
+from trading.services.backtests.drafts import costs_read
 from trading.services.events import event_publish
 from trading.services.orders import WORKING, order_cancel, order_submit
+from trading.services.own_limits import limits_read
 from trading.services.portfolios import portfolio_lock
 from trading.services.pretrade import held_of
 
@@ -69,12 +70,18 @@ def strategy_create(
     key: str,
     name: str,
     parameters: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    costs: Mapping[str, Any] | None = None,
     note: str = "",
     is_draft: bool = False,
     source: str = Source.USER,
 ) -> StrategyVersion:
-    """Store a strategy with its first version. Raises StrategyInvalid, StrategyNameTaken."""
+    """Store a strategy with its first version.
+
+    Raises StrategyInvalid, StrategyNameTaken, OwnLimitInvalid, BacktestInvalid (for the costs).
+    """
     resolved = parameters_resolve(key=key, parameters=parameters)
+    terms = _terms(user, limits=limits, costs=costs)
     title = name.strip()
     if not title or len(title) > 80:
         raise StrategyInvalid(
@@ -92,6 +99,7 @@ def strategy_create(
         strategy=strategy,
         number=1,
         parameters=resolved,
+        **terms,
         note=note[:200],
         is_draft=is_draft,
         source=source,
@@ -103,24 +111,31 @@ def version_create(
     *,
     strategy: Strategy,
     parameters: Mapping[str, Any],
+    limits: Mapping[str, Any] | None = None,
+    costs: Mapping[str, Any] | None = None,
     note: str = "",
     is_draft: bool = False,
     source: str = Source.USER,
 ) -> StrategyVersion:
     """Store changed parameters as the next version; what runs keeps its own.
 
-    The same parameters as the newest version answer that version. Raises StrategyInvalid.
+    Without `limits` or `costs` it takes those of the newest version. Nothing changed answers the
+    newest version. Raises StrategyInvalid, OwnLimitInvalid, BacktestInvalid (for the costs).
     """
     locked = Strategy.objects.select_for_update().get(pk=strategy.pk)
-    resolved = parameters_resolve(key=locked.key, parameters=parameters)
     newest = StrategyVersion.objects.filter(strategy=locked).order_by("-number").first()
-    if newest is not None and newest.parameters == resolved:
+    kept = {"limits": newest.limits, "costs": newest.costs} if newest else {}
+    asked = {
+        "parameters": parameters_resolve(key=locked.key, parameters=parameters),
+        **kept,
+        **_terms(locked.user, limits=limits, costs=costs),
+    }
+    if newest is not None and all(getattr(newest, name) == asked[name] for name in asked):
         return newest
-    last = StrategyVersion.objects.filter(strategy=locked).aggregate(last=Max("number"))["last"]
     return StrategyVersion.objects.create(
         strategy=locked,
-        number=(last or 0) + 1,
-        parameters=resolved,
+        number=newest.number + 1 if newest else 1,
+        **asked,
         note=note[:200],
         is_draft=is_draft,
         source=source,
@@ -254,6 +269,18 @@ def parameters_resolve(*, key: str, parameters: Mapping[str, Any] | None) -> dic
         return dict(resolve_params(strategy_get(key), parameters))
     except EngineError as error:
         raise StrategyInvalid(error.code.upper(), str(error), field="parameters") from error
+
+
+def _terms(
+    user: Any, *, limits: Mapping[str, Any] | None, costs: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Check own limits and costs as far as they are given."""
+    terms: dict[str, dict[str, Any]] = {}
+    if limits is not None:
+        terms["limits"] = limits_read(limits, account_limits(user))
+    if costs is not None:
+        terms["costs"] = costs_read(costs)
+    return terms
 
 
 def _started_before(

@@ -16,8 +16,11 @@ from marketdata.selectors import Coverage, coverage_get, instrument_list, series
 from trading.engine.costs import COST_BPS, REGIME_MULTIPLIERS
 from trading.engine.errors import UnknownStrategy
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
+from trading.engine.types import Regime
+from trading.selectors.versions import regime_grid
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
 from trading.services.backtests.experiment import cost_preset_of
+from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 
 PREFIX = "p_"
 DEFAULT_STRATEGY = "volatility_adaptive_trend"
@@ -131,6 +134,16 @@ class BacktestForm(forms.Form):
         self.fields["seed"].widget.attrs["inputmode"] = "numeric"
         for parameter in spec.parameters:
             self.fields[PREFIX + parameter.key] = _parameter_field(parameter)
+        self.own_names = _own_names(spec, self.data or self.initial)
+        for name in self.own_names:
+            self.fields[name] = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def own_fields(self) -> list[tuple[Any, str]]:
+        """Return the hidden fields of own values per regime, each with its name in words."""
+        return [
+            (self[name], name.removeprefix(PREFIX).replace("_", " ").replace(".", " in ").lower())
+            for name in self.own_names
+        ]
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = cast(forms.ChoiceField, self.fields[name])
@@ -159,7 +172,7 @@ class BacktestForm(forms.Form):
         given = {name: self.data.get(name, "") for name in PLAIN_FIELDS}
         given["parameters"] = {
             p.key: self.data.get(PREFIX + p.key, "") for p in self.spec.parameters
-        }
+        } | {name.removeprefix(PREFIX): self.data.get(name, "") for name in self.own_names}
         try:
             self.draft = draft_read(given)
         except BacktestInvalid as error:
@@ -225,6 +238,29 @@ def url_values(draft: BacktestDraft) -> dict[str, str]:
     }
     values |= {PREFIX + name: f"{value}" for name, value in draft.parameters.items()}
     return {name: value for name, value in values.items() if value}
+
+
+def version_values(version: Any) -> dict[str, str]:
+    """Return the query string's values that test a strategy version at its own costs."""
+    costs = version.costs or {"has_regime_costs": True, "slippage_bps": PAPER_SLIPPAGE_BPS}
+    values = {
+        "strategy_key": version.strategy.key,
+        "note": f"{version.strategy.name} v{version.number}",
+        "commission_bps": "0",
+        "slippage_bps": "0",
+    }
+    values |= {name: "on" if value is True else f"{value:g}" for name, value in costs.items()}
+    return values | {PREFIX + name: f"{value}" for name, value in version.parameters.items()}
+
+
+def _own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
+    """Names of own values per regime among what was given, as far as the rule adapts them."""
+    known = {
+        f"{PREFIX}{row.name}.{regime.value}"
+        for row in regime_grid(spec.key, {})
+        for regime in Regime
+    }
+    return sorted(name for name in known if given.get(name) not in (None, ""))
 
 
 def _portfolio_values(draft: BacktestDraft) -> dict[str, str]:

@@ -22,6 +22,7 @@ from trading.selectors.backtests import (
     strategies_tested,
     usual_seconds,
 )
+from trading.selectors.strategies import version_get
 from trading.serializers.backtests import BacktestResultSerializer
 from trading.services.backtests.comparison import compare_limit
 from trading.services.backtests.requests import (
@@ -40,6 +41,7 @@ from trading.views.backtest_form import (
     coverage_bar,
     form_for,
     url_values,
+    version_values,
 )
 from trading.views.backtest_progress import run_context
 from trading.views.backtest_rows import list_rows
@@ -116,6 +118,8 @@ def backtest_new(request: MemberRequest) -> HttpResponse:
     values = request.GET.dict()
     if earlier := values.pop("from", ""):
         values = url_values(draft_of(_own(request, earlier))) | values
+    if version := values.pop("version", ""):
+        values = version_values(version_get(request.user, version)) | values
     part = "trading/_backtest_fields.html" if request.htmx else "trading/backtest_new.html"
     return _form_page(request, form_for(values), template=part)
 

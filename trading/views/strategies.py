@@ -20,7 +20,7 @@ from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
 from trading.selectors.own_books import book_of, books_of, breaker_now, outcome_of, own_backtest
-from trading.selectors.portfolios import portfolio_get
+from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.prices import regime_now
 from trading.selectors.regimes import next_regime_get
 from trading.selectors.sizing import BOUND_WORDS, size_recommended
@@ -110,7 +110,7 @@ def strategies(request: HttpRequest) -> HttpResponse:
 def strategy_new(request: HttpRequest) -> HttpResponse:
     """Choose parameters, instrument and capital, and put a rule to work on paper."""
     spec = _spec(request.POST.get("key") or request.GET.get("key", ""))
-    form = DeployForm(spec, request.POST or None)
+    form = DeployForm(spec, request.POST or None, account=account_limits(request.user))
     if request.method == "POST" and form.is_valid():
         try:
             return _deploy(request, form)
@@ -211,7 +211,12 @@ def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
     values = form.cleaned_data
     instrument = instrument_get(values["symbol"])
     version = strategy_create(
-        user=request.user, key=form.spec.key, name=values["name"], parameters=form.parameters()
+        user=request.user,
+        key=form.spec.key,
+        name=values["name"],
+        parameters=form.parameters(),
+        limits=form.limits(),
+        costs=form.costs(),
     )
     deployment_start(
         version=version,

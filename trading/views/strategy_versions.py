@@ -14,11 +14,20 @@ from django.views.decorators.http import require_POST
 
 from elson.common.errors import DomainError
 from marketdata.selectors import instrument_get
+from trading.engine.adaptive import GridRow
 from trading.engine.strategies import strategy_get
-from trading.forms import PARAMETER_PREFIX, RunForm, VersionForm
-from trading.selectors.portfolios import portfolio_get
+from trading.engine.strategies.base import StrategySpec
+from trading.forms import PARAMETER_PREFIX, RunForm, VersionForm, terms_initial
+from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.strategies import strategy_of, strategy_version
-from trading.selectors.versions import parameters_diff, regime_grid
+from trading.selectors.versions import (
+    ParameterChange,
+    parameters_diff,
+    regime_grid,
+    terms_diff,
+)
+from trading.services.backtests.drafts import costs_read
+from trading.services.own_limits import limits_read
 from trading.services.strategies import (
     deployment_start,
     parameters_resolve,
@@ -33,15 +42,14 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
     strategy = strategy_of(request.user, strategy_id)
     base = strategy_version(strategy, request.GET.get("version"))
     spec = strategy_get(strategy.key)
-    initial = {PARAMETER_PREFIX + name: value for name, value in base.parameters.items()}
     rows = regime_grid(strategy.key, base.parameters)
-    form = VersionForm(spec, rows, request.POST or None, initial=initial)
-    parameters = dict(base.parameters)
+    form = _version_form(request, spec, rows, base)
+    changes: list[ParameterChange] = []
     if request.method == "POST" and form.is_valid():
         try:
             if request.POST.get("intent") != "compare":
                 return _save(request, strategy, form)
-            parameters = parameters_resolve(key=strategy.key, parameters=form.parameters())
+            changes = _changes(base, form)
         except DomainError as error:
             form.add_error(None, error.message)
     context = {
@@ -49,13 +57,7 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
         "spec": spec,
         "version": base,
         "form": form,
-        "changes": [
-            change
-            for change in parameters_diff(
-                strategy_key=strategy.key, old=base.parameters, new=parameters
-            )
-            if change.is_changed
-        ],
+        "changes": changes,
         "is_compared": form.is_bound and not form.errors,
         "adaptive": list(zip(rows, form.regime_fields(), strict=True)),
         "crumbs": _crumbs(strategy),
@@ -100,11 +102,35 @@ def strategy_away(request: HttpRequest, strategy_id: int) -> HttpResponse:
     return redirect("strategies")
 
 
+def _version_form(
+    request: HttpRequest, spec: StrategySpec, rows: list[GridRow], base: Any
+) -> VersionForm:
+    initial = {PARAMETER_PREFIX + name: value for name, value in base.parameters.items()}
+    initial |= terms_initial(base.limits, base.costs)
+    account = account_limits(request.user)
+    return VersionForm(spec, rows, request.POST or None, initial=initial, account=account)
+
+
+def _changes(base: Any, form: VersionForm) -> list[ParameterChange]:
+    """Compare what was typed with the version it began from."""
+    parameters = parameters_resolve(key=base.strategy.key, parameters=form.parameters())
+    changes = parameters_diff(
+        strategy_key=base.strategy.key, old=base.parameters, new=parameters
+    ) + terms_diff(
+        old=base,
+        limits=limits_read(form.limits(), form.account),
+        costs=costs_read(form.costs()),
+    )
+    return [change for change in changes if change.is_changed]
+
+
 def _save(request: HttpRequest, strategy: Any, form: VersionForm) -> HttpResponse:
     before = strategy_version(strategy).number
     version = version_create(
         strategy=strategy,
         parameters=form.parameters(),
+        limits=form.limits(),
+        costs=form.costs(),
         note=form.cleaned_data["note"],
         is_draft=True,
     )

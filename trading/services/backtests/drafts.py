@@ -24,6 +24,8 @@ TRADE_COST_FIELDS = (
     "commission_bps", "slippage_bps", "has_regime_costs", "spread_bps", "commission_per_unit",
     "commission_minimum", "range_share", "impact",
 )  # fmt: skip
+HOLDING_COST_FIELDS = ("borrow_bps_per_day", "financing_bps_per_year")
+COST_FIELDS = (*TRADE_COST_FIELDS, *HOLDING_COST_FIELDS)
 EQUAL_WEIGHT = "EQUAL_WEIGHT"
 MOST_SYMBOLS = 40
 DAY = "1d"
@@ -116,6 +118,31 @@ def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
     if faults:
         raise BacktestInvalid(faults)
     return BacktestDraft(strategy_key=key, parameters=parameters, **read)
+
+
+def costs_read(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read and check the costs alone, as a strategy version keeps them; left out what is empty.
+
+    Nothing given stands for the usual costs. Raises BacktestInvalid with every fault found.
+    """
+    faults: Faults = {
+        str(name): f"Cost {str(name)[:40]!r} is unknown; there are {', '.join(COST_FIELDS)}."
+        for name in given
+        if name not in COST_FIELDS
+    }
+    read = {
+        name: _attempt(faults, name, _READERS[name], given[name])
+        for name in COST_FIELDS
+        if given.get(name) not in (None, "")
+    }
+    if read and not faults and not any(read.get(name) for name in TRADE_COST_FIELDS):
+        faults["has_regime_costs"] = (
+            "Every cost is 0; no market trades for free. "
+            "Set a cost, or take the usual costs of this market."
+        )
+    if faults:
+        raise BacktestInvalid(faults)
+    return {name: value for name, value in read.items() if value}
 
 
 def _attempt(faults: Faults, name: str, reader: Callable[[str, Any], Any], value: Any) -> Any:

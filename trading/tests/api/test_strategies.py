@@ -149,3 +149,22 @@ def test_templates_tell_their_schema(client, owner):
     fast = rows["sma_cross"]["parameters"][0]
     assert (fast["key"], fast["kind"], fast["low"]) == ("fast", "INT", 1.0)
     assert all(row["when_it_fails"] for row in rows.values())
+
+
+def test_limits_and_costs_come_with_a_version_and_in_the_difference(client, owner):
+    made_id = made(client, limits={"max_open_orders": 5}).json()["id"]
+    path = f"{BASE}{made_id}/versions/"
+    second = post(client, path, {"parameters": {"fast": 3, "slow": 9}, "costs": {"impact": 1}})
+
+    answer = second.json()
+    difference = client.get(f"{path}2/diff/?against=1").json()
+    assert (answer["limits"], answer["costs"]) == ({"max_open_orders": 5.0}, {"impact": 1.0})
+    assert [row["key"] for row in difference if row["is_changed"]] == ["impact"]
+
+
+def test_a_limit_beyond_the_portfolios_is_refused_with_both_values(client, owner):
+    response = made(client, limits={"max_position_weight": 3})
+
+    assert response.status_code == 422
+    assert "3 of equity" in response.content.decode()
+    assert not Strategy.objects.exists()

@@ -16,7 +16,14 @@ from marketdata.selectors import bars_get, instant, instrument_get
 from marketdata.services import offer_ingest
 from trading.engine import backtest
 from trading.engine.types import AssetClass
-from trading.models import Decision, Deployment, EquityPoint, Order
+from trading.models import (
+    Decision,
+    Deployment,
+    EquityPoint,
+    Order,
+    Strategy,
+    StrategyVersion,
+)
 from trading.selectors.ledger import ledger_verify
 from trading.services.amounts import amount_of
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
@@ -211,13 +218,16 @@ def test_a_strategy_that_fails_is_stopped_alone(tape):
     )
     owner = sound.portfolio.user
     entitlement_grant(user=owner, key="strategies.running", value=5, source="test")
-    version = strategy_create(user=owner, key="sma_cross", name="Broken")
+    # Parameters nobody could have stored through the service.
+    version = StrategyVersion.objects.create(
+        strategy=Strategy.objects.create(user=owner, key="sma_cross", name="Broken"),
+        number=1,
+        parameters={"fast": 9, "slow": -1},
+    )
     broken = deployment_start(
         version=version, portfolio=sound.portfolio, instrument=tape, capital=Decimal(10_000),
         now=NOW,
     )  # fmt: skip
-    # Parameters nobody could have stored through the service.
-    type(version).objects.filter(pk=version.pk).update(parameters={"fast": 9, "slow": -1})
 
     done = play(sound.portfolio, FIRST_CLOSE + 11 * DAY)
 

@@ -7,13 +7,22 @@ import pytest
 
 from marketdata.selectors import bars_get
 from trading.engine.breaker import BreakerState
+from trading.engine.strategies import strategy_get
 from trading.engine.types import OrderSide, OrderType
-from trading.models import Decision, Deployment, Fill, Order, StrategyVersion
+from trading.models import Backtest, Decision, Deployment, Fill, Order, StrategyVersion
 from trading.selectors.own_books import book_of, outcome_of
 from trading.selectors.regimes import next_regime_get
 from trading.selectors.strategies import ParameterRow
 from trading.services.strategies import deployment_start, strategy_create
-from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
+from trading.tests.factories import (
+    DAY,
+    FIRST_CLOSE,
+    NOW,
+    instrument_make,
+    portfolio_make,
+    user_make,
+)
+from trading.views.backtest_form import version_values
 
 pytestmark = pytest.mark.django_db
 KEY = "volatility_adaptive_trend"
@@ -115,6 +124,97 @@ def test_equal_parameters_make_no_version(member, version):
     member.post(address(version, "edit/"), {**typed(version), "intent": "save"})
 
     assert StrategyVersion.objects.count() == 1
+
+
+def test_own_limits_and_costs_are_kept_and_shown_as_changes(member, version):
+    terms = {"limit_max_position_weight": "0.5", "cost_slippage_bps": "5", "intent": "save"}
+    member.post(address(version, "edit/"), typed(version) | terms)
+
+    kept = StrategyVersion.objects.latest("number")
+    page = member.get(address(version)).content.decode()
+    editor = member.get(address(version, "edit/")).content.decode()
+    assert (kept.limits, kept.costs) == ({"max_position_weight": 0.5}, {"slippage_bps": 5.0})
+    assert "Max position weight the portfolio’s → 0.5" in page
+    assert "Slippage bps usual → 5.0" in page
+    assert 'name="limit_max_position_weight" value="0.5"' in editor
+
+
+def test_emptied_limits_and_costs_are_gone_from_the_next_version(member, portfolio):
+    own = {"limits": {"max_open_orders": 2}, "costs": {"spread_bps": 3}}
+    version = strategy_create(user=portfolio.user, key=KEY, name="Tight", **own)
+    member.post(address(version, "edit/"), {**typed(version), "intent": "save"})
+
+    kept = StrategyVersion.objects.latest("number")
+    assert (kept.number, kept.limits, kept.costs) == (2, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("limit_max_gross_exposure", "1.5", "must be above 0 and at most 1 of equity"),
+        ("cost_slippage_bps", "5000", "must lie between 0 bp and 1,000 bp"),
+    ],
+)
+def test_a_limit_or_cost_out_of_bounds_is_kept_next_to_its_reason(
+    member, version, field, value, words
+):
+    answer = member.post(address(version, "edit/"), {**typed(version), field: value})
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert words in page
+    assert f'href="#id_{field}"' in page
+    assert StrategyVersion.objects.count() == 1
+
+
+def test_comparing_shows_a_changed_limit_beside_the_portfolios(member, version):
+    answer = member.post(
+        address(version, "edit/"),
+        {**typed(version), "limit_max_open_orders": "3", "intent": "compare"},
+    )
+
+    assert "<del>the portfolio’s</del>" in answer.content.decode()
+    assert "<ins>3.0</ins>" in answer.content.decode()
+
+
+def test_the_first_version_of_a_strategy_takes_limits_and_costs(member, portfolio):
+    values = {f"p_{p.key}": str(p.default) for p in strategy_get(KEY).parameters}
+    asked = {"key": KEY, "name": "Own", "symbol": "SPX", "capital": "1000"}
+    terms = {"limit_max_open_orders": "3", "cost_has_regime_costs": "on"}
+    member.post("/strategies/new/", values | asked | terms)
+
+    kept = StrategyVersion.objects.get()
+    assert (kept.limits, kept.costs) == ({"max_open_orders": 3}, {"has_regime_costs": True})
+
+
+def test_a_backtest_of_a_version_begins_with_its_parameters_and_costs(member, portfolio):
+    version = strategy_create(
+        user=portfolio.user, key=KEY, name="Own",
+        parameters={"trend_bars": 80, "size_factor.HIGH": 0.5}, costs={"spread_bps": 9.0},
+    )  # fmt: skip
+    page = member.get(f"/backtests/new/?version={version.pk}").content.decode()
+
+    assert 'name="p_trend_bars" value="80"' in page
+    assert 'name="p_size_factor.HIGH" value="0.5"' in page
+    assert 'name="spread_bps" value="9"' in page
+    assert "size factor in high 0.5" in page
+
+
+def test_a_version_of_somebody_else_sets_no_backtest_up(client, version):
+    client.force_login(user_make())
+
+    assert client.get(f"/backtests/new/?version={version.pk}").status_code == 404
+
+
+def test_a_backtest_runs_with_the_own_values_per_regime(member, portfolio):
+    version = strategy_create(
+        user=portfolio.user, key=KEY, name="Own", parameters={"size_factor.HIGH": 0.5}
+    )
+    values = version_values(version) | {"symbol": "SPX", "timeframe": "1d", "seed": "7"}
+    answer = member.post("/backtests/new/", values)
+
+    assert answer.status_code == 302, answer.content.decode()
+    assert Backtest.objects.get().parameters["size_factor.HIGH"] == 0.5
 
 
 def test_running_a_draft_ends_the_draft(member, version):
