@@ -45,31 +45,33 @@ from trading.engine.state import DUST
 
 # Cells of the position's memory.
 CASH, HELD, DELTA, REASON, TAKES_ALL, KIND, BARS_HELD = 0, 1, 2, 3, 4, 5, 6
-STOP_PRICE, TARGET_PRICE = 7, 8
-PENDING_KIND, PENDING_STOP, PENDING_TARGET, PENDING_RATE = 9, 10, 11, 12
-N_MEMORY = 13
+STOP_PRICE, TARGET_PRICE, LIMIT = 7, 8, 9
+PENDING_KIND, PENDING_STOP, PENDING_TARGET, PENDING_RATE, PENDING_LIMIT = 10, 11, 12, 13, 14
+N_MEMORY = 15
 
 # Cells of the sizing terms.
 QUANTITY_STEP, NO_TRADE_BAND, REBALANCES, WANTS_ALL_CASH, ALLOWS_ALL_CASH = 0, 1, 2, 3, 4
-SLIPPAGE_RATE = 5
+SLIPPAGE_RATE, KEEPS_LIMIT = 5, 6
 
 
 class Position(NamedTuple):
-    """What is held: its kind (0 flat), closes held, and prices of stop and target (NaN none)."""
+    """What is held: kind (0 flat), closes held, prices of stop and target (NaN none), own limit."""
 
     kind: int
     bars_held: int
     stop_price: float
     target_price: float
+    limit: int
 
 
 class Pending(NamedTuple):
-    """What the order would open: kind, distances of stop and target (NaN none), cost per side."""
+    """What an order opens: kind, distances of stop and target (NaN none), cost per side, limit."""
 
     kind: int
     stop: float
     target: float
     rate: float
+    limit: int
 
 
 class Decided(NamedTuple):
@@ -89,6 +91,7 @@ class Sizing(NamedTuple):
     wants_all_cash: bool
     allows_all_cash: bool
     slippage_rate: float
+    keeps_limit: bool
 
 
 class RichFills(NamedTuple):
@@ -139,27 +142,30 @@ def held_after_nb(before: float, quantity: float) -> float:
 @inlined
 def nothing_held_nb() -> Position:
     """Return the position of a flat book."""
-    return Position(0, 0, np.nan, np.nan)
+    return Position(0, 0, np.nan, np.nan, 0)
 
 
 @inlined
 def nothing_pending_nb() -> Pending:
     """Return what no order would open."""
-    return Pending(0, np.nan, np.nan, 0.0)
+    return Pending(0, np.nan, np.nan, 0.0, 0)
 
 
 @inlined
 def aged_nb(position: Position, held: float) -> Position:
     """Count one more close that something was held."""
     bars_held = position.bars_held + 1 if held != 0.0 else 0
-    return Position(position.kind, bars_held, position.stop_price, position.target_price)
+    return Position(
+        position.kind, bars_held, position.stop_price, position.target_price, position.limit
+    )
 
 
 @inlined
 def opened_nb(pending: Pending, price: float) -> Position:
     """Return the position that the fill of a pending order opens."""
     paid = price * (1.0 + pending.rate)
-    return Position(pending.kind, 0, price - pending.stop, paid + pending.target)
+    stop_price, target_price = price - pending.stop, paid + pending.target
+    return Position(pending.kind, 0, stop_price, target_price, pending.limit)
 
 
 @inlined
@@ -184,11 +190,12 @@ def decided_nb(
     factor: float,
 ) -> tuple[Position, Pending, Decided]:
     """Decide at a close by one row of a table."""
+    limit = int(row.holding_limit)
     reason = rule_next_nb(
         int(row.signals),
         position.kind,
         position.bars_held,
-        int(row.holding_limit),
+        position.limit if sizing.keeps_limit else limit,
         close,
         position.stop_price,
         position.target_price,
@@ -215,9 +222,12 @@ def decided_nb(
     if held != 0.0:
         if kind != FLAT:
             stop = trailed_nb(position.stop_price, close, row.trail_distance)
-            position = Position(kind, position.bars_held, stop, position.target_price)
+            position = Position(
+                kind, position.bars_held, stop, position.target_price, position.limit
+            )
     elif delta != 0.0:
-        pending = Pending(kind, row.stop_distance, row.target_distance, row.cost_rate)
+        kept = limit if sizing.keeps_limit else 0
+        pending = Pending(kind, row.stop_distance, row.target_distance, row.cost_rate, kept)
     if kind != FLAT and factor == 0.0:
         reason = BREAKER_REASON
     return position, pending, Decided(delta, reason, takes_all)
@@ -227,7 +237,11 @@ def decided_nb(
 def position_of_nb(memory: FloatArray) -> Position:
     """Read the position out of the memory."""
     return Position(
-        int(memory[KIND]), int(memory[BARS_HELD]), memory[STOP_PRICE], memory[TARGET_PRICE]
+        int(memory[KIND]),
+        int(memory[BARS_HELD]),
+        memory[STOP_PRICE],
+        memory[TARGET_PRICE],
+        int(memory[LIMIT]),
     )
 
 
@@ -239,6 +253,7 @@ def pending_of_nb(memory: FloatArray) -> Pending:
         memory[PENDING_STOP],
         memory[PENDING_TARGET],
         memory[PENDING_RATE],
+        int(memory[PENDING_LIMIT]),
     )
 
 
@@ -252,6 +267,7 @@ def sizing_of_nb(sizing: FloatArray) -> Sizing:
         sizing[WANTS_ALL_CASH] != 0.0,
         sizing[ALLOWS_ALL_CASH] != 0.0,
         sizing[SLIPPAGE_RATE],
+        sizing[KEEPS_LIMIT] != 0.0,
     )
 
 
@@ -262,10 +278,12 @@ def remember_nb(memory: FloatArray, position: Position, pending: Pending, decide
     memory[BARS_HELD] = position.bars_held
     memory[STOP_PRICE] = position.stop_price
     memory[TARGET_PRICE] = position.target_price
+    memory[LIMIT] = position.limit
     memory[PENDING_KIND] = pending.kind
     memory[PENDING_STOP] = pending.stop
     memory[PENDING_TARGET] = pending.target
     memory[PENDING_RATE] = pending.rate
+    memory[PENDING_LIMIT] = pending.limit
     memory[DELTA] = decided.delta
     memory[REASON] = decided.reason
     memory[TAKES_ALL] = 1.0 if decided.takes_all_cash else 0.0
@@ -309,9 +327,10 @@ def simulate_rules_nb(
     `commission` and `slippage` are fractions read at the signal bar; `seconds` is the bars' close
     in seconds UTC; an empty `breaker_config` leaves the breaker out. `memory` and `breaker` begin
     as they are and are moved on in place; `sizing_terms` holds quantity step, no-trade band, as 0
-    or 1 whether the rule rebalances, wants all cash and may have it, and the slippage a plan allows
-    for. Returns cash and quantity after each bar, then the fills (see `RichFills`), of which the
-    last item says how many are valid.
+    or 1 whether the rule rebalances, wants all cash and may have it, the slippage a plan allows
+    for, and as 0 or 1 whether a position keeps the holding limit of its signal bar. Returns cash
+    and quantity after each bar, then the fills (see `RichFills`), of which the last item says how
+    many are valid.
 
     Everything remembered from bar to bar is a local variable: in an array each bar would wait for
     the one before to come back from memory.

@@ -53,15 +53,18 @@ class RuleTable:
     ----------
     rows : float64, shape (n_bars, 8)
         Per bar: signal bits (see the module), weight of a TREND and of a DIP as shares of equity,
-        holding limit of a DIP in bars (0 none), and in price units the distances of stop, target
-        and trailing stop (NaN none); last the cost per side as a fraction a target must earn
-        first. Value at i uses bars 0..i only.
+        holding limit of a DIP in bars (0 none; see ``keeps_limit``), and in price units the
+        distances of stop, target and trailing stop (NaN none); last the cost per side as a fraction
+        a target must earn first. Value at i uses bars 0..i only.
     no_trade_band : float
         Weight differences up to this are left alone.
     rebalances : bool
         Whether a position follows its weight; otherwise only entries and exits trade.
     uses_all_cash : bool
         Buy with all cash at the fill instead of by weight.
+    keeps_limit : bool
+        Whether the holding limit of the signal bar's row stays with the position, as its stop and
+        target do; otherwise the limit of each later row applies while it lasts.
     reasons : tuple of str
         The strategy's own word for each of `REASONS`.
     """
@@ -70,6 +73,7 @@ class RuleTable:
     no_trade_band: float = 0.0
     rebalances: bool = False
     uses_all_cash: bool = False
+    keeps_limit: bool = False
     reasons: tuple[str, ...] = REASONS
 
 

@@ -115,6 +115,7 @@ def sizing_terms(
             float(table.uses_all_cash),
             float(allows_all_cash),
             costs.slippage_rate,
+            float(table.keeps_limit),
         ]
     )
 
@@ -152,10 +153,12 @@ def state_after(
         entry_kind=KINDS[int(memory[rich.KIND])],
         stop_price=_known(memory[rich.STOP_PRICE]),
         target_price=_known(memory[rich.TARGET_PRICE]),
+        holding_limit=int(memory[rich.LIMIT]),
         pending_kind=KINDS[int(memory[rich.PENDING_KIND])],
         pending_stop_distance=_known(memory[rich.PENDING_STOP]),
         pending_target_distance=_known(memory[rich.PENDING_TARGET]),
         pending_cost_rate=float(memory[rich.PENDING_RATE]),
+        pending_holding_limit=int(memory[rich.PENDING_LIMIT]),
         regime_code=int(codes[-1]),
         regime_bars=n_equal,
         last_bar_at=int(features.bars.closed_at[-1]),

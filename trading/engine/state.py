@@ -40,7 +40,11 @@ class StrategyState:
         Closes seen since the entry fill, the entry bar included; 0 while flat.
     stop_price, target_price : float or None
         Levels watched at each close; None when not set.
-    pending_kind, pending_stop_distance, pending_target_distance, pending_cost_rate
+    holding_limit : int
+        Bars after which the position is closed, fixed by its signal bar; 0 while flat, for none and
+        where the rule follows the limit of each later bar.
+    pending_kind, pending_stop_distance, pending_target_distance, pending_cost_rate,
+    pending_holding_limit
         Set when an entry is ordered, used when its fill is booked; a target lies its distance
         above what was paid with that cost.
     regime_code : int
@@ -63,10 +67,12 @@ class StrategyState:
     bars_held: int = 0
     stop_price: float | None = None
     target_price: float | None = None
+    holding_limit: int = 0
     pending_kind: str = ""
     pending_stop_distance: float | None = None
     pending_target_distance: float | None = None
     pending_cost_rate: float = 0.0
+    pending_holding_limit: int = 0
     regime_code: int = -1
     regime_bars: int = 0
     last_bar_at: int = 0
@@ -146,8 +152,8 @@ def book_fill(state: StrategyState, fill: Fill) -> StrategyState:
     -------
     StrategyState
         Cash moved by ``fill.cash_flow``; average price changed only by fills that add; everything
-        of the position cleared when it goes flat; stop and target set on the first fill from the
-        distances the entry asked for.
+        of the position cleared when it goes flat; stop, target and holding limit set on the first
+        fill as the entry asked for them.
 
     Examples
     --------
@@ -196,10 +202,12 @@ def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:
         bars_held=0,
         stop_price=None if stop is None else fill.price - sign * stop,
         target_price=None if target is None else paid + sign * target,
+        holding_limit=state.pending_holding_limit,
         pending_kind="",
         pending_stop_distance=None,
         pending_target_distance=None,
         pending_cost_rate=0.0,
+        pending_holding_limit=0,
     )
 
 
@@ -215,8 +223,10 @@ def _flat(state: StrategyState, cash: float) -> StrategyState:
         bars_held=0,
         stop_price=None,
         target_price=None,
+        holding_limit=0,
         pending_kind="",
         pending_stop_distance=None,
         pending_target_distance=None,
         pending_cost_rate=0.0,
+        pending_holding_limit=0,
     )

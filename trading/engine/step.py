@@ -183,6 +183,7 @@ def _remember(
             pending_stop_distance=proposal.stop_distance,
             pending_target_distance=proposal.target_distance,
             pending_cost_rate=proposal.cost_rate,
+            pending_holding_limit=proposal.holding_limit,
         )
     if state.quantity == 0.0 or not proposal.kind:
         return state

@@ -88,6 +88,8 @@ class Proposal:
         Price distances from the entry fill.
     cost_rate : float
         Cost per side as a fraction, which a target must earn first; 0 for a target before costs.
+    holding_limit : int
+        Bars after which the position an entry opens is closed; 0 for none fixed by the entry.
     trail_distance : float or None
         Price distance below each close under which the stop of an open position rises.
     """
@@ -102,6 +104,7 @@ class Proposal:
     stop_distance: float | None = None
     target_distance: float | None = None
     cost_rate: float = 0.0
+    holding_limit: int = 0
     trail_distance: float | None = None
 
 

@@ -42,7 +42,7 @@ def propose(features: Features, i: int, state: StrategyState) -> Proposal:
         int(row[rules.SIGNALS]),
         KINDS.index(state.entry_kind) if state.quantity else rules.FLAT,
         state.bars_held,
-        int(row[rules.HOLDING_LIMIT]),
+        state.holding_limit if table.keeps_limit else int(row[rules.HOLDING_LIMIT]),
         float(features.bars.close[i]),
         math.nan if state.stop_price is None else state.stop_price,
         math.nan if state.target_price is None else state.target_price,
@@ -64,6 +64,7 @@ def propose(features: Features, i: int, state: StrategyState) -> Proposal:
         stop_distance=_distance(row[rules.STOP_DISTANCE]) if is_entry else None,
         target_distance=_distance(row[rules.TARGET_DISTANCE]) if is_entry else None,
         cost_rate=float(row[rules.COST_RATE]),
+        holding_limit=int(row[rules.HOLDING_LIMIT]) if is_entry and table.keeps_limit else 0,
         trail_distance=_distance(row[rules.TRAIL_DISTANCE]),
     )
 
