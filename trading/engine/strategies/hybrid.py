@@ -27,22 +27,22 @@ sequence, each in force from the moment after which everything it learned from w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine import hybrid
+from trading.engine import hybrid, rules
 from trading.engine.adaptive import AdaptiveBase, adapt
 from trading.engine.costs import CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
-from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.kernels import FloatArray, IntArray, kernel
 from trading.engine.learning.features import GATE_FEATURES, feature_table
 from trading.engine.learning.fitted import DatedModel, Models
 from trading.engine.regimes import MINIMUM_BARS, RegimeSeries, classify
-from trading.engine.sizing import volatility_target_weight
+from trading.engine.rules import RuleTable
 from trading.engine.state import StrategyState
 from trading.engine.strategies import hybrid_words
 from trading.engine.strategies.base import (
@@ -55,16 +55,17 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
-from trading.engine.strategies.tables import ON, breaker_parameters
-from trading.engine.types import AssetClass, RegimeCode
+from trading.engine.strategies.tables import ON, breaker_parameters, propose, reasons
+from trading.engine.types import AssetClass, Regime
 
 DIP, NO_SETUP, NOT_TRADABLE, VETO = "DIP", "NO_SETUP", "NOT_TRADABLE", "MODEL_VETO"
-WAITING, PROFIT, STOP, HOLDING_LIMIT = "DIP_HELD", "PROFIT", "STOP", "HOLDING_LIMIT"
-_EXITS = {hybrid.PROFIT: PROFIT, hybrid.STOP: STOP, hybrid.TIME_LIMIT: HOLDING_LIMIT}
+WAITING = "DIP_HELD"
+REASONS = reasons(TARGET="PROFIT")
 NOT_ASKED = hybrid_words.NOT_ASKED
 # The share of the model's own probabilities at which the full weight is reached.
 FULL_SHARE = 0.9
 ADAPTIVE = AdaptiveBase()
+SIZES = np.array([adapt(ADAPTIVE, int(code)).size_factor for code in range(len(Regime))])
 
 
 def warm_up(params: Params) -> int:
@@ -99,59 +100,87 @@ def prepare(bars: Bars, params: Params, models: Models = ()) -> Features:
         "is_dip": dips.astype(np.float64),
     }
     arrays |= _asked(bars, regimes, rates, dips * tradable, params, models)
-    return Features(bars, params, regimes, warm_up(params), arrays)
+    arrays["confidence"] = confidences(arrays, float(params["least_share"]))
+    is_entry = dips * tradable * (arrays["probability"] >= arrays["threshold"])
+    table = RuleTable(_rows(is_entry, regimes, arrays, params), keeps_limit=True, reasons=REASONS)
+    return Features(bars, params, regimes, warm_up(params), arrays, table)
+
+
+def _rows(
+    is_entry: IntArray, regimes: RegimeSeries, arrays: Mapping[str, FloatArray], params: Params
+) -> FloatArray:
+    return dip_rows_nb(
+        is_entry,
+        regimes.relative_codes,
+        regimes.settled_codes,
+        regimes.volatility,
+        arrays["atr"],
+        arrays["cost_rate"],
+        arrays["confidence"],
+        by_regime(int(params["max_bars"])),
+        float(params["target_volatility"]),
+        float(params["max_weight"]),
+    )
+
+
+def confidences(arrays: Mapping[str, FloatArray], least: float) -> FloatArray:
+    """Return the share of the full weight that P(win) earns at each bar, ``least`` to 1."""
+    low, full = arrays["threshold"], arrays["full"]
+    rise = np.zeros(low.shape[0])
+    np.divide(arrays["probability"] - low, full - low, out=rise, where=full > low)
+    return least + (1.0 - least) * np.minimum(np.maximum(rise, 0.0), 1.0)
+
+
+def by_regime(max_bars: int) -> FloatArray:
+    """Return take, stop, holding limit and size by regime, float64 of shape (4, 4)."""
+    limits = [float(hybrid.holding_limit(max_bars, code)) for code in range(len(Regime))]
+    return np.array([hybrid.TAKE_ATR, hybrid.STOP_ATR, limits, SIZES])
+
+
+@kernel
+def dip_rows_nb(
+    is_entry: IntArray,
+    codes: IntArray,
+    settled_codes: IntArray,
+    volatility: FloatArray,
+    atr: FloatArray,
+    rates: FloatArray,
+    confidence: FloatArray,
+    by_regime: FloatArray,
+    target_volatility: float,
+    max_weight: float,
+) -> FloatArray:
+    """Write rules 3 and 4 of the module's docstring as rows of a `RuleTable`."""
+    n = codes.shape[0]
+    rows = np.full((n, rules.N_COLUMNS), np.nan)
+    for i in range(n):
+        # While its regime is unknown a bar has no entry, and so no use for what stands there.
+        code = max(codes[i], 0)
+        weight = 0.0
+        if volatility[i] > 0.0:
+            size = by_regime[3, max(settled_codes[i], 0)]
+            weight = min(target_volatility / volatility[i], max_weight) * size * confidence[i]
+        rows[i, rules.SIGNALS] = rules.ENTER_DIP if is_entry[i] else 0
+        rows[i, rules.TREND_WEIGHT] = 0.0
+        rows[i, rules.DIP_WEIGHT] = weight
+        rows[i, rules.TARGET_DISTANCE] = by_regime[0, code] * atr[i]
+        rows[i, rules.STOP_DISTANCE] = by_regime[1, code] * atr[i]
+        rows[i, rules.HOLDING_LIMIT] = by_regime[2, code]
+        rows[i, rules.COST_RATE] = rates[i]
+    return rows
 
 
 def decide(features: Features, i: int, state: StrategyState) -> Proposal:
     """Apply the rule of the module's docstring to one bar."""
-    if state.quantity > 0.0:
-        return _held(features, i, state)
-    arrays = features.arrays
-    if not arrays["is_dip"][i]:
-        return Proposal(0.0, 0.0, NO_SETUP)
-    if not arrays["is_tradable"][i]:
-        return Proposal(0.0, 0.0, NOT_TRADABLE)
-    if arrays["probability"][i] < arrays["threshold"][i]:
-        return Proposal(0.0, 0.0, VETO)
-    code = int(features.regimes.relative_codes[i])
-    unit = float(arrays["atr"][i])
-    return Proposal(
-        target_weight=weight(features, i),
-        signal=confidence(features, i),
-        rule=DIP,
-        kind=RegimeCode(code).name,
-        stop_distance=hybrid.STOP_ATR[code] * unit,
-        target_distance=hybrid.TAKE_ATR[code] * unit,
-    )
-
-
-def confidence(features: Features, i: int) -> float:
-    """Return the share of the full weight that P(win) earns, least_share to 1."""
-    least = float(features.params["least_share"])
-    low, full = features.arrays["threshold"][i], features.arrays["full"][i]
-    if not full > low:
-        return least
-    rise = (features.arrays["probability"][i] - low) / (full - low)
-    return least + (1.0 - least) * float(min(max(rise, 0.0), 1.0))
-
-
-def weight(features: Features, i: int) -> float:
-    """Return the share of equity a candidate gets at bar ``i``, at most max_weight."""
-    return base_weight(features, i) * size_factor(features, i) * confidence(features, i)
-
-
-def base_weight(features: Features, i: int) -> float:
-    """Return the volatility-target weight before regime and model."""
-    return volatility_target_weight(
-        float(features.params["target_volatility"]),
-        float(features.regimes.volatility[i]),
-        float(features.params["max_weight"]),
-    )
-
-
-def size_factor(features: Features, i: int) -> float:
-    """Return what the settled regime leaves of a weight."""
-    return adapt(ADAPTIVE, int(features.regimes.settled_codes[i])).size_factor
+    proposal = propose(features, i, state)
+    if proposal.rule == DIP:
+        if state.quantity > 0.0:
+            return replace(proposal, rule=WAITING)
+        return replace(proposal, signal=float(features.arrays["confidence"][i]))
+    if proposal.rule == NO_SETUP and features.arrays["is_dip"][i]:
+        is_tradable = bool(features.arrays["is_tradable"][i])
+        return replace(proposal, rule=VETO if is_tradable else NOT_TRADABLE)
+    return proposal
 
 
 def with_model(spec: StrategySpec, models: Sequence[DatedModel]) -> StrategySpec:
@@ -187,42 +216,6 @@ def with_model(spec: StrategySpec, models: Sequence[DatedModel]) -> StrategySpec
         prepare=partial(prepare, models=bound),
         narrate=partial(hybrid_words.narrate, models=bound),
     )
-
-
-def _held(features: Features, i: int, state: StrategyState) -> Proposal:
-    """Ask the compiled exit rule; distances were fixed when the position was opened."""
-    entry = state.avg_entry_price
-    take = -1.0 if state.target_price is None else state.target_price - entry
-    stop = 0.0 if state.stop_price is None else entry - state.stop_price
-    found = hybrid.exit_next_nb(
-        float(features.bars.close[i]),
-        entry,
-        state.bars_held,
-        entry_rate(features, state),
-        float(features.arrays["cost_rate"][i]),
-        1.0,
-        take,
-        stop,
-        limit(features, state),
-    )
-    if found == hybrid.HOLD:
-        return Proposal(1.0, 1.0, WAITING, kind=state.entry_kind)
-    return Proposal(0.0, 0.0, _EXITS[found])
-
-
-def entry_rate(features: Features, state: StrategyState) -> float:
-    """Return what the entry cost per side, by the regime the position was opened in."""
-    costs = CostModel(preset=AssetClass(str(features.params["cost_class"])))
-    return costs.commission_rate(_entry_code(state))
-
-
-def limit(features: Features, state: StrategyState) -> int:
-    """Return the longest time the position is held, by the regime it was opened in."""
-    return hybrid.holding_limit(int(features.params["max_bars"]), _entry_code(state))
-
-
-def _entry_code(state: StrategyState) -> int:
-    return int(RegimeCode.__members__.get(state.entry_kind, RegimeCode.NORMAL))
 
 
 def _asked(

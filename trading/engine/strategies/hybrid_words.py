@@ -62,9 +62,7 @@ def _reason(features: Features, i: int, state: StrategyState, proposal: Proposal
     strength = float(features.arrays["rsi"][i])
     position = float(features.arrays["range_position"][i])
     level, share = features.params["entry_level"], float(features.params["range_share"])
-    code = int(RegimeCode.__members__.get(state.entry_kind, RegimeCode.NORMAL))
-    limit = hybrid.holding_limit(int(features.params["max_bars"]), code)
-    stop = state.stop_price or 0.0
+    limit, stop, target = state.holding_limit, state.stop_price or 0.0, state.target_price or 0.0
     place = f"close in the lowest {position:.0%} of the bar"
     sentences = {
         "DIP": f"RSI(2) {strength:.1f} is below {level:g} and the {place}",
@@ -78,7 +76,7 @@ def _reason(features: Features, i: int, state: StrategyState, proposal: Proposal
             f"the bar's range (below {share:.0%} wanted)"
         ),
         "DIP_HELD": (
-            f"close {close:,.2f} does not win {_take(state):,.2f} after costs yet, "
+            f"close {close:,.2f} less the cost of selling is not above {target:,.2f} yet, "
             f"{state.bars_held} of {limit} bars held"
         ),
         "PROFIT": f"close {close:,.2f} wins after costs on {state.avg_entry_price:,.2f} paid",
@@ -209,10 +207,6 @@ def _sizing(features: Features, i: int, proposal: Proposal) -> tuple[SizingLine,
         ),
         SizingLine("target weight", weight, f"= {weight:.3f} of equity"),
     )
-
-
-def _take(state: StrategyState) -> float:
-    return 0.0 if state.target_price is None else state.target_price - state.avg_entry_price
 
 
 def _cost_share(features: Features, i: int) -> float:

@@ -156,9 +156,10 @@ def test_regime_and_distance_are_explained():
     ]  # fmt: skip
 
 
-def test_a_held_position_without_levels_leaves_at_its_limit():
+def test_a_held_position_without_levels_leaves_at_the_limit_it_was_given():
     features = prepare(BARS, "hybrid")
-    state = replace(start(1_000.0), quantity=1.0, avg_entry_price=1.0, bars_held=39)
+    held = {"quantity": 1.0, "avg_entry_price": 1.0, "entry_kind": "PULLBACK"}
+    state = replace(start(1_000.0), bars_held=39, holding_limit=40, **held)
 
     outcome = step(features, 700, state, StepContext(spec=SPEC))
 
@@ -188,7 +189,7 @@ def test_a_halted_breaker_buys_no_dip_and_says_so():
 
 def test_a_halted_breaker_sells_what_the_rule_would_hold():
     price = float(BARS.close[700])
-    held = {"quantity": 1.0, "avg_entry_price": price, "target_price": 2 * price}
+    held = {"quantity": 1.0, "avg_entry_price": price, "entry_kind": "PULLBACK"}
 
     outcome = step(prepare(BARS, "hybrid"), 700, halted(700, **held), StepContext(spec=SPEC))
 

@@ -103,8 +103,7 @@ def test_the_uncompiled_loop_gives_the_bits_of_the_compiled(params, monkeypatch)
     assert plain.final_state == compiled.final_state
 
 
-# The hybrid's limits follow the regime of its entry, which no row of a later bar knows.
-TABLES = [spec for key, spec in STRATEGIES.items() if key != "hybrid"]
+TABLES = list(STRATEGIES.values())
 
 
 @pytest.mark.parametrize("spec", TABLES, ids=[spec.key for spec in TABLES])
