@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trading.engine import kernels
+from trading.engine import kernels, smoothing
 from trading.engine.errors import ParameterInvalid
 from trading.engine.kernels import FloatArray
 
@@ -119,7 +119,7 @@ def rsi(values: ArrayLike, window: int = 14) -> FloatArray:
     >>> rsi([1, 2, 1, 2], 2).tolist()
     [nan, nan, 50.0, 75.0]
     """
-    return kernels.rsi_nb(_series(values), _window(window))
+    return smoothing.rsi_nb(_series(values), _window(window))
 
 
 def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> FloatArray:
@@ -148,7 +148,7 @@ def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> 
     [nan, nan, 1.75]
     """
     highs, lows, closes = _columns(high, low, close)
-    return kernels.atr_nb(highs, lows, closes, _window(window))
+    return smoothing.atr_nb(highs, lows, closes, _window(window))
 
 
 def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> FloatArray:
@@ -184,7 +184,7 @@ def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> 
     if window < 2:
         raise ParameterInvalid(f"window {window} of adx must be at least 2")
     highs, lows, closes = _columns(high, low, close)
-    return kernels.adx_nb(highs, lows, closes, int(window))
+    return smoothing.adx_nb(highs, lows, closes, int(window))
 
 
 def bollinger(values: ArrayLike, window: int = 20, width: float = 2.0) -> Bollinger:

@@ -23,20 +23,30 @@ from trading.engine.breaker import NS, config_vector, state_vector
 from trading.engine.breaker_kernels import breaker_next_nb
 from trading.engine.costs import CostModel
 from trading.engine.kernels import FloatArray, kernel
-from trading.engine.regimes import ALPHA, MINIMUM_BARS, WARM_UP_BARS, WINDOW_BARS
+from trading.engine.regimes import (
+    ALPHA,
+    MINIMUM_BARS,
+    PERCENTILE_CUTS,
+    VOLATILITY_CUTS,
+    WARM_UP_BARS,
+    WINDOW_BARS,
+    code_nb,
+    cut_nb,
+)
 from trading.engine.rules import RuleTable
 from trading.engine.simulation import NO_BREAKER, sizing_terms, start_memory
+from trading.engine.smoothing import strength_nb
 from trading.engine.strategies.base import Params
 from trading.engine.strategies.tables import breaker_config
-from trading.engine.strategies.volatility_adaptive_trend import (
-    ATR_BARS,
+from trading.engine.strategies.trend_rows import (
     EXIT_BARS,
-    RSI_BARS,
     Adapted,
-    adaptive_base,
+    Strengths,
+    Terms,
     adaptive_row_nb,
-    warm_up,
+    strengthened_nb,
 )
+from trading.engine.strategies.volatility_adaptive_trend import adaptive_base, warm_up
 
 # Cells of what is carried from bar to bar.
 N_SEEN, TOTAL, WEIGHTED, WEIGHT, BEFORE, GAIN, LOSS = 0, 1, 2, 3, 4, 5, 6
@@ -72,16 +82,6 @@ def rank_nb(volatilities: FloatArray, i: int) -> float:
 
 
 @kernel
-def code_nb(volatility: float, percentile: float, i: int) -> int:
-    """Return the regime by percentile, by the absolute cuts before there is one, else -1."""
-    if percentile == percentile:
-        return int(percentile >= 0.25) + int(percentile >= 0.75) + int(percentile >= 0.95)
-    if i < WARM_UP_BARS:
-        return -1
-    return int(volatility >= 0.15) + int(volatility >= 0.25) + int(volatility >= 0.40)
-
-
-@kernel
 def settle_nb(carried: FloatArray, code: int) -> int:
     """Follow rises at once and falls after three bars, as `kernels.hysteresis_nb`."""
     if code < 0 or carried[HELD_CODE] < 0.0 or code >= carried[HELD_CODE]:
@@ -101,24 +101,10 @@ def settle_nb(carried: FloatArray, code: int) -> int:
 @kernel
 def smooth_nb(carried: FloatArray, i: int, high: float, low: float, close: float) -> None:
     """Move RSI and ATR on by one bar with Wilder's smoothing."""
-    before = carried[BEFORE]
-    up = max(close - before, 0.0)
-    down = max(before - close, 0.0)
-    if i <= RSI_BARS:
-        carried[GAIN] += up / RSI_BARS
-        carried[LOSS] += down / RSI_BARS
-    else:
-        carried[GAIN] = (carried[GAIN] * (RSI_BARS - 1) + up) / RSI_BARS
-        carried[LOSS] = (carried[LOSS] * (RSI_BARS - 1) + down) / RSI_BARS
-    total = carried[GAIN] + carried[LOSS]
-    carried[RSI] = 100.0 * carried[GAIN] / total if total != 0.0 else 0.0
-    span = max(high - low, abs(high - before), abs(low - before))
-    if i <= ATR_BARS:
-        carried[ATR] += span
-        if i == ATR_BARS:
-            carried[ATR] /= ATR_BARS
-    else:
-        carried[ATR] = (carried[ATR] * (ATR_BARS - 1) + span) / ATR_BARS
+    before = Strengths(carried[GAIN], carried[LOSS], carried[ATR])
+    after = strengthened_nb(before, i, high, low, close, carried[BEFORE])
+    carried[GAIN], carried[LOSS], carried[ATR] = after
+    carried[RSI] = strength_nb(after.gain, after.loss)
 
 
 @kernel
@@ -152,7 +138,8 @@ def advance_nb(
         smooth_nb(carried, i, high, low, close)
     volatilities[i % WINDOW_BARS] = carried[VOLATILITY]
     carried[PERCENTILE] = rank_nb(volatilities, i)
-    carried[CODE] = code_nb(carried[VOLATILITY], carried[PERCENTILE], i)
+    absolute = cut_nb(carried[VOLATILITY], VOLATILITY_CUTS) if i >= WARM_UP_BARS else -1
+    carried[CODE] = code_nb(cut_nb(carried[PERCENTILE], PERCENTILE_CUTS), absolute)
     settled = settle_nb(carried, int(carried[CODE]))
     settled = settled if settled >= 0 else 1
     carried[N_EQUAL] = carried[N_EQUAL] + 1.0 if settled == carried[CODE_BEFORE] else 1.0
@@ -212,10 +199,7 @@ def online_step_nb(
         carried[RSI],
         carried[VOLATILITY],
         Adapted(now[0], now[1], now[2], now[3], now[4], now[5]),
-        terms[1],
-        terms[2],
-        terms[3],
-        terms[4],
+        Terms(terms[1], terms[2], terms[3], terms[4]),
     )
     rate = commissions[int(carried[CODE]) + 1]
     position, pending, decided = rich.decided_nb(

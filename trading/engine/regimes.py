@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from trading.engine import kernels
 from trading.engine.errors import ConfigInvalid
 from trading.engine.indicators import ewma_volatility, percentile_rank
-from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
 from trading.engine.metrics import wilson_interval
 from trading.engine.types import Regime, RegimeCode
 
@@ -26,6 +26,7 @@ WARM_UP_BARS = 20
 N_CONFIRM = 3
 PERCENTILE_CUTS = (0.25, 0.75, 0.95)
 VOLATILITY_CUTS = (0.15, 0.25, 0.40)
+UNKNOWN = int(RegimeCode.UNKNOWN)
 # A share of fewer cases has an interval too wide to say anything: it is not given.
 FEWEST_CASES = 30
 
@@ -160,10 +161,7 @@ def classify(
         raise ConfigInvalid(f"n_confirm {n_confirm} must be at least 1")
     volatility = ewma_volatility(close, bars_per_year, ALPHA)
     percentile = percentile_rank(volatility, WINDOW_BARS, MINIMUM_BARS)
-    relative = _cut(percentile, PERCENTILE_CUTS)
-    absolute = _cut(volatility, VOLATILITY_CUTS)
-    absolute[:WARM_UP_BARS] = RegimeCode.UNKNOWN
-    codes = np.where(relative >= 0, relative, absolute)
+    relative, absolute, codes = codes_nb(volatility, percentile)
     return RegimeSeries(
         volatility=volatility,
         percentile=percentile,
@@ -258,7 +256,31 @@ def _too_few(code: int, n: int, fewest: int) -> str:
     return f"{name} was followed by a bar only {n} times; a share needs {fewest}"
 
 
-def _cut(values: FloatArray, cuts: tuple[float, ...]) -> IntArray:
-    codes = np.searchsorted(np.array(cuts), values, side="right").astype(np.int64)
-    codes[np.isnan(values)] = RegimeCode.UNKNOWN
-    return codes
+@inlined
+def cut_nb(value: float, cuts: tuple[float, float, float]) -> int:
+    """Return how many cuts a value reaches, which is its regime; -1 for NaN."""
+    if value != value:
+        return UNKNOWN
+    return int(value >= cuts[0]) + int(value >= cuts[1]) + int(value >= cuts[2])
+
+
+@inlined
+def code_nb(relative: int, absolute: int) -> int:
+    """Return the regime to use: by percentile where there is one."""
+    return relative if relative >= 0 else absolute
+
+
+@kernel
+def codes_nb(volatility: FloatArray, percentile: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Class every bar by percentile and by the absolute cuts; return both, and which to use."""
+    n = volatility.shape[0]
+    relative = np.empty(n, dtype=np.int64)
+    absolute = np.empty(n, dtype=np.int64)
+    codes = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        by_rank = cut_nb(percentile[i], PERCENTILE_CUTS)
+        by_size = cut_nb(volatility[i], VOLATILITY_CUTS) if i >= WARM_UP_BARS else UNKNOWN
+        relative[i] = by_rank
+        absolute[i] = by_size
+        codes[i] = code_nb(by_rank, by_size)
+    return relative, absolute, codes

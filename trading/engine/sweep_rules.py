@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketdata.types import Bars
-from trading.engine.kernels import FloatArray, IntArray, rsi_nb
+from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.smoothing import rsi_nb
 from trading.engine.sweep_kernels import (
     BitArray,
     condition_sweep_nb,

@@ -24,7 +24,7 @@ from trading.engine.strategies import (
     Features,
     StrategySpec,
     strategy_get,
-    volatility_adaptive_trend,
+    trend_rows,
 )
 from trading.engine.types import RegimeCode
 
@@ -207,7 +207,7 @@ def _adaptive_trend(features: Features, instrument: EvidenceInstrument) -> Setup
     Sizes play no part in a win rate, so its circuit breaker is left out.
     """
     arrays, close = features.arrays, instrument.bars.close
-    band = volatility_adaptive_trend.BAND_ATR * arrays["atr"]
+    band = trend_rows.BAND_ATR * arrays["atr"]
     is_up = close > arrays["trend_mean"] + band
     is_dip = arrays["rsi"] < arrays["entry_threshold"]
     plan = ExitPlan(

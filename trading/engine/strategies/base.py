@@ -10,7 +10,7 @@ for all bars at once, for rules that look at nothing but prices and their own po
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from marketdata.types import Bars
@@ -46,6 +46,31 @@ class Parameter:
     step: float | None = None
     choices: tuple[str, ...] = ()
     unit: str = ""
+
+
+class ArraysOnDemand(Mapping[str, FloatArray]):
+    """Arrays by name, each computed when it is first looked at.
+
+    For what explains a decision and is not needed to take it.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], FloatArray]]) -> None:
+        self._makers = makers
+        self._made: dict[str, FloatArray] = {}
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """Return an array, computed now if nobody asked before."""
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        """Count the names."""
+        return len(self._makers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,12 +26,11 @@ Everything is a market order on bar t + 1.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from functools import cache, partial
 
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine import rules
 from trading.engine.adaptive import (
     RULES,
     AdaptiveBase,
@@ -41,16 +40,18 @@ from trading.engine.adaptive import (
     explain,
     now_at,
     own_values,
+    regime_values,
 )
 from trading.engine.indicators import atr, rsi, sma
-from trading.engine.kernels import FloatArray, inlined, kernel, variable_sma_nb
+from trading.engine.kernels import FloatArray, variable_sma_nb
 from trading.engine.regimes import WARM_UP_BARS, classify
-from trading.engine.rules import Row, RuleTable
+from trading.engine.rules import RuleTable
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import (
     FLOAT,
     INT,
+    ArraysOnDemand,
     Features,
     Narrative,
     Parameter,
@@ -59,15 +60,18 @@ from trading.engine.strategies.base import (
     StrategySpec,
 )
 from trading.engine.strategies.tables import ON, breaker_parameters, propose
+from trading.engine.strategies.trend_rows import (
+    ATR_BARS,
+    BAND_ATR,
+    EXIT_BARS,
+    RSI_BARS,
+    adaptive_rows_nb,
+)
 from trading.engine.types import ParameterNow, SizingLine
 
 PULLBACK = "PULLBACK"
-ATR_BARS = 14
-EXIT_BARS = 5
-RSI_BARS = 2
-BAND_ATR = 0.25
-# Rows of `adapt_series`.
-LOOKBACK, ENTRY, SIZE, STOP, TARGET, HOLDING = 0, 1, 2, 3, 4, 5
+# Row of `adapt_series`.
+LOOKBACK = 0
 
 
 def adaptive_base(params: Params) -> AdaptiveBase:
@@ -91,131 +95,42 @@ def warm_up(params: Params) -> int:
 
 
 def prepare(bars: Bars, params: Params) -> Features:
-    """Compute regimes, adaptive values, averages, ATR and RSI(2), and the table of the rule."""
+    """Compute regimes and the table of the rule; what only explains it, once somebody asks."""
     regimes = classify(bars.close, bars.bars_per_year)
-    series = adapt_series(
-        adaptive_base(params),
-        regimes.settled_codes,
-        blend_bars=int(params["blend_bars"]),
-        blend_share=float(params["blend_share"]),
-    )
-    arrays = {
-        "trend_mean": variable_sma_nb(bars.close, series[LOOKBACK]),
-        "atr": atr(bars.high, bars.low, bars.close, ATR_BARS),
-        "rsi": rsi(bars.close, RSI_BARS),
-        "exit_mean": sma(bars.close, EXIT_BARS),
-        **dict(zip(RULES, series, strict=True)),
-    }
+    base = adaptive_base(params)
+    blend_bars, blend_share = int(params["blend_bars"]), float(params["blend_share"])
     rows = adaptive_rows_nb(
+        bars.high,
+        bars.low,
         bars.close,
-        arrays["trend_mean"],
-        arrays["exit_mean"],
-        arrays["atr"],
-        arrays["rsi"],
         regimes.volatility,
-        series,
+        regimes.settled_codes,
+        *regime_values(base),
+        blend_bars,
+        blend_share,
         float(params["target_volatility"]),
         float(params["max_weight"]),
         float(params["pullback_share"]),
         float(params["trail_atr"]),
     )
+
+    @cache
+    def series() -> FloatArray:
+        return adapt_series(
+            base, regimes.settled_codes, blend_bars=blend_bars, blend_share=blend_share
+        )
+
+    arrays = ArraysOnDemand(
+        {
+            "trend_mean": lambda: variable_sma_nb(bars.close, series()[LOOKBACK]),
+            "atr": lambda: atr(bars.high, bars.low, bars.close, ATR_BARS),
+            "rsi": lambda: rsi(bars.close, RSI_BARS),
+            "exit_mean": lambda: sma(bars.close, EXIT_BARS),
+            **{name: partial(lambda row: series()[row], row) for row, name in enumerate(RULES)},
+        }
+    )
     table = RuleTable(rows, float(params["no_trade_band"]), rebalances=True)
     return Features(bars, params, regimes, warm_up(params), arrays, table)
-
-
-class Adapted(NamedTuple):
-    """The adaptive values of one bar, in the order of `adaptive.RULES`."""
-
-    lookback: float
-    entry: float
-    size: float
-    stop: float
-    target: float
-    holding: float
-
-
-@inlined
-def adaptive_row_nb(
-    close: float,
-    trend_mean: float,
-    exit_mean: float,
-    atr_value: float,
-    strength: float,
-    volatility: float,
-    now: Adapted,
-    target_volatility: float,
-    max_weight: float,
-    pullback_share: float,
-    trail_atr: float,
-) -> Row:
-    """Write the rule of the module's docstring as one row of a `RuleTable`."""
-    band = BAND_ATR * atr_value
-    signals = 0
-    if close > trend_mean + band:
-        signals |= rules.ENTER_TREND
-    if strength < now.entry:
-        signals |= rules.ENTER_DIP
-    if close < trend_mean - band:
-        signals |= rules.LEAVE_TREND
-    if close > exit_mean:
-        signals |= rules.LEAVE_DIP
-    weight = 0.0
-    if volatility > 0.0:
-        weight = min(target_volatility / volatility, max_weight) * now.size
-    return Row(
-        float(signals),
-        weight,
-        weight * pullback_share,
-        np.round(now.holding),
-        now.stop * atr_value,
-        now.target * atr_value if now.target > 0.0 else np.nan,
-        trail_atr * atr_value if trail_atr > 0.0 else np.nan,
-        0.0,
-    )
-
-
-@kernel
-def adaptive_rows_nb(
-    close: FloatArray,
-    trend_mean: FloatArray,
-    exit_mean: FloatArray,
-    atr_values: FloatArray,
-    strength: FloatArray,
-    volatility: FloatArray,
-    series: FloatArray,
-    target_volatility: float,
-    max_weight: float,
-    pullback_share: float,
-    trail_atr: float,
-) -> FloatArray:
-    """Write `adaptive_row_nb` for every bar; `series` is what `adapt_series` returns."""
-    n = close.shape[0]
-    rows = np.empty((n, rules.N_COLUMNS))
-    for i in range(n):
-        now = Adapted(
-            series[LOOKBACK, i],
-            series[ENTRY, i],
-            series[SIZE, i],
-            series[STOP, i],
-            series[TARGET, i],
-            series[HOLDING, i],
-        )
-        row = adaptive_row_nb(
-            close[i],
-            trend_mean[i],
-            exit_mean[i],
-            atr_values[i],
-            strength[i],
-            volatility[i],
-            now,
-            target_volatility,
-            max_weight,
-            pullback_share,
-            trail_atr,
-        )
-        for k in range(rules.N_COLUMNS):
-            rows[i, k] = row[k]
-    return rows
 
 
 def decide(features: Features, i: int, state: StrategyState) -> Proposal:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trading.engine import kernels, loops
+from trading.engine import kernels, loops, smoothing
 from trading.tests.engine import plain
 from trading.tests.engine.walks import random_walk
 
@@ -11,8 +11,8 @@ SERIES = [
     (kernels.sma_nb, plain.sma, (5,)),
     (kernels.mean_nb, plain.sma, (5,)),
     (kernels.ema_nb, plain.ema, (5,)),
-    (kernels.rsi_nb, plain.rsi, (2,)),
-    (kernels.rsi_nb, plain.rsi, (14,)),
+    (smoothing.rsi_nb, plain.rsi, (2,)),
+    (smoothing.rsi_nb, plain.rsi, (14,)),
     (kernels.deviation_nb, plain.deviation, (7,)),
     (kernels.rolling_max_nb, plain.rolling_max, (6,)),
     (kernels.rolling_min_nb, plain.rolling_min, (6,)),
@@ -39,7 +39,7 @@ def test_compiled_kernel_gives_the_bits_of_its_source(kernel, oracle, args, n_ba
 
 
 @pytest.mark.parametrize(
-    ("kernel", "oracle", "args"), [row for row in SERIES if row[0] is not kernels.rsi_nb]
+    ("kernel", "oracle", "args"), [row for row in SERIES if row[0] is not smoothing.rsi_nb]
 )
 def test_kernel_keeps_a_gap_out_of_its_numbers(kernel, oracle, args):
     values = random_walk(5, 60).close
@@ -55,7 +55,7 @@ def test_rsi_stays_undefined_after_a_gap():
     values = random_walk(5, 60).close
     values[20] = np.nan
 
-    out = kernels.rsi_nb(values, 5)
+    out = smoothing.rsi_nb(values, 5)
 
     assert np.isfinite(out[5:20]).all()
     assert np.isnan(out[20:]).all()
@@ -66,10 +66,10 @@ def test_atr_equals_its_plain_version(n_bars):
     bars = random_walk(6, 60).slice(0, n_bars)
     columns = (bars.high, bars.low, bars.close)
 
-    found = kernels.atr_nb(*columns, 14)
+    found = smoothing.atr_nb(*columns, 14)
 
     np.testing.assert_allclose(found, plain.atr(*columns, 14), rtol=1e-12)
-    assert np.array_equal(found, kernels.atr_nb.py_func(*columns, 14), equal_nan=True)
+    assert np.array_equal(found, smoothing.atr_nb.py_func(*columns, 14), equal_nan=True)
 
 
 @pytest.mark.parametrize("n_bars", [0, 1, 28, 80])
@@ -77,9 +77,9 @@ def test_adx_compiled_gives_the_bits_of_its_source(n_bars):
     bars = random_walk(6, 80).slice(0, n_bars)
     columns = (bars.high, bars.low, bars.close)
 
-    found = kernels.adx_nb(*columns, 14)
+    found = smoothing.adx_nb(*columns, 14)
 
-    assert np.array_equal(found, kernels.adx_nb.py_func(*columns, 14), equal_nan=True)
+    assert np.array_equal(found, smoothing.adx_nb.py_func(*columns, 14), equal_nan=True)
     assert np.isfinite(found).sum() == max(n_bars - 27, 0)
 
 
