@@ -16,7 +16,7 @@ from elson.serving.people import DEMO_EMAIL
 from marketdata.providers.replay import episode_named
 from marketdata.selectors import NoBars, UnknownSymbol, bars_get, instrument_get
 from marketdata.types import Bars
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.selectors.backtests import backtest_find_by_key
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import backtest_request
@@ -114,7 +114,7 @@ def _chart() -> dict[str, Any] | None:
     shown = slice(first, min(first + N_BARS, len(bars)))
     if shown.stop - shown.start < N_LABELS:
         return None
-    codes = classify(bars.close, bars.bars_per_year).settled_codes[shown]
+    codes = regimes_of(bars).settled_codes[shown]
     return {
         "name": instrument.name,
         "source": instrument.source,

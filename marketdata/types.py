@@ -108,7 +108,7 @@ class Quote:
     ask_size: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Bars:
     """Hold the closed bars of one instrument and timeframe, oldest first.
 

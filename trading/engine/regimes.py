@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from marketdata.types import Bars
 from trading.engine import kernels
 from trading.engine.errors import ConfigInvalid
 from trading.engine.indicators import ewma_volatility, percentile_rank
 from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
 from trading.engine.metrics import wilson_interval
+from trading.engine.once import once_per_bars
 from trading.engine.types import Regime, RegimeCode
 
 ALPHA = 0.06
@@ -171,6 +173,30 @@ def classify(
         settled_codes=kernels.hysteresis_nb(codes, n_confirm),
         is_fallback=(relative < 0) & (absolute >= 0),
     )
+
+
+@once_per_bars
+def regimes_of(bars: Bars) -> RegimeSeries:
+    """Classify the closes of a series with the usual constants, once while the bars live.
+
+    Parameters
+    ----------
+    bars : Bars
+        Of one instrument.
+
+    Returns
+    -------
+    RegimeSeries
+        ``classify(bars.close, bars.bars_per_year)``. Shared: do not write into its arrays.
+
+    Examples
+    --------
+    >>> close = 100.0 + np.arange(30.0)
+    >>> bars = Bars("X", "1d", np.arange(30), close, close, close, close, close)
+    >>> regimes_of(bars) is regimes_of(bars), int(regimes_of(bars).codes[-1])
+    (True, 0)
+    """
+    return classify(bars.close, bars.bars_per_year)
 
 
 def transitions(codes: IntArray) -> TransitionMatrix:

@@ -20,7 +20,7 @@ from trading.engine.backtest import BacktestConfig
 from trading.engine.costs import commission_rates, price_rates
 from trading.engine.errors import InsufficientBars
 from trading.engine.kernels import FloatArray
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.sweep_kernels import COLUMNS, block_table_nb, edge_table_nb, level_table_nb
 from trading.engine.sweep_rules import Columns, Prepared, SeriesTables, SweepRule
 
@@ -86,7 +86,7 @@ def _tables(bars: Bars, config: BacktestConfig) -> SeriesTables:
     costs = config.costs
     codes = np.full(n_bars, -1, dtype=np.int64)
     if costs.preset is not None:
-        codes = classify(bars.close, bars.bars_per_year).codes
+        codes = regimes_of(bars).codes
     rates = commission_rates(costs, codes)
     worse = price_rates(costs, bars.high, bars.low, bars.close)
     n_levels = max(1, min(n_bars.bit_length(), MAX_BLOCK_BYTES // (24 * n_bars)))

@@ -25,7 +25,7 @@ from marketdata.selectors import (
     series_map,
 )
 from marketdata.types import Bars, FloatArray, IntArray
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.types import WORKING_STATUSES, Regime, regime_of
 from trading.models import Decision, Fill, Order, Portfolio
 from trading.selectors.portfolios import positions_open
@@ -106,7 +106,7 @@ def regime_track(series: BarSeries) -> RegimeTrack:
     if kept is not None:
         return kept
     bars = bars_get(series.instrument, series.timeframe)
-    found = classify(bars.close, bars.bars_per_year)
+    found = regimes_of(bars)
     track = RegimeTrack(
         bars.closed_at,
         found.codes,

@@ -9,7 +9,7 @@ import numpy as np
 
 from marketdata.models import Instrument
 from marketdata.selectors import LastBar, NoBars, bars_get, instant, last_bar_get
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.types import Regime, regime_of
 from trading.models import Portfolio
 
@@ -35,7 +35,7 @@ def regime_at(
         bars = bars_get(instrument, timeframe, until=until)
     except NoBars:
         return None
-    return regime_of(int(classify(bars.close, bars.bars_per_year).codes[-1]))
+    return regime_of(int(regimes_of(bars).codes[-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def regime_now(
         bars = bars_get(instrument, timeframe, until=until)
     except NoBars:
         return RegimeNow(instrument.symbol, instrument.name, "", None, None, None, 0)
-    series = classify(bars.close, bars.bars_per_year)
+    series = regimes_of(bars)
     codes = series.codes
     changed = np.flatnonzero(np.diff(codes))
     first = int(changed[-1]) + 1 if len(changed) else 0

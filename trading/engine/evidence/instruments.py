@@ -15,7 +15,7 @@ from marketdata.types import Bars
 from trading.engine.costs import CostModel, commission_rates
 from trading.engine.hybrid import HybridInputs, hybrid_inputs
 from trading.engine.kernels import FloatArray, IntArray
-from trading.engine.regimes import RegimeSeries, classify
+from trading.engine.regimes import RegimeSeries, regimes_of
 from trading.engine.types import AssetClass
 from trading.engine.walkforward import NS_PER_DAY, years_of
 
@@ -86,7 +86,7 @@ def prepare(
     EvidenceInstrument
         Value at i uses bars 0..i only.
     """
-    regimes = classify(bars.close, bars.bars_per_year)
+    regimes = regimes_of(bars)
     months = bars.closed_at.astype("datetime64[ns]").astype("datetime64[M]").astype(np.int64)
     return EvidenceInstrument(
         symbol=symbol or bars.symbol,

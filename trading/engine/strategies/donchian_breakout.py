@@ -17,7 +17,7 @@ from marketdata.types import Bars
 from trading.engine import loops
 from trading.engine.indicators import rolling_max, rolling_min
 from trading.engine.kernels import FloatArray, IntArray
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.rules import ENTER_TREND, LEAVE_TREND
 from trading.engine.state import StrategyState
 from trading.engine.strategies import long_flat
@@ -48,7 +48,7 @@ def prepare(bars: Bars, params: Params) -> Features:
         "upper": _previous(rolling_max(bars.high, int(params["entry_bars"]))),
         "lower": _previous(rolling_min(bars.low, int(params["exit_bars"]))),
     }
-    regimes = classify(bars.close, bars.bars_per_year)
+    regimes = regimes_of(bars)
     is_above, is_below = bars.close > arrays["upper"], bars.close < arrays["lower"]
     signals = ENTER_TREND * is_above + LEAVE_TREND * is_below
     table = long_flat.table(signals, regimes, params, REASONS)

@@ -41,7 +41,7 @@ from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import FloatArray, IntArray, kernel
 from trading.engine.learning.features import GATE_FEATURES, feature_table
 from trading.engine.learning.fitted import DatedModel, Models
-from trading.engine.regimes import MINIMUM_BARS, RegimeSeries, classify
+from trading.engine.regimes import MINIMUM_BARS, RegimeSeries, regimes_of
 from trading.engine.rules import RuleTable
 from trading.engine.state import StrategyState
 from trading.engine.strategies import hybrid_words
@@ -80,7 +80,7 @@ def prepare(bars: Bars, params: Params, models: Models = ()) -> Features:
     `models` of the one in force, -1 for none. The columns of the model's features are kept under
     their names for the explanation.
     """
-    regimes = classify(bars.close, bars.bars_per_year)
+    regimes = regimes_of(bars)
     rates = commission_rates(CostModel(preset=AssetClass(str(params["cost_class"]))), regimes.codes)
     inputs = hybrid.hybrid_inputs(bars)
     tradable = hybrid.tradable_bars(bars, AssetClass(str(params["cost_class"])), rates, inputs.atr)

@@ -18,7 +18,7 @@ from marketdata.types import Bars
 from trading.engine import loops
 from trading.engine.indicators import rsi, sma
 from trading.engine.kernels import IntArray
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.rules import DIP, ENTER_DIP, LEAVE_DIP
 from trading.engine.state import StrategyState
 from trading.engine.strategies import long_flat
@@ -51,7 +51,7 @@ def prepare(bars: Bars, params: Params) -> Features:
         "exit_mean": sma(bars.close, int(params["exit_bars"])),
         "trend_mean": sma(bars.close, trend_bars) if trend_bars else np.full(len(bars), -1.0),
     }
-    regimes = classify(bars.close, bars.bars_per_year)
+    regimes = regimes_of(bars)
     is_trend_up = (arrays["trend_mean"] < 0.0) | (bars.close > arrays["trend_mean"])
     is_dip = arrays["rsi"] < float(params["entry_level"])
     is_entry = is_dip & (bars.close <= arrays["exit_mean"]) & is_trend_up

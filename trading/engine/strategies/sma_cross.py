@@ -19,7 +19,7 @@ from trading.engine import loops
 from trading.engine.errors import ParameterInvalid
 from trading.engine.indicators import sma
 from trading.engine.kernels import IntArray
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.rules import ENTER_TREND, LEAVE_TREND
 from trading.engine.state import StrategyState
 from trading.engine.strategies import long_flat
@@ -48,7 +48,7 @@ def prepare(bars: Bars, params: Params) -> Features:
         "fast": sma(bars.close, int(params["fast"])),
         "slow": sma(bars.close, int(params["slow"])),
     }
-    regimes = classify(bars.close, bars.bars_per_year)
+    regimes = regimes_of(bars)
     is_above = arrays["fast"] > arrays["slow"]
     signals = np.where(is_above, ENTER_TREND, LEAVE_TREND)
     table = long_flat.table(signals, regimes, params, REASONS)

@@ -44,7 +44,7 @@ from trading.engine.adaptive import (
 )
 from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, variable_sma_nb
-from trading.engine.regimes import WARM_UP_BARS, classify
+from trading.engine.regimes import WARM_UP_BARS, regimes_of
 from trading.engine.rules import RuleTable
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
@@ -96,7 +96,7 @@ def warm_up(params: Params) -> int:
 
 def prepare(bars: Bars, params: Params) -> Features:
     """Compute regimes and the table of the rule; what only explains it, once somebody asks."""
-    regimes = classify(bars.close, bars.bars_per_year)
+    regimes = regimes_of(bars)
     base = adaptive_base(params)
     blend_bars, blend_share = int(params["blend_bars"]), float(params["blend_share"])
     rows = adaptive_rows_nb(

@@ -17,7 +17,7 @@ from trading.engine.backtest import BacktestRun
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty, honesty
 from trading.engine.nulls import charged_rates
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
 
 N_DRAWS = 200
@@ -65,7 +65,7 @@ def null_win_rates(bars: Bars, run: BacktestRun) -> dict[str, float | None]:
 
 def chances_of(bars: Bars, run: BacktestRun, trips: Sequence[RoundTrip]) -> dict[str, list[float]]:
     """Return the chance of every trade of one instrument of a portfolio, by regime."""
-    return _chances(bars, run, trips, classify(bars.close, bars.bars_per_year).codes, 0)
+    return _chances(bars, run, trips, regimes_of(bars).codes, 0)
 
 
 def mean_chances(chances: Mapping[str, Sequence[float]]) -> dict[str, float | None]:

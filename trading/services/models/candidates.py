@@ -20,7 +20,7 @@ from trading.engine.costs import CostModel, commission_rates
 from trading.engine.kernels import FloatArray
 from trading.engine.learning.features import GATE_FEATURES, feature_table
 from trading.engine.learning.labels import meta_labels
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.types import AssetClass
 
 Column = np.ndarray[Any, Any]
@@ -61,7 +61,7 @@ class Candidates:
 def candidates_of(item: TrainingBars) -> Candidates:
     """Return the resolved candidates of one instrument whose features are all known."""
     bars = item.bars
-    regimes = classify(bars.close, bars.bars_per_year)
+    regimes = regimes_of(bars)
     rates = commission_rates(CostModel(preset=item.cost_class), regimes.codes)
     inputs = hybrid.hybrid_inputs(bars)
     marks = [

@@ -20,7 +20,7 @@ from trading.engine.kernels import FloatArray
 from trading.engine.learning.features import GATE_FEATURES, feature_table
 from trading.engine.learning.fitted import DatedModel
 from trading.engine.learning.labels import meta_labels
-from trading.engine.regimes import classify
+from trading.engine.regimes import regimes_of
 from trading.engine.strategies.base import Features
 from trading.engine.types import regime_of
 from trading.models import ModelVersion, Prediction
@@ -158,7 +158,7 @@ def _outcomes(
     preset = cost_preset_of(
         asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
     )
-    codes = classify(bars.close, bars.bars_per_year).codes
+    codes = regimes_of(bars).codes
     rates = commission_rates(CostModel(preset=preset), codes)
     wanted = np.unique(np.array([nanoseconds(row.market_at) for row in rows], dtype=np.int64))
     places = np.searchsorted(bars.closed_at, wanted)
