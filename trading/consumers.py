@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from elson.common.errors import NotFound
+from elson.common.formatting import parse_whole
 from marketdata.consumers import StreamConsumer
 from marketdata.streaming.channels import ChannelKind, EventChannel, Opened
 from trading.broadcast import backtest_group, plain_values, portfolio_group, study_group
@@ -89,15 +90,18 @@ class StudyChannel(EventChannel):
 
 
 def _own_study(user: User, ch: str, arguments: list[str]) -> Any:
-    if len(arguments) != 1 or not arguments[0].isascii() or not arguments[0].isdigit():
-        raise NotFound("channel", ch)
-    return study_get(user_id=user.pk, study_id=int(arguments[0][:18]))
+    return study_get(user_id=user.pk, study_id=_number(ch, arguments))
 
 
 def _own_id(user: User, ch: str, arguments: list[str]) -> int:
-    if len(arguments) != 1 or not arguments[0].isascii() or not arguments[0].isdigit():
+    return backtest_get(user_id=user.pk, backtest_id=_number(ch, arguments)).pk
+
+
+def _number(ch: str, arguments: list[str]) -> int:
+    number = parse_whole(arguments[0]) if len(arguments) == 1 else None
+    if number is None:
         raise NotFound("channel", ch)
-    return backtest_get(user_id=user.pk, backtest_id=int(arguments[0][:18])).pk
+    return number
 
 
 class TradingStreamConsumer(StreamConsumer):

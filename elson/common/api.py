@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ from rest_framework.response import Response
 from elson.common.errors import DomainError
 
 MAX_DEPTH = 32
+FLOAT_MAX = sys.float_info.max
 PROBLEM_TYPE = "application/problem+json"
 # What every table that stores the key has room for.
 IDEMPOTENCY_KEY_MAX = 80
@@ -137,7 +139,7 @@ def _refuse_odd_values(value: Any, level: int = 1) -> None:
     elif isinstance(value, list):
         for item in value:
             _refuse_odd_values(item, level + 1)
-    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
+    elif isinstance(value, int | float) and not -FLOAT_MAX <= value <= FLOAT_MAX:
         raise exceptions.ParseError("The body is not valid JSON: a number is too large.")
     elif isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise exceptions.ParseError("The body is not valid JSON: half of a surrogate pair.")

@@ -38,6 +38,8 @@ MINUS: Final = "\u2212"
 DEFAULT_LOCALE: Final = "en-US"
 DEFAULT_TIME_ZONE: Final = "UTC"
 LOCALES: Final = ("en-US", "en-GB", "de-DE", "fr-FR", "ja-JP")
+# More do not fit the column of a row number.
+WHOLE_DIGITS: Final = 18
 
 # Powers of ten and what stands for them, as browsers write them.
 COMPACT: Final[dict[str, tuple[tuple[int, str], ...]]] = {
@@ -369,6 +371,12 @@ def parse_decimal(text: str, locale: str | None = None) -> Decimal:
     if not re.fullmatch(r"[0-9.,]*[0-9][0-9.,]*", digits):
         raise _not_a_number(text, code)
     return Decimal(sign + _decimal_digits(text, digits, decimal_symbol, group, code))
+
+
+def parse_whole(text: str) -> int | None:
+    """Read a number as addresses and hidden fields carry it: 1 to 18 plain digits; else None."""
+    is_whole = text.isascii() and text.isdigit() and len(text) <= WHOLE_DIGITS
+    return int(text) if is_whole else None
 
 
 def number_sample(locale: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 
+from elson.common.formatting import parse_whole
+
 PAGE_SIZES = (25, 50, 100)
 # A spreadsheet would run a cell that begins with one of these (ASVS 1.2.10).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -18,8 +20,8 @@ Column = tuple[str, Callable[[Any], Any]]
 
 def page_of(request: HttpRequest, rows: Any) -> Page[Any]:
     """Page of a queryset or list that the URL asks for; the nearest one when out of range."""
-    size = request.GET.get("size", "")
-    per_page = int(size) if size.isdigit() and int(size) in PAGE_SIZES else PAGE_SIZES[0]
+    size = parse_whole(request.GET.get("size", ""))
+    per_page = size if size in PAGE_SIZES else PAGE_SIZES[0]
     return Paginator(rows, per_page).get_page(request.GET.get("page"))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Prefetch, QuerySet
 
 from elson.common.errors import NotFound
+from elson.common.formatting import parse_whole
 from marketdata.models import Instrument, Watchlist, WatchlistItem
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def watchlist_list(user: User) -> QuerySet[Watchlist]:
 
 def watchlist_get(user: User, watchlist_id: int | str) -> Watchlist:
     """Return one list of this user; the same NotFound for foreign and unknown."""
-    text = str(watchlist_id)
-    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-    found = watchlist_list(user).filter(pk=wanted).first()
+    found = watchlist_list(user).filter(pk=parse_whole(str(watchlist_id)) or 0).first()
     if found is None:
         raise NotFound("watchlist", watchlist_id)
     return found

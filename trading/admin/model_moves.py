@@ -94,7 +94,7 @@ class VersionMovesMixin:
             raise PermissionDenied
         version = ModelVersion.objects.filter(pk=version_id).first()
         if version is None or name not in MOVES:
-            raise NotFound("MODEL_UNKNOWN", f"There is no such change of model {version_id}.")
+            raise NotFound("change of a model", f"{name} of {version_id}")
         error = ""
         if request.method == "POST":
             try:

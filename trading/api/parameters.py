@@ -8,6 +8,7 @@ from collections.abc import Collection
 from rest_framework.request import Request
 
 from elson.common.api import BadRequest
+from elson.common.formatting import parse_whole
 
 PAGING = ("cursor", "page_size")
 
@@ -39,20 +40,21 @@ def count_read(request: Request, name: str, *, default: int, most: int) -> int:
     text = request.query_params.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or int(text[:9]) < 1:
+    number = parse_whole(text)
+    if not number:
         raise BadRequest(
             f"INVALID_{name.upper()}", f"{name} {text[:20]!r} is not a number of 1 or more.",
             field=name,
         )  # fmt: skip
-    return min(int(text[:9]), most)
+    return min(number, most)
 
 
 def ids_read(request: Request, name: str, *, fewest: int, most: int) -> list[int]:
     """Read numbers parted by commas, each once; their count must lie within the bounds."""
     parts = [part.strip() for part in request.query_params.get(name, "").split(",")]
-    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 19]
-    found = list(dict.fromkeys(numbers))
-    if len(numbers) != len(parts) or not fewest <= len(found) <= most:
+    numbers = [parse_whole(part) for part in parts]
+    found = list(dict.fromkeys(number for number in numbers if number is not None))
+    if None in numbers or not fewest <= len(found) <= most:
         raise BadRequest(
             f"INVALID_{name.upper()}",
             f"{name} must be {fewest} to {most} different numbers parted by commas.",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from elson.common.errors import NotFound
+from elson.common.formatting import parse_whole
 from trading.models import Backtest, Study
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
@@ -63,8 +64,8 @@ def backtest_list(
     if search:
         matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
         matches |= Q(note__icontains=search)
-        if search.lstrip("#").isdigit():
-            matches |= Q(pk=int(search.lstrip("#")[:18]))
+        if (number := parse_whole(search.lstrip("#"))) is not None:
+            matches |= Q(pk=number)
         rows = rows.filter(matches)
     column = SORTS.get(sort.lstrip("-"), "created_at")
     return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")

@@ -73,7 +73,7 @@ def version_get(version_id: int) -> ModelVersion:
     """Return one version; NotFound if there is none."""
     found = ModelVersion.objects.select_related("training").filter(pk=version_id).first()
     if found is None:
-        raise NotFound("MODEL_UNKNOWN", f"There is no model version {version_id}.")
+        raise NotFound("model version", version_id)
     return found
 
 
@@ -81,7 +81,7 @@ def version_find(strategy_key: str, number: int) -> ModelVersion:
     """Return a version by its number within a strategy; NotFound if there is none."""
     found = version_list(strategy_key).filter(number=number).first()
     if found is None:
-        raise NotFound("MODEL_UNKNOWN", f"{strategy_key} has no model {number}.")
+        raise NotFound("model version", f"{number} of {strategy_key}")
     return found
 
 

@@ -11,6 +11,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from elson.common import formatting
 from elson.common.errors import NotFound
+from elson.common.formatting import parse_whole
 from trading.engine.strategies import STRATEGIES
 from trading.engine.strategies.base import StrategySpec
 from trading.engine.types import DecisionAction
@@ -156,8 +157,7 @@ def strategy_version(strategy: Strategy, number: object = None) -> StrategyVersi
     """Version by number, the newest without one; raise NotFound for what is not there."""
     versions = StrategyVersion.objects.filter(strategy=strategy).order_by("-number")
     if number not in (None, ""):
-        text = str(number)
-        versions = versions.filter(number=int(text)) if text.isdecimal() else versions.none()
+        versions = versions.filter(number=parse_whole(str(number)) or 0)
     found = versions.select_related("strategy").first()
     if found is None:
         raise NotFound("version", number)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Avg, Count, F, Q, QuerySet, StdDev
 
 from elson.common.errors import NotFound
+from elson.common.formatting import parse_whole
 from trading.models import ParameterSweep, Study, StudyProposal, Trial, TrialLedgerEntry
 
 STATUSES = Study.Status.choices
@@ -90,8 +91,8 @@ def study_list(
     if search:
         matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
         matches |= Q(note__icontains=search)
-        if search.lstrip("#").isdigit():
-            matches |= Q(pk=int(search.lstrip("#")[:18]))
+        if (number := parse_whole(search.lstrip("#"))) is not None:
+            matches |= Q(pk=number)
         rows = rows.filter(matches)
     column = SORTS.get(sort.lstrip("-"), "created_at")
     return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")

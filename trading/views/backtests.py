@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError, NotFound
+from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response, page_of
 from trading.selectors.backtests import (
     STATUSES,
@@ -236,9 +237,10 @@ def backtest_again(request: MemberRequest, backtest_id: int) -> HttpResponse:
 
 
 def _own(request: MemberRequest, backtest_id: int | str) -> Any:
-    if not str(backtest_id).isdecimal() or len(str(backtest_id)) > 18:
+    number = parse_whole(str(backtest_id))
+    if number is None:
         raise NotFound("backtest", f"#{backtest_id}")
-    return backtest_get(user_id=request.user.pk, backtest_id=int(backtest_id))
+    return backtest_get(user_id=request.user.pk, backtest_id=number)
 
 
 def _head(row: Any) -> dict[str, Any]:

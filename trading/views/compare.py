@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import MemberRequest
 from elson.common.errors import Conflict, DomainError
+from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response
 from trading.selectors.backtests import backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
@@ -74,10 +75,10 @@ def compare_href(ids: list[int]) -> str:
 def ids_of(given: list[str]) -> list[int]:
     """Numbers of the runs asked for, `ids=1,2` or `ids=1&ids=2`, each once, at most four."""
     parts = [part.strip().lstrip("#") for text in given for part in text.split(",")]
-    numbers = [int(part) for part in parts if part.isdecimal() and len(part) < 19]
-    if len(dict.fromkeys(numbers)) > MOST_RUNS:
+    numbers = dict.fromkeys(number for part in parts if (number := parse_whole(part)) is not None)
+    if len(numbers) > MOST_RUNS:
         raise Conflict("COMPARE_MOST", f"At most {MOST_RUNS} runs are compared at once.")
-    return list(dict.fromkeys(numbers))
+    return list(numbers)
 
 
 def _locked(n_left_out: int, limit: int) -> dict[str, str] | None:

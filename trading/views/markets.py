@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from elson.common import formatting
 from elson.common.errors import DomainError
+from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response
 from marketdata.providers.replay import DEFAULT_EPISODE, EPISODES
 from marketdata.selectors import (
@@ -176,9 +177,8 @@ def instrument_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     until = _before(request.GET.get("until", ""))
     if portfolio.replay:
         until = min(until, portfolio.replay.cursor_at) if until else portfolio.replay.cursor_at
-    asked = request.GET.get("limit", "")
-    limit = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else BARS_OLDER
-    limit = min(max(limit, 1), BARS_MAX)
+    asked = parse_whole(request.GET.get("limit", ""))
+    limit = min(max(BARS_OLDER if asked is None else asked, 1), BARS_MAX)
     return JsonResponse({"bars": _bars_with_regimes(found, timeframe, until, limit)})
 
 

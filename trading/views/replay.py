@@ -10,6 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from elson.common.errors import DomainError, NotFound
+from elson.common.formatting import parse_whole
 from marketdata.services import replay_pause, replay_resume, replay_set_speed
 from trading.selectors.portfolios import portfolio_get
 from trading.services.renewal import portfolio_renew
@@ -49,12 +50,13 @@ def replay_action(request: HttpRequest, action: str) -> HttpResponse:
 
 def _speed(request: HttpRequest) -> int:
     text = request.POST.get("speed", "")
-    if not text.isdigit() or len(text) > 6:
+    speed = parse_whole(text)
+    if speed is None:
         raise DomainError(
             "INVALID_SPEED", f"speed {text[:20]!r} must be a whole number from 1 to 600",
             field="speed",
         )  # fmt: skip
-    return int(text)
+    return speed
 
 
 def _back(request: HttpRequest) -> str:

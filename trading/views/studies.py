@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError
+from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response, page_of
 from trading.api.studies import trial_columns
 from trading.engine.strategies import strategy_get
@@ -52,6 +53,7 @@ from trading.views.study_context import counted, list_row, live_context, points_
 from trading.views.study_form import StudyForm, request_values, study_form_for
 
 PERCENTS = (100, 50, 25, 10, 5)
+MOST_PINS = 10
 LIST_COLUMNS = (
     ("id", lambda r: r["study"].pk),
     ("strategy", lambda r: r["study"].strategy_key),
@@ -226,8 +228,7 @@ def study_apply_page(request: MemberRequest, study_id: int) -> HttpResponse:
     row = study_get(user_id=request.user.pk, study_id=study_id)
     given = request.POST if request.method == "POST" else request.GET
     number = _whole(given.get("trial", ""))
-    strategy_id = given.get("strategy", "")
-    strategy = strategy_of(request.user, int(strategy_id)) if strategy_id.isdecimal() else None
+    strategy = _strategy(request, given.get("strategy", ""))
     if request.method == "POST":
         version = study_apply(study=row, number=number, strategy=strategy)
         messages.success(
@@ -271,11 +272,10 @@ def study_apply_page(request: MemberRequest, study_id: int) -> HttpResponse:
 def study_repeat(request: MemberRequest, study_id: int) -> HttpResponse:
     """Repeat the search by the clock, or stop repeating it."""
     row = study_get(user_id=request.user.pk, study_id=study_id)
-    days, strategy_id = request.POST.get("every_days", ""), request.POST.get("strategy", "")
-    strategy = strategy_of(request.user, int(strategy_id)) if strategy_id.isdecimal() else None
+    days = request.POST.get("every_days", "")
     repeats_schedule(
         study=row,
-        strategy=strategy,
+        strategy=_strategy(request, request.POST.get("strategy", "")),
         every_days=_whole(days) if days else None,
         now=timezone.now(),
     )
@@ -305,12 +305,13 @@ def _chosen(request: MemberRequest, row: Any) -> dict[str, Any]:
     y = request.GET.get("y", "")
     y = y if y in others else others[0] if others else x
     sort = request.GET.get("sort", "-objective")
-    percent = request.GET.get("best", "")
+    percent = parse_whole(request.GET.get("best", ""))
+    pins = [parse_whole(pin) for pin in request.GET.getlist("pin")[:MOST_PINS]]
     return {
         "sort": sort if sort.lstrip("-") in TRIAL_SORTS else "-objective",
-        "percent": float(percent) if percent.isdecimal() and int(percent) in PERCENTS else 100.0,
+        "percent": float(percent) if percent in PERCENTS else 100.0,
         "percents": PERCENTS,
-        "pins": {int(pin) for pin in request.GET.getlist("pin")[:10] if pin.isdecimal()},
+        "pins": {pin for pin in pins if pin is not None},
         "x": x,
         "y": y,
         "query": urlencode(
@@ -319,12 +320,18 @@ def _chosen(request: MemberRequest, row: Any) -> dict[str, Any]:
                 for key, value in request.GET.items()
                 if key in ("sort", "best", "x", "y")
             ]
-            + [("pin", pin) for pin in request.GET.getlist("pin")[:10]]
+            + [("pin", pin) for pin in request.GET.getlist("pin")[:MOST_PINS]]
         ),
     }
 
 
+def _strategy(request: MemberRequest, text: str) -> Any:
+    number = parse_whole(text)
+    return None if number is None else strategy_of(request.user, number)
+
+
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+    number = parse_whole(text)
+    if number is None:
         raise DomainError("NUMBER_INVALID", f"{text[:20]!r} is not a whole number.")
-    return int(text)
+    return number

@@ -174,6 +174,16 @@ def test_an_ambiguous_number_is_refused_with_both_readings() -> None:
     assert caught.value.message == "“1.234” can be read in two ways; write 1234 or 1,234."
 
 
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1)])
+def test_plain_digits_of_an_address_are_a_number(text, number):
+    assert formatting.parse_whole(text) == number
+
+
+@pytest.mark.parametrize("text", ["", " 1", "-1", "1.0", "²", "٣", "9" * 19, "1" * 5_000])
+def test_anything_else_in_an_address_is_no_number(text):
+    assert formatting.parse_whole(text) is None
+
+
 @pytest.mark.parametrize("text", ["abc", "1,5", "12,34,5", "1.2.3", "--1", "1e5", "."])
 def test_what_is_not_a_number_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(

@@ -17,7 +17,13 @@ import numpy as np
 from trading.engine.errors import ConfigInvalid, ParameterInvalid
 from trading.engine.kernels import FloatArray
 from trading.engine.strategies import StrategySpec, resolve_params
-from trading.engine.strategies.base import CHOICE, INT, Parameter, ParameterValue
+from trading.engine.strategies.base import (
+    CHOICE,
+    INT,
+    Parameter,
+    ParameterValue,
+    finite_number,
+)
 
 FIELDS = ("low", "high", "step", "log", "choices")
 MOST_VALUES = 1_000_000
@@ -203,8 +209,8 @@ def _choice(place: str, parameter: Parameter, given: Mapping[str, Any]) -> Dimen
 def _range(place: str, parameter: Parameter, given: Mapping[str, Any]) -> Dimension:
     if "choices" in given:
         raise ConfigInvalid(f"{place} is a number; give low, high and step instead of choices")
-    low = _number(f"{place}: low", given.get("low", parameter.low))
-    high = _number(f"{place}: high", given.get("high", parameter.high))
+    low = finite_number(f"{place}: low", given.get("low", parameter.low), ConfigInvalid)
+    high = finite_number(f"{place}: high", given.get("high", parameter.high), ConfigInvalid)
     if low > high:
         raise ConfigInvalid(f"{place}: low {low:g} must not be above high {high:g}")
     if parameter.low is not None and low < parameter.low:
@@ -219,12 +225,12 @@ def _range(place: str, parameter: Parameter, given: Mapping[str, Any]) -> Dimens
         for name, value in (("low", low), ("high", high), ("step", step or 1.0)):
             if value != math.floor(value):
                 raise ConfigInvalid(f"{place}: {name} {value:g} must be a whole number")
-    found = Dimension(parameter.key, parameter.kind, low, high, step, is_log)
-    if (found.n_values or 0) > MOST_VALUES:
+    if step is not None and (high - low) / step >= MOST_VALUES:
         raise ConfigInvalid(
-            f"{place}: step {step:g} makes {found.n_values:,} values; at most {MOST_VALUES:,}"
+            f"{place}: step {step:g} from {low:g} to {high:g} makes more than {MOST_VALUES:,} "
+            "values"
         )
-    return found
+    return Dimension(parameter.key, parameter.kind, low, high, step, is_log)
 
 
 def _step(
@@ -234,17 +240,7 @@ def _step(
     raw = given.get("step", default)
     if raw is None:
         return 1.0 if parameter.kind == INT else None
-    step = _number(f"{place}: step", raw)
+    step = finite_number(f"{place}: step", raw, ConfigInvalid)
     if step <= 0.0:
         raise ConfigInvalid(f"{place}: step {step:g} must be above 0")
     return step
-
-
-def _number(place: str, value: object) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise ConfigInvalid(f"{place} is {value!r}; it must be a number") from None
-    if not math.isfinite(number):
-        raise ConfigInvalid(f"{place} is {value!r}; it must be a finite number")
-    return number

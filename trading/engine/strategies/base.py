@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from marketdata.types import Bars
 from trading.engine.adaptive import RULES, AdaptiveBase
-from trading.engine.errors import ParameterInvalid
+from trading.engine.errors import EngineError, ParameterInvalid
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import RegimeSeries
 from trading.engine.rules import RuleTable
@@ -229,7 +229,7 @@ def parameter_convert(strategy_key: str, parameter: Parameter, value: object) ->
                 f"{place} is {value!r}; it must be one of {', '.join(parameter.choices)}"
             )
         return str(value)
-    number = _number(place, value)
+    number = finite_number(place, value)
     if parameter.kind == INT and number != math.floor(number):
         raise ParameterInvalid(f"{place} is {number:g}; it must be a whole number")
     for bound, is_broken, word in (
@@ -241,11 +241,20 @@ def parameter_convert(strategy_key: str, parameter: Parameter, value: object) ->
     return int(number) if parameter.kind == INT else number
 
 
-def _number(place: str, value: object) -> float:
+def finite_number(place: str, value: object, error: type[EngineError] = ParameterInvalid) -> float:
+    """Convert text or a number to a float; raise ``error`` naming ``place`` for anything else.
+
+    Examples
+    --------
+    >>> finite_number("low", "2.5")
+    2.5
+    """
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ParameterInvalid(f"{place} is {value!r}; it must be a number") from None
+        raise error(f"{place} is {value!r:.60}; it must be a number") from None
+    except OverflowError:
+        raise error(f"{place} is beyond the largest number there is") from None
     if not math.isfinite(number):
-        raise ParameterInvalid(f"{place} is {value!r}; it must be a finite number")
+        raise error(f"{place} is {value!r:.60}; it must be a finite number")
     return number

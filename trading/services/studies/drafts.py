@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from elson.common.errors import DomainError
-from trading.engine.errors import EngineError
 from trading.engine.search import Space, space_from
 from trading.engine.search.scoring import LARGEST_HOLDOUT, MOST_FOLDS, SMALLEST_HOLDOUT
 from trading.engine.strategies import strategy_get
@@ -91,7 +90,7 @@ def _number(faults: Faults, name: str, value: Any) -> float:
         return default
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         faults[name] = f"{label} “{value!s:.20}” is not a number."
         return default
     if not math.isfinite(number) or not low <= number <= high:
@@ -108,8 +107,6 @@ def _space(faults: Faults, values: Mapping[str, Any]) -> Space | None:
     try:
         ranges = _object("space", values.get("space"))
         return space_from(strategy_get(key), ranges, _object("fixed", values.get("fixed") or {}))
-    except EngineError as error:
-        faults["space"] = str(error)
     except ValueError as error:
         faults["space"] = str(error)
     return None
@@ -123,6 +120,8 @@ def _object(name: str, given: Any) -> dict[str, Any]:
             raise ValueError(
                 f"The {name} is not JSON: {error.msg} at character {error.pos}."
             ) from None
+        except RecursionError:
+            raise ValueError(f"The {name} is nested too deeply.") from None
     if not isinstance(given, Mapping):
         raise ValueError(f"The {name} must be an object of parameters and their ranges.")  # noqa: TRY004
     return dict(given)

@@ -111,6 +111,7 @@ def test_a_space_reads_back_what_it_writes():
         ({"fast": {"low": 0, "high": 5}}, "fast: low 0 must be at least"),
         ({"fast": {"low": 5, "high": 1e9}}, "high 1e[+]09 must be at most"),
         ({"fast": {"low": 5, "high": 9, "step": 0}}, "step 0 must be above 0"),
+        ({"target_volatility": {"step": 1e-320}}, "makes more than 1,000,000 values"),
         ({"fast": {"low": 5.5, "high": 9}}, "low 5.5 must be a whole number"),
         ({"fast": {"low": "x"}}, "low is 'x'; it must be a number"),
         ({"fast": {"low": math.nan}}, "must be a finite number"),

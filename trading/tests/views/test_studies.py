@@ -262,3 +262,23 @@ def test_the_scatter_needs_three_trials(owner):
 
     assert scatter(ranked[:2], None) is None
     assert len(scatter(ranked, 1)["points"]) == 12
+
+
+@pytest.mark.parametrize("query", ["search=%C2%B2", "size=%C2%B2", "page=%C2%B2"])
+def test_a_digit_that_is_no_number_is_no_error(desk, query):
+    assert desk.get(f"/optimizations/?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["best", "pin"])
+def test_an_endless_number_in_the_address_is_no_error(desk, owner, query):
+    study = study_finish(study_make(owner))
+
+    assert desk.get(f"/optimizations/{study.pk}/?{query}={'9' * 5_000}").status_code == 200
+
+
+def test_taking_over_to_an_endless_strategy_number_is_taking_over_to_none(desk, owner):
+    study = study_finish(study_make(owner))
+
+    response = desk.get(f"/optimizations/{study.pk}/apply/?trial=1&strategy={'9' * 5_000}")
+
+    assert (response.status_code, response.context["strategy"]) == (200, None)
