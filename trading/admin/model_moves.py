@@ -113,15 +113,13 @@ class VersionMovesMixin:
             # A staff page is a door, so it may read the clock.
             "now": timezone.now(),  # noqa: TID251
         }
-        if name == "rollback":
-            moved = version_rollback(strategy_key=version.strategy_key, **asked)
-        else:
-            change = {
-                "shadow": version_shadow,
-                "promote": version_promote,
-                "retire": version_retire,
-            }[name]
-            moved = change(version=version, **asked)
+        change = {
+            "shadow": version_shadow,
+            "promote": version_promote,
+            "retire": version_retire,
+            "rollback": version_rollback,
+        }[name]
+        moved = change(version=version, **asked)
         is_waiting = name == "promote" and moved.state != ModelVersion.State.ACTIVE
         text = "A second person must promote it too." if is_waiting else f"{moved}: {moved.state}."
         messages.info(request, text)

@@ -85,14 +85,19 @@ def version_retire(
 
 @transaction.atomic
 def version_rollback(
-    *, strategy_key: str, actor: User | None, reason: str, now: dt.datetime
+    *, version: ModelVersion, actor: User | None, reason: str, now: dt.datetime
 ) -> ModelVersion:
-    """Give the decision back to the version that decided before; its gates were passed then.
+    """Take the decision from a version and give it back to the one that decided before.
 
-    Raises TransitionRefused when no other version was ever active. One person suffices: going
-    back must be quick.
+    Its gates were passed then. Where another version decides by now nothing changes, so a second
+    click does not undo the first; where none does, the last that did is brought back. Raises
+    TransitionRefused when no other version was ever active. One person suffices: going back must
+    be quick.
     """
+    strategy_key = _lock(version).strategy_key
     active = _lock_active(strategy_key)
+    if active is not None and active.pk != version.pk:
+        return active
     before = _decided_before(strategy_key, active)
     if before is None:
         raise TransitionRefused(

@@ -3,9 +3,10 @@
 import pytest
 from django.db import IntegrityError, transaction
 
+from elson.common.errors import NotFound
 from trading.models import ModelApproval, ModelTransition, ModelVersion
 from trading.models.immutable import RowImmutable
-from trading.selectors.model_versions import fallback_state, version_active
+from trading.selectors.model_versions import fallback_state, version_active, version_get
 from trading.services.models.candidates import candidates_joined
 from trading.services.models.gates import gates_of, gates_passed
 from trading.services.models.registry import (
@@ -122,13 +123,25 @@ def test_rollback_gives_the_decision_back_and_can_be_rolled_back():
     one = active_make(1)
     two = active_make(2, champion=1)
 
-    back = version_rollback(strategy_key="hybrid", actor=None, reason="drift", now=NOW)
+    back = version_rollback(version=two, actor=None, reason="drift", now=NOW)
 
     two.refresh_from_db()
     assert (back.pk, two.state) == (one.pk, "RETIRED")
     assert "rolled back to hybrid model 1: drift" in two.transitions.last().reason
-    again = version_rollback(strategy_key="hybrid", actor=None, reason="was fine", now=NOW)
+    again = version_rollback(version=one, actor=None, reason="was fine", now=NOW)
     assert again.pk == two.pk
+
+
+def test_a_second_click_on_rollback_does_not_undo_the_first():
+    one = active_make(1)
+    two = active_make(2, champion=1)
+
+    for _ in range(2):
+        assert version_rollback(version=two, actor=None, **WHY).pk == one.pk
+
+    two.refresh_from_db()
+    assert two.state == "RETIRED"
+    assert two.transitions.filter(to_state="RETIRED").count() == 1
 
 
 def test_rollback_after_retiring_brings_the_retired_one_back():
@@ -136,14 +149,19 @@ def test_rollback_after_retiring_brings_the_retired_one_back():
     version_retire(version=one, actor=None, **WHY)
     assert fallback_state("hybrid").is_fallback
 
-    assert version_rollback(strategy_key="hybrid", actor=None, **WHY).pk == one.pk
+    assert version_rollback(version=one, actor=None, **WHY).pk == one.pk
 
 
 def test_rollback_without_a_predecessor_is_refused():
-    active_make(1)
+    one = active_make(1)
 
     with pytest.raises(TransitionRefused, match="No other model of hybrid"):
-        version_rollback(strategy_key="hybrid", actor=None, **WHY)
+        version_rollback(version=one, actor=None, **WHY)
+
+
+def test_an_unknown_version_is_named():
+    with pytest.raises(NotFound, match="no model version 9"):
+        version_get(9)
 
 
 def test_the_fallback_says_since_when_and_why():
