@@ -73,6 +73,18 @@ class LocalDecimalField(forms.CharField):
             raise forms.ValidationError(error.message, code=error.code) from error
 
 
+class ClientKeyField(forms.CharField):
+    """A hidden key, new for each form that is shown: however many clicks, one thing is made."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            widget=forms.HiddenInput,
+            max_length=80,
+            required=False,
+            initial=lambda: uuid.uuid4().hex,
+        )
+
+
 class TicketForm(forms.Form):
     """An order as typed: side, quantity, type and prices."""
 
@@ -276,6 +288,7 @@ class VersionForm(TermsMixin, ParameterForm):
 class RunForm(forms.Form):
     """Where a version is put to work, and with how much."""
 
+    client_key = ClientKeyField()
     symbol = forms.ChoiceField(label="Instrument")
     capital = LocalDecimalField(label="Capital", echo="money:USD", initial="10000")
 
@@ -288,6 +301,7 @@ class DeployForm(TermsMixin, ParameterForm):
     """A rule put to work on paper: name, instrument, capital, its parameters and its terms."""
 
     key = forms.CharField(widget=forms.HiddenInput, max_length=60)
+    client_key = ClientKeyField()
     name = forms.CharField(label="Name", max_length=80)
     symbol = forms.ChoiceField(label="Instrument")
     capital = LocalDecimalField(label="Capital", echo="money:USD")

@@ -143,6 +143,46 @@ def version_create(
 
 
 @transaction.atomic
+def strategy_deploy(
+    *,
+    key: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    costs: Mapping[str, Any],
+    portfolio: Portfolio,
+    instrument: Instrument,
+    capital: Decimal,
+    client_key: str,
+    now: dt.datetime,
+) -> Deployment:
+    """Store a strategy and put its first version to work: both or neither, once per client key.
+
+    Raises what `strategy_create` and `deployment_start` raise.
+    """
+    locked = portfolio_lock(portfolio.pk)
+    earlier = _started_with(locked, client_key)
+    if earlier is not None:
+        return earlier
+    version = strategy_create(
+        user=locked.user,
+        key=key,
+        name=name,
+        parameters=parameters,
+        limits=limits,
+        costs=costs,
+    )
+    return deployment_start(
+        version=version,
+        portfolio=locked,
+        instrument=instrument,
+        capital=capital,
+        client_key=client_key,
+        now=now,
+    )
+
+
+@transaction.atomic
 def deployment_start(
     *,
     version: StrategyVersion,
@@ -286,9 +326,7 @@ def _terms(
 def _started_before(
     portfolio: Portfolio, version: StrategyVersion, instrument: Instrument, client_key: str
 ) -> Deployment | None:
-    if not client_key:
-        return None
-    earlier = Deployment.objects.filter(portfolio=portfolio, client_key=client_key).first()
+    earlier = _started_with(portfolio, client_key)
     if earlier is None:
         return None
     if (earlier.version_id, earlier.instrument_id) != (version.pk, instrument.pk):
@@ -298,6 +336,12 @@ def _started_before(
             "instrument; use a new one",
         )
     return earlier
+
+
+def _started_with(portfolio: Portfolio, client_key: str) -> Deployment | None:
+    if not client_key:
+        return None
+    return Deployment.objects.filter(portfolio=portfolio, client_key=client_key).first()
 
 
 def _check_plan(portfolio: Portfolio, now: dt.datetime) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -42,9 +41,8 @@ from trading.selectors.versions import version_rows
 from trading.services.strategies import (
     deployment_pause,
     deployment_resume,
-    deployment_start,
     deployment_stop,
-    strategy_create,
+    strategy_deploy,
 )
 from trading.views.decision_figures import decision_figure
 
@@ -209,23 +207,19 @@ def deployment_action(request: HttpRequest, deployment_id: int, action: str) -> 
 
 def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
     values = form.cleaned_data
-    instrument = instrument_get(values["symbol"])
-    version = strategy_create(
-        user=request.user,
+    started = strategy_deploy(
         key=form.spec.key,
         name=values["name"],
         parameters=form.parameters(),
         limits=form.limits(),
         costs=form.costs(),
-    )
-    deployment_start(
-        version=version,
         portfolio=portfolio_get(request.user),
-        instrument=instrument,
-        capital=Decimal(values["capital"]),
+        instrument=instrument_get(values["symbol"]),
+        capital=values["capital"],
+        client_key=values["client_key"],
         now=timezone.now(),
     )
-    return redirect("strategy_detail", strategy_id=version.strategy_id)
+    return redirect("strategy_detail", strategy_id=started.version.strategy_id)
 
 
 def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:

@@ -149,6 +149,7 @@ def _run(request: HttpRequest, version: Any, form: RunForm) -> HttpResponse:
         portfolio=portfolio_get(request.user),
         instrument=instrument_get(form.cleaned_data["symbol"]),
         capital=form.cleaned_data["capital"],
+        client_key=form.cleaned_data["client_key"],
         now=timezone.now(),
     )
     return redirect("strategy_detail", strategy_id=version.strategy_id)

@@ -392,3 +392,35 @@ def test_a_parameter_that_is_a_word_is_shown_as_one():
     assert row.is_text
     assert row.is_adapted
     assert not ParameterRow("stop_atr", "Stop", 2.5, 3.0, 0.5, 6.0, "wide swings").is_text
+
+
+def test_a_strategy_that_cannot_start_is_not_kept(member, portfolio):
+    values = {f"p_{p.key}": str(p.default) for p in strategy_get(KEY).parameters}
+    asked = {"key": KEY, "name": "Own", "symbol": "SPX", "capital": "1000000000"}
+
+    refused = member.post("/strategies/new/", values | asked)
+
+    assert refused.status_code == 422
+    assert not StrategyVersion.objects.exists()
+    assert member.post("/strategies/new/", values | asked | {"capital": "1000"}).status_code == 302
+
+
+def test_two_clicks_on_one_form_start_one_strategy(member, portfolio):
+    values = {f"p_{p.key}": str(p.default) for p in strategy_get(KEY).parameters}
+    asked = {"key": KEY, "name": "Own", "symbol": "SPX", "capital": "1000", "client_key": "one"}
+
+    first, second = (member.post("/strategies/new/", values | asked) for _ in range(2))
+
+    assert (first.status_code, second["Location"]) == (302, first["Location"])
+    assert Deployment.objects.count() == 1
+
+
+def test_two_clicks_on_one_form_run_a_version_once(member, version):
+    page = member.get(address(version, "versions/1/run/"))
+    key = page.context["form"]["client_key"].value()
+    asked = {"symbol": "SPX", "capital": "1000", "client_key": key}
+
+    for _ in range(2):
+        member.post(address(version, "versions/1/run/"), asked)
+
+    assert Deployment.objects.count() == 1
