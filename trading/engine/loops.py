@@ -227,3 +227,68 @@ def random_entry_path_nb(
             is_open = True
         equity[i] = cash + held * close[i]
     return equity, n_wins
+
+
+@kernel
+def random_account_path_nb(
+    exec_price: FloatArray,
+    close: FloatArray,
+    commission: FloatArray,
+    slippage: FloatArray,
+    trades: IntArray,
+    weights: FloatArray,
+    gross_cap: float,
+) -> tuple[FloatArray, int]:
+    """Equity (starting at 1) of given long trades on one cash account, and how many of them won.
+
+    Prices and commission have shape (n_instruments, n_ticks): `exec_price` and `commission` are
+    read where an instrument has a bar, `close` holds the last one (0 before the first). A row of
+    `trades` is (tick, instrument, number, 1 to buy or 0 to sell), in order of tick, sales first;
+    `weights` by number are shares of the equity, at the closes before, after the sales of the tick.
+    Purchases of one tick share the cash, and what the gross cap leaves, in proportion. No trade may
+    begin on the first tick.
+    """
+    n_instruments, n_ticks = close.shape
+    equity = np.ones(n_ticks)
+    held = np.zeros(weights.shape[0])
+    paid = np.zeros(weights.shape[0])
+    total = np.zeros(n_instruments)
+    cash = 1.0
+    n_wins = 0
+    first = 0
+    for tick in range(n_ticks):
+        stop = first
+        asked = 0.0
+        while stop < trades.shape[0] and trades[stop, 0] == tick:
+            k, number = trades[stop, 1], trades[stop, 2]
+            if trades[stop, 3] == 1:
+                asked += weights[number]
+            else:
+                price = exec_price[k, tick] * (1.0 - slippage[k])
+                value = held[number] * price * (1.0 - commission[k, tick])
+                if value > paid[number]:
+                    n_wins += 1
+                cash += value
+                total[k] -= held[number]
+                held[number] = 0.0
+            stop += 1
+        if asked > 0.0:
+            gross = 0.0
+            for k in range(n_instruments):
+                gross += total[k] * close[k, tick - 1]
+            budget = max(min(cash, gross_cap * (cash + gross) - gross), 0.0)
+            unit = min(cash + gross, budget / asked)
+            for row in range(first, stop):
+                if trades[row, 3] == 1:
+                    k, number = trades[row, 1], trades[row, 2]
+                    paid[number] = weights[number] * unit
+                    price = exec_price[k, tick] * (1.0 + slippage[k])
+                    held[number] = paid[number] / (price * (1.0 + commission[k, tick]))
+                    cash -= paid[number]
+                    total[k] += held[number]
+        first = stop
+        value = cash
+        for k in range(n_instruments):
+            value += total[k] * close[k, tick]
+        equity[tick] = value
+    return equity, n_wins

@@ -14,7 +14,8 @@ import numpy as np
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import loops, metrics
 from trading.engine.backtest import BacktestRun
-from trading.engine.costs import BPS, commission_rates
+from trading.engine.cost_parts import CostParts
+from trading.engine.costs import BPS, CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
 from trading.engine.types import OrderSide
 
@@ -88,13 +89,13 @@ def random_entries(
     weights = _weights(run)
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[first:] = run.regime_codes
-    rates, slippage = charged_rates(run, codes)
+    rates, slippage = charged_rates(run.config.costs, run.costs, codes)
     points = np.unique(np.linspace(0, len(bars) - first - 1, BAND_POINTS).astype(np.int64))
     paths = np.empty((n_draws, points.shape[0]))
     win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
     for k in range(n_draws):
         order = rng.permutation(lengths.shape[0])
-        entries = _entries(lengths[order], first + 1, len(bars), rng)
+        entries = random_starts(lengths[order], first + 1, len(bars), rng)
         exits = entries + lengths[order]
         equity, n_wins = loops.random_entry_path_nb(
             bars.exec_prices, bars.close, entries, exits, weights[order], rates, slippage, first + 1
@@ -126,7 +127,7 @@ def buy_and_hold(run: BacktestRun, bars: Bars) -> FloatArray:
         Currency; the purchase pays the run's costs, the last value is a mark, not a sale.
     """
     first = run.first_bar
-    rates, worse = charged_rates(run, run.regime_codes[:1])
+    rates, worse = charged_rates(run.config.costs, run.costs, run.regime_codes[:1])
     price = float(bars.exec_prices[first + 1]) * (1.0 + worse)
     quantity = run.config.cash / (1.0 + float(rates[0])) / price
     equity: FloatArray = quantity * bars.close[first:]
@@ -170,10 +171,37 @@ def permuted_bars(
     """
     if first < 1 or window < 2:
         raise ConfigInvalid(f"first {first} must be at least 1 and window {window} at least 2")
-    n_bars = len(bars)
-    order = np.arange(n_bars)
-    for begin in range(first, n_bars, window):
+    order = np.arange(len(bars))
+    for begin in range(first, len(bars), window):
         rng.shuffle(order[begin : begin + window])
+    return reordered_bars(bars, order, first)
+
+
+def reordered_bars(bars: Bars, order: IntArray, first: int) -> Bars:
+    """Put the moves of bars in another order.
+
+    Parameters
+    ----------
+    bars : Bars
+        At least two.
+    order : int64, shape (n_bars,)
+        A permutation that leaves the bars before ``first`` in their places.
+    first : int
+        First bar that may move, >= 1.
+
+    Returns
+    -------
+    Bars
+        Same times; each bar keeps its gap from the close before, its range and its volume.
+
+    Examples
+    --------
+    >>> price = np.array([1.0, 2.0, 8.0])
+    >>> bars = Bars("X", "1d", np.arange(3), price, price, price, price, np.zeros(3))
+    >>> reordered_bars(bars, np.array([0, 2, 1]), 1).close.tolist()
+    [1.0, 4.0, 8.0]
+    """
+    n_bars = len(bars)
     before = np.concatenate((bars.open[:1], bars.close[:-1]))
     gap, high, low, move = (
         (column / base)[order]
@@ -199,13 +227,15 @@ def permuted_bars(
     )
 
 
-def charged_rates(run: BacktestRun, codes: IntArray) -> tuple[FloatArray, float]:
-    """Return what a trade like those of the run pays: commission per bar and the worse price.
+def charged_rates(costs: CostModel, parts: CostParts, codes: IntArray) -> tuple[FloatArray, float]:
+    """Return what a trade like those of a run pays: commission per bar and the worse price.
 
     Parameters
     ----------
-    run : BacktestRun
-        Its cost model; costs that depend on an order's size are charged as their average share.
+    costs : CostModel
+        Rates.
+    parts : CostParts
+        What the run paid; costs that depend on an order's size are charged as their average share.
     codes : int64, shape (n_bars,)
         Regime at each bar, -1 to 3.
 
@@ -216,7 +246,6 @@ def charged_rates(run: BacktestRun, codes: IntArray) -> tuple[FloatArray, float]
     float
         Fraction of price per side.
     """
-    costs, parts = run.config.costs, run.costs
     rates = commission_rates(costs, codes)
     if (costs.is_proportional and costs.range_share == 0.0) or not parts.notional:
         return rates, costs.slippage_rate
@@ -238,7 +267,7 @@ def exceedance(value: float, draws: FloatArray) -> float:
 
 def _weights(run: BacktestRun) -> FloatArray:
     before = np.concatenate(([run.config.cash], run.equity))
-    rates, _ = charged_rates(run, run.regime_codes)
+    rates, _ = charged_rates(run.config.costs, run.costs, run.regime_codes)
     weights = [
         trip.entry_notional
         * (1.0 + rates[trip.signal_bar - run.first_bar])
@@ -250,7 +279,23 @@ def _weights(run: BacktestRun) -> FloatArray:
     return capped
 
 
-def _entries(lengths: IntArray, first: int, n_bars: int, rng: np.random.Generator) -> IntArray:
+def random_starts(lengths: IntArray, first: int, n_bars: int, rng: np.random.Generator) -> IntArray:
+    """Place trades of given lengths at random, in their order and without overlap.
+
+    Parameters
+    ----------
+    lengths : int64, shape (n_trades,)
+        Bars held, >= 1.
+    first, n_bars : int
+        First bar an entry may meet, and the number of bars.
+    rng : numpy.random.Generator
+        Seeded by the caller.
+
+    Returns
+    -------
+    int64, shape (n_trades,)
+        Bar of each entry.
+    """
     n_free = max(n_bars - 1 - first - int(lengths.sum()), 0)
     gaps = np.sort(rng.integers(0, n_free + 1, size=lengths.shape[0]))
     before = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1]))

@@ -23,14 +23,15 @@ from trading.engine.backtest import BacktestConfig, BacktestRun
 from trading.engine.cost_parts import CostParts, cost_parts
 from trading.engine.errors import ConfigInvalid
 from trading.engine.portfolio import round_trips
+from trading.engine.portfolio_regimes import account_regimes
 from trading.engine.shared_account import Book, Leg, SharedAccount, book_of, replay
-from trading.engine.summary import regime_table, run_metrics
-from trading.engine.types import Regime, RoundTrip
+from trading.engine.summary import run_metrics
+from trading.engine.types import RoundTrip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InstrumentResult:
-    """What one instrument did within the account; trades counted in its own bars."""
+    """What one instrument did within the account; trades and regimes counted in its own bars."""
 
     symbol: str
     first_at: int
@@ -41,6 +42,7 @@ class InstrumentResult:
     costs: CostParts
     quantity: float
     open_pnl: float
+    regime_codes: IntArray
 
     @property
     def pnl(self) -> float:
@@ -149,7 +151,7 @@ def _result(
     exposure = gross / equity
     bars_per_year = max(book.features.bars.bars_per_year for book in books)
     unknown = np.full(clock.shape[0], -1, dtype=np.int64)
-    by_regime = _by_regime(account, trips, returns, exposure, bars_per_year)
+    by_regime = account_regimes(books, trips, equity, config.cash, bars_per_year)
     run = BacktestRun(
         spec=books[0].context.spec,
         params=books[0].features.params,
@@ -203,6 +205,7 @@ def _row(book: Book) -> InstrumentResult:
             borrow=blotter.borrow,
         ),
         quantity=blotter.state.quantity,
+        regime_codes=book.features.regimes.codes,
         open_pnl=flows + book.value if still_open else 0.0,
     )
 
@@ -214,22 +217,6 @@ def _on_clock(trip: RoundTrip, book: Book) -> RoundTrip:
         entry_bar=int(book.ticks[trip.entry_bar]),
         exit_bar=int(book.ticks[trip.exit_bar]),
     )
-
-
-def _by_regime(
-    account: SharedAccount,
-    trips: list[RoundTrip],
-    returns: FloatArray,
-    exposure: FloatArray,
-    bars_per_year: float,
-) -> dict[str, dict[str, float]]:
-    """Trades by the regime of their own instrument; time is the mean share over instruments."""
-    unknown = np.full(returns.shape[0], -1, dtype=np.int64)
-    table = regime_table(trips, unknown, returns, exposure, bars_per_year)
-    codes = [book.features.regimes.codes for book in account.books]
-    for code, name in ((-1, "UNKNOWN"), *enumerate(str(regime) for regime in Regime)):
-        table[name]["time_share"] = float(np.mean([np.mean(c == code) for c in codes]))
-    return table
 
 
 def _total(rows: Sequence[InstrumentResult], financing: float) -> CostParts:

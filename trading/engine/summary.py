@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trading.engine import metrics
 from trading.engine.kernels import FloatArray, IntArray
@@ -98,7 +97,8 @@ def regime_table(
     -------
     dict
         One row per regime and, where there is something in it, UNKNOWN; the counts and results of
-        the rows add up to those of the run. ``is_few`` is 1 below 30 trades.
+        the rows add up to those of the run. ``is_few`` is 1 below 30 trades; ``max_drawdown`` is
+        that of the regime's own bars put one after the other.
 
     Examples
     --------
@@ -114,22 +114,44 @@ def regime_table(
         in_regime = known_before == code
         if code < 0 and not (chosen or in_regime.any()):
             continue
-        table[name] = _regime_row(chosen, in_regime, returns, exposure, bars_per_year)
+        share = float(np.mean(in_regime))
+        table[name] = regime_row(
+            chosen, returns[in_regime], exposure[in_regime], share, bars_per_year
+        )
     return table
 
 
-def _regime_row(
+def regime_row(
     trips: Sequence[RoundTrip],
-    in_regime: NDArray[np.bool_],
     returns: FloatArray,
     exposure: FloatArray,
+    time_share: float,
     bars_per_year: float,
 ) -> dict[str, float]:
+    """Compute the figures of one regime.
+
+    Parameters
+    ----------
+    trips : sequence of RoundTrip
+        Those of the regime.
+    returns, exposure : float64, shape (n_bars,)
+        Fractions, at the bars of the regime.
+    time_share : float
+        Share of all bars, in [0, 1].
+    bars_per_year : float
+        > 0.
+
+    Returns
+    -------
+    dict
+        Names to numbers; NaN where a figure is not defined.
+    """
     pnls = [trip.pnl for trip in trips]
     ratios = [trip.return_ratio for trip in trips]
     n_wins = sum(trip.is_win for trip in trips)
     interval = metrics.wilson_interval(n_wins, len(trips))
-    has_bars = bool(in_regime.any())
+    sharpe = metrics.sharpe_interval(returns, bars_per_year)
+    n_bars = returns.shape[0]
     return {
         "n": float(len(trips)),
         "n_wins": float(n_wins),
@@ -141,8 +163,14 @@ def _regime_row(
         "expectancy_bps": metrics.expectancy_bps(ratios),
         "avg_win_bps": metrics.expectancy_bps([r for r in ratios if r > 0.0]),
         "avg_loss_bps": metrics.expectancy_bps([r for r in ratios if r <= 0.0]),
-        "time_share": float(np.mean(in_regime)),
-        "sharpe_ratio": metrics.sharpe_ratio(returns[in_regime], bars_per_year),
-        "exposure": float(np.mean(np.abs(exposure[in_regime]))) if has_bars else math.nan,
+        "n_bars": float(n_bars),
+        "time_share": time_share,
+        "sharpe_ratio": metrics.sharpe_ratio(returns, bars_per_year),
+        "sharpe_low": sharpe.low,
+        "sharpe_high": sharpe.high,
+        "max_drawdown": metrics.max_drawdown(np.cumprod(1.0 + returns), start=1.0)
+        if n_bars
+        else math.nan,
+        "exposure": float(np.mean(np.abs(exposure))) if n_bars else math.nan,
         "is_few": float(len(trips) < FEW_TRADES),
     }

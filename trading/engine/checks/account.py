@@ -7,6 +7,7 @@ LOOKBACK the whole run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,13 +18,18 @@ from trading.engine.allocation import Allocation
 from trading.engine.checks import chance, charges, panel
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty
-from trading.engine.checks.row import CheckRow, no_trade, not_applicable
-from trading.engine.nulls import charged_rates
+from trading.engine.checks.row import CheckRow, by_p, no_trade, not_applicable
+from trading.engine.checks.stability import N_SHUFFLES, WINDOW_BARS
+from trading.engine.nulls import exceedance
 from trading.engine.portfolio_backtest import PortfolioRun, run_portfolio
+from trading.engine.portfolio_nulls import instrument_rates, permuted_legs, random_accounts
 from trading.engine.shared_account import Leg
-from trading.engine.types import RuleStatus
+from trading.engine.types import OrderSide, RuleStatus
 
 FACTORS = (0.0, 1.0, 2.0, 3.0)
+# Bars of single instruments all shuffles of a short run may take together.
+STEPPED_BARS = 30_000
+FEWEST_BARS = 120
 N_CUTS = 2
 
 
@@ -33,7 +39,7 @@ def portfolio_honesty(
     allocation: Allocation,
     rng: np.random.Generator,
     *,
-    null_win_rate: float | None = None,
+    n_draws: int = 200,
     trials: Trials | None = None,
 ) -> Honesty:
     """Examine a finished portfolio run.
@@ -48,24 +54,34 @@ def portfolio_honesty(
         With which rule.
     rng : numpy.random.Generator
         Seeded by the caller.
-    null_win_rate : float or None
-        Expected win rate of random entries with the same instruments, regimes and lengths.
+    n_draws : int
+        Random-entry accounts to compare with.
     trials : Trials or None
         What was tried before; None for nothing but this run.
 
     Returns
     -------
     Honesty
-        Rows in a fixed order; random-entry paths and shuffled bars are not drawn for portfolios.
+        Rows in a fixed order: enough trades, random entries (win rate, Sharpe), shuffled bars,
+        buy-and-hold, deflated Sharpe, overfitting, cost break-even, costs, best trades removed,
+        look-ahead, regimes.
     """
     account = run.account
+    has_longs_only = all(trip.side is OrderSide.BUY for trip in account.round_trips)
+    nulls = None
+    if account.round_trips and has_longs_only:
+        nulls = random_accounts(run, legs, rng, n_draws=n_draws, gross_cap=allocation.gross_cap)
+    shuffled_row, shuffled = _shuffled_bars(run, legs, allocation, rng)
     benchmark = hold_equally(run, legs)
     curve = _cost_curve(run, legs, allocation)
     rows = (
         panel.enough_trades(account),
-        _win_rate(run, null_win_rate),
+        chance.null_win_rate(account, nulls),
+        chance.null_sharpe(account, nulls),
+        shuffled_row,
         panel.against_benchmark(account, benchmark),
         chance.deflated_sharpe(account, trials or Trials()),
+        chance.overfitting(trials or Trials()),
         charges.break_even(account, curve),
         charges.costs_included(account),
         panel.without_best(account),
@@ -73,7 +89,7 @@ def portfolio_honesty(
         panel.regimes(account),
     )
     status, words = panel.verdict(rows)
-    return Honesty(status, words, rows, None, benchmark, curve)
+    return Honesty(status, words, rows, nulls, benchmark, curve, shuffled)
 
 
 def hold_equally(run: PortfolioRun, legs: Sequence[Leg]) -> FloatArray:
@@ -82,14 +98,15 @@ def hold_equally(run: PortfolioRun, legs: Sequence[Leg]) -> FloatArray:
     Returns
     -------
     float64, shape (n_ticks,)
-        Currency; purchases pay the run's costs, nothing is ever sold or rebalanced.
+        Currency; purchases pay each instrument's costs, nothing is ever sold or rebalanced.
     """
     account = run.account
-    rates, worse = charged_rates(account, np.array([-1]))
     cash = account.config.cash / len(legs)
     total = np.zeros(account.equity.shape[0])
+    rows = {row.symbol: row for row in run.instruments}
     for leg in legs:
         bars = leg.bars
+        rates, worse = instrument_rates(rows[bars.symbol], run, legs)
         price = float(bars.exec_prices[1]) * (1.0 + worse) * (1.0 + float(rates[0]))
         value = cash / price * bars.close
         value[0] = cash
@@ -98,22 +115,57 @@ def hold_equally(run: PortfolioRun, legs: Sequence[Leg]) -> FloatArray:
     return total
 
 
-def _win_rate(run: PortfolioRun, expected: float | None) -> CheckRow:
-    key, title = "NULL_WIN_RATE", "Win rate against random entries"
-    figures = run.account.metrics
-    if expected is None or not run.account.round_trips:
-        return no_trade(key, title)
-    ours, low, high = (figures[k] for k in ("win_rate", "win_rate_low", "win_rate_high"))
-    sentence = (
-        f"{ours:.1%} of {len(run.account.round_trips)} trades won (95 % interval {low:.1%} to "
-        f"{high:.1%}); random entries of the same lengths win {expected:.1%}."
+def _shuffled_bars(
+    run: PortfolioRun, legs: Sequence[Leg], allocation: Allocation, rng: np.random.Generator
+) -> tuple[CheckRow, FloatArray]:
+    """Compare with the same account on prices whose days are shuffled within 63-tick windows."""
+    key, title = "NULL_BARS", "Sharpe ratio against shuffled bars"
+    account = run.account
+    if not account.round_trips:
+        return no_trade(key, title), np.empty(0)
+    known = _latest(run, legs)
+    span = f" on the last {_n_ticks(known):,} bars" if known is not legs else ""
+    config = replace(account.config, progress=None)
+    ours = run_portfolio(known, config, allocation).account.metrics["sharpe_ratio"]
+    if not math.isfinite(ours):
+        return not_applicable(key, title, f"No Sharpe ratio{span} to compare."), np.empty(0)
+    shuffles = [permuted_legs(known, rng, window=WINDOW_BARS) for _ in range(N_SHUFFLES)]
+    found = np.array(
+        [run_portfolio(one, config, allocation).account.metrics["sharpe_ratio"] for one in shuffles]
     )
-    if low > expected:
-        status = RuleStatus.PASS
-    else:
-        status = RuleStatus.WARN if ours > expected else RuleStatus.FAIL
-    numbers = {"win_rate": ours, "null_median": expected, "low": low, "high": high}
-    return CheckRow(key, title, status, sentence, numbers)
+    # A shuffle in which nothing was traded earned nothing.
+    draws = np.where(np.isfinite(found), found, 0.0)
+    p, median = exceedance(ours, draws), float(np.median(draws))
+    sentence = (
+        f"Sharpe {ours:.2f}{span}; on {N_SHUFFLES} shuffles of the days within {WINDOW_BARS}-bar "
+        f"windows, the same for all instruments, the rule reaches {median:.2f} in the middle "
+        f"(p = {p:.3f})."
+    )
+    numbers = {"sharpe_ratio": ours, "null_median": median, "p": p, "n": float(N_SHUFFLES)}
+    return CheckRow(key, title, by_p(p), sentence, numbers), draws
+
+
+def _latest(run: PortfolioRun, legs: Sequence[Leg]) -> Sequence[Leg]:
+    """Keep the last bars, so that all shuffles together step about as often as half the run."""
+    n_steps = sum(len(leg.bars) for leg in legs)
+    warm_up = run.account.spec.warm_up(run.account.params)
+    budget = max(STEPPED_BARS, n_steps // 2)
+    n_bars = max(budget // (N_SHUFFLES * len(legs)), 2 * warm_up, FEWEST_BARS)
+    if n_bars >= max(len(leg.bars) for leg in legs):
+        return legs
+    clock = run.account.closed_at
+    moment = int(clock[max(clock.shape[0] - n_bars, 0)])
+    kept = []
+    for leg in legs:
+        first = int(np.searchsorted(leg.bars.closed_at, moment, "left"))
+        part = leg.bars.slice(min(first, len(leg.bars) - 1), len(leg.bars))
+        if len(part) > warm_up and len(part) > 1:
+            kept.append(replace(leg, bars=part))
+    return kept or legs
+
+
+def _n_ticks(legs: Sequence[Leg]) -> int:
+    return int(np.unique(np.concatenate([leg.bars.closed_at for leg in legs])).shape[0])
 
 
 def _cost_curve(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from trading.engine.backtest import BacktestRun
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty, honesty
 from trading.engine.nulls import charged_rates
-from trading.engine.regimes import regimes_of
 from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
 
 N_DRAWS = 200
@@ -26,7 +25,8 @@ KEPT_GOOD = 0.5
 ASCII_MINUS = re.compile(r"(?<![\w-])-(?=[\d.])")
 ALL = "ALL"
 FloatArray = NDArray[np.float64]
-OnShare = Callable[[float, str], None]
+# Commission a bar and the worse price, fractions a side.
+Rates = tuple[FloatArray, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ def judge(
 ) -> Judgement:
     """Compare a run with random entries and with buying and holding."""
     panel = honesty(run, bars, np.random.default_rng(seed), n_draws=n_draws, trials=trials)
-    return Judgement(panel, null_win_rates(bars, run), panel.buy_and_hold, _band(run, panel))
+    return Judgement(panel, null_win_rates(bars, run), panel.buy_and_hold, band_of(run, panel))
 
 
 def null_win_rates(bars: Bars, run: BacktestRun) -> dict[str, float | None]:
@@ -60,12 +60,8 @@ def null_win_rates(bars: Bars, run: BacktestRun) -> dict[str, float | None]:
     """
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[run.first_bar :] = run.regime_codes
-    return mean_chances(_chances(bars, run, run.round_trips, codes, run.first_bar))
-
-
-def chances_of(bars: Bars, run: BacktestRun, trips: Sequence[RoundTrip]) -> dict[str, list[float]]:
-    """Return the chance of every trade of one instrument of a portfolio, by regime."""
-    return _chances(bars, run, trips, regimes_of(bars).codes, 0)
+    rates = charged_rates(run.config.costs, run.costs, codes)
+    return mean_chances(chances_of(bars, run.round_trips, codes, rates, first=run.first_bar))
 
 
 def mean_chances(chances: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
@@ -81,39 +77,37 @@ def mean_chances(chances: Mapping[str, Sequence[float]]) -> dict[str, float | No
     }
 
 
-def _chances(
+def chances_of(
     bars: Bars,
-    run: BacktestRun,
     trips: Sequence[RoundTrip],
     codes: NDArray[np.int64],
-    first: int,
+    rates: Rates,
+    *,
+    first: int = 0,
 ) -> dict[str, list[float]]:
+    """Return the chance of every trade on one instrument, by regime."""
     chances: dict[str, list[float]] = {}
     seen: dict[tuple[str, int, OrderSide], float] = {}
     for trip in trips:
         name = str(trip.regime) if trip.regime else "UNKNOWN"
         key = (name, max(trip.bars_held, 1), trip.side)
         if key not in seen:
-            seen[key] = _win_chance(bars, run, codes, trip, key[1], first)
+            seen[key] = _win_chance(bars, codes, rates, trip, first)
         if math.isfinite(seen[key]):
             chances.setdefault(name, []).append(seen[key])
     return chances
 
 
 def _win_chance(
-    bars: Bars,
-    run: BacktestRun,
-    codes: NDArray[np.int64],
-    trip: RoundTrip,
-    length: int,
-    first: int,
+    bars: Bars, codes: NDArray[np.int64], charged: Rates, trip: RoundTrip, first: int
 ) -> float:
     """Share of the bars in the trade's regime from which the same trade would have won."""
+    length = max(trip.bars_held, 1)
     signal = np.arange(first, len(bars) - 1 - length)
     signal = signal[codes[signal] == codes[trip.signal_bar]]
     if not signal.shape[0]:
         return math.nan
-    rates, slippage = charged_rates(run, codes)
+    rates, slippage = charged
     entry, leave = bars.exec_prices[signal + 1], bars.exec_prices[signal + 1 + length]
     entry_rate, leave_rate = rates[signal], rates[signal + length]
     if trip.side is OrderSide.BUY:
@@ -125,7 +119,7 @@ def _win_chance(
     return float(np.mean(received > paid))
 
 
-def _band(run: BacktestRun, panel: Honesty) -> dict[str, FloatArray]:
+def band_of(run: BacktestRun, panel: Honesty) -> dict[str, FloatArray]:
     """Stretch the band of the null model, given at some bars, over every bar."""
     if panel.nulls is None:
         return {}

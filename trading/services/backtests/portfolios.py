@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.checks.account import portfolio_honesty
 from trading.engine.costs import CostModel
 from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun, run_portfolio
+from trading.engine.portfolio_nulls import instrument_rates
 from trading.engine.shared_account import Leg
 from trading.engine.strategies import strategy_get
 from trading.services.backtests import judgement, statistics
@@ -73,16 +74,17 @@ def portfolio_experiment(
     account = run.account
     split = statistics.split_index(account, config.out_of_sample_share)
     report.phase(NULL_MODEL)
-    nulls = _null_win_rates(run, series)
+    chances = _chances(run, legs)
+    nulls = judgement.mean_chances(_joined(chances.values()))
     panel = portfolio_honesty(
         run,
         legs,
         allocation,
         np.random.default_rng(config.seed),
-        null_win_rate=nulls[ALL],
+        n_draws=config.n_null_draws,
         trials=config.trials,
     )
-    judged = Judgement(panel, nulls, panel.buy_and_hold, {})
+    judged = Judgement(panel, nulls, panel.buy_and_hold, judgement.band_of(account, panel))
     report.phase(STATISTICS)
     figures = figures_of(account, split, judged.benchmark)
     return ExperimentOutcome(
@@ -91,9 +93,9 @@ def portfolio_experiment(
         metrics=plain(figures),
         by_regime=plain(by_regime_values(account, nulls)),
         costs=plain(cost_values(account, panel.cost_curve)),
-        per_instrument=plain([_row(row, run, nulls) for row in run.instruments]),
-        honesty=plain(judgement.panel_values(judged, figures, 0)),
-        curve=statistics.curve(account, judged.benchmark, {}, split),
+        per_instrument=plain([_row(row, run, chances[row.symbol]) for row in run.instruments]),
+        honesty=plain(judgement.panel_values(judged, figures, config.n_null_draws)),
+        curve=statistics.curve(account, judged.benchmark, judged.band, split),
         round_trips=plain(_trips(run, split, series)),
         monthly=plain(statistics.monthly(account)),
         drawdowns=plain(statistics.worst_drawdowns(account)),
@@ -102,20 +104,33 @@ def portfolio_experiment(
     )
 
 
-def _null_win_rates(run: PortfolioRun, series: Sequence[Bars]) -> dict[str, float | None]:
-    """Join the expected win rates of random entries of every instrument, each with its n."""
-    bars_of = {bars.symbol: bars for bars in series}
-    chances: dict[str, list[float]] = {}
-    for row in run.instruments:
-        found = judgement.chances_of(bars_of[row.symbol], run.account, row.round_trips)
-        for name, values in found.items():
-            chances.setdefault(name, []).extend(values)
-    return judgement.mean_chances(chances)
+Chances = dict[str, list[float]]
 
 
-def _row(
-    row: InstrumentResult, run: PortfolioRun, nulls: dict[str, float | None]
-) -> dict[str, Any]:
+def _chances(run: PortfolioRun, legs: Sequence[Leg]) -> dict[str, Chances]:
+    """Return by symbol the chance of each of its trades, by regime."""
+    bars_of = {leg.bars.symbol: leg.bars for leg in legs}
+    return {
+        row.symbol: judgement.chances_of(
+            bars_of[row.symbol],
+            row.round_trips,
+            row.regime_codes,
+            instrument_rates(row, run, legs),
+        )
+        for row in run.instruments
+    }
+
+
+def _joined(every: Iterable[Chances]) -> Chances:
+    """Put the trades of all instruments together, so that each counts once."""
+    joined: Chances = {}
+    for chances in every:
+        for name, values in chances.items():
+            joined.setdefault(name, []).extend(values)
+    return joined
+
+
+def _row(row: InstrumentResult, run: PortfolioRun, chances: Chances) -> dict[str, Any]:
     n_wins = sum(trip.is_win for trip in row.round_trips)
     n = len(row.round_trips)
     interval = metrics.wilson_interval(n_wins, n)
@@ -134,7 +149,7 @@ def _row(
         "open_pnl": row.open_pnl,
         "contribution": (row.pnl + row.open_pnl) / run.account.config.cash,
         "cost_total": row.costs.total,
-        "null_win_rate": nulls[ALL],
+        "null_win_rate": judgement.mean_chances(chances)[ALL],
     }
 
 

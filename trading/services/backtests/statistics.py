@@ -22,11 +22,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 # Below these counts a figure says more about chance than about the strategy.
-FEWEST_FOR_SHARPE = 60
 FEWEST_FOR_WIN_RATE = 10
 CURVE_POINTS = 700  # about one a pixel of the chart, and the page stays below 60 kB
 WORST_DRAWDOWNS = 10
-Z_95 = 1.959963984540054
 
 
 def plain(value: Any) -> Any:
@@ -61,7 +59,7 @@ def segment(run: BacktestRun, first: int, stop: int) -> dict[str, Any]:
     if not equity.shape[0]:
         return {}
     returns = metrics.simple_returns(equity, start=opening)
-    sharpe = metrics.sharpe_ratio(returns, run.bars_per_year)
+    interval = metrics.sharpe_interval(returns, run.bars_per_year)
     deepest = metrics.drawdowns(equity, start=opening)
     offset = run.first_bar
     trips = [t for t in run.round_trips if first <= t.signal_bar - offset < stop]
@@ -76,8 +74,9 @@ def segment(run: BacktestRun, first: int, stop: int) -> dict[str, Any]:
         "total_return": float(equity[-1]) / opening - 1.0,
         "annual_return": metrics.annual_return(returns, run.bars_per_year),
         "volatility": metrics.volatility(returns, run.bars_per_year),
-        "sharpe_ratio": sharpe,
-        **_sharpe_interval(returns, sharpe, run.bars_per_year),
+        "sharpe_ratio": metrics.sharpe_ratio(returns, run.bars_per_year),
+        "sharpe_low": interval.low,
+        "sharpe_high": interval.high,
         "sortino_ratio": metrics.sortino_ratio(returns, run.bars_per_year),
         "calmar_ratio": metrics.calmar_ratio(returns, run.bars_per_year),
         "max_drawdown": float(deepest.min()),
@@ -123,19 +122,6 @@ def _slippage_paid(run: BacktestRun, fills: Sequence[Any]) -> float:
         return 0.0
     in_price = parts.spread + parts.slippage + parts.impact
     return in_price * sum(f.notional for f in fills) / parts.notional
-
-
-def _sharpe_interval(returns: FloatArray, sharpe: float, bars_per_year: float) -> dict[str, float]:
-    """95 % interval of the Sharpe ratio with skewness and kurtosis (Mertens 2002)."""
-    n = returns.shape[0]
-    if n < FEWEST_FOR_SHARPE or not math.isfinite(sharpe):
-        return {"sharpe_low": math.nan, "sharpe_high": math.nan}
-    per_bar = sharpe / math.sqrt(bars_per_year)
-    scaled = (returns - returns.mean()) / returns.std(ddof=1)
-    skewness, kurtosis = float(np.mean(scaled**3)), float(np.mean(scaled**4))
-    variance = 1.0 - skewness * per_bar + (kurtosis - 1.0) / 4.0 * per_bar**2
-    half = Z_95 * math.sqrt(max(variance, 0.0) / (n - 1)) * math.sqrt(bars_per_year)
-    return {"sharpe_low": sharpe - half, "sharpe_high": sharpe + half}
 
 
 def _longest_under_water(drawdown: FloatArray) -> int:

@@ -12,7 +12,8 @@ from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.portfolio_backtest import run_portfolio
-from trading.engine.shared_account import Leg
+from trading.engine.portfolio_regimes import profit_of
+from trading.engine.shared_account import Leg, SharedAccount, book_of, replay
 from trading.engine.types import AssetClass
 from trading.tests.engine.walks import random_walk, tape
 
@@ -171,3 +172,35 @@ def test_impossible_portfolios_are_refused(chosen, values, words):
 def test_too_few_bars_name_the_instrument():
     with pytest.raises(InsufficientBars, match="warm-up on BBB, found 20 bars"):
         run_portfolio(legs("sma_cross", [BARS[0], walk("BBB", 5, 20)]))
+
+
+def test_one_instrument_has_the_regime_table_of_its_own_backtest():
+    alone = run(BARS[0], "rsi2_reversion", {}, CONFIG)
+
+    found = run_portfolio(legs(chosen=BARS[:1]), CONFIG).account.by_regime
+
+    assert list(found) == list(alone.by_regime)
+    for name, row in alone.by_regime.items():
+        assert found[name] == pytest.approx(row, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+def test_profits_of_the_regimes_add_up_to_the_account_at_every_tick():
+    config = BacktestConfig(commission_bps=5.0)
+    clock = np.unique(np.concatenate([bars.closed_at for bars in BARS]))
+    books = [book_of(leg, config, clock) for leg in legs()]
+    equity, _, _ = replay(SharedAccount(books, config, Allocation(), config.cash), clock)
+
+    total = np.zeros(clock.shape[0])
+    for book in books:
+        total[book.ticks] += profit_of(book)[0]
+
+    # An instrument without a bar is marked at its last close, so its profit waits for its next bar.
+    np.testing.assert_allclose(config.cash + np.cumsum(total), equity, rtol=1e-12)
+
+
+def test_time_in_a_regime_is_the_mean_share_over_the_instruments():
+    table = run_portfolio(legs(), CONFIG).account.by_regime
+
+    assert sum(row["time_share"] for row in table.values()) == pytest.approx(1.0)
+    assert all(row["sharpe_low"] < row["sharpe_high"] for row in table.values()
+               if row["n_bars"] >= 60)  # fmt: skip

@@ -1,0 +1,239 @@
+"""What luck would have done with the same account: random entries, and bars shuffled together.
+
+INPUT    a finished portfolio run, what it was made from, a seeded generator
+OUTPUT   distributions of win rate, Sharpe ratio and equity of the account
+LOOKBACK the whole run; nothing here ever decides a trade
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from marketdata.types import Bars, FloatArray, IntArray
+from trading.engine import loops, metrics
+from trading.engine.errors import ConfigInvalid
+from trading.engine.nulls import (
+    BAND_POINTS,
+    BAND_SHARES,
+    NullDraws,
+    charged_rates,
+    random_starts,
+    reordered_bars,
+)
+from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun
+from trading.engine.shared_account import Leg
+from trading.engine.types import OrderSide
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trades:
+    """The completed trades of one instrument: bars held, shares of equity, and its own ticks."""
+
+    lengths: IntArray
+    weights: FloatArray
+    ticks: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prices:
+    """Arrays of shape (n_instruments, n_ticks), and slippage by instrument."""
+
+    exec_price: FloatArray
+    close: FloatArray
+    commission: FloatArray
+    slippage: FloatArray
+
+
+def random_accounts(
+    run: PortfolioRun,
+    legs: Sequence[Leg],
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 200,
+    gross_cap: float = 1.0,
+) -> NullDraws:
+    """Draw accounts with as many long trades of the same lengths and sizes at random times.
+
+    Parameters
+    ----------
+    run : PortfolioRun
+        With at least one completed trade and none short.
+    legs : sequence of Leg
+        What it was made from.
+    rng : numpy.random.Generator
+        Seeded by the caller.
+    n_draws : int
+        >= 1.
+    gross_cap : float
+        Of the run's allocation, in (0, 1].
+
+    Returns
+    -------
+    NullDraws
+        Of the account; the band is given at ticks of its clock.
+
+    Raises
+    ------
+    ConfigInvalid
+        Without a completed trade, with a short one, or with fewer than one draw.
+
+    Notes
+    -----
+    Every instrument keeps its own trades: their number, their lengths in its own bars, the share of
+    the account's equity each took, and its own costs. Only the times are drawn. Where more is asked
+    for than there is cash, purchases share it, so a draw may hold less than the run did; a limit on
+    the number of positions is not imposed.
+    """
+    _check(run, n_draws)
+    clock = run.account.closed_at
+    bars_of = {leg.bars.symbol: leg.bars for leg in legs}
+    rows = [row for row in run.instruments if row.round_trips]
+    trades = [_trades(row, run, bars_of[row.symbol], legs) for row in rows]
+    prices = _prices(rows, run, bars_of, legs)
+    points = np.unique(np.linspace(0, clock.shape[0] - 1, BAND_POINTS).astype(np.int64))
+    paths = np.empty((n_draws, points.shape[0]))
+    win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
+    for k in range(n_draws):
+        events, weights = _draw(trades, rng)
+        equity, n_wins = loops.random_account_path_nb(
+            prices.exec_price, prices.close, prices.commission, prices.slippage,
+            events, weights, gross_cap,
+        )  # fmt: skip
+        win_rates[k] = n_wins / weights.shape[0]
+        returns = metrics.simple_returns(equity, start=1.0)
+        sharpes[k] = metrics.sharpe_ratio(returns, run.account.bars_per_year)
+        totals[k] = equity[-1] - 1.0
+        paths[k] = equity[points]
+    low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.account.config.cash
+    return NullDraws(win_rates, sharpes, totals, points, low, median, high)
+
+
+def permuted_legs(legs: Sequence[Leg], rng: np.random.Generator, *, window: int = 63) -> list[Leg]:
+    """Shuffle the bars of all instruments within windows of the clock, all in one order.
+
+    Parameters
+    ----------
+    legs : sequence of Leg
+        At least one, each with two bars.
+    rng : numpy.random.Generator
+        Seeded by the caller.
+    window : int
+        Ticks that are shuffled among each other, >= 2.
+
+    Returns
+    -------
+    list of Leg
+        What moved together on a day still does: only the order of the days is lost.
+
+    Raises
+    ------
+    ConfigInvalid
+        If ``window`` is below 2.
+    """
+    if window < 2:
+        raise ConfigInvalid(f"window {window} must be at least 2")
+    clock = np.unique(np.concatenate([leg.bars.closed_at for leg in legs]))
+    keys = rng.permutation(clock.shape[0])
+    return [replace(leg, bars=_permuted(leg.bars, clock, keys, window)) for leg in legs]
+
+
+def _permuted(bars: Bars, clock: IntArray, keys: IntArray, window: int) -> Bars:
+    ticks = np.searchsorted(clock, bars.closed_at)
+    order = np.lexsort((keys[ticks], ticks // window))
+    # The first bar has no close before it and keeps its place.
+    order = np.concatenate(([0], order[order != 0]))
+    return reordered_bars(bars, order, 1)
+
+
+def _check(run: PortfolioRun, n_draws: int) -> None:
+    trips = run.account.round_trips
+    if not trips:
+        raise ConfigInvalid("random entries need at least 1 completed trade, found 0")
+    if any(trip.side is OrderSide.SELL for trip in trips):
+        raise ConfigInvalid("random entries are drawn for long trades only")
+    if n_draws < 1:
+        raise ConfigInvalid(f"n_draws {n_draws} must be at least 1")
+
+
+def instrument_rates(
+    row: InstrumentResult, run: PortfolioRun, legs: Sequence[Leg]
+) -> tuple[FloatArray, float]:
+    """Return what one instrument's trades pay: commission per own bar, and the worse price.
+
+    Parameters
+    ----------
+    row : InstrumentResult
+        Of the run.
+    run : PortfolioRun
+        Its settings hold the costs of legs without own ones.
+    legs : sequence of Leg
+        What it was made from.
+
+    Returns
+    -------
+    float64, shape (n_bars,)
+        Fraction of notional per side.
+    float
+        Fraction of price per side.
+    """
+    own = next(leg.costs for leg in legs if leg.bars.symbol == row.symbol)
+    return charged_rates(own or run.account.config.costs, row.costs, row.regime_codes)
+
+
+def _trades(row: InstrumentResult, run: PortfolioRun, bars: Bars, legs: Sequence[Leg]) -> _Trades:
+    account = run.account
+    before = np.concatenate(([account.config.cash], account.equity))
+    ticks = np.searchsorted(account.closed_at, bars.closed_at)
+    rates, _ = instrument_rates(row, run, legs)
+    weights = [
+        trip.entry_notional * (1.0 + rates[trip.signal_bar]) / before[ticks[trip.entry_bar]]
+        for trip in row.round_trips
+    ]
+    lengths = [max(trip.bars_held, 1) for trip in row.round_trips]
+    # Additions to a position can sum to more than the equity at its first fill.
+    return _Trades(np.array(lengths), np.minimum(np.array(weights), 1.0), ticks)
+
+
+def _prices(
+    rows: Sequence[InstrumentResult],
+    run: PortfolioRun,
+    bars_of: Mapping[str, Bars],
+    legs: Sequence[Leg],
+) -> _Prices:
+    clock = run.account.closed_at
+    shape = (len(rows), clock.shape[0])
+    found = _Prices(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(len(rows)))
+    for k, row in enumerate(rows):
+        bars = bars_of[row.symbol]
+        ticks = np.searchsorted(clock, bars.closed_at)
+        rates, found.slippage[k] = instrument_rates(row, run, legs)
+        found.exec_price[k, ticks] = bars.exec_prices
+        found.commission[k, ticks[1:]] = rates[:-1]
+        last = np.searchsorted(bars.closed_at, clock, "right") - 1
+        found.close[k] = np.where(last >= 0, bars.close[np.maximum(last, 0)], 0.0)
+    return found
+
+
+def _draw(trades: Sequence[_Trades], rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+    """Draw times for every trade; return the events in order and the weights by number."""
+    events, weights, number = [], [], 0
+    for k, own in enumerate(trades):
+        order = rng.permutation(own.lengths.shape[0])
+        entries = random_starts(own.lengths[order], 1, own.ticks.shape[0], rng)
+        # A run that traded on every bar leaves its last trade no bar to end on.
+        exits = np.minimum(entries + own.lengths[order], own.ticks.shape[0] - 1)
+        numbers = np.arange(number, number + order.shape[0])
+        for bars, side in ((exits, 0), (entries, 1)):
+            events.append(
+                np.column_stack(
+                    (own.ticks[bars], np.full_like(numbers, k), numbers, np.full_like(bars, side))
+                )
+            )
+        weights.append(own.weights[order])
+        number += order.shape[0]
+    rows = np.concatenate(events)
+    order = np.lexsort((rows[:, 1], rows[:, 3], rows[:, 0]))
+    return np.ascontiguousarray(rows[order]), np.concatenate(weights)
