@@ -70,7 +70,9 @@ def run_portfolio(
     legs : sequence of Leg
         At least one; every symbol once. Calendars and spans may differ.
     config : BacktestConfig or None
-        ``cash`` is the account's; ``start_index`` and ``keeps_decisions`` are not used.
+        ``cash`` is the account's; ``start_index`` is not used. With ``keeps_decisions`` the
+        account's run has the decisions of all, in order of time and symbol, their bars counted in
+        each instrument's own series.
     allocation : Allocation or None
         None for equal weights.
 
@@ -177,6 +179,7 @@ def _result(
         by_regime=by_regime,
         by_absolute_regime={},
         costs=_total(rows, account.financing),
+        decisions=tuple(account.decisions),
     )
     return PortfolioRun(run, rows)
 

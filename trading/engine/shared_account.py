@@ -7,20 +7,22 @@ LOOKBACK each strategy's own; an order decided on an instrument's bar meets its 
 Events of one tick, for the instruments with a bar on it and in order of symbol: 1. holding costs;
 2. sales; 3. purchases, which share what cash and the gross cap leave in proportion to what each
 asked for; 4. every position is marked, at its last close where it has no bar; 5. each strategy
-steps with its share of the account's equity.
+steps with its share of the account's equity; its circuit breaker knows the correlation with what
+else is held.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig
+from trading.engine.correlation import mean_correlation
 from trading.engine.costs import BPS, CostModel
 from trading.engine.errors import InsufficientBars
 from trading.engine.execution import (
@@ -35,7 +37,8 @@ from trading.engine.state import start
 from trading.engine.step import StepContext, step
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, StrategySpec, resolve_params
-from trading.engine.types import OrderIntent, OrderSide
+from trading.engine.strategies.tables import breaker_config
+from trading.engine.types import Decision, OrderIntent, OrderSide
 
 PROGRESS_EVERY_TICKS = 256
 
@@ -87,6 +90,7 @@ class SharedAccount:
     allocation: Allocation
     cash: float
     financing: float = 0.0
+    decisions: list[Decision] = field(default_factory=list)
 
     @property
     def equity(self) -> float:
@@ -135,7 +139,7 @@ def book_of(leg: Leg, config: BacktestConfig, clock: IntArray) -> Book:
     costs = leg.costs or config.costs
     return Book(
         features=features,
-        context=StepContext(spec, costs, config.quantity_step, explains=False),
+        context=StepContext(spec, costs, config.quantity_step, config.keeps_decisions),
         market=market_of(leg.bars, features.regimes.codes, costs),
         terms=replace(config.terms, costs=costs),
         blotter=Blotter(start(config.cash)),
@@ -253,13 +257,29 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
         share, was_taken = _share(book, account), _is_taken(book)
         own = share * equity
         state = replace(book.blotter.state, cash=own - book.value, equity=own)
-        outcome = step(book.features, i, state, book.context)
+        context = replace(book.context, correlation=_correlation(account, book, i))
+        outcome = step(book.features, i, state, context)
         book.blotter.state = outcome.state
+        if outcome.decision is not None:
+            account.decisions.append(outcome.decision)
         intent = outcome.order_intent
         if intent is not None and not was_taken and n_taken >= most:
             intent = None
         book.blotter.submit(intent, i)
         n_taken += _is_taken(book) - was_taken
+
+
+def _correlation(account: SharedAccount, book: Book, i: int) -> float:
+    """Ask how much a book moves with the others held, where a breaker wants to know."""
+    if breaker_config(book.features.params) is None:
+        return math.nan
+    others = [
+        (other.features.bars, other.blotter.state.quantity)
+        for other in account.books
+        if other is not book
+    ]
+    bars = book.features.bars
+    return mean_correlation(bars, book.blotter.state.quantity, others, int(bars.closed_at[i]))
 
 
 def _is_taken(book: Book) -> bool:

@@ -12,6 +12,7 @@ what to order for bar i + 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from marketdata.types import Bars
@@ -59,7 +60,8 @@ class StepContext:
     allows_all_cash : bool
         False sizes all-in rules at the close as well, for runners that must name a quantity.
     correlation : float
-        Of the instrument with what else is held, for the circuit breaker; NaN where not known.
+        Mean correlation with what else is held (`correlation.mean_correlation`), for the circuit
+        breaker; NaN where not known.
     """
 
     spec: StrategySpec
@@ -334,12 +336,21 @@ def _decision(
         reason=_sentence(plan, narrative, context, blocked_by),
         would_change=f"What would have changed it: {narrative.would_change}.",
         blocked_by=blocked_by,
-        inputs=narrative.inputs,
+        inputs=_inputs(narrative, state, context),
         parameters=narrative.parameters + _breaker_parameters(state),
         sizing=narrative.sizing
         + _breaker_lines(state, proposal, allowed)
         + _quantity_lines(features, i, state, allowed, plan, context),
     )
+
+
+def _inputs(
+    narrative: Narrative, state: StrategyState, context: StepContext
+) -> Mapping[str, float | None]:
+    """Add the correlation where a breaker has looked at one."""
+    if state.breaker is None or math.isnan(context.correlation):
+        return narrative.inputs
+    return {**narrative.inputs, "correlation": context.correlation}
 
 
 def _breaker_parameters(state: StrategyState) -> tuple[ParameterNow, ...]:

@@ -7,6 +7,7 @@ the same transaction, so a bar is worked through once, whoever crashes or runs t
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,12 +16,14 @@ import structlog
 from django.db import transaction
 
 from marketdata.models import Instrument, ReplaySession
-from marketdata.selectors import NoBars, bars_get, closes_at, instant, nanoseconds
+from marketdata.selectors import NoBars, bars_get, bars_map, closes_at, instant, nanoseconds
 from marketdata.types import Bars
+from trading.engine.correlation import mean_correlation
 from trading.engine.fills import BarPrices
 from trading.engine.state import StrategyState, book_fill
 from trading.engine.step import StepContext, StepOutcome, step
 from trading.engine.strategies import Features, resolve_params
+from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import (
     Fill,
     OrderIntent,
@@ -273,12 +276,14 @@ def _decide(
     """One step of the engine: store the decision, place its order, keep the state."""
     spec = spec_for(deployment.version.strategy.key)
     features = spec.prepare(bar.bars, resolve_params(spec, deployment.version.parameters))
+    state = StrategyState.from_dict(deployment.state)
     context = StepContext(
         spec=spec,
         costs=costs_of(bar.instrument),
         quantity_step=float(bar.instrument.quantity_step),
+        correlation=_correlation(portfolio, bar, features, state),
     )
-    outcome = step(features, bar.index, StrategyState.from_dict(deployment.state), context)
+    outcome = step(features, bar.index, state, context)
     decision = _decision_write(deployment, bar, outcome)
     if outcome.order_intent is not None:
         market = MarketView(
@@ -295,6 +300,32 @@ def _decide(
     deployment.last_bar_at = bar.closed_at
     deployment.save(update_fields=["state", "last_bar_at", "updated_at"])
     decision_published(decision, bar.instrument.symbol, portfolio.pk)
+
+
+def _correlation(
+    portfolio: Portfolio, bar: InstrumentBar, features: Features, state: StrategyState
+) -> float:
+    """Ask how much an instrument moves with the others held, where a breaker wants to know."""
+    if breaker_config(features.params) is None:
+        return math.nan
+    held = {
+        position.instrument.symbol: position
+        for position in positions_open(portfolio)
+        if position.instrument_id != bar.instrument.pk
+    }
+    if not held:
+        return math.nan
+    others = bars_map(
+        [position.instrument for position in held.values()],
+        bar.bars.timeframe,
+        until=bar.closed_at,
+    )
+    return mean_correlation(
+        bar.bars,
+        state.quantity,
+        [(bars, float(held[symbol].quantity)) for symbol, bars in others.items()],
+        nanoseconds(bar.closed_at),
+    )
 
 
 def _regime(features: Features, bar: InstrumentBar) -> Regime | None:

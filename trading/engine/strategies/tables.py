@@ -111,6 +111,11 @@ def breaker_parameters(default: str) -> tuple[Parameter, ...]:
             unit="trades",
         ),
         Parameter(
+            "breaker_correlation", FLOAT, config.correlations[2],
+            "Mean correlation with what else is held that halts it; less from 0.10 below on; above "
+            "1.10 never", 0.2, 1.2, 0.05, unit="ratio",
+        ),
+        Parameter(
             "breaker_cool_down", FLOAT, config.cool_down_days[2],
             "Shortest halt; doubles with each trip within 30 days", 0.1, 60.0, 0.1, unit="days",
         ),
@@ -118,11 +123,14 @@ def breaker_parameters(default: str) -> tuple[Parameter, ...]:
 
 
 @lru_cache(maxsize=64)
-def _breaker_config(loss: float, drawdown: float, streak: float, days: float) -> BreakerConfig:
+def _breaker_config(
+    loss: float, drawdown: float, streak: float, correlation: float, days: float
+) -> BreakerConfig:
     return BreakerConfig(
         daily_losses=(loss * 2.0 / 3.0, loss * 5.0 / 6.0, loss),
         drawdowns=(drawdown * 0.5, drawdown * 0.75, drawdown),
         loss_streaks=(math.ceil(streak * 0.6), math.ceil(streak * 0.8), streak),
+        correlations=(correlation - 0.10, correlation - 0.05, correlation),
         cool_down_days=(days / 3.0, days * 2.0 / 3.0, days),
         most_cool_down_days=16.0 * days,
     )
@@ -136,7 +144,7 @@ def breaker_config(params: Params) -> BreakerConfig | None:
     >>> breaker_config({"breaker": "off"}) is None
     True
     >>> given = {"breaker": "on", "breaker_daily_loss": 0.06, "breaker_drawdown": 0.2}
-    >>> given |= {"breaker_loss_streak": 10, "breaker_cool_down": 3.0}
+    >>> given |= {"breaker_loss_streak": 10, "breaker_cool_down": 3.0, "breaker_correlation": 0.85}
     >>> [round(limit, 3) for limit in breaker_config(given).daily_losses]
     [0.04, 0.05, 0.06]
     """
@@ -146,5 +154,6 @@ def breaker_config(params: Params) -> BreakerConfig | None:
         float(params["breaker_daily_loss"]),
         float(params["breaker_drawdown"]),
         float(params["breaker_loss_streak"]),
+        float(params["breaker_correlation"]),
         float(params["breaker_cool_down"]),
     )
