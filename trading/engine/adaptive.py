@@ -249,8 +249,12 @@ def adapt_series(
     return adapt_nb(*regime_values(base), codes, blend_bars, blend_share)
 
 
+@lru_cache(maxsize=256)
 def regime_values(base: AdaptiveBase) -> tuple[FloatArray, FloatArray]:
-    """Return the values per parameter and regime, (6, 4), and 1 for those that fall at once."""
+    """Return the values per parameter and regime, (6, 4), and 1 for those that fall at once.
+
+    Treat the arrays as read-only: the same ones are returned for the same base.
+    """
     values = np.array([[_value(base, name, code) for code in range(4)] for name in RULES])
     return values, np.array([float(rule.falls_at_once) for rule in RULES.values()])
 

@@ -112,6 +112,8 @@ def asked_nb(limits: Triple, value: float) -> int:
 @inlined
 def worse_nb(worst: Asked, limits: Triple, value: float, rule: float) -> Asked:
     """Return what one more rule asks for where it is worse; of two equals the first speaks."""
+    if not value >= limits[0]:
+        return worst
     level = asked_nb(limits, value)
     return Asked(level, rule, value, at_nb(limits, level)) if level > worst.level else worst
 

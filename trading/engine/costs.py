@@ -226,8 +226,10 @@ def commission_rates(costs: CostModel, regime_codes: IntArray) -> FloatArray:
     >>> (rates * 1e4).round(9).tolist()
     [2.0, 2.0, 5.0]
     """
-    table = np.array([costs.commission_rate(code) for code in (-1, 0, 1, 2, 3)])
-    return table[regime_codes + 1]
+    rates = [costs.commission_rate(code) for code in (-1, 0, 1, 2, 3)]
+    if min(rates) == max(rates):
+        return np.full(regime_codes.shape[0], rates[0])
+    return np.array(rates)[regime_codes + 1]
 
 
 def price_rates(

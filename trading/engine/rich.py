@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trading.engine.breaker import NS
 from trading.engine.breaker_kernels import (
     book_of_nb,
     level_of_nb,
@@ -309,7 +310,7 @@ def book_nb(memory: FloatArray, quantity: float, price: float, commission: float
 def simulate_rules_nb(
     exec_price: FloatArray,
     close: FloatArray,
-    seconds: FloatArray,
+    closed_at: IntArray,
     rows: FloatArray,
     volatility: FloatArray,
     percentile: FloatArray,
@@ -324,13 +325,13 @@ def simulate_rules_nb(
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, IntArray, int]:
     """Run a table of signals from bar `start`, deciding from `first` on.
 
-    `commission` and `slippage` are fractions read at the signal bar; `seconds` is the bars' close
-    in seconds UTC; an empty `breaker_config` leaves the breaker out. `memory` and `breaker` begin
-    as they are and are moved on in place; `sizing_terms` holds quantity step, no-trade band, as 0
-    or 1 whether the rule rebalances, wants all cash and may have it, the slippage a plan allows
-    for, and as 0 or 1 whether a position keeps the holding limit of its signal bar. Returns cash
-    and quantity after each bar, then the fills (see `RichFills`), of which the last item says how
-    many are valid.
+    `commission` and `slippage` are fractions read at the signal bar; `closed_at` is the bars' close
+    in nanoseconds UTC; an empty `breaker_config` leaves the breaker out. `memory` and `breaker`
+    begin as they are and are moved on in place; `sizing_terms` holds quantity step, no-trade band,
+    as 0 or 1 whether the rule rebalances, wants all cash and may have it, the slippage a plan
+    allows for, and as 0 or 1 whether a position keeps the holding limit of its signal bar. Returns
+    cash and quantity after each bar, then the fills (see `RichFills`), of which the last item says
+    how many are valid.
 
     Everything remembered from bar to bar is a local variable: in an array each bar would wait for
     the one before to come back from memory.
@@ -387,7 +388,7 @@ def simulate_rules_nb(
                 level,
                 book,
                 limits,
-                seconds[i],
+                closed_at[i] / NS,
                 cash + held * close[i],
                 held,
                 volatility[i],

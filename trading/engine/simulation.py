@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trading.engine import rich
-from trading.engine.breaker import NS, config_vector, state_of, state_vector
+from trading.engine.breaker import config_vector, state_of, state_vector
 from trading.engine.costs import CostModel, commission_rates, price_rates
 from trading.engine.kernels import FloatArray
 from trading.engine.rich import RichFills
@@ -77,7 +77,7 @@ def simulate(
     found = rich.simulate_rules_nb(
         bars.exec_prices,
         bars.close,
-        bars.closed_at / NS,
+        bars.closed_at,
         table.rows,
         regimes.volatility,
         regimes.percentile,

@@ -35,7 +35,6 @@ from trading.engine.adaptive import (
     RULES,
     AdaptiveBase,
     AdaptiveNow,
-    adapt,
     adapt_series,
     explain,
     now_at,
@@ -89,9 +88,8 @@ def adaptive_base(params: Params) -> AdaptiveBase:
 
 def warm_up(params: Params) -> int:
     """Return the first index with every value under every regime."""
-    base = adaptive_base(params)
-    longest = max(adapt(base, code).lookback_bars for code in range(4))
-    return max(longest - 1, ATR_BARS, WARM_UP_BARS)
+    values, _ = regime_values(adaptive_base(params))
+    return max(int(values[LOOKBACK].max()) - 1, ATR_BARS, WARM_UP_BARS)
 
 
 def prepare(bars: Bars, params: Params) -> Features:
