@@ -55,6 +55,10 @@ class Study(TimestampedModel):
     n_workers = models.PositiveSmallIntegerField(default=2)
     note = models.CharField(max_length=200, blank=True)
     client_key = models.CharField(max_length=80, blank=True)
+    model_version = models.ForeignKey(
+        "trading.ModelVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        help_text="Active at the request and kept: every worker asks it; empty, the rule decides.",
+    )  # fmt: skip
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="repeats",
         help_text="The study this one repeats on newer bars.",

@@ -102,7 +102,7 @@ def study_get(*, user_id: int, study_id: int) -> Study:
     """Return one study of this person; raises NotFound for unknown and for foreign ones."""
     found = (
         Study.objects.filter(user_id=user_id, pk=study_id)
-        .select_related("instrument__venue", "parent", "repeats_for")
+        .select_related("instrument__venue", "parent", "repeats_for", "model_version")
         .first()
     )
     if found is None:

@@ -45,6 +45,14 @@ class StudyRequestSerializer(serializers.Serializer[Any]):
         return values
 
 
+class StudyModelSerializer(serializers.Serializer[Any]):
+    """The model version every trial of a search asked."""
+
+    number = serializers.IntegerField()
+    kind = serializers.CharField()
+    content_hash = serializers.CharField()
+
+
 class StudySerializer(serializers.Serializer[Any]):
     """One search: what was asked, how far it is, and the verdict once there is one."""
 
@@ -68,6 +76,11 @@ class StudySerializer(serializers.Serializer[Any]):
     slippage_bps = serializers.FloatField()
     has_regime_costs = serializers.BooleanField()
     seed = serializers.IntegerField()
+    model = StudyModelSerializer(
+        source="model_version",
+        allow_null=True,
+        help_text="Pinned at the request; null: the strategy takes none, or its rule ran alone.",
+    )
     note = serializers.CharField()
     status = serializers.CharField()
     n_done = serializers.IntegerField()

@@ -21,31 +21,52 @@ logger = structlog.get_logger(__name__)
 HYBRID = hybrid_strategy.SPEC.key
 
 
-def spec_for(strategy_key: str, *, version: ModelVersion | None = None) -> StrategySpec:
-    """Return a strategy ready to run: the hybrid bound to its models, any other as registered.
+def takes_model(strategy_key: str) -> bool:
+    """Tell whether a strategy asks a model where there is one."""
+    return strategy_key == HYBRID
 
-    `version` is the one to bind, None takes the active one. A version that cannot be read is logged
-    and left out: the rules decide alone and say so, as without any version.
+
+def version_to_bind(strategy_key: str) -> ModelVersion | None:
+    """Return the version a strategy asks today; None where there is none or it takes none."""
+    return version_active(strategy_key) if takes_model(strategy_key) else None
+
+
+def spec_with(strategy_key: str, version: ModelVersion | None) -> StrategySpec:
+    """Return a strategy bound to exactly this version, or with None the rule alone.
+
+    Raises StateInvalid or ConfigInvalid when the version cannot be read: whoever names one wants
+    that one and no other.
     """
     spec = strategy_get(strategy_key)
-    if strategy_key != HYBRID:
-        return spec
-    bound = version or version_active(strategy_key)
-    if bound is None:
-        return spec
+    return spec if version is None else hybrid_strategy.with_model(spec, models_of(version))
+
+
+def spec_for(strategy_key: str) -> StrategySpec:
+    """Return a strategy as it runs today: bound to the active version where it takes one.
+
+    A version that cannot be read is logged and left out: the rules decide alone and say so, as
+    without any version.
+    """
+    version = version_to_bind(strategy_key)
     try:
-        return hybrid_strategy.with_model(spec, models_of(bound))
+        return spec_with(strategy_key, version)
     except EngineError:
-        logger.exception("model_unreadable", version=bound.pk)
-        return spec
+        if version is None:
+            raise
+        logger.exception("model_unreadable", version=version.pk)
+        return strategy_get(strategy_key)
+
+
+def identity_of(version: ModelVersion | None) -> dict[str, object] | None:
+    """Name a version for results and manifests; None for none."""
+    if version is None:
+        return None
+    return {"number": version.number, "content_hash": version.content_hash, "kind": version.kind}
 
 
 def model_identity(strategy_key: str) -> dict[str, object] | None:
     """Name the version `spec_for` binds, for a result's manifest; None for other strategies."""
-    bound = version_active(strategy_key) if strategy_key == HYBRID else None
-    if bound is None:
-        return None
-    return {"number": bound.number, "content_hash": bound.content_hash, "kind": bound.kind}
+    return identity_of(version_to_bind(strategy_key))
 
 
 def models_of(version: ModelVersion) -> Models:

@@ -31,6 +31,7 @@ from trading.selectors.studies import (
     trial_list,
 )
 from trading.selectors.versions import parameters_diff
+from trading.services.bindings import takes_model
 from trading.services.studies.adoption import (
     newest_version,
     parameters_of,
@@ -166,6 +167,7 @@ def study(request: MemberRequest, study_id: int) -> HttpResponse:
         "study": row,
         "strategy": strategy_get(row.strategy_key).name,
         "n_counted": counted(row),
+        "takes_model": takes_model(row.strategy_key),
         "own_strategies": [s for s in strategy_list(request.user) if s.key == row.strategy_key],
         "crumbs": [{"label": "Optimizations", "href": reverse("studies")}],
         **live_context(row, chosen),

@@ -20,6 +20,7 @@ from trading.engine.strategies import strategy_get
 from trading.models import Study, Trial
 from trading.selectors import studies as selectors
 from trading.services.backtests.loading import bars_between
+from trading.services.bindings import version_to_bind
 from trading.services.studies.drafts import MOST_TRIALS, StudyDraft, StudyInvalid
 from trading.services.studies.progress import announce
 from trading.services.studies.setup import plan_of
@@ -97,6 +98,7 @@ def study_request(
         end_date=end_date,
         n_trials=len(rows),
         client_key=client_key,
+        model_version=version_to_bind(draft.base.strategy_key),
         parent=repeat_of,
         lease_expires_at=now + SWEEP_AFTER,
         started_at=now,

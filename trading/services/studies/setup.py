@@ -15,15 +15,15 @@ from trading.engine.strategies import StrategySpec
 from trading.models import Study, Trial
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.loading import bars_stored
-from trading.services.bindings import spec_for
+from trading.services.bindings import spec_with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudySetup:
     """Everything a worker needs to evaluate trials of one study.
 
-    `spec` is bound to the models in force; `bars` is the whole span, hold-out included;
-    `search_bars` ends before it.
+    `spec` is bound to the model version the study was asked with, whatever is active by now; `bars`
+    is the whole span, hold-out included; `search_bars` ends before it.
     """
 
     spec: StrategySpec
@@ -51,7 +51,7 @@ def setup_of(study: Study) -> StudySetup:
         start=study.start_date,
         end=study.end_date,
     )
-    spec = spec_for(study.strategy_key)
+    spec = spec_with(study.strategy_key, study.model_version)
     space = space_from(spec, study.space, study.fixed)
     plan = plan_of(study, len(bars), space)
     return StudySetup(

@@ -55,7 +55,8 @@ def study_work(*, study_id: int, clock: Clock) -> str:
 
     A database that is away is not caught: the leases lapse and the sweeper sends the study again.
     """
-    study = Study.objects.select_related("instrument", "user").filter(pk=study_id).first()
+    related = ("instrument", "user", "model_version")
+    study = Study.objects.select_related(*related).filter(pk=study_id).first()
     if study is None or study.status in (Status.PAUSED, Status.FAILED):
         return NOTHING_TO_DO
     try:

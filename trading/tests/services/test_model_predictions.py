@@ -20,9 +20,6 @@ from trading.services.models.candidates import candidates_of
 from trading.services.models.drift import drift_check, drift_measure
 from trading.services.models.predictions import predictions_record, predictions_resolve
 from trading.services.models.registry import version_retire
-from trading.services.studies.drafts import study_draft_read
-from trading.services.studies.requests import study_request
-from trading.services.studies.setup import setup_of
 from trading.tests.factories import NOW, bars_make, instrument_make, replay_make, user_make
 from trading.tests.services.model_rows import (
     START_NS,
@@ -31,7 +28,6 @@ from trading.tests.services.model_rows import (
     walk,
     walks,
 )
-from trading.tests.study_rows import ASKED, member_make, study_finish
 
 pytestmark = pytest.mark.django_db
 FIRST = dt.datetime.fromtimestamp(START_NS / 1e9, tz=dt.UTC)
@@ -252,18 +248,3 @@ def test_an_unreadable_version_leaves_the_rules_alone():
     spec = spec_for("hybrid")
 
     assert (spec.prepare(walk(1), spec.defaults).arrays["model"] == -1).all()
-
-
-def test_a_study_of_the_hybrid_searches_with_the_models_in_force(version):
-    stored_walk()
-    space = {"veto_share": {"low": 0.1, "high": 0.9, "step": 0.8}}
-    asked = {"strategy_key": "hybrid", "symbol": "ABC", "space": space, "n_trials": 2}
-    study = study_request(user=member_make(), draft=study_draft_read({**ASKED, **asked}), now=NOW)
-
-    setup = setup_of(study)
-    study_finish(study)
-
-    features = setup.spec.prepare(setup.search_bars, setup.params({"veto_share": 0.1}))
-    assert (features.arrays["probability"] >= 0.0).any()
-    first, second = (trial.bar_sharpe for trial in study.trials.order_by("number"))
-    assert first != second
