@@ -12,8 +12,8 @@ from accounts.models import User
 from accounts.services import user_signup
 from marketdata.selectors.replay import replay_instruments
 from marketdata.services import replay_open, watchlist_create
+from trading.services.deployments import demo_deploy
 from trading.services.portfolios import portfolio_open
-from trading.services.strategies import demo_deploy
 
 OPENING_CASH = Decimal(100_000)
 

@@ -29,7 +29,7 @@ from trading.serializers.strategies import (
     DeploymentStopSerializer,
     RecommendationSerializer,
 )
-from trading.services.strategies import (
+from trading.services.deployments import (
     deployment_pause,
     deployment_resume,
     deployment_start,

@@ -9,9 +9,9 @@ from django.db import transaction
 from marketdata.services import replay_restart
 from trading.models import Deployment, Portfolio
 from trading.selectors.portfolios import portfolio_get
+from trading.services.deployments import demo_deploy
 from trading.services.orders import orders_cancel_all
 from trading.services.portfolios import portfolio_lock, portfolio_open
-from trading.services.strategies import demo_deploy
 
 
 @transaction.atomic

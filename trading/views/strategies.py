@@ -38,7 +38,7 @@ from trading.selectors.strategies import (
     strategy_of,
 )
 from trading.selectors.versions import version_rows
-from trading.services.strategies import (
+from trading.services.deployments import (
     deployment_pause,
     deployment_resume,
     deployment_stop,

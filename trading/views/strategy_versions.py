@@ -27,13 +27,9 @@ from trading.selectors.versions import (
     terms_diff,
 )
 from trading.services.backtests.drafts import costs_read
+from trading.services.deployments import deployment_start
 from trading.services.own_limits import limits_read
-from trading.services.strategies import (
-    deployment_start,
-    parameters_resolve,
-    strategy_archive,
-    version_create,
-)
+from trading.services.strategies import parameters_resolve, strategy_archive, version_create
 
 
 @login_required

@@ -10,9 +10,10 @@ from django.urls import get_resolver
 
 from accounts.services import entitlement_grant
 from trading.models import Decision, Order
+from trading.services.deployments import deployment_start
 from trading.services.orders import order_submit
 from trading.services.runner import portfolio_advance
-from trading.services.strategies import deployment_start, strategy_create
+from trading.services.strategies import strategy_create
 from trading.tests.factories import (
     DAY,
     FIRST_CLOSE,

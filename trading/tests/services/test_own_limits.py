@@ -9,10 +9,11 @@ from django.db import DatabaseError, transaction
 
 from trading.models import Deployment, RiskLimits, StrategyVersion
 from trading.services.backtests.drafts import BacktestInvalid
+from trading.services.deployments import deployment_start
 from trading.services.fills import fill_record
 from trading.services.orders import order_submit
 from trading.services.own_limits import OwnLimitInvalid
-from trading.services.strategies import deployment_start, strategy_create, version_create
+from trading.services.strategies import strategy_create, version_create
 from trading.tests.factories import FIRST_CLOSE, NOW, instrument_make, portfolio_make
 
 pytestmark = pytest.mark.django_db

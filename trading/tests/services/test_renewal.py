@@ -10,10 +10,10 @@ from marketdata.tests.factories import market_make
 from trading.models import Deployment, JournalEntry, Order, Portfolio
 from trading.selectors.ledger import ledger_verify
 from trading.selectors.portfolios import portfolio_get, portfolio_list
+from trading.services.deployments import demo_deploy
 from trading.services.orders import order_submit
 from trading.services.portfolios import portfolio_open
 from trading.services.renewal import portfolio_archive, portfolio_renew
-from trading.services.strategies import demo_deploy
 from trading.tests.factories import NOW, portfolio_make, user_make
 
 pytestmark = pytest.mark.django_db

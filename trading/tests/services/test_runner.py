@@ -26,14 +26,10 @@ from trading.models import (
 )
 from trading.selectors.ledger import ledger_verify
 from trading.services.amounts import amount_of
+from trading.services.deployments import deployment_pause, deployment_resume, deployment_start
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 from trading.services.runner import portfolio_advance
-from trading.services.strategies import (
-    deployment_pause,
-    deployment_resume,
-    deployment_start,
-    strategy_create,
-)
+from trading.services.strategies import strategy_create
 from trading.tests.factories import (
     DAY,
     FIRST_CLOSE,

@@ -8,20 +8,22 @@ import pytest
 
 from accounts.services import entitlement_grant
 from trading.models import Deployment, Order, Strategy, StrategyVersion
-from trading.services.fills import fill_record
-from trading.services.orders import order_submit
-from trading.services.strategies import (
+from trading.services.deployments import (
     DEMO_NAME,
     DeploymentFinal,
     DeploymentInvalid,
     PlanLimitReached,
-    StrategyInvalid,
-    StrategyNameTaken,
     demo_deploy,
     deployment_pause,
     deployment_resume,
     deployment_start,
     deployment_stop,
+)
+from trading.services.fills import fill_record
+from trading.services.orders import order_submit
+from trading.services.strategies import (
+    StrategyInvalid,
+    StrategyNameTaken,
     strategy_create,
     version_create,
 )

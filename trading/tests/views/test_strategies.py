@@ -13,7 +13,8 @@ from trading.models import Backtest, Decision, Deployment, Fill, Order, Strategy
 from trading.selectors.own_books import book_of, outcome_of
 from trading.selectors.regimes import next_regime_get
 from trading.selectors.strategies import ParameterRow
-from trading.services.strategies import deployment_start, strategy_create
+from trading.services.deployments import deployment_start
+from trading.services.strategies import strategy_create
 from trading.tests.factories import (
     DAY,
     FIRST_CLOSE,
