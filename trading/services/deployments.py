@@ -111,6 +111,10 @@ def deployment_start(
     earlier = _started_before(locked, version, instrument, client_key)
     if earlier is not None:
         return earlier
+    # The lock makes putting the strategy away wait, or be seen here.
+    strategy = Strategy.objects.select_for_update().get(pk=version.strategy_id)
+    if strategy.is_archived:
+        raise DeploymentInvalid("STRATEGY_ARCHIVED", f"{strategy.name} was put away")
     if not instrument.is_tradable:
         raise DeploymentInvalid(
             "NOT_TRADABLE", f"{instrument.symbol} is a reference and cannot be traded",
@@ -169,13 +173,17 @@ def deployment_stop(
 
 @transaction.atomic
 def demo_deploy(*, user: Any, portfolio: Portfolio, now: dt.datetime) -> Deployment:
-    """Start the demo strategy on the lead instrument of the portfolio's replay; once per user."""
+    """Start the demo strategy on the lead instrument of the portfolio's replay; once per user.
+
+    One that was put away is taken out again: a new portfolio begins with it.
+    """
     if portfolio.replay is None:
         raise DeploymentInvalid("NO_REPLAY", "the demo strategy needs a portfolio in a replay")
     strategy = Strategy.objects.filter(user=user, name=DEMO_NAME).first()
     if strategy is None:
         version = strategy_create(user=user, key=DEMO_KEY, name=DEMO_NAME, note="as shipped")
     else:
+        Strategy.objects.filter(pk=strategy.pk, is_archived=True).update(is_archived=False)
         version = StrategyVersion.objects.filter(strategy=strategy).latest("number")
     running = Deployment.objects.filter(portfolio=portfolio, version__strategy=version.strategy)
     earlier = running.exclude(status=Status.STOPPED).first()

@@ -24,6 +24,7 @@ from trading.services.orders import order_submit
 from trading.services.strategies import (
     StrategyInvalid,
     StrategyNameTaken,
+    strategy_archive,
     strategy_create,
     version_create,
 )
@@ -200,3 +201,22 @@ def test_a_draft_stops_being_one_with_its_first_deployment(owner, portfolio):
 
     draft.refresh_from_db()
     assert (draft.is_draft, draft.source) == (False, "STUDY")
+
+
+def test_a_strategy_that_was_put_away_does_not_start(version, portfolio):
+    strategy_archive(strategy=version.strategy)
+
+    with pytest.raises(DeploymentInvalid, match="Cross was put away"):
+        start(version, portfolio)
+
+    assert not Deployment.objects.exists()
+
+
+def test_the_demo_takes_its_strategy_out_again(owner, portfolio):
+    first = demo_deploy(user=owner, portfolio=portfolio, now=NOW)
+    deployment_stop(deployment=first, now=NOW)
+    strategy_archive(strategy=first.version.strategy)
+
+    demo_deploy(user=owner, portfolio=portfolio, now=NOW)
+
+    assert not Strategy.objects.get().is_archived
