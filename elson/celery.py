@@ -25,6 +25,14 @@ def _die_with_worker(**_: Any) -> None:
     die_with_parent()
 
 
+@signals.worker_process_init.connect
+def _keep_freed_memory(**_: Any) -> None:
+    """Let a pool process keep the memory of one trial for the next."""
+    from elson.common.memory import freed_memory_keep
+
+    freed_memory_keep()
+
+
 @signals.task_prerun.connect
 def _bind_log(task: Any = None, task_id: str = "", **_: Any) -> None:
     """Carry the id of the request that caused the job into the job's log lines."""

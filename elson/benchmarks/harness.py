@@ -16,6 +16,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from elson.common.memory import freed_memory_keep
+
 Results = Mapping[str, Any]
 Report = Callable[[str], None]
 
@@ -121,6 +123,8 @@ def bench_run(
     """Check, measure and judge one bench; the answer is ready for JSON."""
     if rounds < FEWEST_ROUNDS:
         raise BenchError(f"{rounds} rounds are too few to compare; at least {FEWEST_ROUNDS}")
+    # As in the workers that run the trials of a search.
+    freed_memory_keep()
     with bench.prepare(report) as contest:
         first = {}
         for contender in contest.contenders:
