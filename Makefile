@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOT = $(PYTHON) elson/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast journeys check lint fix lock bench
+.PHONY: help setup run test test-fast test-engine journeys check lint fix lock bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: ## the whole suite on PostgreSQL, Redis, SQLite and Chromium
 
 test-fast: ## engine and unit tests only, under a minute
 	@$(BOOT) test-fast
+
+test-engine: ## the engine's tests alone, in seconds, the slowest named
+	@$(BOOT) test-engine
 
 journeys: ## the browser journeys; screenshots in var/screenshots/
 	@$(BOOT) journeys

@@ -500,6 +500,10 @@ def command_test_fast(rest: list) -> None:
     command_test(["--fast", *rest])
 
 
+def command_test_engine(rest: list) -> None:
+    command_test(["--engine", *rest])
+
+
 def command_journeys(rest: list) -> None:
     command_test(["--journeys", *rest])
 
@@ -561,6 +565,7 @@ COMMANDS = {
     "run": command_run,
     "test": command_test,
     "test-fast": command_test_fast,
+    "test-engine": command_test_engine,
     "journeys": command_journeys,
     "check": command_check,
     "lint": command_lint,

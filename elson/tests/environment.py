@@ -30,12 +30,17 @@ def worker_number(environ: MutableMapping[str, str]) -> int:
 
 
 def use_private_places(environ: MutableMapping[str, str]) -> None:
-    """Point state folder, Redis database and numba's cache to this process's own; repeatable."""
+    """Point state folder, Redis database and numba's cache to this process's own; repeatable.
+
+    One thread for scikit-learn's trees: the threads of two workers on two cores wait for each other
+    by spinning, and training takes twenty times as long.
+    """
     number = worker_number(environ)
     if environ.get(OWNER) != str(number):
         _leave_places_of_controller(environ)
         environ[OWNER] = str(number)
     environ.setdefault("ELSON_STATE_DIR", str(TEST_FOLDER / _state_name(environ, number)))
+    environ.setdefault("OMP_NUM_THREADS", "1")
     environ.setdefault("NUMBA_CACHE_DIR", str(TEST_FOLDER / "numba"))
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
         environ.setdefault(name, "")  # set, so that a .env file cannot bring in the real ones

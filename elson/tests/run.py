@@ -2,6 +2,7 @@
 
     python -m elson.tests.run                 everything, twice where the database matters
     python -m elson.tests.run --fast          engine and unit tests, no server but the embedded one
+    python -m elson.tests.run --engine        the engine's tests alone, without Django
     python -m elson.tests.run --journeys      the browser journeys alone
     python -m elson.tests.run -- -k orders    arguments after -- go to pytest
 
@@ -25,6 +26,7 @@ from elson.tests.environment import sweep
 
 N_WORKERS = "2"
 FAST = "not journey and not slow and not database and not house"
+ENGINE = "trading/tests/engine"  # with its own pytest.toml
 DATABASE = "database and not journey"
 PATIENCE_SECONDS = 10
 NO_TEST_RAN = 5  # pytest's exit code
@@ -35,6 +37,8 @@ def main(arguments: list[str]) -> int:
     (VAR / "test").mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if options.engine:
+            return _pytest(["-n", "0", "-q", *options.pytest, ENGINE], _environment())
         if options.fast:
             return _pytest(["-m", FAST, *options.pytest], _environment())
         return _on_real_servers(options)
@@ -49,6 +53,7 @@ def main(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make test", description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="engine and unit tests only")
+    parser.add_argument("--engine", action="store_true", help="the engine's tests only")
     parser.add_argument("--journeys", action="store_true", help="browser journeys only")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     return parser.parse_args(arguments)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.metrics import Interval
@@ -85,6 +84,8 @@ def exceeding_probability(value: float, draws: FloatArray) -> float:
     >>> round(exceeding_probability(0.5, np.array([0.4, 0.5, 0.6])), 3)
     0.5
     """
+    from scipy.special import stdtr  # only this needs SciPy
+
     known = draws[np.isfinite(draws)]
     if known.size < 3 or not math.isfinite(value):
         return math.nan
@@ -92,7 +93,7 @@ def exceeding_probability(value: float, draws: FloatArray) -> float:
     if deviation == 0.0:
         return 0.0 if value > known[0] else 1.0
     distance = (value - float(known.mean())) / (deviation * math.sqrt(1.0 + 1.0 / known.size))
-    return float(stats.t.sf(distance, known.size - 1))
+    return float(stdtr(known.size - 1, -distance))
 
 
 def rank_probability(value: float, draws: FloatArray) -> float:

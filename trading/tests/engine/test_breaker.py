@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine import breaker_kernels
@@ -21,6 +21,7 @@ from trading.engine.breaker import (
 )
 from trading.engine.errors import ConfigInvalid, StateInvalid
 from trading.engine.types import AssetClass
+from trading.tests.engine.laws import examples
 
 DAY = 86_400 * NS
 CONFIG = BreakerConfig()
@@ -174,7 +175,7 @@ def walk(path, cells):
     return now, equity, factor
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(PATHS, st.floats(0.0, 0.2), st.floats(0.0, 0.5), st.floats(0.0, 0.5))
 def test_a_worse_input_never_leaves_more_size(path, loss, more_volatility, more_rank):
     cells = state_vector(None)
@@ -191,7 +192,7 @@ def test_a_worse_input_never_leaves_more_size(path, loss, more_volatility, more_
     assert less <= factor
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(PATHS)
 def test_a_level_falls_one_step_at_a_time_and_never_before_its_time(path):
     state, now, equity = None, 0, 100.0
@@ -208,7 +209,7 @@ def test_a_level_falls_one_step_at_a_time_and_never_before_its_time(path):
             assert now >= before.until_at
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(PATHS)
 def test_compiled_and_uncompiled_breaker_agree_to_the_bit(path):
     compiled, plain = state_vector(None), state_vector(None)
@@ -222,7 +223,7 @@ def test_compiled_and_uncompiled_breaker_agree_to_the_bit(path):
     assert np.array_equal(compiled, plain, equal_nan=True)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(PATHS)
 def test_a_restart_between_any_two_bars_changes_nothing(path):
     state, kept, now, equity = None, None, 0, 100.0

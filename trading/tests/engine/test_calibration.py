@@ -1,18 +1,15 @@
-"""Calibration figures equal scikit-learn's and obey their laws."""
+"""Calibration figures by hand and by their laws; test_learning_peers.py has scikit-learn's."""
 
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.calibration import calibration_curve
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss
-from sklearn.metrics import log_loss as sklearn_log_loss
 
 from trading.engine.errors import ConfigInvalid, NonFiniteInput
 from trading.engine.learning import calibration
+from trading.tests.engine.laws import examples
 
 RNG = np.random.default_rng(5)
 P = RNG.uniform(0.02, 0.98, 400)
@@ -20,33 +17,38 @@ Y = RNG.uniform(size=400) < 0.2 + 0.6 * P
 PAIRS = st.lists(st.tuples(st.floats(0.0, 1.0), st.booleans()), min_size=1, max_size=40)
 
 
-def test_brier_score_equals_scikit_learn():
-    assert calibration.brier_score(P, Y) == pytest.approx(brier_score_loss(Y, P), rel=1e-12)
+def test_scores_of_three_predictions_are_those_worked_out_by_hand():
+    p, y = [0.9, 0.6, 0.2], [True, False, False]
+
+    assert calibration.brier_score(p, y) == pytest.approx((0.01 + 0.36 + 0.04) / 3)
+    expected = -(math.log(0.9) + math.log(0.4) + math.log(0.8)) / 3
+    assert calibration.log_loss(p, y) == pytest.approx(expected)
 
 
-def test_log_loss_equals_scikit_learn_also_for_certain_predictions():
-    p, y = np.append(P, [0.0, 1.0, 1.0]), np.append(Y, [True, True, False])
+def test_a_certain_prediction_that_fails_costs_much_but_not_everything():
+    right, wrong = calibration.log_loss([1.0], [True]), calibration.log_loss([1.0], [False])
 
-    assert calibration.log_loss(p, y) == pytest.approx(sklearn_log_loss(y, p), rel=1e-9)
-
-
-def test_bins_equal_the_calibration_curve_of_scikit_learn():
-    rates, means = calibration_curve(Y, P, n_bins=10)
-
-    bins = [found for found in calibration.calibration_bins(P, Y) if found.n]
-
-    assert [found.win_rate for found in bins] == pytest.approx(rates.tolist(), rel=1e-12)
-    assert [found.mean_probability for found in bins] == pytest.approx(means.tolist(), rel=1e-12)
+    assert right == pytest.approx(0.0, abs=1e-12)
+    assert 30.0 < wrong < 40.0
 
 
-def test_calibration_line_equals_an_unpenalized_logistic_regression():
-    odds = np.log(P / (1 - P))[:, None]
-    fitted = LogisticRegression(C=np.inf, tol=1e-12, max_iter=1_000).fit(odds, Y)
+def test_bins_hold_what_falls_between_their_bounds():
+    bins = calibration.calibration_bins(P, Y)
+
+    for found, low in zip(bins, np.arange(10) / 10, strict=True):
+        inside = (low <= P) & (low + 0.1 > P)
+        assert (found.n, found.n_wins) == (inside.sum(), Y[inside].sum())
+        assert found.mean_probability == pytest.approx(P[inside].mean(), rel=1e-12)
+        assert found.win_rate == pytest.approx(Y[inside].mean(), rel=1e-12)
+
+
+def test_the_calibration_line_is_where_the_likelihood_is_level():
+    odds = np.log(P / (1 - P))
 
     line = calibration.calibration_line(P, Y)
 
-    assert line.slope == pytest.approx(fitted.coef_[0, 0], rel=1e-5)
-    assert line.intercept == pytest.approx(fitted.intercept_[0], rel=1e-5)
+    missed = Y - 1.0 / (1.0 + np.exp(-(line.slope * odds + line.intercept)))
+    assert [missed.sum(), missed @ odds] == pytest.approx([0.0, 0.0], abs=1e-5)
 
 
 def test_an_over_confident_model_has_a_slope_below_one():
@@ -73,7 +75,7 @@ def test_calibration_line_is_undefined_without_a_finite_maximum(p, y):
     assert math.isnan(line.intercept)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(PAIRS, st.integers(1, 20))
 def test_every_prediction_falls_into_one_bin_that_holds_it(pairs, n_bins):
     p, y = zip(*pairs, strict=True)
@@ -85,7 +87,7 @@ def test_every_prediction_falls_into_one_bin_that_holds_it(pairs, n_bins):
     assert all(f.low <= f.mean_probability <= f.high + 1e-12 for f in bins if f.n)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(PAIRS)
 def test_scores_stay_inside_their_bounds(pairs):
     p, y = zip(*pairs, strict=True)

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from trading.engine.checks import chance, charges, leaks, stability
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import honesty
 from trading.engine.costs import CostModel
+from trading.engine.nulls import random_entries
 from trading.engine.strategies import long_flat, sma_cross
 from trading.engine.types import RuleStatus
 from trading.tests.engine.walks import random_walk, tape
@@ -36,16 +38,26 @@ KEYS = [
 ]
 
 
+def rng():
+    return np.random.default_rng(0)
+
+
 def panel(result, bars=BARS):
-    return honesty(result, bars, np.random.default_rng(0), n_draws=30)
+    return honesty(result, bars, rng(), n_draws=30)
 
 
-def rows_of(result, bars=BARS):
-    return {row.key: row for row in panel(result, bars).rows}
+@cache
+def dips(**costs):
+    return run(BARS, "rsi2_reversion", {}, BacktestConfig(**costs))
+
+
+@cache
+def panel_of_dips():
+    return panel(dips(commission_bps=5.0))
 
 
 def test_panel_has_every_row_in_order_with_sentence_and_numbers():
-    found = panel(run(BARS, "rsi2_reversion", {}, BacktestConfig(commission_bps=5.0)))
+    found = panel_of_dips()
 
     assert [row.key for row in found.rows] == KEYS
     assert all(row.sentence.endswith(".") and row.numbers for row in found.rows)
@@ -53,9 +65,7 @@ def test_panel_has_every_row_in_order_with_sentence_and_numbers():
 
 
 def test_the_same_seed_gives_the_same_panel():
-    result = run(BARS, "rsi2_reversion", {}, BacktestConfig(commission_bps=5.0))
-
-    assert panel(result).rows == panel(result).rows
+    assert panel(dips(commission_bps=5.0)).rows == panel_of_dips().rows
 
 
 @pytest.fixture
@@ -85,7 +95,7 @@ def test_a_strategy_that_sees_tomorrow_is_caught(peeking_strategy):
 def test_an_honest_strategy_passes_the_look_ahead_row(key, keeps_decisions):
     result = run(BARS, key, {}, BacktestConfig(**COSTLY, keeps_decisions=keeps_decisions))
 
-    assert rows_of(result)["LOOK_AHEAD"].status is RuleStatus.PASS
+    assert leaks.look_ahead(result, BARS, rng()).status is RuleStatus.PASS
 
 
 def test_a_rule_that_indexes_tomorrow_is_caught():
@@ -95,16 +105,16 @@ def test_a_rule_that_indexes_tomorrow_is_caught():
 
     spec = replace(sma_cross.SPEC, key="peeking", decide=decide, targets=None)
 
-    rows = rows_of(run(BARS, spec))
+    row = leaks.look_ahead(run(BARS, spec), BARS, rng())
 
-    assert rows["LOOK_AHEAD"].status is RuleStatus.FAIL
+    assert row.status is RuleStatus.FAIL
 
 
 def test_free_trading_is_warned_about():
-    rows = rows_of(run(BARS, "sma_cross"))
+    row = charges.costs_included(dips())
 
-    assert rows["COSTS"].status is RuleStatus.WARN
-    assert "never free" in rows["COSTS"].sentence
+    assert row.status is RuleStatus.WARN
+    assert "never free" in row.sentence
 
 
 def test_a_run_without_a_trade_fails_and_says_so():
@@ -117,9 +127,9 @@ def test_a_run_without_a_trade_fails_and_says_so():
 
 
 def test_cost_break_even_is_the_cost_at_which_nothing_is_left():
-    result = run(BARS, "rsi2_reversion", {}, BacktestConfig(commission_bps=5.0))
+    result = dips(commission_bps=5.0)
 
-    row = rows_of(result)["COST_BREAK_EVEN"]
+    row = {row.key: row for row in panel_of_dips().rows}["COST_BREAK_EVEN"]
 
     gross = sum(trip.pnl + trip.commission for trip in result.round_trips)
     traded = sum(
@@ -130,19 +140,19 @@ def test_cost_break_even_is_the_cost_at_which_nothing_is_left():
 
 
 def test_losing_after_the_best_trades_are_removed_is_shown():
-    result = run(BARS, "rsi2_reversion", {})
+    result = dips(commission_bps=5.0)
 
-    row = rows_of(result)["BEST_TRADES"]
+    row = {row.key: row for row in panel_of_dips().rows}["BEST_TRADES"]
 
     pnls = sorted(trip.pnl for trip in result.round_trips)
     assert row.numbers["pnl_without"] == pytest.approx(sum(pnls[:-5]))
 
 
 def test_a_perfect_edge_beats_random_entries():
-    rng = np.random.default_rng(5)
+    noise = np.random.default_rng(5).standard_normal(900)
     # Falls are always followed by a rise: buying dips must look skillful.
     steps = np.where(np.arange(900) % 6 == 4, -0.03, np.where(np.arange(900) % 6 == 5, 0.035, 0.0))
-    close = 100.0 * np.exp(np.cumsum(steps + 0.001 * rng.standard_normal(900)))
+    close = 100.0 * np.exp(np.cumsum(steps + 0.001 * noise))
     opened = np.concatenate(([100.0], close[:-1]))
     bars = type(BARS)(
         "EDGE",
@@ -155,10 +165,11 @@ def test_a_perfect_edge_beats_random_entries():
         np.zeros(900),
     )
 
-    rows = rows_of(run(bars, "rsi2_reversion", {}, BacktestConfig(commission_bps=2.0)), bars)
+    found = run(bars, "rsi2_reversion", {}, BacktestConfig(commission_bps=2.0))
+    nulls = random_entries(found, bars, rng(), n_draws=30)
 
-    assert rows["NULL_WIN_RATE"].status is RuleStatus.PASS
-    assert rows["NULL_SHARPE"].status is RuleStatus.PASS
+    assert chance.null_win_rate(found, nulls).status is RuleStatus.PASS
+    assert chance.null_sharpe(found, nulls).status is RuleStatus.PASS
 
 
 # --- planted faults: every check must be able to fail -----------------------------------------
@@ -198,15 +209,15 @@ def test_a_rule_that_ranks_over_all_bars_is_caught_by_a_shuffled_future():
 
     result = run(BARS, planted("whole_sample", prepare))
 
-    row = leaks.shuffled_future(result, BARS, np.random.default_rng(0))
+    row = leaks.shuffled_future(result, BARS, rng())
 
     assert row.status is RuleStatus.FAIL
 
 
 def test_an_honest_rule_is_blind_to_a_shuffled_future():
-    rows = rows_of(run(BARS, "rsi2_reversion", {}, BacktestConfig(**COSTLY)))
+    row = leaks.shuffled_future(dips(**COSTLY), BARS, rng())
 
-    assert rows["SHUFFLED_FUTURE"].status is RuleStatus.PASS
+    assert row.status is RuleStatus.PASS
 
 
 def test_flipping_coins_is_not_called_skill():
@@ -215,10 +226,15 @@ def test_flipping_coins_is_not_called_skill():
         coin = np.random.default_rng(3).integers(0, 2, 10_000).astype(float)[: len(bars)]
         return replace(features, arrays={"fast": coin, "slow": np.full(len(bars), 0.5)})
 
-    rows = rows_of(run(BARS, planted("coin", prepare), {}, BacktestConfig(commission_bps=10.0)))
+    found = run(BARS, planted("coin", prepare), {}, BacktestConfig(commission_bps=10.0))
+    rows = [
+        chance.null_sharpe(found, random_entries(found, BARS, rng(), n_draws=30)),
+        stability.shuffled_bars(found, BARS, rng())[0],
+        chance.deflated_sharpe(found, Trials()),
+        charges.break_even(found, charges.cost_curve(found, BARS)),
+    ]
 
-    for key in ("NULL_SHARPE", "NULL_BARS", "DEFLATED_SHARPE", "COST_BREAK_EVEN"):
-        assert rows[key].status is not RuleStatus.PASS, key
+    assert all(row.status is not RuleStatus.PASS for row in rows), rows
 
 
 def test_an_edge_in_the_order_of_days_beats_shuffled_bars():
@@ -227,7 +243,7 @@ def test_an_edge_in_the_order_of_days_beats_shuffled_bars():
     bars = tape([(a, max(a, b), min(a, b), b) for a, b in itertools.pairwise(close)])
 
     row, draws = stability.shuffled_bars(
-        run(bars, "sma_cross", {"fast": 1, "slow": 2}), bars, np.random.default_rng(0)
+        run(bars, "sma_cross", {"fast": 1, "slow": 2}), bars, rng()
     )
 
     assert row.status is RuleStatus.PASS
@@ -250,7 +266,7 @@ def test_a_parameter_on_a_needle_is_caught():
 
 
 def test_many_trials_deflate_the_sharpe_ratio():
-    result = run(BARS, "rsi2_reversion", {}, BacktestConfig(commission_bps=1.0))
+    result = dips(commission_bps=1.0)
 
     alone = chance.deflated_sharpe(result, Trials())
     many = chance.deflated_sharpe(result, Trials(n_trials=500, sharpe_std=0.1))
@@ -267,7 +283,7 @@ def test_overfitting_is_judged_only_where_a_study_chose(value, status):
 
 
 def test_the_cost_curve_falls_with_the_costs():
-    result = run(BARS, "rsi2_reversion", {}, BacktestConfig(**COSTLY))
+    result = dips(**COSTLY)
 
     curve = charges.cost_curve(result, BARS)
 
@@ -279,14 +295,14 @@ def test_the_cost_curve_falls_with_the_costs():
 
 
 def test_free_trading_has_no_cost_curve():
-    assert charges.cost_curve(run(BARS, "rsi2_reversion"), BARS) == ()
+    assert charges.cost_curve(dips(), BARS) == ()
 
 
 def test_the_panel_judges_a_run_with_volume_limits_and_impact():
     costs = CostModel(spread_bps=2.0, impact=1.0, commission_minimum=1.0, commission_bps=1.0)
     config = BacktestConfig(cost_model=costs, max_participation=0.001)
 
-    rows = rows_of(run(BARS, "rsi2_reversion", {}, config))
+    rows = {row.key: row for row in panel(run(BARS, "rsi2_reversion", {}, config)).rows}
 
     assert rows["LOOK_AHEAD"].status is RuleStatus.PASS
     assert "impact" in rows["COSTS"].sentence

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine import comparison, metrics
 from trading.engine.comparison import Holding
 from trading.engine.errors import ConfigInvalid, NonFiniteInput
+from trading.tests.engine.laws import examples
 
 MONTHS = np.random.default_rng(3).normal(0.005, 0.04, 60)
 SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10)), max_size=8)
@@ -114,7 +115,7 @@ def test_correlation_equals_numpy_and_needs_twelve_periods():
     assert math.isnan(comparison.correlation(MONTHS[:11], other[:11]))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(SPANS, SPANS)
 def test_overlap_equals_counting_every_moment(first, second):
     a, b = holdings(first), holdings(second)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.backtest import BacktestConfig, run
@@ -14,6 +14,7 @@ from trading.engine.execution import Blotter, ExecutionTerms, market_of
 from trading.engine.fills import FillRules, payable_quantity
 from trading.engine.state import start
 from trading.engine.types import AssetClass, OrderIntent, OrderSide, OrderType, TimeInForce
+from trading.tests.engine.laws import examples
 from trading.tests.engine.walks import random_walk, tape
 
 # open, high, low, close; bar 3 gaps down through 95, bar 5 gaps up through 105.
@@ -196,7 +197,7 @@ def test_every_currency_unit_of_cost_is_accounted_for(key, time_in_force):
     assert result.cash.min() > -1e-6
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     small=st.floats(1.0, 1e4), more=st.floats(1.0, 1e4), scale=st.floats(0.0, 1e-3),
     per_unit=st.floats(0.0, 1.0), minimum=st.floats(0.0, 50.0),
@@ -212,7 +213,7 @@ def test_more_units_are_never_cheaper_and_no_cost_is_negative(
     assert 0.0 <= rules.commission(small, 10.0) <= rules.commission(small + more, 10.0)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     cash=st.floats(0.0, 1e6), price=st.floats(0.1, 1e3), scale=st.floats(0.0, 1e-3),
     minimum=st.floats(0.0, 50.0),

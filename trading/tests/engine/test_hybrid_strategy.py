@@ -12,66 +12,65 @@ from trading.engine import hybrid as rule
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.breaker import BreakerState
 from trading.engine.errors import ConfigInvalid
-from trading.engine.learning.features import GATE_FEATURES, feature_table
+from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.fitted import EXACT_TERMS, DatedModel, FittedModel
-from trading.engine.learning.labels import meta_labels
-from trading.engine.learning.models import fit
 from trading.engine.state import StrategyState, start
 from trading.engine.step import StepContext, prepare, step
 from trading.engine.strategies.hybrid import SPEC, with_model
 from trading.engine.types import AssetClass, DecisionAction
+from trading.tests.engine.models_by_hand import logistic
 from trading.tests.engine.walks import DAY_NS, random_walk
 
-BARS = random_walk(12, 1_500)
+BARS = random_walk(12, 800)
+FIRST, SECOND = 450, 620  # bars from which the two models decide
 CONFIG = BacktestConfig(cost_preset=AssetClass.EQUITY, keeps_decisions=True)
 
 
 @cache
-def model(seed: int = 1) -> FittedModel:
-    """Trained on the dips of another walk, where nothing can be learned but odds near a half."""
-    bars = random_walk(50 + seed, 4_000)
-    features = SPEC.prepare(bars, SPEC.defaults | {"entry_level": 20.0, "range_share": 1.0})
-    rates = features.arrays["cost_rate"]
-    signals = np.flatnonzero(features.arrays["is_dip"])
-    labels = meta_labels(bars, signals, rates)
-    rows = feature_table(bars, features.regimes, rates).columns(GATE_FEATURES)[labels.signal_bar]
-    return fit("LOGISTIC", rows, labels.is_win, rng_seed=1)
+def model(number: int = 1) -> FittedModel:
+    """One of two models that weigh the features differently; both veto some candidates."""
+    weights = 0.3 * np.random.default_rng(number).standard_normal(len(GATE_FEATURES))
+    return logistic(weights, GATE_FEATURES, score_quantiles=np.linspace(0.525, 0.6, 101))
 
 
-def bound(*valid_from: int):
-    return with_model(SPEC, [DatedModel(at, model(k)) for k, at in enumerate(valid_from, 1)])
+def bound(*first_bars: int):
+    dated = [DatedModel(bar * DAY_NS, model(k)) for k, bar in enumerate(first_bars, 1)]
+    return with_model(SPEC, dated)
 
 
 @cache
 def whole_run():
-    return run(BARS, bound(600 * DAY_NS, 1_000 * DAY_NS), {}, CONFIG)
+    return run(BARS, bound(FIRST, SECOND), {}, CONFIG)
+
+
+@cache
+def rule_alone(breaker="on"):
+    return run(BARS, SPEC, {"breaker": breaker}, CONFIG)
 
 
 def test_without_a_model_every_candidate_is_bought_and_the_fallback_is_named():
-    found = run(BARS, SPEC, {}, CONFIG)
-
-    entries = [d for d in found.decisions if d.action is DecisionAction.ENTER_LONG]
+    entries = [d for d in rule_alone().decisions if d.action is DecisionAction.ENTER_LONG]
     assert len(entries) > 5
     assert all("fallback rules in use since 1970-01-01" in d.reason for d in entries)
     assert all(d.inputs["rsi"] < 10.0 and d.inputs["range_position"] < 0.2 for d in entries)
 
 
 def test_a_model_decides_only_from_its_own_moment_on():
-    spec = bound(600 * DAY_NS, 1_000 * DAY_NS)
-
-    features = spec.prepare(BARS, SPEC.defaults)
+    features = bound(FIRST, SECOND).prepare(BARS, SPEC.defaults)
 
     asked = np.flatnonzero(features.arrays["probability"] >= 0.0)
-    assert asked.min() >= 600
-    assert features.arrays["model"][[599, 600, 999, 1_000]].tolist() == [-1, 0, 0, 1]
+    assert asked.min() >= FIRST
+    in_force = features.arrays["model"][[FIRST - 1, FIRST, SECOND - 1, SECOND]]
+    assert in_force.tolist() == [-1, 0, 0, 1]
 
 
 def test_each_candidate_is_judged_by_the_model_in_force_at_its_close():
-    spec = bound(600 * DAY_NS, 1_000 * DAY_NS)
-    features = spec.prepare(BARS, SPEC.defaults)
+    features = bound(FIRST, SECOND).prepare(BARS, SPEC.defaults)
 
-    for i in np.flatnonzero(features.arrays["probability"] >= 0.0):
-        one = model(2 if i >= 1_000 else 1)
+    asked = np.flatnonzero(features.arrays["probability"] >= 0.0)
+    assert asked.min() < SECOND <= asked.max()
+    for i in asked:
+        one = model(2 if i >= SECOND else 1)
         row = np.array([features.arrays[f"feature:{name}"][i] for name in one.names])
         assert features.arrays["probability"][i] == one.probability(row)
         assert features.arrays["threshold"][i] == one.threshold(rule.VETO_SHARE)
@@ -88,7 +87,7 @@ def test_a_vetoed_candidate_is_not_bought_and_says_why():
     json.dumps(vetoed[0].to_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize("cut", [400, 900, 1_400])
+@pytest.mark.parametrize("cut", [400, 530, 740])
 def test_nothing_after_a_bar_changes_a_decision_of_a_bound_model(cut):
     columns = {
         name: getattr(BARS, name).copy() for name in ("open", "high", "low", "close", "volume")
@@ -97,20 +96,21 @@ def test_nothing_after_a_bar_changes_a_decision_of_a_bound_model(cut):
         column[cut + 1 :] = column[cut + 1 :][::-1] * 3.0
     other = Bars("WALK", "1d", BARS.closed_at, **columns)
 
-    changed = run(other, bound(600 * DAY_NS, 1_000 * DAY_NS), {}, CONFIG)
+    changed = run(other, bound(FIRST, SECOND), {}, CONFIG)
 
     assert changed.decisions[: cut + 1] == whole_run().decisions[: cut + 1]
     assert np.array_equal(changed.equity[: cut + 1], whole_run().equity[: cut + 1])
 
 
 def test_a_later_model_changes_nothing_before_it():
-    early = run(BARS, bound(600 * DAY_NS), {}, CONFIG)
+    early = run(BARS, bound(FIRST), {}, CONFIG)
 
-    assert early.decisions[:1_000] == whole_run().decisions[:1_000]
+    assert early.decisions[:SECOND] == whole_run().decisions[:SECOND]
+    assert early.decisions != whole_run().decisions
 
 
 def test_every_round_trip_equals_the_exit_rule_of_the_protocol():
-    found = run(BARS, SPEC, {"breaker": "off"}, CONFIG)
+    found = rule_alone("off")
     atr = rule.hybrid_inputs(BARS).atr
     regimes = prepare(BARS, "hybrid").regimes
     rates = prepare(BARS, "hybrid").arrays["cost_rate"]
@@ -133,7 +133,7 @@ def test_size_rises_with_the_probability_within_its_caps():
 
     asked = [d for d in decisions if d.inputs["probability"] is not None]
     by_probability = sorted(asked, key=lambda d: d.inputs["probability"])
-    signals = [d.signal for d in by_probability if d.decided_at < 1_000 * DAY_NS]
+    signals = [d.signal for d in by_probability if d.decided_at < SECOND * DAY_NS]
     assert signals == sorted(signals)
     assert all(0.5 <= d.signal <= 1.0 and d.target_weight <= 0.95 for d in decisions)
 
@@ -212,7 +212,7 @@ def test_a_breaker_that_trips_during_a_backtest_changes_its_trades():
     found = run(BARS, SPEC, tight, CONFIG)
 
     assert any(d.blocked_by == "BREAKER" for d in found.decisions)
-    assert len(found.round_trips) != len(run(BARS, SPEC, {"breaker": "off"}, CONFIG).round_trips)
+    assert len(found.round_trips) != len(rule_alone("off").round_trips)
 
 
 def test_models_out_of_order_or_with_other_features_are_refused():

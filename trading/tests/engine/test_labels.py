@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.model_selection import TimeSeriesSplit
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.indicators import sma
@@ -124,9 +123,8 @@ def test_nothing_kept_by_the_purge_was_unknown_when_the_test_began(lives, test_f
     assert (resolved[~kept] >= test_from - embargo).all()
 
 
-def test_the_purge_is_scikit_learns_gap_for_labels_of_one_length():
-    decided = np.arange(120)
+def test_a_label_known_on_the_last_bar_before_the_embargo_is_kept():
+    resolved = np.array([92, 93, 94, 95])
 
-    for train, test in TimeSeriesSplit(n_splits=4, gap=7).split(decided):
-        kept = ~is_purged(decided, decided + 7, int(test[0]))
-        assert np.flatnonzero(kept).tolist() == train.tolist()
+    assert is_purged(resolved - 7, resolved, 100, 6).tolist() == [False, False, True, True]
+    assert is_purged(resolved - 7, resolved, 94).tolist() == [False, False, True, True]

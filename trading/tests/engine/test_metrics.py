@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine import metrics
 from trading.engine.errors import InsufficientBars, NonFiniteInput
+from trading.tests.engine.laws import examples
 
 CURVES = st.lists(st.floats(1.0, 1e6), min_size=1, max_size=40)
 RETURNS = np.random.default_rng(11).normal(0.0004, 0.012, 500)
@@ -39,7 +40,7 @@ def test_max_drawdown_counts_loss_on_first_bar():
     assert metrics.max_drawdown([90.0, 95.0], start=100.0) == pytest.approx(-0.1)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(CURVES)
 def test_drawdown_lies_between_minus_one_and_zero(curve):
     found = metrics.drawdowns(curve)
@@ -48,7 +49,7 @@ def test_drawdown_lies_between_minus_one_and_zero(curve):
     assert (found > -1.0).all()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(CURVES, st.floats(0.0, 1e6))
 def test_adding_money_never_deepens_a_drawdown(curve, gift):
     richer = np.array(curve) + gift
@@ -56,7 +57,7 @@ def test_adding_money_never_deepens_a_drawdown(curve, gift):
     assert metrics.max_drawdown(richer) >= metrics.max_drawdown(curve) - 1e-12
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(CURVES, st.sampled_from([0.5, 2.0, 1_024.0]))
 def test_scaling_the_curve_changes_no_ratio(curve, factor):
     ours = metrics.simple_returns(curve)
@@ -65,7 +66,7 @@ def test_scaling_the_curve_changes_no_ratio(curve, factor):
     assert np.array_equal(ours, scaled)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_wilson_interval_holds_the_share_inside_zero_and_one(n_wins, n_losses):
     n = n_wins + n_losses

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.portfolio import apply_fill, round_trips
 from trading.engine.state import StrategyState, book_fill, mark, start
 from trading.engine.types import Fill, OrderSide, Position, Regime
+from trading.tests.engine.laws import examples
 
 MOVES = st.lists(
     st.tuples(
@@ -28,7 +29,7 @@ def fills_of(moves):
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(MOVES, st.floats(1.0, 500.0))
 def test_cash_plus_position_equals_start_plus_all_results(moves, price):
     fills, position = fills_of(moves), Position("TAPE")
@@ -41,7 +42,7 @@ def test_cash_plus_position_equals_start_plus_all_results(moves, price):
     assert equity == pytest.approx(1e6 + results, abs=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(MOVES, st.floats(1.0, 500.0))
 def test_strategy_state_keeps_the_same_books_as_the_position(moves, price):
     state, position = start(1e6), Position("TAPE")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.allocation import Allocation, AllocationRule
@@ -15,6 +15,7 @@ from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.portfolio_regimes import profit_of
 from trading.engine.shared_account import Leg, SharedAccount, book_of, replay
 from trading.engine.types import AssetClass
+from trading.tests.engine.laws import examples
 from trading.tests.engine.walks import random_walk, tape
 
 COSTS = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, commission_minimum=1.0)
@@ -63,7 +64,7 @@ def test_the_order_of_the_instruments_changes_nothing(rule, max_positions):
     assert [row.symbol for row in again.instruments] == ["AAA", "BBB", "CCC"]
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     seeds=st.lists(st.integers(0, 10_000), min_size=2, max_size=4, unique=True),
     rule=st.sampled_from([EQUAL, RISK]),

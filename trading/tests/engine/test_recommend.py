@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.recommend import SizingCaps, TradeRecord, recommend
+from trading.tests.engine.laws import examples
 
 GOOD = TradeRecord(n_trades=400, n_wins=260, payoff_ratio=1.2)
 
@@ -23,7 +24,7 @@ def ask(**changes):
 
 
 # The first call compiles what it rounds with.
-@settings(deadline=None)
+@examples(100)
 @given(
     equity=st.floats(1.0, 1e8),
     price=st.floats(0.01, 1e5),

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.regime_quality import added_up, detector_quality, hindsight_codes
+from trading.tests.engine.laws import examples
 
 CODES = st.lists(st.tuples(st.integers(-1, 3), st.integers(-1, 3)), min_size=1, max_size=60)
 
@@ -75,7 +76,7 @@ def test_a_stretch_never_called_is_missed_and_a_short_one_is_ignored():
     assert math.isnan(found.median_delay_bars)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(CODES)
 def test_counts_add_up_and_unknown_bars_are_left_out(pairs):
     codes, truth = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))

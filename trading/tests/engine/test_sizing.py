@@ -1,7 +1,7 @@
 """Sizes never exceed their caps and round towards nothing."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.errors import ConfigInvalid
@@ -11,9 +11,10 @@ from trading.engine.sizing import (
     round_down,
     volatility_target_weight,
 )
+from trading.tests.engine.laws import examples
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.floats(0.0, 1.0), st.floats(0.001, 3.0), st.floats(0.0, 1.0))
 def test_volatility_target_stays_within_its_cap(target, volatility, cap):
     weight = volatility_target_weight(target, volatility, cap)
@@ -41,7 +42,7 @@ def test_risk_quantity_refuses_a_stop_or_price_of_zero(distance, price):
         risk_quantity(1_000.0, 0.01, distance, price=price)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.floats(0.0, 1.0), st.floats(0.01, 10.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_kelly_never_exceeds_its_cap(hit_rate, payoff, share, cap):
     assert 0.0 <= kelly_weight(hit_rate, payoff, share=share, max_weight=cap) <= cap
@@ -52,7 +53,7 @@ def test_kelly_refuses_a_payoff_of_zero():
         kelly_weight(0.5, 0.0)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.floats(-1e6, 1e6), st.sampled_from([1.0, 0.5, 0.1, 0.001, 10.0]))
 def test_round_down_never_grows_and_loses_less_than_a_step(quantity, step):
     rounded = round_down(quantity, step)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine import kernels, sweep_compiled, sweep_kernels
@@ -23,6 +23,7 @@ from trading.engine.strategies import STRATEGIES
 from trading.engine.sweep import sweep, sweep_points
 from trading.engine.sweep_rules import RULES
 from trading.engine.types import AssetClass
+from trading.tests.engine.laws import examples
 from trading.tests.engine.walks import random_walk
 
 # vectorbt 1.2.0 on seeded random walks: docs/research/vectorbt_equality.py --golden wrote it.
@@ -79,7 +80,7 @@ def test_each_row_equals_the_backtest_of_its_combination(key, costs, start_index
     fast=st.integers(1, 60),
     slow=st.integers(2, 60),
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_rows_equal_backtests_on_any_walk(seed, n_bars, fast, slow):
     bars = random_walk(seed, n_bars)
     config = BacktestConfig(commission_bps=7.0)

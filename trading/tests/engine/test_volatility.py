@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine import volatility
 from trading.engine.errors import NonFiniteInput, ParameterInvalid
+from trading.tests.engine.laws import examples
 from trading.tests.engine.walks import random_walk
 
 BARS = random_walk(11, 120)
@@ -79,7 +80,7 @@ def test_later_bars_change_no_earlier_value(name):
     np.testing.assert_array_equal(whole[:70], part)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.sampled_from(sorted(ALL)), st.floats(0.01, 100.0))
 def test_the_unit_of_the_price_does_not_matter(name, factor):
     scaled = ALL[name](*(column * factor for column in COLUMNS), 10)

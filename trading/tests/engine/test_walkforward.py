@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.walkforward import EMBARGO_DAYS, NS_PER_DAY, yearly_folds, years_of
+from trading.tests.engine.laws import examples
 
 
 def samples(seed, n=400, most_days=30):
@@ -17,7 +18,7 @@ def samples(seed, n=400, most_days=30):
     return decided, decided + rng.integers(0, most_days, n) * NS_PER_DAY
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.integers(0, 30))
 def test_no_fold_trains_on_an_outcome_known_inside_the_embargo(seed):
     decided, resolved = samples(seed)
@@ -29,7 +30,7 @@ def test_no_fold_trains_on_an_outcome_known_inside_the_embargo(seed):
         assert (years_of(decided[fold.test]) == fold.year).all()
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.integers(0, 30))
 def test_fitted_outcomes_are_known_before_the_calibration_quarter_begins(seed):
     decided, resolved = samples(seed)

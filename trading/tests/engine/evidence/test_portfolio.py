@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.evidence import portfolio
@@ -21,11 +21,12 @@ from trading.engine.evidence.portfolio import (
 from trading.engine.evidence.rules import rule_get
 from trading.engine.evidence.trips import blind_plan, outcomes
 from trading.tests.engine.evidence.markets import market, markets, ones
+from trading.tests.engine.laws import examples
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)), min_size=1, max_size=40)
 
 
-@settings(deadline=None)  # the first call compiles
+@examples(100)
 @given(SPANS, st.floats(0.5, 6.0))
 def test_open_units_never_exceed_the_cap(spans, cap):
     spans = sorted(spans)

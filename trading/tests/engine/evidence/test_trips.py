@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.backtest import BacktestConfig, run
@@ -14,6 +14,7 @@ from trading.engine.evidence import trips
 from trading.engine.evidence.rules import HybridChoice, hybrid_plan, rule_get
 from trading.engine.strategies import strategy_get
 from trading.tests.engine.evidence.markets import market, ones
+from trading.tests.engine.laws import examples
 
 
 def arguments(instrument, signals, plan):
@@ -65,7 +66,7 @@ def test_double_costs_are_never_better_than_single_costs():
     assert (played.net[done] < played.gross[done]).all()
 
 
-@settings(deadline=None)  # the first call compiles
+@examples(100)
 @given(st.lists(st.integers(0, 1), min_size=3, max_size=60), st.integers(1, 9))
 def test_one_at_a_time_never_holds_two_positions(signals, length):
     marked = np.array(signals, dtype=np.int64)
