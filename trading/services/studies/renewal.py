@@ -71,13 +71,14 @@ def _repeat(study: Study, now: dt.datetime) -> bool:
     mine = Study.objects.filter(pk=study.pk, repeats_at=study.repeats_at)
     if not mine.update(repeats_at=now + days):
         return False
-    last = coverage_get(study.instrument, study.timeframe).last_at.date()
-    newest = study.repeats.order_by("-pk").values_list("end_date", flat=True).first()
-    if last <= max(newest or study.end_date, study.end_date):
-        return False
     try:
+        last = coverage_get(study.instrument, study.timeframe).last_at.date()
+        newest = study.repeats.order_by("-pk").values_list("end_date", flat=True).first()
+        if last <= max(newest or study.end_date, study.end_date):
+            return False
         study_request(user=study.user, draft=_draft_of(study, last), now=now, repeat_of=study)
-    except DomainError as error:
+    except (DomainError, EngineError) as error:
+        # One that cannot be repeated must not keep those behind it from their turn.
         logger.warning("study_not_repeated", study_id=study.pk, code=error.code)
         return False
     return True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.selectors import entitlement_value
 from elson.common import jobs
@@ -88,6 +89,7 @@ def study_request(
     ):
         return found
     quota = study_quota(user=user, now=now)
+    _check_open(quota)
     if repeat_of is None:
         _check_quota(quota, draft.n_trials)
     instrument, end_date = _covered(draft)
@@ -117,23 +119,30 @@ def study_request(
 @transaction.atomic
 def study_pause(*, study: Study) -> Study:
     """Let no new trial begin; what is being evaluated is written. Twice is the same as once."""
-    return _move(study, Status.PAUSED, {Status.RUNNING})
+    row, _ = _move(study, Status.PAUSED, {Status.RUNNING})
+    return row
 
 
 @transaction.atomic
 def study_resume(*, study: Study, now: dt.datetime) -> Study:
-    """Go on where it was paused."""
-    row = _move(study, Status.RUNNING, {Status.PAUSED})
-    _wake(row, now)
+    """Go on where it was paused. Twice is the same as once: no more workers than were asked for."""
+    row, is_moved = _move(study, Status.RUNNING, {Status.PAUSED})
+    if is_moved:
+        _wake(row, now)
     return row
 
 
 @transaction.atomic
 def study_stop(*, study: Study, now: dt.datetime) -> Study:
-    """End it with the trials that are done; a worker judges them. It can be extended later."""
-    row = _move(study, Status.STOPPED, {Status.RUNNING, Status.PAUSED})
-    Study.objects.filter(pk=row.pk).update(finished_at=now)
-    _send(row, 1)
+    """End it with the trials that are done; a worker judges them. It can be extended later.
+
+    Twice is the same as once.
+    """
+    row, is_moved = _move(study, Status.STOPPED, {Status.RUNNING, Status.PAUSED})
+    if is_moved:
+        row.finished_at, row.lease_expires_at, row.n_revivals = now, now + SWEEP_AFTER, 0
+        row.save(update_fields=["finished_at", "lease_expires_at", "n_revivals", "updated_at"])
+        _send(row, 1)
     return row
 
 
@@ -166,19 +175,27 @@ def study_extend(*, study: Study, n_more: int, now: dt.datetime) -> Study:
         ),
         batch_size=500,
     )
+    was_running = row.status == Status.RUNNING
     row.n_trials += len(rows)
     row.status = Status.RUNNING
     row.finished_at = None
     row.judgement = None
-    row.save(update_fields=["n_trials", "status", "finished_at", "judgement", "updated_at"])
-    _wake(row, now)
+    row.error_code = row.error = ""
+    row.save(
+        update_fields=[
+            "n_trials", "status", "finished_at", "judgement", "error_code", "error", "updated_at"
+        ]
+    )  # fmt: skip
+    if not was_running:
+        _wake(row, now)
     return row
 
 
 def studies_sweep(*, now: dt.datetime) -> int:
-    """Send studies again whose workers fell silent; return how many."""
-    due = Study.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now).order_by("pk")
-    return sum(_revive(row, now) for row in due[:200])
+    """Send studies again whose workers fell silent, or never judged them; return how many."""
+    is_unjudged = Q(status=Status.STOPPED, judgement__isnull=True)
+    due = Study.objects.filter(Q(status=Status.RUNNING) | is_unjudged, lease_expires_at__lt=now)
+    return sum(_revive(row, now) for row in due.order_by("pk")[:200])
 
 
 def study_warning(*, user: User, draft: StudyDraft) -> str:
@@ -267,12 +284,15 @@ def _check_plan(study: Study, draft: StudyDraft, instrument: Instrument) -> None
         raise StudyInvalid({"start_date": str(error)}) from error
 
 
-def _check_quota(quota: StudyQuota, n_trials: int) -> None:
+def _check_open(quota: StudyQuota) -> None:
     if quota.is_locked:
         raise Forbidden(
             "PLAN_WITHOUT_OPTIMIZATION",
             "Your plan has no optimization; Plus has 3 a day with 100 trials each.",
         )
+
+
+def _check_quota(quota: StudyQuota, n_trials: int) -> None:
     _check_trials(quota, n_trials)
     if quota.n_used >= quota.per_day:
         raise TooMany(
@@ -297,7 +317,8 @@ def _check_trials(quota: StudyQuota, n_trials: int) -> None:
         )
 
 
-def _move(study: Study, status: str, allowed: set[Any]) -> Study:
+def _move(study: Study, status: str, allowed: set[Any]) -> tuple[Study, bool]:
+    """Return the row in its state, and whether it was this call that brought it there."""
     changed = Study.objects.filter(pk=study.pk, status__in=allowed).update(status=status)
     row = Study.objects.select_related("instrument").get(pk=study.pk)
     if not changed and row.status != status:
@@ -305,7 +326,7 @@ def _move(study: Study, status: str, allowed: set[Any]) -> Study:
             "STUDY_STATE", f"Study #{row.pk} is {row.status} and cannot become {status}."
         )
     announce(row)
-    return row
+    return row, bool(changed)
 
 
 def _wake(study: Study, now: dt.datetime) -> None:
@@ -320,9 +341,7 @@ def _send(study: Study, n_jobs: int) -> None:
 
 @transaction.atomic
 def _revive(row: Study, now: dt.datetime) -> bool:
-    mine = Study.objects.filter(
-        pk=row.pk, status=Status.RUNNING, lease_expires_at=row.lease_expires_at
-    )
+    mine = Study.objects.filter(pk=row.pk, status=row.status, lease_expires_at=row.lease_expires_at)
     if row.n_revivals >= MOST_REVIVALS:
         changed = mine.update(
             status=Status.FAILED,
@@ -336,5 +355,5 @@ def _revive(row: Study, now: dt.datetime) -> bool:
     wait = SWEEP_AFTER * 2**row.n_revivals
     if not mine.update(lease_expires_at=now + wait, n_revivals=row.n_revivals + 1):
         return False
-    _send(row, row.n_workers)
+    _send(row, row.n_workers if row.status == Status.RUNNING else 1)
     return True

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError
+from django.db.models import F
 
 from elson.common import jobs
 from elson.common.errors import DomainError
@@ -177,11 +178,14 @@ def _finish(study: Study, setup: StudySetup, now: dt.datetime) -> str:
         announce(study)
         return NOTHING_TO_DO
     judgement = study_judge(study=study, setup=setup)
-    ended = Study.objects.filter(pk=study.pk, status=Status.RUNNING, n_done=study.n_trials).update(
+    # Trials may have been added while it was judged; then it goes on instead.
+    ended = Study.objects.filter(pk=study.pk, status=Status.RUNNING, n_done=F("n_trials")).update(
         status=Status.SUCCEEDED, finished_at=now, judgement=judgement
     )
     study.refresh_from_db()
     announce(study)
+    if not ended and study.status == Status.RUNNING:
+        jobs.enqueue(TASK, study_id=study.pk)
     if ended and study.parent_id is not None:
         proposal_consider(study=study, setup=setup, now=now)
     return str(study.status)

@@ -10,7 +10,7 @@ from trading.models import Deployment, Strategy, StrategyVersion, Study, Trial, 
 from trading.selectors.studies import study_pace, trial_list, trials_counted
 from trading.selectors.versions import parameters_diff
 from trading.services.strategies import strategy_create
-from trading.services.studies import chunks
+from trading.services.studies import chunks, work
 from trading.services.studies.adoption import study_apply
 from trading.services.studies.drafts import StudyInvalid, study_draft_read
 from trading.services.studies.requests import (
@@ -38,6 +38,10 @@ def turn(study, now=NOW):
     return study_work(study_id=study.pk, clock=lambda: now)
 
 
+def n_jobs():
+    return OutboxEvent.objects.filter(name="trading.study_work").count()
+
+
 def figures(study):
     rows = Trial.objects.filter(study=study).order_by("number")
     return [(row.number, row.parameters, row.objective, row.bar_sharpe) for row in rows]
@@ -57,7 +61,7 @@ def test_a_request_stores_every_trial_and_one_job_per_worker():
     study = study_make(member_make(), n_workers=3)
 
     assert study.trials.count() == study.n_trials == 12
-    assert OutboxEvent.objects.filter(name="trading.study_work").count() == 3
+    assert n_jobs() == 3
     assert study.end_date is not None
 
 
@@ -241,6 +245,25 @@ def test_a_paused_study_is_left_alone_until_resumed():
     study_finish(study_resume(study=study, now=NOW))
 
 
+def test_resuming_twice_sends_no_more_workers_than_were_asked_for():
+    study = study_pause(study=study_make(member_make(), n_workers=2))
+
+    for _ in range(3):
+        study_resume(study=study, now=NOW)
+
+    assert n_jobs() == 4
+
+
+def test_stopping_twice_is_the_same_as_once():
+    study = study_make(member_make())
+
+    first = study_stop(study=study, now=NOW)
+    second = study_stop(study=study, now=LATER)
+
+    assert first.finished_at == second.finished_at == NOW
+    assert n_jobs() == study.n_workers + 1
+
+
 def test_a_stopped_study_is_judged_with_what_it_has():
     study = study_make(member_make())
     setup, chunk = part_evaluated(study, 12)
@@ -275,6 +298,38 @@ def test_an_extended_study_goes_on_where_it_was():
     assert len(figures(study)) == 9
 
 
+def test_extending_a_running_study_sends_no_more_workers():
+    study = study_make(member_make(), method="random", n_trials=5)
+
+    study_extend(study=study, n_more=4, now=NOW)
+
+    assert n_jobs() == study.n_workers
+
+
+def test_extending_takes_an_error_away():
+    study = study_make(member_make(), method="random", n_trials=5)
+    Study.objects.filter(pk=study.pk).update(status="FAILED", error_code="X", error="It broke.")
+
+    row = study_extend(study=study, n_more=1, now=NOW)
+
+    assert (row.status, row.error, row.error_code) == ("RUNNING", "", "")
+
+
+def test_trials_added_while_it_is_judged_are_still_made(monkeypatch):
+    study = study_make(member_make(), method="random", n_trials=5)
+    judge = work.study_judge
+
+    def judged_slowly(**asked):
+        monkeypatch.setattr(work, "study_judge", judge)
+        study_extend(study=study, n_more=4, now=NOW)
+        return judge(**asked)
+
+    monkeypatch.setattr(work, "study_judge", judged_slowly)
+    assert turn(study) == "RUNNING"
+
+    assert study_finish(study).n_done == 9
+
+
 def test_a_grid_that_is_done_cannot_be_extended():
     study = study_finish(study_make(member_make()))
 
@@ -296,6 +351,15 @@ def test_the_sweeper_sends_a_silent_study_again_and_gives_up_in_the_end():
 
     study.refresh_from_db()
     assert (study.status, study.error_code) == ("FAILED", "WORKER_LOST")
+
+
+def test_the_sweeper_sends_a_stopped_study_that_nobody_judged():
+    study = study_stop(study=study_make(member_make()), now=NOW)
+
+    assert studies_sweep(now=LATER) == 1
+    assert turn(study) == "STOPPED"
+
+    assert studies_sweep(now=LATER + dt.timedelta(hours=1)) == 0
 
 
 def test_the_sweeper_leaves_a_working_study_alone():

@@ -68,6 +68,26 @@ def test_newer_bars_are_searched_once_and_without_using_the_quota():
     assert study_usage(user_id=study.user_id, since=NOW).n_requested == 1
 
 
+def test_one_search_that_cannot_be_repeated_does_not_keep_others_waiting():
+    broken, _ = scheduled()
+    Study.objects.filter(pk=broken.pk).update(strategy_key="gone", timeframe="1m")
+    study, _ = scheduled()
+    bars_arrive(study)
+
+    assert studies_repeat(now=NOW + MONTH) == 1
+
+    assert study.repeats.exists()
+    assert not broken.repeats.exists()
+
+
+def test_a_plan_without_optimization_repeats_nothing():
+    study, _ = scheduled()
+    study.user.entitlements.all().delete()
+    bars_arrive(study)
+
+    assert studies_repeat(now=NOW + MONTH) == 0
+
+
 def test_a_repeat_on_a_random_walk_is_withheld_with_its_gates():
     study, version = scheduled()
     bars_arrive(study)
