@@ -16,7 +16,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
-SECONDS_PER_YEAR = 365.25 * 86_400.0
+SECONDS_PER_DAY = 86_400
+SECONDS_PER_YEAR = 365.25 * SECONDS_PER_DAY
+TIMEFRAME_SECONDS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": SECONDS_PER_DAY}
 
 
 class BarsError(ValueError):
@@ -223,6 +225,17 @@ def bars_per_year_estimate(closed_at: ArrayLike) -> float:
         return 252.0
     seconds = float(times[-1] - times[0]) / 1e9
     return float(times.shape[0] - 1) * SECONDS_PER_YEAR / seconds
+
+
+def gap_seconds_allowed(timeframe: str, bars_per_year: int) -> int:
+    """Longest distance between two bars that is not called a gap.
+
+    Venues that never close: one and a half bars. Others: weekends with holidays on both sides, five
+    days, so that a gap means missing rows and not a closed market.
+    """
+    if bars_per_year >= 360:
+        return TIMEFRAME_SECONDS[timeframe] * 3 // 2
+    return 5 * SECONDS_PER_DAY
 
 
 def _own_copy(values: ArrayLike, dtype: type) -> NDArray[np.generic]:

@@ -14,12 +14,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from marketdata.types import FloatArray, IntArray
+from marketdata.types import SECONDS_PER_DAY, FloatArray, IntArray
 
 MAX_FAULTS_LISTED = 100
 MAX_VALUE_SHOWN = 80
-SECONDS_PER_DAY = 86_400
-TIMEFRAME_SECONDS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": SECONDS_PER_DAY}
 
 
 class ProviderError(Exception):
@@ -206,14 +204,3 @@ def daily_closes(stamps: IntArray, time_zone: str, session_close: dt.time) -> In
         local = dt.datetime.combine(date, session_close, tzinfo=zone)
         closes[i] = int(local.timestamp())
     return closes[place]
-
-
-def gap_seconds_allowed(timeframe: str, bars_per_year: int) -> int:
-    """Longest distance between two bars that is not called a gap.
-
-    Venues that never close: one and a half bars. Others: weekends with holidays on both sides, five
-    days, so that a gap means missing rows and not a closed market.
-    """
-    if bars_per_year >= 360:
-        return TIMEFRAME_SECONDS[timeframe] * 3 // 2
-    return 5 * SECONDS_PER_DAY

@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 
-from marketdata.providers.base import SECONDS_PER_DAY, FaultList
-from marketdata.types import FloatArray, IntArray
+from marketdata.providers.base import FaultList
+from marketdata.types import SECONDS_PER_DAY, FloatArray, IntArray
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from marketdata.providers.base import SECONDS_PER_DAY, Progress, ProviderRejected, RawBars
+from marketdata.providers.base import Progress, ProviderRejected, RawBars
 from marketdata.providers.cells import (
     float_or_fault,
     floats_fast,
@@ -27,7 +27,7 @@ from marketdata.providers.cells import (
     stamps_fast,
 )
 from marketdata.providers.rows import COLUMNS, Reading, Texts
-from marketdata.types import FloatArray, IntArray
+from marketdata.types import SECONDS_PER_DAY, FloatArray, IntArray
 
 TIMESTAMP_NAMES = ("timestamp", "datetime", "date", "time")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")

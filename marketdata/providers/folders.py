@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from marketdata.providers.base import (
-    TIMEFRAME_SECONDS,
     VENUE_OF_ASSET_CLASS,
     InstrumentSpec,
     Progress,
@@ -24,6 +23,7 @@ from marketdata.providers.base import (
     SeriesOffer,
 )
 from marketdata.providers.files import bars_read, file_sha256, hash_joined, is_bars_file, stem_of
+from marketdata.types import TIMEFRAME_SECONDS
 
 MANIFEST = "manifest.csv"
 CHECKSUMS = "SHA256SUMS"

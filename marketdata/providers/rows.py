@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from marketdata.providers.base import SECONDS_PER_DAY, FaultList, RawBars
-from marketdata.types import FloatArray, IntArray
+from marketdata.providers.base import FaultList, RawBars
+from marketdata.types import SECONDS_PER_DAY, FloatArray, IntArray
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("timestamp", *PRICES, "volume")

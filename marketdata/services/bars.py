@@ -19,11 +19,10 @@ from marketdata.providers.base import (
     RawBars,
     SeriesOffer,
     daily_closes,
-    gap_seconds_allowed,
 )
 from marketdata.selectors.bars import columns_read, instant
 from marketdata.services.instruments import instrument_ensure
-from marketdata.types import IntArray, bars_per_year_estimate
+from marketdata.types import IntArray, bars_per_year_estimate, gap_seconds_allowed
 
 Mode = Literal["all", "skip"]
 NANOSECONDS = 1_000_000_000

@@ -15,14 +15,10 @@ from django.utils import timezone
 
 from elson.common.progress import Bar
 from marketdata import services
-from marketdata.providers.base import (
-    TIMEFRAME_SECONDS,
-    VENUE_OF_ASSET_CLASS,
-    ProviderError,
-    SeriesOffer,
-)
+from marketdata.providers.base import VENUE_OF_ASSET_CLASS, ProviderError, SeriesOffer
 from marketdata.providers.folders import ReadOptions, offers_in
 from marketdata.providers.registry import provider_named
+from marketdata.types import TIMEFRAME_SECONDS
 
 EXIT_REFUSED = 1
 EXIT_LATER = 75
