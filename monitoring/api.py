@@ -16,13 +16,17 @@ from accounts.selectors import entitlement_value
 from elson.common.api import BadRequest
 from elson.common.errors import Forbidden
 from monitoring.serializers import (
+    DataProblemSerializer,
     DriftSerializer,
     ModelDetailSerializer,
     ModelVersionSerializer,
+    ReliabilitySerializer,
     TransitionSerializer,
     VerificationSerializer,
 )
+from trading.selectors.model_inputs import data_problems
 from trading.selectors.model_performance import performance_list
+from trading.selectors.model_reliability import reliability_rows
 from trading.selectors.model_versions import (
     WINDOW_DAYS,
     drift_latest,
@@ -32,6 +36,7 @@ from trading.selectors.model_versions import (
     version_get,
     version_list,
 )
+from trading.selectors.portfolios import portfolio_get
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -72,6 +77,7 @@ class ModelDetailApi(APIView):
         report = drift_latest(version)
         answer = ModelVersionSerializer(version).data | {
             "window_days": days,
+            "members": version.metrics.get("members", []) if has_detail else None,
             "drift_light": report.light if report else "UNKNOWN",
             "regimes": [
                 {
@@ -115,6 +121,41 @@ class ModelDriftListApi(ListAPIView[Any]):
         return drift_list(version)
 
 
+class ModelReliabilityApi(APIView):
+    """Whether the probabilities of a version came true as time went on; part of Plus."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("source", str, description="live (default) or tested."),
+            OpenApiParameter("over", str, description="quarter (default) or year, rolling."),
+        ],
+        responses=ReliabilitySerializer(many=True),
+    )
+    def get(self, request: Request, version_id: int) -> Response:
+        """Answer one row per calendar quarter with results, oldest first."""
+        version = version_get(version_id)
+        source = _word_read(request, "source", ("live", "tested"))
+        over = _word_read(request, "over", ("quarter", "year"))
+        user = cast("User", request.user)
+        if entitlement_value(user, DETAIL, now=timezone.now()) <= 0:
+            raise Forbidden("PLAN_TOO_SMALL", "The reliability of a model is part of Plus.")
+        rows = reliability_rows(
+            version, is_live=source == "live", n_quarters=4 if over == "year" else 1
+        )
+        return Response(ReliabilitySerializer(rows, many=True).data)
+
+
+class ModelDataProblemListApi(APIView):
+    """Open problems with the prices of a version."""
+
+    @extend_schema(responses=DataProblemSerializer(many=True))
+    def get(self, request: Request, version_id: int) -> Response:
+        """Answer the worst first: of what it learned from and what you trade by it."""
+        portfolio = portfolio_get(cast("User", request.user))
+        rows = data_problems(version_get(version_id), portfolio)
+        return Response(DataProblemSerializer(rows, many=True).data)
+
+
 class VerificationListApi(ListAPIView[Any]):
     """Stored verifications, newest first."""
 
@@ -128,6 +169,17 @@ class VerificationListApi(ListAPIView[Any]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Answer in pages."""
         return super().get(request, *args, **kwargs)
+
+
+def _word_read(request: Request, name: str, words: tuple[str, ...]) -> str:
+    """Read one of a few words; the first when it is not given."""
+    found = request.query_params.get(name, words[0])
+    if found not in words:
+        raise BadRequest(
+            f"INVALID_{name.upper()}", f"{name} {found[:20]!r} is not one of {', '.join(words)}.",
+            field=name,
+        )  # fmt: skip
+    return found
 
 
 def _window_read(request: Request) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rest_framework import serializers
@@ -50,6 +51,9 @@ class ModelDetailSerializer(ModelVersionSerializer):
     window_days = serializers.IntegerField(allow_null=True)
     drift_light = serializers.CharField()
     regimes = RegimeFiguresSerializer(many=True)
+    members = serializers.JSONField(
+        allow_null=True, help_text="Sub-models with weight and figures; null on the free plan."
+    )
 
 
 class TransitionSerializer(serializers.Serializer[Any]):
@@ -65,6 +69,33 @@ class TransitionSerializer(serializers.Serializer[Any]):
     def get_is_approved_by_two(self, transition: Any) -> bool:
         """Tell whether a second person asked for it."""
         return transition.approver_id is not None
+
+
+class ReliabilitySerializer(serializers.Serializer[Any]):
+    """What was said and what happened up to one quarter; null where it is not defined."""
+
+    quarter = serializers.CharField(source="label")
+    n = serializers.IntegerField()
+    n_wins = serializers.IntegerField()
+    mean_probability = serializers.FloatField()
+    win_rate = serializers.FloatField()
+    interval = serializers.ListField(child=serializers.FloatField())
+    is_reliable = serializers.BooleanField(help_text="The mean lies inside the interval.")
+    brier_skill = serializers.SerializerMethodField()
+
+    def get_brier_skill(self, row: Any) -> float | None:
+        """Return the skill against the window's own win rate."""
+        return row.brier_skill if math.isfinite(row.brier_skill) else None
+
+
+class DataProblemSerializer(serializers.Serializer[Any]):
+    """One thing wrong with one series."""
+
+    symbol = serializers.CharField()
+    timeframe = serializers.CharField()
+    kind = serializers.CharField(help_text="STALE, WAITING, MISSING, BAD_BARS, GAP or BEHIND.")
+    text = serializers.CharField()
+    at = serializers.DateTimeField(allow_null=True)
 
 
 class DriftSerializer(serializers.Serializer[Any]):

@@ -27,6 +27,16 @@ urlpatterns = [
         name="api_model_drift",
     ),
     path(
+        "api/v1/models/<int:version_id>/reliability/",
+        api.ModelReliabilityApi.as_view(),
+        name="api_model_reliability",
+    ),
+    path(
+        "api/v1/models/<int:version_id>/data-problems/",
+        api.ModelDataProblemListApi.as_view(),
+        name="api_model_data_problems",
+    ),
+    path(
         "api/v1/models/verifications/",
         api.VerificationListApi.as_view(),
         name="api_model_verifications",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from elson.common import formatting
+from monitoring.views.model_record import is_late, replacement, score_rows
 from trading.engine.learning.features import MEANINGS
 from trading.engine.regime_quality import DetectorQuality
 from trading.engine.strategies import STRATEGIES
@@ -34,6 +35,7 @@ LIGHTS = {
 RELATIONS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 # Live against the version's own test, by the live interval.
 AS_TESTED, BELOW, ABOVE, UNKNOWN = "as tested", "below its test", "above its test", "not known yet"
+AGAINST_LIGHTS = {AS_TESTED: "OK", ABOVE: "OK", BELOW: "WARNING", UNKNOWN: "IDLE"}
 
 
 def strategy_label(key: str) -> str:
@@ -72,6 +74,7 @@ def _line(row: RegimeRow, figures: Mapping[str, Any] | None) -> dict[str, Any]:
         "n_resolved": row.n_resolved,
         "figures": figures,
         "against": _against(row),
+        "light": AGAINST_LIGHTS[_against(row)],
     }
 
 
@@ -103,27 +106,36 @@ def _worst(lines: Sequence[Mapping[str, Any]]) -> str:
 
 
 def curves(version: Any, *, source: str, since: dt.datetime | None) -> list[dict[str, Any]]:
-    """Return calibration bins of each regime and of all; a test stores them for all only."""
+    """Return calibration bins of all and of each regime; older tests stored them for all only."""
     if source == "tested":
-        bins = version.metrics.get("bins") or []
-        return [{"name": "All regimes", "slug": "all", "bins": bins}] if bins else []
-    named = [("", "All regimes"), *((name, name.capitalize()) for name in REGIMES)]
-    found = []
-    for regime, name in named:
-        bins = calibration_rows(version, regime=regime, since=since)
-        found.append({"name": name, "slug": (regime or "all").lower(), "bins": bins})
+        by_regime = version.metrics.get("regime_bins") or {}
+        tested = {"": version.metrics.get("bins") or []} | by_regime
+    else:
+        tested = {
+            name: calibration_rows(version, regime=name, since=since) for name in ("", *REGIMES)
+        }
+    found = [
+        {
+            "name": name.capitalize() or "All regimes",
+            "slug": name.lower() or "all",
+            "bins": bins if sum(item["n"] for item in bins) >= FEWEST_RESOLVED else [],
+        }
+        for name, bins in tested.items()
+    ]
     return found if any(curve["bins"] for curve in found) else []
 
 
-def drift_context(version: Any) -> dict[str, Any] | None:
+def drift_context(version: Any, *, now: dt.datetime) -> dict[str, Any] | None:
     """Return the newest look at drift, with words for its lights."""
     report = drift_latest(version)
     if report is None:
         return None
-    before, now = report.regimes.get("before") or {}, report.regimes.get("now") or {}
+    before, after = report.regimes.get("before") or {}, report.regimes.get("now") or {}
     return {
         "report": report,
         "light": light(report.light),
+        "is_late": is_late(report, now),
+        "score": score_rows(report.score),
         "features": [
             {**row, "meaning": MEANINGS.get(row["name"], row["name"]), "mark": light(row["light"])}
             for row in report.features
@@ -138,7 +150,7 @@ def drift_context(version: Any) -> dict[str, Any] | None:
             )
         ],
         "mix": [
-            {"regime": name, "before": _share(before, name), "now": _share(now, name)}
+            {"regime": name, "before": _share(before, name), "now": _share(after, name)}
             for name in REGIMES
         ],
     }
@@ -163,6 +175,7 @@ def history(versions: Iterable[Any], strategy_key: str) -> list[dict[str, Any]]:
         {
             "version": version,
             "figures": version.metrics.get("all") or {},
+            "replacement": replacement(version.gates),
             "n_passed": sum(bool(gate.get("is_passed")) for gate in version.gates),
             "n_gates": len(version.gates),
         }

@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from accounts.selectors import entitlement_value
-from elson.common.listing import csv_response
+from elson.common.listing import csv_response, page_of
 from monitoring.views.model_context import (
     DEFAULT_WINDOW,
+    REGIMES,
     SOURCES,
     WINDOWS,
     curves,
@@ -27,8 +28,18 @@ from monitoring.views.model_context import (
     strategy_label,
     window_start,
 )
+from monitoring.views.model_record import (
+    PROBLEM_WORDS,
+    QUARTERS,
+    SPANS,
+    members,
+    problem_counts,
+    problem_row,
+    reliability,
+)
 from trading.engine.learning.features import MEANINGS
 from trading.engine.strategies import STRATEGIES
+from trading.selectors.model_inputs import data_problems, series_watched
 from trading.selectors.model_performance import performance_latest
 from trading.selectors.model_versions import (
     FEWEST_RESOLVED,
@@ -62,6 +73,23 @@ CSV_COLUMNS: tuple[tuple[str, Any], ...] = (
     *((name, lambda row, name=name: (row["figures"] or {}).get(name)) for name in FIGURES),
     ("against_its_test", lambda row: row["against"]),
 )
+RELIABILITY_COLUMNS: tuple[tuple[str, Any], ...] = (
+    ("quarter", lambda row: row["label"]),
+    ("n", lambda row: row["n"]),
+    ("n_wins", lambda row: row["n_wins"]),
+    ("mean_probability", lambda row: row["said"]),
+    ("win_rate", lambda row: row["won"]),
+    ("interval_low", lambda row: row["interval"][0]),
+    ("interval_high", lambda row: row["interval"][1]),
+    ("brier_skill", lambda row: row["brier_skill"]),
+)
+PROBLEM_COLUMNS: tuple[tuple[str, Any], ...] = (
+    *(
+        (name, lambda row, name=name: getattr(row, name))
+        for name in ("symbol", "timeframe", "kind", "text")
+    ),
+    ("at", lambda row: row.at and row.at.isoformat()),
+)
 SUMMARY_COLUMNS = (
     *CSV_COLUMNS[:3],
     *(column for column in CSV_COLUMNS if column[0] in {"n_taken", "win_rate", "base_rate"}),
@@ -81,6 +109,8 @@ def models(request: HttpRequest) -> HttpResponse:
     key = request.GET.get("strategy", "")
     key = key if key in keys else keys[0]
     version = version_active(key) or version_list(key).first()
+    if request.GET.get("part") == "data":
+        return _data_problems(request, user, version, key)
     context = _choices(request, keys, key) | {
         "version": version,
         "fallback": fallback_state(key),
@@ -89,19 +119,29 @@ def models(request: HttpRequest) -> HttpResponse:
         "fewest": FEWEST_RESOLVED,
         "as_of": now,
         "detector_href": f"{reverse('models')}?part=detector",
+        "data_href": f"{reverse('models')}?part=data&strategy={key}",
         "history": history(version_list(key), key),
     }
     if version is not None:
         context |= _of_version(request, version, now, context)
         if request.GET.get("format") == "csv":
-            columns = CSV_COLUMNS if context["has_detail"] else SUMMARY_COLUMNS
-            return csv_response(f"model-{version.pk}.csv", columns, context["matrix"]["rows"])
+            return _csv(request, version, context)
     is_part = getattr(request, "htmx", False)
     return render(request, f"monitoring/{'_models' if is_part else 'models'}.html", context)
 
 
+def _csv(request: HttpRequest, version: Any, context: dict[str, Any]) -> HttpResponse:
+    """Answer the matrix, or what was said and happened over time where the plan includes it."""
+    if request.GET.get("part") == "reliability" and context["has_detail"]:
+        rows = context["reliability"]["rows"]
+        return csv_response(f"model-{version.pk}-reliability.csv", RELIABILITY_COLUMNS, rows)
+    columns = CSV_COLUMNS if context["has_detail"] else SUMMARY_COLUMNS
+    return csv_response(f"model-{version.pk}.csv", columns, context["matrix"]["rows"])
+
+
 def _choices(request: HttpRequest, keys: list[str], key: str) -> dict[str, Any]:
     window, source = request.GET.get("window", ""), request.GET.get("source", "")
+    over = request.GET.get("over", "")
     return {
         "strategy_key": key,
         "strategy": strategy_label(key),
@@ -109,6 +149,8 @@ def _choices(request: HttpRequest, keys: list[str], key: str) -> dict[str, Any]:
         "windows": WINDOWS,
         "window": window if window in dict(WINDOWS) else DEFAULT_WINDOW,
         "sources": SOURCES,
+        "spans": SPANS,
+        "over": over if over in QUARTERS else "year",
         "source": source if source in dict(SOURCES) else "",
     }
 
@@ -130,7 +172,10 @@ def _of_version(
         "source": source,
         "matrix": found,
         "curves": curves(version, source=source, since=since),
-        "drift": drift_context(version),
+        "reliability": reliability(version, source=source, over=context["over"], since=since),
+        "members": members(version),
+        "regime_names": REGIMES,
+        "drift": drift_context(version, now=now),
         "drift_light": light(report.light if report else "UNKNOWN"),
         "artifacts": artifact_list(version),
     }
@@ -148,6 +193,35 @@ def _detector(request: HttpRequest, user: User) -> HttpResponse:
     return render(request, f"monitoring/{'_detector' if is_part else 'detector'}.html", context)
 
 
+def _data_problems(
+    request: HttpRequest, user: User, version: Any, strategy_key: str
+) -> HttpResponse:
+    """List what is wrong with the prices of a model; a part of its own page too."""
+    portfolio = portfolio_get(user)
+    found = data_problems(version, portfolio) if version else []
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in PROBLEM_WORDS else ""
+    chosen = [problem for problem in found if not kind or problem.kind == kind]
+    if request.GET.get("format") == "csv":
+        return csv_response("data-problems.csv", PROBLEM_COLUMNS, chosen)
+    href = f"{reverse('models')}?part=data&strategy={strategy_key}"
+    rows = [problem_row(problem, is_staff=user.is_staff) for problem in chosen]
+    context = {
+        "page": page_of(request, rows),
+        "n_series": series_watched(version, portfolio) if version else 0,
+        "counts": problem_counts(chosen),
+        "strategy_key": strategy_key,
+        "kind": kind,
+        "kinds": [(key, word) for key, (_, word) in PROBLEM_WORDS.items()],
+        "all_href": href,
+        "part_href": f"{href}&kind={kind}" if kind else href,
+        "crumbs": [{"label": "Models", "href": reverse("models")}],
+    }
+    is_part = getattr(request, "htmx", False)
+    name = "_data_problems" if is_part else "data_problems"
+    return render(request, f"monitoring/{name}.html", context)
+
+
 @login_required
 @require_GET
 def model_version(request: HttpRequest, version_id: int) -> HttpResponse:
@@ -162,6 +236,8 @@ def model_version(request: HttpRequest, version_id: int) -> HttpResponse:
         "spec": spec,
         "features": [(name, MEANINGS.get(name, name)) for name in version.features],
         "matrix": matrix(version, source="tested", since=None),
+        "members": members(version),
+        "regime_names": REGIMES,
         "years": sorted((version.metrics.get("by_year") or {}).items()),
         "transitions": transition_list(version),
         "crumbs": [{"label": "Models", "href": reverse("models")}],

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from marketdata.models import Instrument
+from marketdata.models import BarSeries, Instrument
 from trading.engine.learning.calibration import calibration_bins
 from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.measurement import gate_figures
+from trading.engine.learning.members import member_figures
+from trading.engine.learning.reliability import by_quarter
 from trading.engine.types import Regime
 from trading.models import (
     DriftReport,
@@ -55,7 +57,23 @@ def metrics_make(seed: int = 1, n: int = 400) -> dict[str, Any]:
         for found in calibration_bins(p, net > 0.0)
     ]
     whole = gate_figures(p, net, THRESHOLD).to_dict()
-    return {"all": whole, "regimes": per_regime, "by_year": {"2020": whole}, "bins": bins}
+    quarters = np.arange("2018-01", "2019-01", 3, dtype="datetime64[M]").astype("datetime64[ns]")
+    decided_at = np.resize(quarters.astype(np.int64), n)
+    return {
+        "all": whole,
+        "regimes": per_regime,
+        "by_year": {"2020": whole},
+        "by_quarter": [row.to_dict() for row in by_quarter(decided_at, p, net)],
+        "bins": bins,
+        "regime_bins": dict.fromkeys(REGIMES, bins),
+        "members": [members_make("LOGISTIC", 1.0, p, net)],
+    }
+
+
+def members_make(kind: str, weight: float, p: np.ndarray, net: np.ndarray) -> dict[str, Any]:
+    """One sub-model, the same in each regime."""
+    figures = member_figures(kind, weight, p, net > 0.0).to_dict()
+    return figures | {"regimes": {regime: dict(figures) for regime in REGIMES}}
 
 
 def version_make(
@@ -96,6 +114,12 @@ def version_make(
         version=version, from_state="", to_state=state, reason="trained in a test", created_at=now
     )
     return version
+
+
+def gap_make() -> None:
+    """Give every stored series the same gap."""
+    gap = ["1990-02-01T21:00:00+00:00", "1990-03-01T21:00:00+00:00"]
+    BarSeries.objects.update(n_gaps=1, gaps=[gap])
 
 
 def predictions_make(

@@ -499,6 +499,12 @@ def calibration_plot(
     return plots.calibration(bins, label, fewest)
 
 
+@register.inclusion_tag("components/_reliability.html")
+def reliability_plot(points: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
+    """Draw what was said against what happened, window by window."""
+    return plots.reliability(points, label)
+
+
 @register.inclusion_tag("components/_heatmap.html")
 def heatmap(
     rows: Sequence[Mapping[str, Any]],

@@ -244,6 +244,43 @@ def calibration(bins: Sequence[Mapping[str, Any]], label: str, fewest: int) -> d
     }
 
 
+def reliability(points: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
+    """Place windows of time side by side: what was said as a line, what happened as points.
+
+    A point is {label, said, won, interval, n}, oldest first; the scale is 0 to 100 %.
+    """
+    step = (CALIBRATION_RIGHT - CALIBRATION_LEFT) / max(len(points), 1)
+    places = [f"{CALIBRATION_LEFT + step * (k + 0.5):.1f}" for k in range(len(points))]
+    every = max(ceil(len(points) / 5), 1)
+
+    def y(value: float) -> str:
+        return f"{CALIBRATION_BASE - (CALIBRATION_BASE - CALIBRATION_TOP) * value:.1f}"
+
+    line = "L".join(f"{x} {y(point['said'])}" for x, point in zip(places, points, strict=True))
+    return {
+        "label": label,
+        "ticks": [
+            {"y": y(mark), "label": formatting.percent(mark, 0)}
+            for mark in (0.0, 0.25, 0.5, 0.75, 1.0)
+        ],
+        "names": [
+            {"x": places[k], "label": points[k]["label"]} for k in range(0, len(points), every)
+        ],
+        "said": f"M{line}" if line else "",
+        "points": [
+            {
+                "x": x,
+                "y": y(point["won"]),
+                "low": y(point["interval"][0]),
+                "high": y(point["interval"][1]),
+                "title": f"{point['label']}: said {formatting.percent(point['said'], 0)}, won "
+                f"{formatting.percent(point['won'], 0)}, n={point['n']}",
+            }
+            for x, point in zip(places, points, strict=True)
+        ],
+    }
+
+
 def _short(n: int) -> str:
     """Print a count that must fit below one bin."""
     return str(n) if n < 1_000 else formatting.big(n, 1)

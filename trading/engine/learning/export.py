@@ -26,6 +26,8 @@ import numpy as np
 from trading.engine.kernels import FloatArray, IntArray, kernel
 
 LINEAR, BOOSTED, FOREST = 0, 1, 2
+# Names of the members by their number, as `models.ModelKind` spells them.
+MEMBER_KINDS = ("LOGISTIC", "HIST_GRADIENT_BOOSTING", "RANDOM_FOREST")
 SIGMOID, ISOTONIC = 1, 2
 MEMBER_COLUMNS, SCALAR_COLUMNS = 6, 4
 

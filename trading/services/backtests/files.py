@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from elson.common.errors import DomainError
-from marketdata.providers.base import SECONDS_PER_DAY, RawBars
+from marketdata.providers.base import RawBars
 from marketdata.providers.files import bars_read, is_bars_file, stem_of
-from marketdata.types import Bars, bars_per_year_estimate
+from marketdata.types import SECONDS_PER_DAY, Bars, bars_per_year_estimate
 
 # Daily series trade about 252 days a year, or every day.
 EVERY_DAY_FROM = 300

@@ -27,8 +27,9 @@ def gates_of(challenger: OutOfSample, champion: OutOfSample | None) -> list[dict
     Both hold the same rows in the same order; those only one of them could decide are left out.
     """
     ours = _figures(challenger)
-    limits = _limits_alone(challenger, ours) if champion is None else _limits(_figures(champion))
-    return [
+    theirs = None if champion is None else _figures(champion)
+    limits = _limits_alone(challenger, ours) if theirs is None else _limits(theirs)
+    gates = [
         _gate("candidates", ours.n, FEWEST, "at least", "candidates out of sample"),
         _gate("log_loss", ours.log_loss, limits["log_loss"], "at most", "log-loss"),
         _gate("brier", ours.brier, limits["brier"], "at most", "Brier score"),
@@ -41,6 +42,8 @@ def gates_of(challenger: OutOfSample, champion: OutOfSample | None) -> list[dict
         ),
         _gate("calibration", ours.ece, MOST_ECE, "at most", "calibration error up to 75 %"),
     ]
+    before = {} if theirs is None else _before(theirs)
+    return [gate | {"before": before.get(gate["name"])} for gate in gates]
 
 
 def gates_passed(gates: list[dict[str, Any]]) -> bool:
@@ -63,6 +66,18 @@ def _limits(champion: GateFigures) -> dict[str, float]:
         "brier": champion.brier + BRIER_MARGIN,
         "win_rate": champion.interval[0] - WIN_RATE_MARGIN,
     }
+
+
+def _before(champion: GateFigures) -> dict[str, float | None]:
+    """Figures of the champion on the same candidates, by the name of the gate."""
+    values = {
+        "candidates": champion.n,
+        "log_loss": champion.log_loss,
+        "brier": champion.brier,
+        "win_rate": champion.interval[0],
+        "calibration": champion.ece,
+    }
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
 def _limits_alone(challenger: OutOfSample, ours: GateFigures) -> dict[str, float]:

@@ -19,7 +19,9 @@ from trading.engine.learning.calibration import calibration_bins
 from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.fitted import QUANTILES, DatedModel, FittedModel
 from trading.engine.learning.measurement import gate_figures
+from trading.engine.learning.members import member_figures, member_kinds, member_probabilities
 from trading.engine.learning.models import fit
+from trading.engine.learning.reliability import by_quarter
 from trading.engine.types import Regime, RegimeCode
 from trading.engine.walkforward import NS_PER_DAY, yearly_folds, years_of
 from trading.services.models.candidates import Candidates
@@ -103,8 +105,7 @@ def out_of_sample(candidates: Candidates, models: Sequence[DatedModel]) -> OutOf
     Candidates before the first model are left out; no model is asked about what it learned from.
     """
     entries = candidates.rows(candidates.is_entry)
-    moments = np.array([dated.valid_from for dated in models], dtype=np.int64)
-    in_force = np.searchsorted(moments, entries.decided_at, side="right") - 1
+    in_force = _in_force(models, entries)
     probability, threshold, base = (np.full(len(entries), np.nan) for _ in range(3))
     for k, dated in enumerate(models):
         rows = np.flatnonzero(in_force == k)
@@ -116,31 +117,49 @@ def out_of_sample(candidates: Candidates, models: Sequence[DatedModel]) -> OutOf
 
 
 def metrics_of(tested: OutOfSample) -> dict[str, Any]:
-    """Return the figures a version is shown with: all, by regime, by year, reliability bins."""
+    """Return the figures a version is shown with, all out of sample.
+
+    `all`, `regimes` and `by_year` hold gate figures, `bins` and `regime_bins` reliability bins,
+    `by_quarter` sums of what was said and what happened.
+    """
     rows = tested.candidates
     years = years_of(rows.decided_at)
-    by_regime = {
-        str(regime): _figures(tested, rows.regime_code == int(RegimeCode[regime.name]))
-        for regime in Regime
-    }
-    bins = calibration_bins(tested.probability, rows.net_return > 0.0) if len(tested) else ()
+    masks = _regime_masks(rows)
+    quarters = by_quarter(rows.decided_at, tested.probability, rows.net_return)
     return {
         "all": _figures(tested, np.ones(len(tested), dtype=bool)),
-        "regimes": by_regime,
+        "regimes": {name: _figures(tested, mask) for name, mask in masks.items()},
         "by_year": {str(year): _figures(tested, years == year) for year in np.unique(years)},
-        "bins": [
-            {
-                "low": found.low,
-                "high": found.high,
-                "n": found.n,
-                "n_wins": found.n_wins,
-                "mean_probability": found.mean_probability if found.n else None,
-                "win_rate": found.win_rate if found.n else None,
-                "interval": list(found.interval),
-            }
-            for found in bins
-        ],
+        "by_quarter": [row.to_dict() for row in quarters],
+        "bins": _bins(tested),
+        "regime_bins": {name: _bins(tested.rows(mask)) for name, mask in masks.items()},
     }
+
+
+def member_metrics(tested: OutOfSample, models: Sequence[DatedModel]) -> list[dict[str, Any]]:
+    """Measure each member of the models in force alone, over all candidates and by regime.
+
+    Members weigh the same, always; a single model is its only member.
+    """
+    rows = tested.candidates
+    kinds = member_kinds(models[-1].model)
+    said = np.full((len(tested), len(kinds)), np.nan)
+    in_force = _in_force(models, rows)
+    for k, dated in enumerate(models):
+        chosen = np.flatnonzero(in_force == k)
+        said[chosen] = member_probabilities(dated.model, rows.features[chosen])
+    masks = _regime_masks(rows)
+    is_win, weight = rows.net_return > 0.0, 1.0 / len(kinds)
+    return [
+        member_figures(kind, weight, said[:, m], is_win).to_dict()
+        | {
+            "regimes": {
+                name: member_figures(kind, weight, said[mask, m], is_win[mask]).to_dict()
+                for name, mask in masks.items()
+            }
+        }
+        for m, kind in enumerate(kinds)
+    ]
 
 
 def reference_of(candidates: Candidates, models: Sequence[DatedModel]) -> dict[str, Any]:
@@ -164,6 +183,33 @@ def sequence_hash(hashes: Mapping[int, str]) -> str:
     """Return one SHA-256 over models by the moment they decide from."""
     text = "\n".join(f"{moment} {hashes[moment]}" for moment in sorted(hashes))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_force(models: Sequence[DatedModel], rows: Candidates) -> IntArray:
+    """Index of the model that decides each row; -1 before the first."""
+    moments = np.array([dated.valid_from for dated in models], dtype=np.int64)
+    return np.searchsorted(moments, rows.decided_at, side="right") - 1
+
+
+def _regime_masks(rows: Candidates) -> dict[str, Any]:
+    return {str(regime): rows.regime_code == int(RegimeCode[regime.name]) for regime in Regime}
+
+
+def _bins(tested: OutOfSample) -> list[dict[str, Any]]:
+    if not len(tested):
+        return []
+    return [
+        {
+            "low": found.low,
+            "high": found.high,
+            "n": found.n,
+            "n_wins": found.n_wins,
+            "mean_probability": found.mean_probability if found.n else None,
+            "win_rate": found.win_rate if found.n else None,
+            "interval": list(found.interval),
+        }
+        for found in calibration_bins(tested.probability, tested.candidates.net_return > 0.0)
+    ]
 
 
 def _figures(tested: OutOfSample, chosen: Any) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from trading.services.models.registry import version_first_activate
 from trading.services.models.sequence import (
     OutOfSample,
     YearPlan,
+    member_metrics,
     metrics_of,
     out_of_sample,
     reference_of,
@@ -324,7 +325,7 @@ def _store(
         n_tested=len(tested),
         n_instruments=n_instruments,
         veto_share=hybrid.VETO_SHARE,
-        metrics=metrics_of(tested),
+        metrics=metrics_of(tested) | {"members": member_metrics(tested, models)},
         reference=reference_of(candidates, models),
         gates=gates,
         note=training.note,

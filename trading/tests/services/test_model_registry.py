@@ -1,13 +1,15 @@
 """Who may decide: every allowed change and every refused one, recorded and safe to repeat."""
 
+import numpy as np
 import pytest
 from django.db import IntegrityError, transaction
 
 from elson.common.errors import NotFound
+from trading.engine.learning.measurement import gate_figures
 from trading.models import ModelApproval, ModelTransition, ModelVersion
 from trading.models.immutable import RowImmutable
 from trading.selectors.model_versions import fallback_state, version_active, version_get
-from trading.services.models.candidates import candidates_joined
+from trading.services.models.candidates import Candidates, candidates_joined
 from trading.services.models.gates import gates_of, gates_passed
 from trading.services.models.registry import (
     ReasonMissing,
@@ -195,6 +197,35 @@ def test_history_cannot_be_rewritten():
         ModelTransition.objects.update(reason="other")
     with pytest.raises(RowImmutable):
         ModelApproval.objects.first().delete()
+
+
+def calibrated(seed, n=400):
+    """Candidates of a calibrated model, all entries of one bar each."""
+    rng = np.random.default_rng(seed)
+    p = rng.uniform(0.3, 0.8, n)
+    net = np.where(rng.uniform(size=n) < p, 0.01, -0.01)
+    times = np.arange(n)
+    rows = Candidates(p[:, None], times, times, net, np.zeros(n, dtype=np.int64), times >= 0)
+    return OutOfSample(rows, p, np.full(n, 0.5), np.full(n, 0.55))
+
+
+def test_gates_keep_the_figures_of_the_champion_on_the_same_candidates():
+    challenger = calibrated(1)
+    champion = OutOfSample(
+        challenger.candidates, np.full(400, 0.55), challenger.threshold, challenger.base
+    )
+    theirs = gate_figures(champion.probability, champion.candidates.net_return, 0.5)
+
+    found = {gate["name"]: gate["before"] for gate in gates_of(challenger, champion)}
+
+    assert found == {
+        "candidates": 400,
+        "log_loss": theirs.log_loss,
+        "brier": theirs.brier,
+        "win_rate": theirs.interval.low,
+        "calibration": theirs.ece,
+    }
+    assert {gate["before"] for gate in gates_of(challenger, None)} == {None}
 
 
 def test_gates_without_any_candidate_fail():

@@ -110,6 +110,20 @@ def test_the_same_data_and_seed_give_the_same_content():
     assert (first.number, second.number) == (1, 2)
 
 
+def test_a_version_keeps_every_quarter_curve_and_member_of_its_test():
+    metrics = version_trained().metrics
+
+    assert sum(row["n"] for row in metrics["by_quarter"]) == metrics["all"]["n"]
+    for regime, bins in metrics["regime_bins"].items():
+        assert sum(found["n"] for found in bins) == metrics["regimes"][regime]["n"]
+    (member,) = metrics["members"]
+    assert (member["kind"], member["weight"], member["n"]) == ("LOGISTIC", 1.0, metrics["all"]["n"])
+    assert member["brier"] == pytest.approx(metrics["all"]["brier"])
+    assert {name: row["n"] for name, row in member["regimes"].items()} == {
+        name: row["n"] for name, row in metrics["regimes"].items()
+    }
+
+
 def test_a_random_walk_gives_a_model_no_gate_that_claims_an_edge():
     version = version_trained()
 
