@@ -24,6 +24,7 @@ from marketdata.types import Bars
 from trading.engine import kernels
 from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, IntArray, kernel
+from trading.engine.once import once_per_bars
 from trading.engine.regimes import RegimeSeries
 from trading.engine.types import AssetClass, RegimeCode
 
@@ -171,6 +172,7 @@ def holding_limit(max_bars: int, code: int) -> int:
     return max_bars * MAX_BARS[code] // MAX_BARS[RegimeCode.NORMAL]
 
 
+@once_per_bars
 def hybrid_inputs(bars: Bars) -> HybridInputs:
     """Compute what the rule reads.
 

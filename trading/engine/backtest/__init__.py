@@ -9,13 +9,15 @@ The names below live in one module each: `config`, `result`, `paths`, `replay`.
 
 from trading.engine.backtest.config import BacktestConfig, Progress
 from trading.engine.backtest.paths import is_compiled, reads_table, runs_compiled
-from trading.engine.backtest.replay import equity_of, run
+from trading.engine.backtest.replay import Curve, curve_of, equity_of, run
 from trading.engine.backtest.result import BacktestRun
 
 __all__ = [
     "BacktestConfig",
     "BacktestRun",
+    "Curve",
     "Progress",
+    "curve_of",
     "equity_of",
     "is_compiled",
     "reads_table",

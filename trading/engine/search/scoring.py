@@ -16,10 +16,11 @@ import numpy as np
 
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import backtest, metrics
-from trading.engine.backtest import BacktestConfig, BacktestRun
+from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.luck import bar_sharpe, probabilistic_sharpe_ratio
 from trading.engine.search.space import Space
+from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import ParameterValue, StrategySpec
 
 SMALLEST_HOLDOUT = 0.15
@@ -252,18 +253,14 @@ def evaluate(
     """
     known = bars if len(bars) == plan.n_search else bars.slice(0, plan.n_search)
     settings = replace(config or BacktestConfig(), start_index=plan.start, progress=None)
-    run = backtest.run(known, strategy, params, settings)
-    return score_run(run, plan)
-
-
-def score_run(run: BacktestRun, plan: SearchPlan) -> TrialScore:
-    """Score a finished run over exactly the plan's search span."""
+    spec = strategy if isinstance(strategy, StrategySpec) else strategy_get(strategy)
+    curve = backtest.curve_of(known, spec, params, settings)
     return score_equity(
-        run.equity,
+        curve.equity,
         plan,
-        cash=run.config.cash,
-        bars_per_year=run.bars_per_year,
-        n_trades=len(run.round_trips),
+        cash=settings.cash,
+        bars_per_year=known.bars_per_year,
+        n_trades=curve.n_round_trips,
     )
 
 

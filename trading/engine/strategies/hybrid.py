@@ -36,10 +36,9 @@ import numpy as np
 from marketdata.types import Bars
 from trading.engine import hybrid, rules
 from trading.engine.adaptive import AdaptiveBase, adapt
-from trading.engine.costs import CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import FloatArray, IntArray, kernel
-from trading.engine.learning.features import GATE_FEATURES, feature_table
+from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.fitted import DatedModel, Models
 from trading.engine.regimes import MINIMUM_BARS, RegimeSeries, regimes_of
 from trading.engine.rules import RuleTable
@@ -55,15 +54,13 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
+from trading.engine.strategies.hybrid_gate import asked, dip_market
 from trading.engine.strategies.tables import ON, breaker_parameters, propose, reasons
 from trading.engine.types import AssetClass, Regime
 
 DIP, NO_SETUP, NOT_TRADABLE, VETO = "DIP", "NO_SETUP", "NOT_TRADABLE", "MODEL_VETO"
 WAITING = "DIP_HELD"
 REASONS = reasons(TARGET="PROFIT")
-NOT_ASKED = hybrid_words.NOT_ASKED
-# The share of the model's own probabilities at which the full weight is reached.
-FULL_SHARE = 0.9
 ADAPTIVE = AdaptiveBase()
 SIZES = np.array([adapt(ADAPTIVE, int(code)).size_factor for code in range(len(Regime))])
 
@@ -80,28 +77,27 @@ def prepare(bars: Bars, params: Params, models: Models = ()) -> Features:
     `models` of the one in force, -1 for none. The columns of the model's features are kept under
     their names for the explanation.
     """
-    regimes = regimes_of(bars)
-    rates = commission_rates(CostModel(preset=AssetClass(str(params["cost_class"]))), regimes.codes)
-    inputs = hybrid.hybrid_inputs(bars)
-    tradable = hybrid.tradable_bars(bars, AssetClass(str(params["cost_class"])), rates, inputs.atr)
+    cost_class = AssetClass(str(params["cost_class"]))
+    regimes, market = regimes_of(bars), dip_market(bars, cost_class)
     dips = hybrid.candidates_nb(
-        inputs.rsi,
-        inputs.range_position,
+        market.inputs.rsi,
+        market.inputs.range_position,
         regimes.relative_codes,
         float(params["entry_level"]),
         float(params["range_share"]),
     )
+    candidates = dips * market.is_tradable
     arrays = {
-        "rsi": inputs.rsi,
-        "range_position": inputs.range_position,
-        "atr": inputs.atr,
-        "cost_rate": rates,
-        "is_tradable": tradable.astype(np.float64),
+        "rsi": market.inputs.rsi,
+        "range_position": market.inputs.range_position,
+        "atr": market.inputs.atr,
+        "cost_rate": market.cost_rate,
+        "is_tradable": market.is_tradable.astype(np.float64),
         "is_dip": dips.astype(np.float64),
+        **asked(bars, cost_class, candidates, models, float(params["veto_share"])),
     }
-    arrays |= _asked(bars, regimes, rates, dips * tradable, params, models)
     arrays["confidence"] = confidences(arrays, float(params["least_share"]))
-    is_entry = dips * tradable * (arrays["probability"] >= arrays["threshold"])
+    is_entry = candidates * (arrays["probability"] >= arrays["threshold"])
     table = RuleTable(_rows(is_entry, regimes, arrays, params), keeps_limit=True, reasons=REASONS)
     return Features(bars, params, regimes, warm_up(params), arrays, table)
 
@@ -216,34 +212,6 @@ def with_model(spec: StrategySpec, models: Sequence[DatedModel]) -> StrategySpec
         prepare=partial(prepare, models=bound),
         narrate=partial(hybrid_words.narrate, models=bound),
     )
-
-
-def _asked(
-    bars: Bars,
-    regimes: RegimeSeries,
-    rates: FloatArray,
-    candidates: IntArray,
-    params: Params,
-    models: Models,
-) -> dict[str, FloatArray]:
-    """Ask each model about the candidates of its time."""
-    n_bars = len(bars)
-    arrays = {name: np.full(n_bars, NOT_ASKED) for name in ("probability", "threshold", "full")}
-    moments = np.array([dated.valid_from for dated in models], dtype=np.int64)
-    in_force = np.searchsorted(moments, bars.closed_at, side="right") - 1
-    arrays["model"] = in_force.astype(np.float64)
-    if not models:
-        return arrays
-    table = feature_table(bars, regimes, rates).columns(GATE_FEATURES)
-    is_complete = np.isfinite(table).all(axis=1)
-    for k, dated in enumerate(models):
-        rows = np.flatnonzero((in_force == k) & (candidates == 1) & is_complete)
-        places = [GATE_FEATURES.index(name) for name in dated.model.names]
-        arrays["probability"][rows] = dated.model.probabilities(table[rows][:, places])
-        arrays["threshold"][rows] = dated.model.threshold(float(params["veto_share"]))
-        arrays["full"][rows] = dated.model.threshold(FULL_SHARE)
-    named = {f"feature:{name}": table[:, j].copy() for j, name in enumerate(GATE_FEATURES)}
-    return arrays | named
 
 
 SPEC = StrategySpec(

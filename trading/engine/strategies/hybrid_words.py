@@ -17,12 +17,11 @@ from trading.engine.learning.fitted import Contributions, Models
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
+from trading.engine.strategies.hybrid_gate import NOT_ASKED
 from trading.engine.strategies.tables import OFF, breaker_parameters
 from trading.engine.types import ParameterNow, RegimeCode, SizingLine
 
 N_NAMED = 3
-# Stands for a probability where no model was asked.
-NOT_ASKED = -1.0
 # `step` writes one line for the breaker; its limits are no part of the rule.
 BREAKER_NAMES = frozenset(parameter.key for parameter in breaker_parameters(OFF))
 

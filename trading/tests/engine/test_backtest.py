@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trading.engine.backtest import BacktestConfig, run
+from trading.engine.backtest import BacktestConfig, curve_of, run
+from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass, OrderStatus
@@ -190,3 +191,22 @@ def test_a_regime_dependent_cost_is_charged_by_the_signal_bar():
     for fill, signal in zip(result.fills, result.signal_bars, strict=True):
         rate = result.config.costs.commission_rate(int(result.regime_codes[signal]))
         assert fill.commission == pytest.approx(fill.notional * rate, rel=1e-9)
+
+
+CHARGED = {
+    "plain": BacktestConfig(commission_bps=3.0, start_index=60),
+    "whole units": BacktestConfig(cost_preset=AssetClass.EQUITY, quantity_step=1.0),
+    "bar by bar": BacktestConfig(cost_model=CostModel(impact=0.5), max_participation=1e-6),
+}
+
+
+@pytest.mark.parametrize("name", CHARGED)
+@pytest.mark.parametrize("key", list(STRATEGIES))
+def test_the_curve_of_a_search_is_that_of_the_run_with_as_many_trades(key, name):
+    bars = random_walk(41, 700, 0.02)
+    spec, config = STRATEGIES[key], CHARGED[name]
+
+    curve, found = curve_of(bars, spec, {}, config), run(bars, key, {}, config)
+
+    assert np.array_equal(curve.equity, found.equity)
+    assert curve.n_round_trips == len(found.round_trips) > 0

@@ -13,9 +13,11 @@ import pytest
 from trading.engine import hybrid as rule
 from trading.engine import rich
 from trading.engine.backtest import BacktestConfig, run
+from trading.engine.learning.fitted import DatedModel
 from trading.engine.strategies import hybrid
+from trading.engine.strategies.hybrid import with_model
 from trading.engine.types import AssetClass
-from trading.tests.engine.test_hybrid_strategy import bound
+from trading.tests.engine.test_hybrid_strategy import bound, model
 from trading.tests.engine.walks import DAY_NS, random_walk
 
 BARS = random_walk(12, 1_500, 0.012)
@@ -120,3 +122,28 @@ def test_a_model_moves_the_size_between_least_share_and_the_whole():
     assert set(confidence[~asked]) == {0.2}
     np.testing.assert_allclose(confidence[asked], 0.2 + 0.8 * np.clip(rise, 0.0, 1.0), rtol=1e-12)
     assert 0.2 < confidence[asked].max() <= 1.0
+
+
+def test_asking_other_questions_first_changes_no_answer():
+    spec, fresh = spec_with(2), BARS.slice(0, len(BARS))
+    for params in (LOOSE, {"veto_share": 0.5}, {"cost_class": "ETF"}):
+        spec.prepare(fresh, spec.defaults | params)
+
+    warm, cold = (spec.prepare(bars, spec.defaults) for bars in (fresh, BARS.slice(0, len(BARS))))
+
+    assert np.array_equal(warm.table.rows, cold.table.rows, equal_nan=True)
+    for name in ("probability", "threshold", "full", "model"):
+        assert np.array_equal(warm.arrays[name], cold.arrays[name])
+
+
+def test_another_model_is_asked_anew_about_the_same_bars():
+    fresh = BARS.slice(0, len(BARS))
+
+    first, second = (
+        with_model(hybrid.SPEC, [DatedModel(0, model(seed))]).prepare(fresh, hybrid.SPEC.defaults)
+        for seed in (1, 2)
+    )
+
+    asked = first.arrays["probability"] >= 0.0
+    assert asked.any()
+    assert not np.array_equal(first.arrays["probability"], second.arrays["probability"])
