@@ -8,6 +8,7 @@ import io
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,22 +96,26 @@ def bars_get(
     """
     found = instrument if isinstance(instrument, Instrument) else instrument_get(instrument)
     series = _series_get(found, timeframe)
-    columns = _window(series, until=until, since=since, limit=limit)
-    if columns[0].shape[0] == 0:
+    bars = _bars(found, series, _window(series, until=until, since=since, limit=limit))
+    if bars is None:
         raise _no_bars(found.symbol, timeframe, since, until)
-    return Bars(
-        found.symbol,
-        timeframe,
-        *columns,
-        bars_per_year=series.bars_per_year,
-        exec_price="CLOSE" if found.is_close_only else "OPEN",
-    )
+    return bars
+
+
+def series_bars(series: BarSeries, *, until: dt.datetime | None = None) -> Bars | None:
+    """Bars of a series at hand, its instrument with it; None before its first close."""
+    return _bars(series.instrument, series, _window(series, until=until))
+
+
+def series_closes(series: BarSeries) -> IntArray:
+    """Close times of every stored bar, nanoseconds UTC: a replay's calendar. Read-only."""
+    return _window(series)[0]
 
 
 def closes_at(instrument: Instrument | str, timeframe: str = "1d") -> IntArray:
-    """Close times of every stored bar, nanoseconds UTC: a replay's calendar. Read-only."""
+    """Close times as `series_closes` gives them, of an instrument."""
     found = instrument if isinstance(instrument, Instrument) else instrument_get(instrument)
-    return _window(_series_get(found, timeframe))[0]
+    return series_closes(_series_get(found, timeframe))
 
 
 def bars_hash(bars: Bars) -> str:
@@ -165,11 +170,13 @@ def last_bar_get(
     )
 
 
-def series_map(instruments: list[Instrument], timeframe: str = "1d") -> dict[int, BarSeries]:
-    """Series of many instruments in one query, by instrument id."""
+def series_map(
+    instruments: Iterable[Instrument | int], timeframe: str = "1d"
+) -> dict[int, BarSeries]:
+    """Series of many instruments in one query, with them, by instrument id."""
     found = BarSeries.objects.filter(
         instrument__in=instruments, timeframe=timeframe, n_bars__gt=0
-    ).select_related("instrument")
+    ).select_related("instrument__venue")
     return {series.instrument_id: series for series in found}
 
 
@@ -183,12 +190,9 @@ def bars_map(
     """Bars of many instruments by symbol, in one query plus what is not yet in memory."""
     result = {}
     for series in series_map(instruments, timeframe).values():
-        columns = _window(series, until=until, limit=limit)
-        if columns[0].shape[0]:
-            result[series.instrument.symbol] = Bars(
-                series.instrument.symbol, timeframe, *columns, bars_per_year=series.bars_per_year,
-                exec_price="CLOSE" if series.instrument.is_close_only else "OPEN",
-            )  # fmt: skip
+        bars = _bars(series.instrument, series, _window(series, until=until, limit=limit))
+        if bars is not None:
+            result[bars.symbol] = bars
     return result
 
 
@@ -273,6 +277,18 @@ def _no_bars(
         f"There are no {timeframe} bars of {symbol}{span}.",
         field="symbol", symbol=symbol, timeframe=timeframe,
     )  # fmt: skip
+
+
+def _bars(instrument: Instrument, series: BarSeries, columns: Columns) -> Bars | None:
+    if columns[0].shape[0] == 0:
+        return None
+    return Bars(
+        instrument.symbol,
+        series.timeframe,
+        *columns,
+        bars_per_year=series.bars_per_year,
+        exec_price="CLOSE" if instrument.is_close_only else "OPEN",
+    )
 
 
 def _window(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from elson.common.errors import NotFound
 from trading.engine.types import WORKING_STATUSES
@@ -112,14 +112,18 @@ def market_time(portfolio: Portfolio) -> dt.datetime | None:
     return portfolio.replay.cursor_at if portfolio.replay else portfolio.processed_at
 
 
-def positions_open(portfolio: Portfolio) -> list[Position]:
-    """Return holdings that are not flat, with their instrument, by symbol."""
+def positions_ever(portfolio: Portfolio) -> list[Position]:
+    """Return holdings and those gone flat, with their instrument, by symbol."""
     return list(
         Position.objects.filter(portfolio=portfolio)
-        .exclude(quantity=0)
         .select_related("instrument")
         .order_by("instrument__symbol")
     )
+
+
+def positions_open(portfolio: Portfolio) -> list[Position]:
+    """Return holdings that are not flat, with their instrument, by symbol."""
+    return [position for position in positions_ever(portfolio) if position.quantity]
 
 
 def mark_of(position: Position) -> Decimal:
@@ -129,10 +133,15 @@ def mark_of(position: Position) -> Decimal:
 
 def reserved_cash(portfolio: Portfolio) -> Decimal:
     """Cash set aside for working orders."""
-    total = Order.objects.filter(portfolio=portfolio, status__in=WORKING_STATUSES).aggregate(
-        total=ExactSum("reserved_cash")
-    )["total"]
-    return total or ZERO
+    return _working(portfolio)[0]
+
+
+def _working(portfolio: Portfolio) -> tuple[Decimal, int]:
+    """Cash set aside for working orders, and how many there are."""
+    found = Order.objects.filter(portfolio=portfolio, status__in=WORKING_STATUSES).aggregate(
+        total=ExactSum("reserved_cash"), n_orders=Count("pk")
+    )
+    return found["total"] or ZERO, found["n_orders"]
 
 
 def day_start_equity(portfolio: Portfolio, market_at: dt.datetime | None) -> Decimal:
@@ -149,15 +158,20 @@ def day_start_equity(portfolio: Portfolio, market_at: dt.datetime | None) -> Dec
     return portfolio.opening_cash if point is None else point
 
 
-def portfolio_value(portfolio: Portfolio) -> PortfolioSummary:
-    """Value a portfolio at the marks of its positions; a handful of queries, nothing cached."""
-    every = list(Position.objects.filter(portfolio=portfolio).select_related("instrument"))
+def portfolio_value(
+    portfolio: Portfolio, *, positions: list[Position] | None = None
+) -> PortfolioSummary:
+    """Value a portfolio at the marks of its positions; a handful of queries, nothing cached.
+
+    `positions` are those of `positions_ever` where the caller holds the lock and has them at hand.
+    """
+    every = positions_ever(portfolio) if positions is None else positions
     held = [position for position in every if position.quantity]
     values = [position.quantity * mark_of(position) for position in held]
     long_exposure = sum((value for value in values if value > 0), ZERO)
     short_exposure = -sum((value for value in values if value < 0), ZERO)
     cash = cash_get(portfolio)
-    reserved = reserved_cash(portfolio)
+    reserved, n_open_orders = _working(portfolio)
     equity = cash + long_exposure - short_exposure
     market_at = portfolio.processed_at
     day_start = day_start_equity(portfolio, market_at)
@@ -196,9 +210,7 @@ def portfolio_value(portfolio: Portfolio) -> PortfolioSummary:
         daily_loss_left=max(limit - lost, ZERO),
         daily_loss_used_ratio=min(ratio(lost, limit), 1.0),
         n_positions=len(held),
-        n_open_orders=Order.objects.filter(
-            portfolio=portfolio, status__in=WORKING_STATUSES
-        ).count(),
+        n_open_orders=n_open_orders,
         n_unpriced=sum(position.last_price is None for position in held),
     )
 

@@ -5,22 +5,37 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import F
+from django.db import connection
 
 from trading import broadcast
 from trading.models import Decision, EquityPoint, Fill, Order, Portfolio, Position
+
+_TABLE = Portfolio._meta.db_table
+_COUNT_EVENT = (
+    f"UPDATE {_TABLE} SET event_sequence = event_sequence + 1 "  # noqa: S608
+    "WHERE id = %s RETURNING event_sequence"
+)
 
 
 def event_publish(
     *, portfolio_id: int, topic: str, market_at: dt.datetime, data: dict[str, Any]
 ) -> int:
     """Count and send one event after commit; the caller holds the portfolio's row lock."""
-    Portfolio.objects.filter(pk=portfolio_id).update(event_sequence=F("event_sequence") + 1)
-    sequence = Portfolio.objects.values_list("event_sequence", flat=True).get(pk=portfolio_id)
+    sequence = _next_sequence(portfolio_id)
     broadcast.portfolio_event(
         portfolio_id=portfolio_id, sequence=sequence, topic=topic, market_at=market_at, data=data
     )
     return sequence
+
+
+def _next_sequence(portfolio_id: int) -> int:
+    """Count one event in one statement: several happen on each bar of each portfolio."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_EVENT, [portfolio_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise Portfolio.DoesNotExist(f"there is no portfolio {portfolio_id}")
+    return int(row[0])
 
 
 def order_published(order: Order, market_at: dt.datetime) -> None:

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from accounts.services import entitlement_grant
 from marketdata.models import ReplaySession
@@ -190,7 +191,7 @@ def test_a_crash_in_the_middle_of_a_bar_leaves_nothing_of_it(tape, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("trading.services.runner._equity_write", crash)
+        patch.setattr("trading.services.runner.equity_write", crash)
         with pytest.raises(KeyboardInterrupt):
             play(portfolio, end)
 
@@ -279,3 +280,16 @@ def test_two_runners_at_once_do_every_bar_once(tape):
     assert sum(item.n_bars for item in done) == 11
     assert rows(shared) == rows(alone)
     assert ledger_verify(shared) == []
+
+
+def test_a_bar_without_an_order_takes_fifteen_statements(tape):
+    deployment = deploy(tape, "sma_cross", {"fast": 10, "slow": 11}, start_at=FIRST_CLOSE)
+    play(deployment.portfolio, FIRST_CLOSE + 2 * DAY)
+
+    with CaptureQueriesContext(connection) as captured:
+        done = play(deployment.portfolio, FIRST_CLOSE + 3 * DAY)
+
+    statements = [item["sql"] for item in captured if "SAVEPOINT" not in item["sql"]]
+    assert done.n_bars == 1
+    # One of them moves the cursor, which the streamer does elsewhere.
+    assert len(statements) <= 15 + 1

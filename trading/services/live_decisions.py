@@ -1,0 +1,185 @@
+"""Decisions of the running strategies on one closed bar: asked, stored, turned into orders."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+import structlog
+from django.db import transaction
+
+from marketdata.selectors import bars_map, nanoseconds
+from trading.engine.correlation import mean_correlation
+from trading.engine.state import StrategyState
+from trading.engine.step import StepContext, StepOutcome, step
+from trading.engine.strategies import Features, resolve_params
+from trading.engine.strategies.tables import breaker_config
+from trading.engine.types import OrderIntent, Regime, TimeInForce, regime_of
+from trading.models import Decision, Deployment, Portfolio, Position
+from trading.services.amounts import UNIT, amount_of
+from trading.services.bindings import spec_for
+from trading.services.events import decision_published, event_publish
+from trading.services.live_bars import InstrumentBar
+from trading.services.models.predictions import predictions_record
+from trading.services.orders import order_submit
+from trading.services.pretrade import MarketView, costs_of
+
+logger = structlog.get_logger(__name__)
+ENGINE_VERSION = "1"
+Status = Deployment.Status
+
+
+def decide_all(
+    portfolio: Portfolio,
+    bar: InstrumentBar,
+    deployments: list[Deployment],
+    positions: list[Position],
+    now: dt.datetime,
+) -> int:
+    """Ask every running strategy on the instrument; one that fails is stopped, the others go on."""
+    n_decisions = 0
+    for deployment in deployments:
+        is_due = deployment.instrument_id == bar.instrument.pk and deployment.status == "RUNNING"
+        if not is_due or bar.closed_at <= deployment.starts_at:
+            continue
+        if deployment.last_bar_at is not None and bar.closed_at <= deployment.last_bar_at:
+            continue
+        try:
+            with transaction.atomic():
+                _decide(portfolio, deployment, bar, positions, now)
+            n_decisions += 1
+        except Exception as error:
+            logger.exception("strategy_failed", deployment=deployment.pk, bar=str(bar.closed_at))
+            _fail(deployment, bar, error)
+    return n_decisions
+
+
+def _decide(
+    portfolio: Portfolio,
+    deployment: Deployment,
+    bar: InstrumentBar,
+    positions: list[Position],
+    now: dt.datetime,
+) -> None:
+    """One step of the engine: store the decision, place its order, keep the state."""
+    spec = spec_for(deployment.version.strategy.key)
+    features = spec.prepare(bar.bars, resolve_params(spec, deployment.version.parameters))
+    state = StrategyState.from_dict(deployment.state)
+    context = StepContext(
+        spec=spec,
+        costs=costs_of(bar.instrument),
+        quantity_step=float(bar.instrument.quantity_step),
+        correlation=_correlation(positions, bar, features, state),
+    )
+    outcome = step(features, bar.index, state, context)
+    decision = _decision_write(deployment, bar, outcome)
+    if outcome.order_intent is not None:
+        market = MarketView(
+            price=amount_of(bar.prices.close),
+            price_at=bar.closed_at,
+            regime=_regime(features, bar),
+            market_at=bar.closed_at,
+        )
+        _order(portfolio, deployment, decision, outcome.order_intent, market, now)
+    predictions_record(
+        strategy_key=spec.key, features=features, i=bar.index, instrument=bar.instrument, now=now
+    )
+    deployment.state = outcome.state.to_dict()
+    deployment.last_bar_at = bar.closed_at
+    deployment.save(update_fields=["state", "last_bar_at", "updated_at"])
+    decision_published(decision, bar.instrument.symbol, portfolio.pk)
+
+
+def _correlation(
+    positions: list[Position], bar: InstrumentBar, features: Features, state: StrategyState
+) -> float:
+    """Ask how much an instrument moves with the others held, where a breaker wants to know."""
+    if breaker_config(features.params) is None:
+        return math.nan
+    held = {
+        position.instrument.symbol: float(position.quantity)
+        for position in positions
+        if position.quantity and position.instrument_id != bar.instrument.pk
+    }
+    if not held:
+        return math.nan
+    others = bars_map(
+        [position.instrument for position in positions if position.instrument.symbol in held],
+        bar.bars.timeframe,
+        until=bar.closed_at,
+    )
+    return mean_correlation(
+        bar.bars,
+        state.quantity,
+        [(bars, held[symbol]) for symbol, bars in others.items()],
+        nanoseconds(bar.closed_at),
+    )
+
+
+def _regime(features: Features, bar: InstrumentBar) -> Regime | None:
+    # Costs follow the unsmoothed regime of the signal bar, as in a backtest.
+    return regime_of(int(features.regimes.codes[bar.index]))
+
+
+def _decision_write(deployment: Deployment, bar: InstrumentBar, outcome: StepOutcome) -> Decision:
+    made = outcome.decision
+    if made is None:  # the context asks for explanations
+        raise AssertionError("a live step without an explanation")
+    stored = made.to_dict()
+    return Decision.objects.create(
+        deployment=deployment,
+        market_at=bar.closed_at,
+        action=made.action,
+        regime=str(made.regime or ""),
+        signal=made.signal,
+        price=made.close,
+        target_weight=made.target_weight,
+        target_quantity=made.target_quantity,
+        inputs=stored["inputs"],
+        parameters=stored["parameters"],
+        sizing=stored["sizing"],
+        reason=made.reason,
+        what_would_change=made.would_change,
+        blocked_by=made.blocked_by or "",
+        engine_version=ENGINE_VERSION,
+    )
+
+
+def _order(
+    portfolio: Portfolio,
+    deployment: Deployment,
+    decision: Decision,
+    intent: OrderIntent,
+    market: MarketView,
+    now: dt.datetime,
+) -> None:
+    step_size = deployment.instrument.quantity_step
+    n_steps = (amount_of(intent.quantity) / step_size).to_integral_value()
+    order_submit(
+        portfolio=portfolio,
+        instrument=deployment.instrument,
+        side=intent.side,
+        order_type=intent.order_type,
+        quantity=(n_steps * step_size).quantize(UNIT),
+        time_in_force=TimeInForce.DAY,
+        # The same bar of the same deployment is the same order, also after a crash.
+        client_order_id=f"s{deployment.pk}-{market.market_at:%Y%m%dT%H%M%S}",
+        decision=decision,
+        deployment=deployment,
+        is_all_cash=intent.uses_all_cash,
+        market=market,
+        now=now,
+    )
+
+
+def _fail(deployment: Deployment, bar: InstrumentBar, error: Exception) -> None:
+    deployment.refresh_from_db(fields=["state", "last_bar_at"])
+    deployment.status = Status.ERROR
+    deployment.error = f"{type(error).__name__} at {bar.closed_at:%Y-%m-%d %H:%M}: {error}"[:2000]
+    deployment.save(update_fields=["status", "error", "updated_at"])
+    event_publish(
+        portfolio_id=deployment.portfolio_id,
+        topic="deployment",
+        market_at=bar.closed_at,
+        data={"id": deployment.pk, "status": deployment.status, "error": deployment.error},
+    )
