@@ -10,6 +10,7 @@ from django.db.models import Count, Q, QuerySet
 
 from elson.common.errors import NotFound
 from elson.common.formatting import parse_whole
+from marketdata.models import Instrument
 from trading.models import Backtest, Study
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
@@ -102,6 +103,19 @@ def backtest_get(*, user_id: int, backtest_id: int) -> Backtest:
 def backtest_find_by_key(*, user_id: int, client_key: str) -> Backtest | None:
     """Return the backtest an earlier request with this Idempotency-Key made."""
     return Backtest.objects.filter(user_id=user_id, client_key=client_key).first()
+
+
+def backtest_newest(
+    *, user_id: int, strategy_key: str, instrument: Instrument | None = None
+) -> Backtest | None:
+    """Return this person's newest finished run of a rule, of one instrument alone if given."""
+    rows = Backtest.objects.filter(
+        user_id=user_id, strategy_key=strategy_key, status=Backtest.Status.SUCCEEDED
+    )
+    if instrument is not None:
+        # The figures of a portfolio are not those of its first instrument.
+        rows = rows.filter(instrument=instrument, symbols=[])
+    return rows.select_related("result", "instrument").order_by("-pk").first()
 
 
 def backtest_usage(*, user_id: int, since: dt.datetime) -> BacktestUsage:

@@ -14,7 +14,8 @@ from marketdata.types import FloatArray, IntArray
 from trading.engine import metrics
 from trading.engine.breaker import BreakerState, breaker_sentence
 from trading.engine.types import OrderSide
-from trading.models import Backtest, Decision, Deployment, Fill, Portfolio
+from trading.models import Decision, Deployment, Fill, Portfolio
+from trading.selectors.backtests import backtest_newest
 from trading.selectors.strategies import DeploymentRow, deployment_list
 
 ORDERS: dict[str, Callable[[DeploymentRow, Book], Any]] = {
@@ -125,16 +126,10 @@ def breaker_now(deployment: Deployment) -> BreakerNow | None:
 
 def own_backtest(deployment: Deployment) -> OwnBacktest | None:
     """Find what the rule's newest backtest on this instrument promised; None without one."""
-    run = (
-        Backtest.objects.filter(
-            user=deployment.portfolio.user_id,
-            strategy_key=deployment.version.strategy.key,
-            instrument=deployment.instrument,
-            status=Backtest.Status.SUCCEEDED,
-        )
-        .select_related("result")
-        .order_by("-pk")
-        .first()
+    run = backtest_newest(
+        user_id=deployment.portfolio.user_id,
+        strategy_key=deployment.version.strategy.key,
+        instrument=deployment.instrument,
     )
     if run is None:
         return None

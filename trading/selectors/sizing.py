@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from trading.engine.recommend import Recommendation, SizingCaps, TradeRecord, recommend
-from trading.models import Backtest, Decision, Deployment
+from trading.models import Decision, Deployment
+from trading.selectors.backtests import backtest_newest
 from trading.selectors.prices import bar_last, regime_now
 
 BOUND_WORDS = {
@@ -49,16 +50,8 @@ def _stop_distance(deployment: Deployment) -> float | None:
 def _record(deployment: Deployment) -> TradeRecord | None:
     """Read the trades of the person's newest backtest of these rules on this instrument."""
     strategy = deployment.version.strategy
-    run = (
-        Backtest.objects.filter(
-            user_id=strategy.user_id,
-            strategy_key=strategy.key,
-            instrument=deployment.instrument,
-            status=Backtest.Status.SUCCEEDED,
-        )
-        .select_related("result")
-        .order_by("-pk")
-        .first()
+    run = backtest_newest(
+        user_id=strategy.user_id, strategy_key=strategy.key, instrument=deployment.instrument
     )
     found = run.result.metrics.get("out_of_sample") or {} if run else {}
     win, loss = found.get("avg_win_bps"), found.get("avg_loss_bps")

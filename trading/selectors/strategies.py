@@ -10,13 +10,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from elson.common import formatting
-from elson.common.errors import NotFound
+from elson.common.errors import Conflict, NotFound
 from elson.common.formatting import parse_whole
-from trading.engine.strategies import STRATEGIES
+from trading.engine.errors import UnknownStrategy
+from trading.engine.strategies import STRATEGIES, strategy_get
 from trading.engine.strategies.base import StrategySpec
 from trading.engine.types import DecisionAction
 from trading.models import (
-    Backtest,
     Decision,
     Deployment,
     Order,
@@ -24,6 +24,7 @@ from trading.models import (
     Strategy,
     StrategyVersion,
 )
+from trading.selectors.backtests import backtest_newest
 from trading.selectors.decision_scores import PREFIX, SCORE_INPUTS, Score, score_of
 
 LABELS = {
@@ -103,6 +104,21 @@ class DecisionView:
     score: Score | None
 
 
+class StrategyNotInstalled(Conflict):
+    """Rules that something was made with are not there any more."""
+
+
+def rules_of(strategy_key: str) -> StrategySpec:
+    """Return the rules something stored was made with; raise StrategyNotInstalled without them."""
+    try:
+        return strategy_get(strategy_key)
+    except UnknownStrategy as error:
+        raise StrategyNotInstalled(
+            "STRATEGY_NOT_INSTALLED",
+            f"The rules {strategy_key!r} are not installed any more; install their package again.",
+        ) from error
+
+
 def gallery_list() -> list[StrategySpec]:
     """Rules the engine offers."""
     return list(STRATEGIES.values())
@@ -110,14 +126,7 @@ def gallery_list() -> list[StrategySpec]:
 
 def backtest_text(*, user: Any, strategy_key: str) -> str:
     """Out-of-sample result of this person's last finished backtest of a rule, with its sample."""
-    run = (
-        Backtest.objects.filter(
-            user=user, strategy_key=strategy_key, status=Backtest.Status.SUCCEEDED
-        )
-        .select_related("result", "instrument")
-        .order_by("-pk")
-        .first()
-    )
+    run = backtest_newest(user_id=user.pk, strategy_key=strategy_key)
     if run is None:
         return ""
     found = run.result.metrics.get("out_of_sample") or run.result.metrics.get("all") or {}

@@ -138,8 +138,11 @@ def trial_list(
 ) -> QuerySet[Any]:
     """Return the finished trials of a study, best first; unranked ones stand at the end."""
     status = Trial.Status.FAILED if failed else Trial.Status.DONE
-    rows = Trial.objects.filter(study=study, status=status).annotate(
-        gap=F("in_sample_sharpe") - F("out_of_sample_sharpe")
+    # The folds are some kilobytes a trial, and only the judgement reads them.
+    rows = (
+        Trial.objects.filter(study=study, status=status)
+        .defer("folds")
+        .annotate(gap=F("in_sample_sharpe") - F("out_of_sample_sharpe"))
     )
     if best_percent < 100.0:
         n_kept = max(math.ceil(study.n_done * best_percent / 100.0), 1)

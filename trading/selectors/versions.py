@@ -10,8 +10,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from trading.engine.adaptive import GridRow, grid
-from trading.engine.strategies import resolve_params, strategy_get
+from trading.engine.strategies import resolve_params
 from trading.models import Strategy, StrategyVersion
+from trading.selectors.strategies import rules_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def parameters_diff(
 
     Own values per regime (`size_factor.HIGH`) follow; None where the rule's own value counts.
     """
-    parameters = strategy_get(strategy_key).parameters
+    parameters = rules_of(strategy_key).parameters
     known = {parameter.key for parameter in parameters}
     own = sorted({*old, *new} - known)
     return [
@@ -96,7 +97,7 @@ def regime_grid(strategy_key: str, parameters: Mapping[str, Any]) -> list[GridRo
 
     A parameter the strategy does not use, a target of 0 for one, is left out.
     """
-    spec = strategy_get(strategy_key)
+    spec = rules_of(strategy_key)
     if spec.adaptive is None:
         return []
     rows = grid(spec.adaptive(resolve_params(spec, parameters)))

@@ -21,10 +21,11 @@ def decision_figure(decision: Any, *, until: dt.datetime | None) -> dict[str, An
     found, timeframe, at = deployment.instrument, deployment.timeframe, decision.market_at
     try:
         before = _rows(deployment, bars_get(found, timeframe, until=at, limit=BARS_BEFORE))
-        after = _rows(deployment, bars_get(found, timeframe, since=at, until=until))
+        later = bars_get(found, timeframe, since=at, until=until)
+        after = _rows(deployment, later.slice(0, min(len(later), BARS_AFTER + 1)))
     except NoBars:
         return None
-    bars = before + after[1 : BARS_AFTER + 1]
+    bars = before + after[1:]
     since = dt.datetime.fromisoformat(bars[0]["closed_at"])
     last = bars[-1]["closed_at"]
     payload = {

@@ -35,6 +35,7 @@ from trading.selectors.strategies import (
     deployment_now,
     deployment_rows,
     gallery_list,
+    rules_of,
     strategy_of,
 )
 from trading.selectors.versions import version_rows
@@ -137,7 +138,7 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
     counts = decision_counts(strategy)
     context |= _size(request, strategy)
     context |= {
-        "spec": strategy_get(strategy.key),
+        "spec": rules_of(strategy.key),
         "page": page_of(request, decisions),
         "action": action,
         "blocks": block_counts(strategy),

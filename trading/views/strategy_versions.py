@@ -15,11 +15,10 @@ from django.views.decorators.http import require_POST
 from elson.common.errors import DomainError
 from marketdata.selectors import instrument_get
 from trading.engine.adaptive import GridRow
-from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import StrategySpec
 from trading.forms import PARAMETER_PREFIX, RunForm, VersionForm, terms_initial
 from trading.selectors.portfolios import account_limits, portfolio_get
-from trading.selectors.strategies import strategy_of, strategy_version
+from trading.selectors.strategies import rules_of, strategy_of, strategy_version
 from trading.selectors.versions import (
     ParameterChange,
     parameters_diff,
@@ -37,7 +36,7 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
     """Change parameters, see what differs, and keep it as the next version."""
     strategy = strategy_of(request.user, strategy_id)
     base = strategy_version(strategy, request.GET.get("version"))
-    spec = strategy_get(strategy.key)
+    spec = rules_of(strategy.key)
     rows = regime_grid(strategy.key, base.parameters)
     form = _version_form(request, spec, rows, base)
     changes: list[ParameterChange] = []
@@ -76,7 +75,7 @@ def version_run(request: HttpRequest, strategy_id: int, number: int) -> HttpResp
     context = {
         "strategy": strategy,
         "version": version,
-        "spec": strategy_get(strategy.key),
+        "spec": rules_of(strategy.key),
         "form": form,
         "crumbs": _crumbs(strategy),
     }

@@ -18,8 +18,7 @@ from elson.common.errors import DomainError
 from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response, page_of
 from trading.api.studies import trial_columns
-from trading.engine.strategies import strategy_get
-from trading.selectors.strategies import strategy_list, strategy_of
+from trading.selectors.strategies import rules_of, strategy_list, strategy_of
 from trading.selectors.studies import (
     STATUSES,
     TRIAL_SORTS,
@@ -165,7 +164,7 @@ def study(request: MemberRequest, study_id: int) -> HttpResponse:
     chosen = _chosen(request, row)
     context = {
         "study": row,
-        "strategy": strategy_get(row.strategy_key).name,
+        "strategy": rules_of(row.strategy_key).name,
         "n_counted": counted(row),
         "takes_model": takes_model(row.strategy_key),
         "own_strategies": [s for s in strategy_list(request.user) if s.key == row.strategy_key],

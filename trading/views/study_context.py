@@ -15,9 +15,10 @@ from elson.common.templatetags.components import term
 from trading.engine.search import Space, plateau_of, space_from
 from trading.engine.search.judgement import GOOD_DEFLATED
 from trading.engine.search.plateau import Plateau
-from trading.engine.strategies import strategy_get
+from trading.selectors.strategies import rules_of
 from trading.selectors.studies import best_so_far, study_pace, trial_list, trials_counted
 from trading.services.studies.progress import progress_values
+from trading.views.backtest_words import strategy_name
 
 MOST_CELLS = 12
 MOST_POINTS = 400
@@ -35,7 +36,7 @@ def list_row(study: Any) -> dict[str, Any]:
     verdict = study.judgement or {}
     return {
         "study": study,
-        "strategy": strategy_get(study.strategy_key).name,
+        "strategy": strategy_name(study.strategy_key),
         "percent": 100.0 * study.n_done / study.n_trials if study.n_trials else 0.0,
         "verdict": verdict_word(verdict),
         "deflated": verdict.get("deflated_sharpe"),
@@ -56,8 +57,8 @@ def live_context(study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
     """Return everything that changes while trials finish."""
     trials = list(trial_list(study))
     ranked = [trial for trial in trials if trial.objective is not None]
-    space = space_from(strategy_get(study.strategy_key), study.space, study.fixed)
-    plateau = _plateau(space, ranked)
+    space = space_from(rules_of(study.strategy_key), study.space, study.fixed)
+    plateau = _plateau(space, ranked, study.n_folds)
     zone = {ranked[k].number for k in plateau.zone} if plateau else set()
     verdict = study.judgement or {}
     pace, steps = study_pace(study), best_so_far(study)
@@ -84,14 +85,14 @@ def live_context(study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plateau(space: Space, ranked: Sequence[Any]) -> Plateau | None:
+def _plateau(space: Space, ranked: Sequence[Any], n_folds: int) -> Plateau | None:
     if not ranked:
         return None
     ordered = sorted(ranked, key=lambda trial: trial.number)
     found = plateau_of(
         space.units([trial.parameters for trial in ordered]),
         np.array([trial.objective for trial in ordered]),
-        np.array([_standard_error(trial) for trial in ordered]),
+        np.array([_standard_error(trial, n_folds) for trial in ordered]),
     )
     place = {trial.number: k for k, trial in enumerate(ranked)}
     zone = np.array([place[ordered[k].number] for k in found.zone], dtype=np.int64)
@@ -105,8 +106,8 @@ def _plateau(space: Space, ranked: Sequence[Any]) -> Plateau | None:
     )
 
 
-def _standard_error(trial: Any) -> float:
-    return float(trial.dispersion or 0.0) / math.sqrt(max(len(trial.folds["out_of_sample"]), 1))
+def _standard_error(trial: Any, n_folds: int) -> float:
+    return float(trial.dispersion or 0.0) / math.sqrt(n_folds)
 
 
 def _leaders(
@@ -139,6 +140,8 @@ def _pin_query(chosen: dict[str, Any], number: int) -> str:
     """Return the address that pins this trial, or lets it go."""
     pins = chosen["pins"] ^ {number}
     kept = [(name, chosen[name]) for name in ("sort", "x", "y")]
+    if chosen["percent"] < 100.0:
+        kept.append(("best", f"{chosen['percent']:.0f}"))
     return urlencode([*kept, *(("pin", pin) for pin in sorted(pins))])
 
 

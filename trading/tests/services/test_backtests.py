@@ -11,7 +11,7 @@ from elson.common.models import OutboxEvent
 from marketdata.models import Instrument
 from trading.engine.errors import EngineError
 from trading.models import Backtest, BacktestResult
-from trading.selectors.backtests import study_overfitting
+from trading.selectors.backtests import backtest_newest, study_overfitting
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
 from trading.services.backtests.progress import LEASE, WRITE_EVERY
 from trading.services.backtests.requests import (
@@ -24,6 +24,7 @@ from trading.services.backtests.requests import (
     backtests_sweep,
 )
 from trading.services.backtests.runs import LEASE_LOST, NOTHING_TO_DO, backtest_run
+from trading.tests.backtest_rows import done_make
 from trading.tests.engine.walks import random_walk
 from trading.tests.factories import NOW, bars_make, instrument_make, user_make
 from trading.tests.study_rows import member_make, study_make
@@ -532,3 +533,15 @@ def test_a_study_lends_its_overfitting_to_the_parameters_it_tried():
     assert study_overfitting(backtest=made) is None
     made.parameters = made.parameters | tried
     assert study_overfitting(backtest=made) == 0.4
+
+
+def test_the_newest_run_of_an_instrument_is_never_that_of_a_portfolio():
+    owner = user_make()
+    run = done_make(owner)
+    asked = {"user_id": owner.pk, "strategy_key": "sma_cross"}
+    assert backtest_newest(**asked, instrument=run.instrument) == run
+
+    Backtest.objects.filter(pk=run.pk).update(symbols=["WALK", "OTHER"])
+
+    assert backtest_newest(**asked, instrument=run.instrument) is None
+    assert backtest_newest(**asked) == run

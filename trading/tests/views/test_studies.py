@@ -282,3 +282,31 @@ def test_taking_over_to_an_endless_strategy_number_is_taking_over_to_none(desk, 
     response = desk.get(f"/optimizations/{study.pk}/apply/?trial=1&strategy={'9' * 5_000}")
 
     assert (response.status_code, response.context["strategy"]) == (200, None)
+
+
+def test_searches_of_rules_that_are_gone_are_listed_by_their_key(desk, owner):
+    study = study_make(owner)
+    Study.objects.filter(pk=study.pk).update(strategy_key="gone_rules")
+
+    listed, shown = desk.get("/optimizations/"), desk.get(f"/optimizations/{study.pk}/")
+
+    assert "gone_rules" in listed.content.decode()
+    assert shown.status_code == 409
+    assert "not installed any more" in shown.content.decode()
+
+
+def test_pinning_a_trial_keeps_the_best_that_are_shown(desk, owner):
+    study = study_finish(study_make(owner))
+
+    page = desk.get(f"/optimizations/{study.pk}/?best=50").content.decode()
+
+    assert re.search(r'href="[^"]*best=50[^"]*pin=\d', page)
+
+
+def test_the_folds_of_trials_are_not_read_for_the_page(desk, owner):
+    study = study_finish(study_make(owner))
+
+    with CaptureQueriesContext(connection) as queries:
+        desk.get(f"/optimizations/{study.pk}/live/")
+
+    assert not any('"folds"' in query["sql"] for query in queries)
