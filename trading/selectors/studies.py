@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from django.db.models import Avg, Count, F, Q, QuerySet, StdDev
@@ -131,6 +132,17 @@ def study_pace(study: Study, *, n_recent: int = 50) -> StudyPace:
         return StudyPace(None, None)
     pace = (len(moments) - 1) / seconds
     return StudyPace(pace, (study.n_trials - study.n_done) / pace)
+
+
+def usual_trial_seconds(*, strategy_key: str, timeframe: str) -> float | None:
+    """Return the time between two trials in the newest searches of these rules, middle one.
+
+    None until a search has made two trials.
+    """
+    newest = Study.objects.filter(strategy_key=strategy_key, timeframe=timeframe, n_done__gt=1)
+    paces = [study_pace(study).trials_per_second for study in newest.order_by("-pk")[:5]]
+    known = [1.0 / pace for pace in paces if pace]
+    return median(known) if known else None
 
 
 def trial_list(

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from trading.engine.adaptive import GridRow, grid
 from trading.engine.strategies import resolve_params
+from trading.engine.types import Regime
 from trading.models import Strategy, StrategyVersion
 from trading.selectors.strategies import rules_of
 
@@ -35,6 +36,35 @@ class ParameterChange:
     def is_changed(self) -> bool:
         """Tell whether the values differ."""
         return bool(self.old != self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeChange:
+    """One adaptive parameter in each regime, LOW first, before and after, with its bounds.
+
+    Values are 0 throughout where the strategy does not use it.
+    """
+
+    name: str
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+    low: float
+    high: float
+
+    @property
+    def label(self) -> str:
+        """Return the parameter's name as pages write it."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def cells(self) -> tuple[tuple[str, float, float], ...]:
+        """Return each regime with its value before and after."""
+        return tuple(zip((regime.value for regime in Regime), self.old, self.new, strict=True))
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether a regime's value differs."""
+        return self.old != self.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +132,28 @@ def regime_grid(strategy_key: str, parameters: Mapping[str, Any]) -> list[GridRo
         return []
     rows = grid(spec.adaptive(resolve_params(spec, parameters)))
     return [row for row in rows if any(row.values)]
+
+
+def regime_diff(
+    *, strategy_key: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[RegimeChange]:
+    """Compare what two sets of parameters make of each regime; empty when nothing adapts.
+
+    A base value, an own value of a regime, or a switch of the rule may be what changed.
+    """
+    before = {row.name: row for row in regime_grid(strategy_key, old)}
+    after = {row.name: row for row in regime_grid(strategy_key, new)}
+    unused = (0.0,) * len(Regime)
+    return [
+        RegimeChange(
+            name=name,
+            old=before[name].values if name in before else unused,
+            new=after[name].values if name in after else unused,
+            low=(after.get(name) or before[name]).low,
+            high=(after.get(name) or before[name]).high,
+        )
+        for name in dict.fromkeys([*before, *after])
+    ]
 
 
 def version_list(strategy: Strategy) -> QuerySet[StrategyVersion]:

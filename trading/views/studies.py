@@ -18,6 +18,7 @@ from elson.common.errors import DomainError
 from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response, page_of
 from trading.api.studies import trial_columns
+from trading.selectors.regimes import REGIMES
 from trading.selectors.strategies import rules_of, strategy_list, strategy_of
 from trading.selectors.studies import (
     STATUSES,
@@ -28,8 +29,9 @@ from trading.selectors.studies import (
     study_list,
     trial_get,
     trial_list,
+    usual_trial_seconds,
 )
-from trading.selectors.versions import parameters_diff
+from trading.selectors.versions import parameters_diff, regime_diff
 from trading.services.bindings import takes_model
 from trading.services.studies.adoption import (
     newest_version,
@@ -149,7 +151,14 @@ def _estimate(request: MemberRequest, form: StudyForm) -> dict[str, Any]:
         warning = study_warning(user=request.user, draft=draft)
     except StudyInvalid as error:
         return {"fault": error.message}
-    return {"n_combinations": draft.space.n_combinations, "warning": warning}
+    seconds = usual_trial_seconds(
+        strategy_key=draft.base.strategy_key, timeframe=draft.base.timeframe
+    )
+    return {
+        "n_combinations": draft.space.n_combinations,
+        "warning": warning,
+        "seconds": None if seconds is None else seconds * draft.n_trials,
+    }
 
 
 @login_required
@@ -239,11 +248,9 @@ def study_apply_page(request: MemberRequest, study_id: int) -> HttpResponse:
         return redirect("strategy_detail", version.strategy_id)
     trial = trial_get(row, number)
     old = newest_version(strategy) if strategy else None
-    changes = parameters_diff(
-        strategy_key=row.strategy_key,
-        old=dict(old.parameters) if old else {},
-        new=parameters_of(row, number),
-    )
+    before, after = dict(old.parameters) if old else {}, parameters_of(row, number)
+    changes = parameters_diff(strategy_key=row.strategy_key, old=before, new=after)
+    by_regime = regime_diff(strategy_key=row.strategy_key, old=before, new=after)
     context = {
         "study": row,
         "trial": trial,
@@ -251,14 +258,17 @@ def study_apply_page(request: MemberRequest, study_id: int) -> HttpResponse:
         "old": old,
         "rows": [
             {
-                "label": c.key.replace("_", " "),
-                "before": c.old,
-                "after": c.new,
+                "label": c.label,
+                "before": c.absent if c.old is None else c.old,
+                "after": c.absent if c.new is None else c.new,
                 "because": c.meaning,
             }
             for c in changes
         ],
         "n_changed": sum(change.is_changed for change in changes),
+        "by_regime": by_regime,
+        "n_changed_by_regime": sum(change.is_changed for change in by_regime),
+        "regime_names": REGIMES,
         "own_strategies": [s for s in strategy_list(request.user) if s.key == row.strategy_key],
         "crumbs": [
             {"label": "Optimizations", "href": reverse("studies")},

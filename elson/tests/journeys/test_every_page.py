@@ -39,6 +39,7 @@ MEMBERS = [
     "/backtests/compare/",
     "/models/",
     "/models/?part=detector",
+    "/models/?part=data",
     "/optimizations/",
     "/optimizations/new/",
     "/models/regimes/",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import re
 
@@ -11,10 +12,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from trading.models import Deployment, StrategyVersion, Study, StudyProposal, Trial
+from trading.selectors.studies import usual_trial_seconds
 from trading.services.strategies import strategy_create
 from trading.services.studies.requests import study_pause
 from trading.tests.backtest_rows import walk_make
-from trading.tests.factories import user_make
+from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import member_make, study_finish, study_make
 from trading.views.study_context import heat, scatter
 
@@ -187,6 +189,55 @@ def test_applying_shows_the_difference_first_and_makes_a_draft(desk, owner):
     assert answer.url == f"/strategies/{used.strategy_id}/"
     assert StrategyVersion.objects.count() == 2
     assert not Deployment.objects.exists()
+
+
+def test_applying_shows_what_each_regime_changes(desk, owner):
+    adaptive = {
+        "strategy_key": "volatility_adaptive_trend",
+        "space": {"trend_bars": {"low": 30, "high": 60, "step": 30}},
+        "n_trials": 2,
+        "n_folds": 2,
+    }
+    study = study_finish(study_make(owner, **adaptive))
+    used = strategy_create(
+        user=owner, key="volatility_adaptive_trend", name="Mine",
+        parameters={"size_factor.HIGH": 0.5},
+    )  # fmt: skip
+    number = study.trials.get(parameters__trend_bars=30).number
+    query = {"trial": str(number), "strategy": str(used.strategy_id)}
+
+    shown = text(desk.get(f"/optimizations/{study.pk}/apply/", query)).split("diff-by-regime")[1]
+
+    lookback, size = (
+        shown.split(f">{name}</th>")[1].split("</tr>")[0]
+        for name in ("Lookback bars", "Size factor")
+    )
+    assert lookback.count("<ins>") == 4
+    assert re.findall(r"<(?:del|ins)><data[^>]*>([\d.]+)", size) == ["0.5", "0.7"]
+
+
+def test_rules_that_do_not_adapt_say_so(desk, owner):
+    study = study_finish(study_make(owner))
+
+    shown = text(desk.get(f"/optimizations/{study.pk}/apply/", {"trial": "1"}))
+
+    assert "Nothing adapts to the regime in these rules" in shown
+
+
+def test_the_time_is_what_the_latest_searches_took(desk, owner):
+    study, address = study_make(owner), "/optimizations/new/?strategy_key=sma_cross&symbol=WALK"
+    before = text(desk.get(address))
+    for trial in study.trials.order_by("number")[:3]:
+        Trial.objects.filter(pk=trial.pk).update(
+            status="DONE", finished_at=NOW + trial.number * dt.timedelta(seconds=2)
+        )
+    Study.objects.update(n_done=3)
+
+    after = text(desk.get(address))
+
+    assert "No search of these rules has been timed yet." in before
+    assert usual_trial_seconds(strategy_key="sma_cross", timeframe="1d") == 2.0
+    assert "as the latest searches of these rules did" in after
 
 
 def test_the_holdout_shows_its_result_and_no_second_button(desk, owner):
