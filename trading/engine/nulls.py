@@ -7,6 +7,7 @@ LOOKBACK the whole run; nothing here ever decides a trade
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -257,11 +258,15 @@ def charged_rates(costs: CostModel, parts: CostParts, codes: IntArray) -> tuple[
 def exceedance(value: float, draws: FloatArray) -> float:
     """Return the share of draws at least as good as ``value``, counting the value itself.
 
+    NaN for a value that is not known: it would beat every draw.
+
     Examples
     --------
     >>> exceedance(3.0, np.array([1.0, 2.0, 3.0]))
     0.5
     """
+    if math.isnan(value):
+        return math.nan
     return float((np.sum(draws >= value) + 1.0) / (draws.shape[0] + 1.0))
 
 

@@ -7,6 +7,7 @@ LOOKBACK the whole run
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,8 +68,12 @@ def null_sharpe(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     if nulls is None:
         return no_trade(key, title)
     ours = run.metrics["sharpe_ratio"]
-    median, top = (float(q) for q in np.nanquantile(nulls.sharpe_ratios, (0.5, 0.95)))
-    p = exceedance(ours, nulls.sharpe_ratios)
+    if not math.isfinite(ours):
+        return not_applicable(key, title, "The equity never moved: there is no Sharpe ratio.")
+    # Draws in which nothing moved earned nothing.
+    draws = np.nan_to_num(nulls.sharpe_ratios, nan=0.0)
+    median, top = (float(q) for q in np.quantile(draws, (0.5, 0.95)))
+    p = exceedance(ours, draws)
     sentence = (
         f"Sharpe {ours:.2f}; random entries reach {median:.2f} in the middle and {top:.2f} in one "
         f"of twenty (p = {p:.3f})."

@@ -105,6 +105,7 @@ def warm_up(run: BacktestRun, bars: Bars) -> CheckRow:
 
 def _cuts(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> list[int]:
     lowest = run.first_bar + max((len(bars) - run.first_bar) // 4, 2)
+    lowest = min(lowest, len(bars) - 1)
     return [int(cut) for cut in rng.integers(lowest, len(bars), size=N_CUTS)]
 
 

@@ -8,8 +8,8 @@ LOOKBACK none
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import islice, product
+from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,15 +33,13 @@ TPE_NEWEST = 100
 TPE_STARTUP = 20
 
 
-def grid(space: Space, limit: int | None = None) -> list[Moving]:
+def grid(space: Space) -> list[Moving]:
     """List every combination the strategy accepts, the first parameter moving slowest.
 
     Parameters
     ----------
     space : Space
         Stepped in every dimension.
-    limit : int or None
-        Stop after so many.
 
     Returns
     -------
@@ -65,23 +63,15 @@ def grid(space: Space, limit: int | None = None) -> list[Moving]:
     if free:
         raise ConfigInvalid(f"a grid needs a step for {free[0]}; give one or use random or tpe")
     n = space.n_combinations
-    if limit is None and n is not None and n > MOST_TRIALS:
+    if n is not None and n > MOST_TRIALS:
         raise ConfigInvalid(
             f"the grid has {n:,} combinations and at most {MOST_TRIALS:,} are walked; "
             "use larger steps, random or tpe"
         )
-    return list(islice(_grid(space), limit))
-
-
-def _grid(space: Space) -> Iterator[Moving]:
-    values = [
-        [d.value_at(k) for k in range(d.n_values or 0)] if (d.n_values or 0) <= MOST_TRIALS else []
-        for d in space.dimensions
-    ]
-    for combination in product(*values):
-        moving = dict(zip((d.key for d in space.dimensions), combination, strict=True))
-        if space.allows(moving):
-            yield moving
+    values = [[d.value_at(k) for k in range(d.n_values or 0)] for d in space.dimensions]
+    keys = [d.key for d in space.dimensions]
+    every = (dict(zip(keys, combination, strict=True)) for combination in product(*values))
+    return [moving for moving in every if space.allows(moving)]
 
 
 def random_trials(space: Space, seed: int, n_trials: int) -> list[Moving]:

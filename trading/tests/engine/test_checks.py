@@ -1,6 +1,7 @@
 """The honesty panel catches what it is there to catch."""
 
 import itertools
+import math
 from dataclasses import replace
 from functools import cache
 
@@ -12,7 +13,7 @@ from trading.engine.checks import chance, charges, leaks, stability
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import honesty
 from trading.engine.costs import CostModel
-from trading.engine.nulls import random_entries
+from trading.engine.nulls import exceedance, random_entries
 from trading.engine.strategies import long_flat, sma_cross
 from trading.engine.types import RuleStatus
 from trading.tests.engine.walks import random_walk, tape
@@ -306,3 +307,18 @@ def test_the_panel_judges_a_run_with_volume_limits_and_impact():
 
     assert rows["LOOK_AHEAD"].status is RuleStatus.PASS
     assert "impact" in rows["COSTS"].sentence
+
+
+def test_a_run_of_two_bars_is_examined_too():
+    bars = BARS.slice(0, 60)
+    result = run(bars, "sma_cross", {"fast": 2, "slow": 5}, BacktestConfig(start_index=58))
+
+    assert [row.key for row in panel(result, bars).rows] == KEYS
+
+
+def test_an_unknown_sharpe_ratio_beats_nobody():
+    nulls = random_entries(dips(), BARS, rng(), n_draws=5)
+    still = replace(dips(), metrics=dips().metrics | {"sharpe_ratio": math.nan})
+
+    assert chance.null_sharpe(still, nulls).status is RuleStatus.NOT_APPLICABLE
+    assert math.isnan(exceedance(math.nan, nulls.sharpe_ratios))
