@@ -146,7 +146,8 @@ def _step(features: Features, i: int, state: StrategyState, run: BacktestRun) ->
 
 
 def _same_trades(run: BacktestRun, known: Bars, cut: int) -> bool:
-    if cut <= run.spec.warm_up(run.params):
+    if cut <= run.spec.warm_up(run.params) or cut - run.first_bar < 2:
+        # Too short to run at all.
         return True
     config = replace(run.config, progress=None, keeps_decisions=False)
     try:
