@@ -6,15 +6,12 @@ The row is the truth: a page that was closed, a socket that broke and a second w
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
-
 from trading import broadcast
 from trading.models import Backtest
+from trading.services.leases import lease_claim, lease_write
 
 Clock = Callable[[], dt.datetime]
 Phase = Backtest.Phase
@@ -36,43 +33,15 @@ SPANS = {
 PHASES = tuple(SPANS)
 
 
-class LeaseLost(Exception):
-    """Another worker took the run over; this one must stop without writing anything."""
-
-
 class RunCanceled(Exception):
     """The person called the run off."""
 
 
-def lease_claim(*, backtest_id: int, now: dt.datetime) -> Backtest | None:
+def run_claim(*, backtest_id: int, now: dt.datetime) -> Backtest | None:
     """Take a run that waits or whose worker fell silent; None when there is nothing to do."""
-    key = uuid.uuid4()
-    is_free = Q(status=Backtest.Status.QUEUED) | Q(
-        status=Backtest.Status.RUNNING, lease_expires_at__lt=now
-    )
-    claimed = Backtest.objects.filter(is_free, pk=backtest_id).update(
-        status=Backtest.Status.RUNNING,
-        lease_key=key,
-        lease_expires_at=now + LEASE,
-        n_attempts=F("n_attempts") + 1,
-        started_at=Coalesce(F("started_at"), now),
-    )
-    if not claimed:
+    if not lease_claim(Backtest, backtest_id, now=now, lease=LEASE):
         return None
     return Backtest.objects.select_related("instrument__venue").get(pk=backtest_id)
-
-
-def lease_write(
-    *, backtest: Backtest, now: dt.datetime, lease: dt.timedelta = LEASE, **values: Any
-) -> None:
-    """Write to the row and renew the lease; raises LeaseLost when it is no longer ours."""
-    held = Backtest.objects.filter(
-        pk=backtest.pk, status=Backtest.Status.RUNNING, lease_key=backtest.lease_key
-    )
-    if not held.update(lease_expires_at=now + lease, updated_at=now, **values):
-        raise LeaseLost(f"backtest #{backtest.pk} is held by another worker")
-    for name, value in values.items():
-        setattr(backtest, name, value)
 
 
 class RunProgress:
@@ -106,17 +75,25 @@ class RunProgress:
         self._write(Phase(phase), share, detail, now, n_bars_per_second=round(rate))
 
     def _write(
-        self, phase: Phase, share: float, detail: str, now: dt.datetime, **values: Any
+        self,
+        phase: Phase,
+        share: float,
+        detail: str,
+        now: dt.datetime,
+        *,
+        lease: dt.timedelta = LEASE,
+        **values: Any,
     ) -> None:
         low, high = SPANS[phase]
         self._floor = max(self._floor, low + (high - low) * min(max(share, 0.0), 1.0))
         self._floor_phase = max(self._floor_phase, PHASES.index(phase))
         lease_write(
-            backtest=self._backtest,
+            self._backtest,
             now=now,
             phase=PHASES[self._floor_phase],
             progress=self._floor,
             detail=detail[:120],
+            lease=lease,
             **values,
         )
         self._written_at = now

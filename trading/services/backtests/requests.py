@@ -19,6 +19,7 @@ from trading.selectors import backtests as selectors
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid
 from trading.services.backtests.loading import bars_between
 from trading.services.backtests.progress import announce
+from trading.services.leases import lease_lapse
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -29,6 +30,7 @@ PER_DAY = "backtests.per_day"
 AT_ONCE = "backtests.at_once"
 # A message normally arrives within a second; the sweeper looks again after this long.
 SWEEP_AFTER = dt.timedelta(seconds=15)
+MOST_ATTEMPTS = 3
 FEWEST_BARS = 30
 COST_FIELDS = (
     "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
@@ -178,28 +180,18 @@ def backtests_sweep(*, now: dt.datetime) -> int:
     return sum(_revive(row, now) for row in due.order_by("pk")[:200])
 
 
-MOST_ATTEMPTS = 3
-
-
 @transaction.atomic
 def _revive(row: Backtest, now: dt.datetime) -> bool:
-    mine = Backtest.objects.filter(
-        pk=row.pk, status=row.status, lease_key=row.lease_key, lease_expires_at=row.lease_expires_at
+    became = lease_lapse(
+        row,
+        now=now,
+        wait=SWEEP_AFTER,
+        most_attempts=MOST_ATTEMPTS,
+        sentence=f"The worker stopped {MOST_ATTEMPTS} times while running this backtest.",
     )
-    if row.n_attempts >= MOST_ATTEMPTS:
-        changed = mine.update(
-            status=Backtest.Status.FAILED,
-            finished_at=now,
-            lease_key=None,
-            error_code="WORKER_LOST",
-            error=f"The worker stopped {MOST_ATTEMPTS} times while running this backtest.",
-        )
-        if changed:
-            announce(Backtest.objects.get(pk=row.pk))
-        return False
-    # Twice as long after each look, so that a long queue is not filled with copies.
-    wait = SWEEP_AFTER * 2 ** (1 + row.n_attempts)
-    if not mine.update(status=Backtest.Status.QUEUED, lease_key=None, lease_expires_at=now + wait):
+    if became == Backtest.Status.FAILED:
+        announce(Backtest.objects.get(pk=row.pk))
+    if became != Backtest.Status.QUEUED:
         return False
     jobs.enqueue(TASK, backtest_id=row.pk)
     return True

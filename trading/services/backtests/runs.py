@@ -27,17 +27,17 @@ from trading.services.backtests.experiment import (
 from trading.services.backtests.loading import bars_stored, market_costs
 from trading.services.backtests.portfolios import AllocationChoice, portfolio_experiment
 from trading.services.backtests.progress import (
+    LEASE,
     Clock,
-    LeaseLost,
     Phase,
     RunCanceled,
     RunProgress,
     announce,
-    lease_claim,
-    lease_write,
     log_with,
+    run_claim,
 )
 from trading.services.bindings import model_identity, spec_for
+from trading.services.leases import LeaseLost, lease_write
 from trading.services.trial_ledger import backtest_counted
 
 logger = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ def backtest_run(*, backtest_id: int, clock: Clock) -> str:
 
     A database that is away is not caught: the lease lapses and the sweeper sends the run again.
     """
-    backtest = lease_claim(backtest_id=backtest_id, now=clock())
+    backtest = run_claim(backtest_id=backtest_id, now=clock())
     if backtest is None:
         return NOTHING_TO_DO
     try:
@@ -151,8 +151,9 @@ def _trials(backtest: Backtest) -> Trials:
 def _store(backtest: Backtest, outcome: ExperimentOutcome, now: dt.datetime) -> None:
     """Write the result and end the run together, or neither."""
     lease_write(
-        backtest=backtest,
+        backtest,
         now=now,
+        lease=LEASE,
         status=Backtest.Status.SUCCEEDED,
         phase=Phase.DONE,
         progress=1.0,
@@ -179,8 +180,9 @@ def _end(
     text = error or str(status.label)
     try:
         lease_write(
-            backtest=backtest,
+            backtest,
             now=now,
+            lease=LEASE,
             status=status,
             detail=str(status.label),
             error_code=code[:60],

@@ -28,6 +28,7 @@ from trading.selectors.model_versions import version_active
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.manifest import code_identity
 from trading.services.bindings import models_of
+from trading.services.leases import LeaseLost
 from trading.services.models.candidates import (
     Candidates,
     TrainingBars,
@@ -52,7 +53,6 @@ from trading.services.models.training_progress import (
     SWEEP_AFTER,
     TASK,
     Clock,
-    LeaseLost,
     Phase,
     Status,
     TrainingCanceled,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
 
 from elson.common import jobs
 from trading.models import ModelTraining
+from trading.services.leases import LeaseLost, lease_claim, lease_lapse, lease_write
 
 logger = structlog.get_logger(__name__)
 Clock = Callable[[], dt.datetime]
@@ -30,10 +28,6 @@ _SPANS = {
     Phase.FITTING: (0.3, 0.9),
     Phase.MEASURING: (0.9, 1.0),
 }
-
-
-class LeaseLost(Exception):
-    """Another worker took the training over."""
 
 
 class TrainingCanceled(Exception):
@@ -67,30 +61,14 @@ class TrainingReport:
         )
 
     def _write(self, **values: Any) -> None:
-        _write(self._training, self._clock(), **values)
+        lease_write(self._training, now=self._clock(), lease=LEASE, **values)
 
 
 def training_claim(training_id: int, now: dt.datetime) -> ModelTraining | None:
     """Take a training that waits or whose worker fell silent; None when there is nothing to do."""
-    is_free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_expires_at__lt=now)
-    claimed = ModelTraining.objects.filter(is_free, pk=training_id).update(
-        status=Status.RUNNING,
-        lease_key=uuid.uuid4(),
-        lease_expires_at=now + LEASE,
-        n_attempts=F("n_attempts") + 1,
-        started_at=Coalesce(F("started_at"), now),
-    )
-    return ModelTraining.objects.get(pk=training_id) if claimed else None
-
-
-def _write(training: ModelTraining, now: dt.datetime, **values: Any) -> None:
-    held = ModelTraining.objects.filter(
-        pk=training.pk, status=Status.RUNNING, lease_key=training.lease_key
-    )
-    if not held.update(lease_expires_at=now + LEASE, updated_at=now, **values):
-        raise LeaseLost(f"training #{training.pk} is held by another worker")
-    for name, value in values.items():
-        setattr(training, name, value)
+    if not lease_claim(ModelTraining, training_id, now=now, lease=LEASE):
+        return None
+    return ModelTraining.objects.get(pk=training_id)
 
 
 def training_end(
@@ -98,7 +76,15 @@ def training_end(
 ) -> None:
     """Write how it ended, unless another worker holds it by now."""
     try:
-        _write(training, now, status=status, finished_at=now, error_code=code[:60], error=error)
+        lease_write(
+            training,
+            now=now,
+            lease=LEASE,
+            status=status,
+            finished_at=now,
+            error_code=code[:60],
+            error=error,
+        )
     except LeaseLost:
         logger.warning("training_lease_lost", training_id=training.pk)
 
@@ -106,21 +92,14 @@ def training_end(
 @transaction.atomic
 def training_revive(row: ModelTraining, now: dt.datetime) -> bool:
     """Send one training again, or give it up after four attempts; tell whether it was sent."""
-    mine = ModelTraining.objects.filter(
-        pk=row.pk, status=row.status, lease_key=row.lease_key, lease_expires_at=row.lease_expires_at
+    became = lease_lapse(
+        row,
+        now=now,
+        wait=SWEEP_AFTER,
+        most_attempts=MOST_ATTEMPTS,
+        sentence=f"The worker stopped {MOST_ATTEMPTS} times while training this.",
     )
-    if row.n_attempts >= MOST_ATTEMPTS:
-        text = f"The worker stopped {MOST_ATTEMPTS} times while training this."
-        mine.update(
-            status=Status.FAILED,
-            finished_at=now,
-            lease_key=None,
-            error_code="WORKER_LOST",
-            error=text,
-        )
-        return False
-    wait = SWEEP_AFTER * 2 ** (1 + row.n_attempts)
-    if not mine.update(status=Status.QUEUED, lease_key=None, lease_expires_at=now + wait):
+    if became != Status.QUEUED:
         return False
     jobs.enqueue(TASK, training_id=row.pk)
     return True
