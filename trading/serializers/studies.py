@@ -6,18 +6,19 @@ from typing import Any
 
 from rest_framework import serializers
 
+from elson.common.api import StrictSerializer
+from trading.serializers.experiments import (
+    ExperimentRequestSerializer,
+    ExperimentSerializer,
+)
 from trading.serializers.fields import AskedNumberField
 from trading.serializers.strategies import ParameterChangeSerializer
 
 
-class StudyRequestSerializer(serializers.Serializer[Any]):
+class StudyRequestSerializer(ExperimentRequestSerializer):
     """What a POST may say; bounds and meaning are checked by the service, all faults at once."""
 
-    strategy = serializers.CharField(max_length=60)
     symbol = serializers.CharField(max_length=24)
-    timeframe = serializers.CharField(max_length=3, default="1d")
-    start_date = serializers.DateField(required=False, allow_null=True)
-    end_date = serializers.DateField(required=False, allow_null=True)
     space = serializers.DictField(
         help_text='Parameter to {"low", "high", "step", "log"} or {"choices"}'
     )
@@ -30,19 +31,6 @@ class StudyRequestSerializer(serializers.Serializer[Any]):
     fewest_trades = AskedNumberField(required=False)
     deepest_drawdown = AskedNumberField(required=False)
     n_workers = AskedNumberField(required=False)
-    cash = serializers.CharField(default="100000", max_length=40)
-    commission_bps = serializers.FloatField(default=0.0)
-    slippage_bps = serializers.FloatField(default=0.0)
-    has_regime_costs = serializers.BooleanField(default=False)
-    is_free_confirmed = serializers.BooleanField(default=False)
-    seed = serializers.IntegerField(default=7)
-    note = serializers.CharField(max_length=200, default="", allow_blank=True)
-
-    def draft_values(self) -> dict[str, Any]:
-        """Return the values under the names `study_draft_read` knows."""
-        values = dict(self.validated_data)
-        values["strategy_key"] = values.pop("strategy")
-        return values
 
 
 class StudyModelSerializer(serializers.Serializer[Any]):
@@ -53,14 +41,9 @@ class StudyModelSerializer(serializers.Serializer[Any]):
     content_hash = serializers.CharField()
 
 
-class StudySerializer(serializers.Serializer[Any]):
+class StudySerializer(ExperimentSerializer):
     """One search: what was asked, how far it is, and the verdict once there is one."""
 
-    id = serializers.IntegerField(read_only=True)
-    strategy = serializers.CharField(source="strategy_key")
-    symbol = serializers.CharField(source="instrument.symbol")
-    timeframe = serializers.CharField()
-    start_date = serializers.DateField(allow_null=True)
     end_date = serializers.DateField()
     space = serializers.JSONField()
     fixed = serializers.JSONField()
@@ -71,30 +54,18 @@ class StudySerializer(serializers.Serializer[Any]):
     dispersion_weight = serializers.FloatField()
     fewest_trades = serializers.IntegerField()
     deepest_drawdown = serializers.FloatField()
-    cash = serializers.DecimalField(max_digits=24, decimal_places=8)
-    commission_bps = serializers.FloatField()
-    slippage_bps = serializers.FloatField()
-    has_regime_costs = serializers.BooleanField()
-    seed = serializers.IntegerField()
     model = StudyModelSerializer(
         source="model_version",
         allow_null=True,
         help_text="Pinned at the request; null: the strategy takes none, or its rule ran alone.",
     )
-    note = serializers.CharField()
-    status = serializers.CharField()
     n_done = serializers.IntegerField()
     n_failed = serializers.IntegerField()
-    error_code = serializers.CharField()
-    error = serializers.CharField()
     judgement = serializers.JSONField(allow_null=True)
     holdout_opened_at = serializers.DateTimeField(allow_null=True)
     holdout_trial = serializers.IntegerField(allow_null=True)
     holdout = serializers.JSONField(allow_null=True)
     repeat_of = serializers.IntegerField(source="parent_id", allow_null=True)
-    created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
 
 
 class StudyRowSerializer(serializers.Serializer[Any]):
@@ -132,19 +103,19 @@ class TrialSerializer(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
-class StudyExtendSerializer(serializers.Serializer[Any]):
+class StudyExtendSerializer(StrictSerializer):
     """How many trials more."""
 
     n_more = serializers.IntegerField(min_value=1)
 
 
-class TrialChoiceSerializer(serializers.Serializer[Any]):
+class TrialChoiceSerializer(StrictSerializer):
     """Which trial."""
 
     trial = serializers.IntegerField(min_value=1)
 
 
-class StudyApplySerializer(serializers.Serializer[Any]):
+class StudyApplySerializer(StrictSerializer):
     """Which trial becomes a draft version, and of which strategy; none makes a new one."""
 
     trial = serializers.IntegerField(min_value=1)

@@ -97,6 +97,15 @@ def test_the_same_key_again_returns_the_first_run(desk):
     assert Backtest.objects.count() == 1
 
 
+def test_a_mistyped_field_is_refused_by_name_and_nothing_is_stored(desk):
+    walk_make()
+
+    response = post(desk, body=BODY | {"comission_bps": 5})
+
+    assert (response.status_code, response.json()["field"]) == (400, "comission_bps")
+    assert not Backtest.objects.exists()
+
+
 def test_a_key_the_row_has_no_room_for_is_refused(desk):
     walk_make()
 
