@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from elson.common.errors import NotFound
-from elson.common.formatting import parse_whole
 from marketdata.models import Instrument
 from trading.models import Backtest, Study
+from trading.selectors.experiments import found_by, sorted_by
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
 STATUSES = Backtest.Status.choices
@@ -62,14 +62,7 @@ def backtest_list(
     if luck in LUCK:
         # The panel is a JSON list of rows, which SQLite cannot look inside of.
         rows = rows.filter(pk__in=_beating(rows, luck))
-    if search:
-        matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
-        matches |= Q(note__icontains=search)
-        if (number := parse_whole(search.lstrip("#"))) is not None:
-            matches |= Q(pk=number)
-        rows = rows.filter(matches)
-    column = SORTS.get(sort.lstrip("-"), "created_at")
-    return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")
+    return sorted_by(found_by(rows, search), sort, SORTS)
 
 
 def _beating(rows: QuerySet[Backtest], luck: str) -> list[int]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from django.db.models import Avg, Count, F, Q, QuerySet, StdDev
+from django.db.models import Avg, Count, F, QuerySet, StdDev
 
 from elson.common.errors import NotFound
-from elson.common.formatting import parse_whole
 from trading.models import ParameterSweep, Study, StudyProposal, Trial, TrialLedgerEntry
+from trading.selectors.experiments import found_by, sorted_by
 
 STATUSES = Study.Status.choices
 METHODS = Study.Method.choices
@@ -89,14 +89,7 @@ def study_list(
     rows = Study.objects.filter(user_id=user_id).select_related("instrument").defer("space")
     if status in Study.Status.values:
         rows = rows.filter(status=status)
-    if search:
-        matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
-        matches |= Q(note__icontains=search)
-        if (number := parse_whole(search.lstrip("#"))) is not None:
-            matches |= Q(pk=number)
-        rows = rows.filter(matches)
-    column = SORTS.get(sort.lstrip("-"), "created_at")
-    return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")
+    return sorted_by(found_by(rows, search), sort, SORTS)
 
 
 def study_get(*, user_id: int, study_id: int) -> Study:

@@ -20,6 +20,7 @@ from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid
 from trading.services.backtests.loading import bars_between
 from trading.services.backtests.progress import announce
 from trading.services.leases import lease_lapse
+from trading.services.quotas import DayQuota, day_of
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -38,32 +39,24 @@ COST_FIELDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class BacktestQuota:
-    """What a person may still run today; days are counted in UTC."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestQuota(DayQuota):
+    """What a person may still run today, and at once."""
 
-    n_used: int
-    per_day: int
     n_unfinished: int
     at_once: int
-    resets_at: dt.datetime
-
-    @property
-    def n_left(self) -> int:
-        """Backtests left today, never below 0."""
-        return max(self.per_day - self.n_used, 0)
 
 
 def backtest_quota(*, user: User, now: dt.datetime) -> BacktestQuota:
     """Read the limits of a person's plan and what was used of them today."""
-    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight, resets_at = day_of(now)
     usage = selectors.backtest_usage(user_id=user.pk, since=midnight)
     return BacktestQuota(
         n_used=usage.n_requested,
         per_day=entitlement_value(user, PER_DAY, now=now),
         n_unfinished=usage.n_unfinished,
         at_once=entitlement_value(user, AT_ONCE, now=now),
-        resets_at=midnight + dt.timedelta(days=1),
+        resets_at=resets_at,
     )
 
 

@@ -22,6 +22,7 @@ from trading.models import Study, Trial
 from trading.selectors import studies as selectors
 from trading.services.backtests.loading import bars_between
 from trading.services.bindings import version_to_bind
+from trading.services.quotas import DayQuota, day_of
 from trading.services.studies.drafts import MOST_TRIALS, StudyDraft, StudyInvalid
 from trading.services.studies.progress import announce
 from trading.services.studies.setup import plan_of
@@ -38,19 +39,11 @@ MOST_REVIVALS = 5
 Status = Study.Status
 
 
-@dataclass(frozen=True, slots=True)
-class StudyQuota:
-    """What a person may still search today; days are counted in UTC."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyQuota(DayQuota):
+    """What a person may still search today, and how far."""
 
-    n_used: int
-    per_day: int
     trials_per_run: int
-    resets_at: dt.datetime
-
-    @property
-    def n_left(self) -> int:
-        """Searches left today, never below 0."""
-        return max(self.per_day - self.n_used, 0)
 
     @property
     def is_locked(self) -> bool:
@@ -60,12 +53,12 @@ class StudyQuota:
 
 def study_quota(*, user: User, now: dt.datetime) -> StudyQuota:
     """Read the limits of a person's plan and what was used of them today."""
-    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight, resets_at = day_of(now)
     return StudyQuota(
         n_used=selectors.study_usage(user_id=user.pk, since=midnight).n_requested,
         per_day=entitlement_value(user, PER_DAY, now=now),
         trials_per_run=entitlement_value(user, PER_RUN, now=now),
-        resets_at=midnight + dt.timedelta(days=1),
+        resets_at=resets_at,
     )
 
 

@@ -1,0 +1,29 @@
+"""Lists of backtests and optimizations: found by the same words, sorted by the same rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from django.db.models import Model, Q, QuerySet
+
+from elson.common.formatting import parse_whole
+
+Row = TypeVar("Row", bound=Model)
+
+
+def found_by(rows: QuerySet[Row], search: str) -> QuerySet[Row]:
+    """Keep the rows whose strategy, instrument, note or number is meant; all for no words."""
+    if not search:
+        return rows
+    matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
+    matches |= Q(note__icontains=search)
+    if (number := parse_whole(search.lstrip("#"))) is not None:
+        matches |= Q(pk=number)
+    return rows.filter(matches)
+
+
+def sorted_by(rows: QuerySet[Row], sort: str, columns: Mapping[str, str]) -> QuerySet[Row]:
+    """Sort by a key of `columns`, turned around by a leading "-"; ties and no key: newest first."""
+    column = columns.get(sort.lstrip("-"), "created_at")
+    return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")
