@@ -354,6 +354,16 @@ def test_pinning_a_trial_keeps_the_best_that_are_shown(desk, owner):
     assert re.search(r'href="[^"]*best=50[^"]*pin=\d', page)
 
 
+def test_choosing_two_parameters_keeps_pins_and_share(desk, owner):
+    study = study_finish(study_make(owner))
+
+    page = desk.get(f"/optimizations/{study.pk}/?best=50&pin=3").content.decode()
+
+    form = page.partition('id="heat')[2].partition("</form>")[0]
+    assert 'name="best" value="50"' in form
+    assert 'name="pin" value="3"' in form
+
+
 def test_the_folds_of_trials_are_not_read_for_the_page(desk, owner):
     study = study_finish(study_make(owner))
 
