@@ -1,8 +1,9 @@
 """A search on this machine, for the command: no database, a journal instead of rows.
 
 Every finished trial is one line of the journal, so an interrupted search goes on where it was and a
-finished one is only judged again. What is evaluated depends on the request alone, never on the
-number of processes.
+finished one is only judged again. Its first line names the search and the code, so that it serves
+no other. What is found depends on the request alone, never on the number of processes or on what
+else is in the journal.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from elson.common.errors import DomainError
 from marketdata.selectors import bars_hash
 from marketdata.types import Bars
 from trading.engine import backtest, metrics
@@ -32,6 +34,7 @@ from trading.engine.search import (
 )
 from trading.engine.search.judgement import ScoredTrial
 from trading.engine.search.scoring import TrialScore
+from trading.services.backtests.manifest import code_identity
 from trading.services.backtests.statistics import plain
 from trading.services.studies.evaluation import Evaluator, Task
 
@@ -55,8 +58,10 @@ class LocalSearch:
     @property
     def identity(self) -> str:
         """Name everything that decides the trials, so that a journal fits one search only."""
+        code = code_identity()
         text = json.dumps(
             {
+                "code": code["revision"] or code["version"],
                 "strategy": self.strategy_key,
                 "space": self.space.to_dict(),
                 "fixed": dict(self.space.fixed),
@@ -70,6 +75,10 @@ class LocalSearch:
             sort_keys=True,
         )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class JournalForeign(DomainError):
+    """A journal belongs to another search, or to other code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +103,13 @@ def search_run(
 ) -> LocalOutcome:
     """Search, writing every trial down; raises what the engine refuses, KeyboardInterrupt passes.
 
-    The journal is kept: the same search begins with what is in it.
+    The journal is kept: the same search begins with what is in it. Raises JournalForeign for one of
+    another search.
     """
-    lines = {line.number: line for line in _journal_read(journal)}
-    batches = _tpe_batches(search, lines) if search.method == "TPE" else iter([_listed(search)])
     journal.parent.mkdir(parents=True, exist_ok=True)
+    _journal_open(journal, search)
+    lines = {line.number: line for line in _journal_read(journal, search.n_trials)}
+    batches = _tpe_batches(search, lines) if search.method == "TPE" else iter([_listed(search)])
     task = Task(search.strategy_key, search.bars, search.plan, search.config)
     with journal.open("a", encoding="utf-8") as file, Evaluator(task, n_workers) as evaluator:
         for batch in batches:
@@ -181,15 +192,33 @@ def _text_of(line: _Line) -> str:
     return json.dumps([line.number, line.moving, score, line.error]) + "\n"
 
 
-def _journal_read(journal: Path) -> Iterator[_Line]:
-    if not journal.exists():
-        return
-    for text in journal.read_text(encoding="utf-8").splitlines():
+def _journal_open(journal: Path, search: LocalSearch) -> None:
+    """Begin a journal, or see that it is this search's and that its last line is whole."""
+    head = json.dumps({"search": search.identity})
+    text = journal.read_text(encoding="utf-8") if journal.exists() else ""
+    if "\n" not in text:
+        # Nothing, or the first line a kill cut short.
+        journal.write_text(f"{head}\n", encoding="utf-8")
+    elif not text.startswith(f"{head}\n"):
+        raise JournalForeign(
+            "JOURNAL_FOREIGN",
+            f"{journal} belongs to another search or other code; name another file or remove it.",
+            field="journal",
+        )
+    elif not text.endswith("\n"):
+        with journal.open("a", encoding="utf-8") as file:
+            file.write("\n")
+
+
+def _journal_read(journal: Path, n_trials: int) -> Iterator[_Line]:
+    """Read the trials asked for; a search may have gone further before."""
+    for text in journal.read_text(encoding="utf-8").splitlines()[1:]:
         try:
             number, moving, score, error = json.loads(text)
         except ValueError:
             continue  # the line a kill cut short; its trial is evaluated again
-        yield _Line(number, moving, _score_of(score) if score else None, error)
+        if number <= n_trials:
+            yield _Line(number, moving, _score_of(score) if score else None, error)
 
 
 def _score_of(values: dict[str, Any]) -> TrialScore:

@@ -49,9 +49,29 @@ def test_an_interrupted_search_goes_on_and_finds_the_same(capsys, data, method):
     whole = optimize(capsys, data, method=method)
     lines = (data.parent / "one.jsonl").read_text().splitlines()
     # Killed in the middle of the eighth line.
-    (data.parent / "two.jsonl").write_text("\n".join(lines[:7]) + "\n" + lines[7][:20] + "\n")
+    (data.parent / "two.jsonl").write_text("\n".join(lines[:7]) + "\n" + lines[7][:20])
 
     assert optimize(capsys, data, method=method, journal="two.jsonl") == whole
+    kept = (data.parent / "two.jsonl").read_text().splitlines()
+    assert [json.loads(line)[0] for line in kept[1:7] + kept[8:]] == list(range(1, 13))
+
+
+def test_fewer_trials_than_before_are_judged_as_if_they_were_the_only_ones(capsys, data):
+    few = optimize(capsys, data, "--trials", "6", journal="few.jsonl")
+    optimize(capsys, data)
+
+    assert optimize(capsys, data, "--trials", "6") == few
+
+
+@pytest.mark.parametrize("text", ['[1, {}, null, ""]\n', '{"search": "another"}\n'])
+def test_a_journal_of_another_search_is_refused_and_left_as_it_is(capsys, data, text):
+    (data.parent / "one.jsonl").write_text(text)
+
+    with pytest.raises(CommandError, match="belongs to another search") as refused:
+        optimize(capsys, data)
+
+    assert refused.value.returncode == 1
+    assert (data.parent / "one.jsonl").read_text() == text
 
 
 def test_a_second_run_evaluates_nothing_again(capsys, data):
