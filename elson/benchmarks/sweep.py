@@ -44,7 +44,7 @@ SHARPE_YEARS = math.sqrt(252 / 365)
 PEER_MODULE = "elson.benchmarks.peer_scripts.vectorbt_peer"
 
 
-def elson_contender(bars: Bars, run: Callable[[], Any], n_combinations: int) -> Contender:
+def elson_contender(run: Callable[[], Any], n_combinations: int) -> Contender:
     """Return our side: the public call, timed from outside, several times over.
 
     One call is so short that the neighbours on this machine would decide its time.
@@ -104,7 +104,7 @@ def prepare(report: Report) -> Iterator[Contest]:
         own = bars.slice(0, len(bars))
         return sweep(own, "sma_cross", grid, config, n_threads=N_THREADS)
 
-    ours = elson_contender(bars, run, len(pairs))
+    ours = elson_contender(run, len(pairs))
     with ExitStack() as stack:
         rust = vectorbt_start(stack, bars, "rust", 2, report)
         numba = vectorbt_start(stack, bars, "numba", 1, report)

@@ -123,7 +123,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "history": history(version_list(key), key),
     }
     if version is not None:
-        context |= _of_version(request, version, now, context)
+        context |= _of_version(version, now, context)
         if request.GET.get("format") == "csv":
             return _csv(request, version, context)
     is_part = getattr(request, "htmx", False)
@@ -155,9 +155,7 @@ def _choices(request: HttpRequest, keys: list[str], key: str) -> dict[str, Any]:
     }
 
 
-def _of_version(
-    request: HttpRequest, version: Any, now: Any, context: dict[str, Any]
-) -> dict[str, Any]:
+def _of_version(version: Any, now: Any, context: dict[str, Any]) -> dict[str, Any]:
     """Everything measured on one version; live figures where there are any, else its test's."""
     since = window_start(context["window"], now)
     asked = context["source"]

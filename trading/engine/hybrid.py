@@ -15,7 +15,6 @@ Where the constants were chosen, and what was tried: docs/research/win-rates.md.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -138,15 +137,6 @@ def exit_next_nb(
     if max_bars > 0 and bars_held >= max_bars:
         return 3
     return 0
-
-
-@kernel
-def probability_nb(features: FloatArray, weights: FloatArray, intercept: float) -> float:
-    """Turn one row of features into P(win): the logistic of a weighted sum."""
-    total = intercept
-    for k in range(weights.shape[0]):
-        total += weights[k] * features[k]
-    return 1.0 / (1.0 + math.exp(-total))
 
 
 def holding_limit(max_bars: int, code: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from elson.common.errors import NotFound
 from trading.engine.learning.calibration import calibration_bins
@@ -16,7 +16,6 @@ from trading.engine.types import Regime
 from trading.models import (
     DriftReport,
     ModelArtifact,
-    ModelTraining,
     ModelTransition,
     ModelVersion,
     Prediction,
@@ -77,14 +76,6 @@ def version_get(version_id: int) -> ModelVersion:
     return found
 
 
-def version_find(strategy_key: str, number: int) -> ModelVersion:
-    """Return a version by its number within a strategy; NotFound if there is none."""
-    found = version_list(strategy_key).filter(number=number).first()
-    if found is None:
-        raise NotFound("model version", f"{number} of {strategy_key}")
-    return found
-
-
 def version_active(strategy_key: str) -> ModelVersion | None:
     """Return the version that decides, or None."""
     return version_list(strategy_key).filter(state=State.ACTIVE).first()
@@ -100,12 +91,6 @@ def versions_recorded(strategy_key: str) -> list[ModelVersion]:
     return list(version_list(strategy_key).filter(state__in=[State.ACTIVE, State.SHADOW]))
 
 
-def version_counts() -> dict[str, int]:
-    """Count versions by state."""
-    rows = ModelVersion.objects.values_list("state").annotate(n=Count("pk")).order_by("state")
-    return dict(rows)
-
-
 def transition_list(version: ModelVersion | None = None) -> QuerySet[ModelTransition]:
     """Return changes of state, newest first; of one version if given."""
     rows = ModelTransition.objects.select_related("version", "actor", "approver")
@@ -117,11 +102,6 @@ def artifact_list(version: ModelVersion) -> QuerySet[ModelArtifact]:
     """Return the yearly models of a version without their arrays, newest first."""
     rows = ModelArtifact.objects.filter(training_id=version.training_id)
     return rows.defer("artifact").order_by("-valid_from")
-
-
-def training_list() -> QuerySet[ModelTraining]:
-    """Return trainings, newest first."""
-    return ModelTraining.objects.select_related("version").order_by("-created_at", "-pk")
 
 
 def drift_list(version: ModelVersion | None = None) -> QuerySet[DriftReport]:

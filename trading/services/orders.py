@@ -22,15 +22,13 @@ from trading.selectors.portfolios import PortfolioSummary, market_time, portfoli
 from trading.selectors.prices import bar_last, regime_at
 from trading.services.amounts import ZERO, amount_of
 from trading.services.events import order_published
+from trading.services.order_drafts import OrderDraft, OrderInvalid, draft_of
 from trading.services.own_limits import NO_LIMITS, OwnLimits
 from trading.services.portfolios import portfolio_lock
 from trading.services.pretrade import (
     SLIPPAGE_BASIS,
     MarketView,
     OrderCosts,
-    OrderDraft,
-    OrderInvalid,
-    draft_of,
     first_failure,
     held_of,
     order_costs,

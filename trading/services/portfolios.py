@@ -76,24 +76,6 @@ def portfolio_lock(portfolio_id: int) -> Portfolio:
     )
 
 
-@transaction.atomic
-def limits_update(*, portfolio: Portfolio, changes: dict[str, Any]) -> RiskLimits:
-    """Change risk limits; they hold from the next order on. Raises PortfolioInvalid."""
-    portfolio_lock(portfolio.pk)
-    limits, _ = RiskLimits.objects.get_or_create(portfolio=portfolio)
-    for field, value in changes.items():
-        low, high = _BOUNDS.get(field, (None, None))
-        if low is None or high is None:
-            raise PortfolioInvalid("UNKNOWN_FIELD", f"there is no limit {field!r}", field=field)
-        if not low <= value <= high:
-            raise PortfolioInvalid(
-                "LIMIT_OUT_OF_RANGE", f"{field} {value} is outside {low} to {high}", field=field
-            )
-        setattr(limits, field, value)
-    limits.save()
-    return limits
-
-
 _BOUNDS: dict[str, tuple[Any, Any]] = {
     "max_order_notional": (Decimal(1), LARGEST),
     "max_position_weight": (0.01, 1.0),

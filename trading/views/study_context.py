@@ -73,10 +73,10 @@ def live_context(study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
         "best_steps": steps,
         "best_values": [value for _, value in steps],
         "heat_axes": [("x", chosen["x"]), ("y", chosen["y"])],
-        "heat": heat(study, ranked, zone, chosen["x"], chosen["y"]),
+        "heat": heat(ranked, zone, chosen["x"], chosen["y"]),
         "scatter": scatter(ranked, verdict.get("pick")),
         "verdict": verdict,
-        "checks": checks(study, verdict),
+        "checks": checks(verdict),
         "importance": sorted((verdict.get("importance") or {}).items(), key=lambda item: -item[1]),
         "pick": next((t for t in ranked if t.number == verdict.get("pick")), None),
         "best": next((t for t in ranked if t.number == verdict.get("best")), None),
@@ -145,9 +145,7 @@ def _pin_query(chosen: dict[str, Any], number: int) -> str:
     return urlencode([*kept, *(("pin", pin) for pin in sorted(pins))])
 
 
-def heat(
-    study: Any, ranked: Sequence[Any], zone: set[int], x: str, y: str
-) -> dict[str, Any] | None:
+def heat(ranked: Sequence[Any], zone: set[int], x: str, y: str) -> dict[str, Any] | None:
     """Lay the objective over two parameters; a cell is the middle of its trials."""
     if not ranked or x == y:
         return None
@@ -237,7 +235,7 @@ def scatter(ranked: Sequence[Any], pick: int | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def checks(study: Any, verdict: dict[str, Any]) -> list[dict[str, Any]]:
+def checks(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of the overfit box."""
     if not verdict or verdict.get("pick") is None:
         return []

@@ -55,15 +55,6 @@ def test_candidates_equal_a_plain_comparison_and_the_uncompiled_loop():
     assert found.sum() > 5
 
 
-def test_probability_is_the_logistic_of_the_weighted_sum():
-    row, weights = np.array([1.0, -2.0]), np.array([0.5, 0.25])
-
-    found = hybrid.probability_nb(row, weights, 0.1)
-
-    assert found == pytest.approx(1.0 / (1.0 + np.exp(-0.1)), rel=1e-15)
-    assert found == hybrid.probability_nb.py_func(row, weights, 0.1)
-
-
 @pytest.mark.parametrize("asset_class", [AssetClass.FX, AssetClass.COMMODITY, AssetClass.CRYPTO])
 def test_tradable_bars_refuses_classes_without_an_edge_after_costs(asset_class):
     bars, _, rates, inputs = prepared()

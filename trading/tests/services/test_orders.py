@@ -13,6 +13,7 @@ from trading.models import EquityPoint, Order, OrderEvent, Portfolio, Position, 
 from trading.selectors.ledger import ledger_verify
 from trading.selectors.portfolios import portfolio_value, reserved_cash
 from trading.services.fills import fill_record
+from trading.services.order_drafts import OrderInvalid
 from trading.services.orders import (
     IdempotencyKeyReused,
     OrderFinal,
@@ -20,7 +21,6 @@ from trading.services.orders import (
     order_submit,
     orders_cancel_all,
 )
-from trading.services.pretrade import OrderInvalid
 from trading.tests.factories import FIRST_CLOSE, NOW, instrument_make, portfolio_make
 
 D = Decimal

@@ -299,7 +299,7 @@ def test_the_heatmap_marks_the_best_cell_and_the_zone(owner):
     study = study_finish(study_make(owner))
     ranked = list(Trial.objects.filter(study=study).order_by("-objective"))
 
-    shown = heat(study, ranked, {ranked[0].number}, "fast", "slow")
+    shown = heat(ranked, {ranked[0].number}, "fast", "slow")
 
     slugs = [cell["slug"] for row in shown["rows"] for cell in row["cells"]]
     assert (len(shown["columns"]), len(shown["rows"])) == (4, 3)
