@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -51,76 +51,72 @@ def prepare(report: Report) -> Iterator[Contest]:
         backtesting = stack.enter_context(
             Peer(f"{SCRIPTS}.backtesting_peer", python=peer_python(VECTORBT, report))
         )
-        backtesting.ask(
-            "load",
-            closed_at=bars.closed_at,
-            fees=COMMISSION_BPS / 1e4,
-            Open=bars.open,
-            High=bars.high,
-            Low=bars.low,
-            Close=bars.close,
-            Volume=bars.volume,
-        )
         nautilus = stack.enter_context(
             Peer(f"{SCRIPTS}.nautilus_peer", python=peer_python(NAUTILUS, report))
         )
-        nautilus.ask(
-            "load",
-            closed_at=bars.closed_at,
-            open=bars.open,
-            high=bars.high,
-            low=bars.low,
-            close=bars.close,
-            volume=bars.volume,
-        )
-        contenders = (
-            Contender(
-                OURS,
-                f"Elson, {STRATEGY}: {REPEATS} settings of one series",
-                f"Python {platform.python_version()}",
-                REPEATS * N_BARS,
-                lambda: _ours([bars.slice(0, N_BARS)] * REPEATS),
-            ),
-            Contender(
-                FRESH,
-                f"Elson, {STRATEGY}: {REPEATS} settings, each of a series never seen",
-                f"Python {platform.python_version()}",
-                REPEATS * N_BARS,
-                lambda: _ours([bars.slice(0, N_BARS) for _ in range(REPEATS)]),
-            ),
-            Contender(
-                "backtesting",
-                "backtesting.py, moving-average cross",
-                peer_version(VECTORBT, "backtesting"),
-                N_BARS,
-                lambda: backtesting.ask("run", fast=FAST, slow=SLOW),
-            ),
-            Contender(
-                "nautilus",
-                "NautilusTrader, moving-average cross",
-                peer_version(NAUTILUS, "nautilus_trader"),
-                N_BARS,
-                lambda: nautilus.ask("run", fast=FAST, slow=SLOW),
-            ),
-        )
-        cross = run(
-            bars,
-            "sma_cross",
-            {"fast": FAST, "slow": SLOW},
-            BacktestConfig(commission_bps=COMMISSION_BPS),
-        )
+        names = ("open", "high", "low", "close", "volume")
+        columns = {name: getattr(bars, name) for name in names}
+        titled = {name.title(): column for name, column in columns.items()}
+        fees = COMMISSION_BPS / 1e4
+        backtesting.ask("load", closed_at=bars.closed_at, fees=fees, **titled)
+        nautilus.ask("load", closed_at=bars.closed_at, **columns)
+        contenders = (*_our_contenders(bars), *_peer_contenders(backtesting, nautilus))
+        yield Contest(contenders, _order_check(bars), _figures)
 
-        def check(results: Mapping[str, Results]) -> None:
-            """Our own cross places as many orders as the peers'; they run nothing richer."""
-            check_twins(geometric_walk(6, N_CHECKED))
-            for key in ("backtesting", "nautilus"):
-                if results[key]["n_orders"] != len(cross.orders):
-                    raise ResultsDiffer(
-                        f"{key} places {results[key]['n_orders']} orders, "
-                        f"our cross {len(cross.orders)}"
-                    )
 
-        yield Contest(contenders, check, _figures)
+def _our_contenders(bars: Bars) -> tuple[Contender, Contender]:
+    version, units = f"Python {platform.python_version()}", REPEATS * N_BARS
+    return (
+        Contender(
+            OURS,
+            f"Elson, {STRATEGY}: {REPEATS} settings of one series",
+            version,
+            units,
+            lambda: _ours([bars.slice(0, N_BARS)] * REPEATS),
+        ),
+        Contender(
+            FRESH,
+            f"Elson, {STRATEGY}: {REPEATS} settings, each of a series never seen",
+            version,
+            units,
+            lambda: _ours([bars.slice(0, N_BARS) for _ in range(REPEATS)]),
+        ),
+    )
+
+
+def _peer_contenders(backtesting: Peer, nautilus: Peer) -> tuple[Contender, Contender]:
+    return (
+        Contender(
+            "backtesting",
+            "backtesting.py, moving-average cross",
+            peer_version(VECTORBT, "backtesting"),
+            N_BARS,
+            lambda: backtesting.ask("run", fast=FAST, slow=SLOW),
+        ),
+        Contender(
+            "nautilus",
+            "NautilusTrader, moving-average cross",
+            peer_version(NAUTILUS, "nautilus_trader"),
+            N_BARS,
+            lambda: nautilus.ask("run", fast=FAST, slow=SLOW),
+        ),
+    )
+
+
+def _order_check(bars: Bars) -> Callable[[Mapping[str, Results]], None]:
+    config = BacktestConfig(commission_bps=COMMISSION_BPS)
+    n_orders = len(run(bars, "sma_cross", {"fast": FAST, "slow": SLOW}, config).orders)
+
+    def check(results: Mapping[str, Results]) -> None:
+        """Our own cross places as many orders as the peers'; they run nothing richer."""
+        check_twins(geometric_walk(6, N_CHECKED))
+        for key in ("backtesting", "nautilus"):
+            if results[key]["n_orders"] != n_orders:
+                raise ResultsDiffer(
+                    f"{key} places {results[key]['n_orders']} orders, our cross {n_orders}"
+                )
+
+    return check
 
 
 def check_twins(bars: Bars) -> None:

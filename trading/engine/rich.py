@@ -333,8 +333,8 @@ def simulate_rules_nb(
     cash and quantity after each bar, then the fills (see `RichFills`), of which the last item says
     how many are valid.
 
-    Everything remembered from bar to bar is a local variable: in an array each bar would wait for
-    the one before to come back from memory.
+    It is long because everything remembered from bar to bar is a local variable: in an array each
+    bar would wait for the one before to come back from memory.
     """
     n = close.shape[0]
     cash, held = memory[CASH], memory[HELD]
