@@ -51,6 +51,7 @@ from trading.services.studies.requests import (
 )
 from trading.services.studies.verdict import holdout_open
 from trading.views.backtest_form import cost_words
+from trading.views.form_keys import form_key
 from trading.views.study_context import counted, list_row, live_context, points_of
 from trading.views.study_form import StudyForm, request_values, study_form_for
 
@@ -112,7 +113,7 @@ def _start(request: MemberRequest) -> HttpResponse:
                 user=request.user,
                 draft=form.study_draft,
                 now=timezone.now(),
-                client_key=form.cleaned_data["client_key"][:80],
+                client_key=form_key(form.cleaned_data["client_key"], form.data),
             )
         except DomainError as error:
             if error.status not in (422, 429):

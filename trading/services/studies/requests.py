@@ -39,6 +39,10 @@ MOST_REVIVALS = 5
 Status = Study.Status
 
 
+class StudyKeyReused(Conflict):
+    """The same key once started another search."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyQuota(DayQuota):
     """What a person may still search today, and how far."""
@@ -73,13 +77,15 @@ def study_request(
 ) -> Study:
     """Store a study with all its trials and enqueue its workers; the same key returns the same.
 
-    Raises StudyInvalid when data or space do not carry it, Forbidden when the plan has no searches,
-    TooMany when today's are used up. A repeat by the clock does not use the quota.
+    Raises StudyKeyReused when the key made another search, StudyInvalid when data or space do not
+    carry it, Forbidden when the plan has no searches, TooMany when today's are used up. A repeat by
+    the clock does not use the quota.
     """
     get_user_model().objects.select_for_update().get(pk=user.pk)
     if client_key and (
         found := selectors.study_find_by_key(user_id=user.pk, client_key=client_key)
     ):
+        _check_same(found, draft)
         return found
     quota = study_quota(user=user, now=now)
     _check_open(quota)
@@ -225,6 +231,23 @@ def _asked(draft: StudyDraft) -> dict[str, Any]:
         "n_workers": draft.n_workers,
         "note": base.note,
     }
+
+
+def _check_same(found: Study, draft: StudyDraft) -> None:
+    wanted = {**_asked(draft), "symbol": draft.base.symbol.strip().upper()}
+    stored = {name: getattr(found, name) for name in wanted if name != "symbol"}
+    differing = [
+        name
+        for name, value in {**stored, "symbol": found.instrument.symbol}.items()
+        if value != wanted[name]
+    ]
+    if differing:
+        raise StudyKeyReused(
+            "IDEMPOTENCY_KEY_REUSED",
+            f"This key already started optimization #{found.pk} with another "
+            f"{differing[0].replace('_', ' ')}; use a new one.",
+            field="client_key",
+        )
 
 
 def _parameters(draft: StudyDraft) -> list[dict[str, Any]]:

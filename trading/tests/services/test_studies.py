@@ -72,7 +72,25 @@ def test_the_same_key_returns_the_same_study():
 
     once = study_request(user=owner, draft=draft, now=NOW, client_key="k")
 
-    assert study_request(user=owner, draft=draft, now=NOW, client_key="k") == once != first
+    same = study_draft_read({**ASKED, "symbol": "walk"})
+    assert study_request(user=owner, draft=same, now=NOW, client_key="k") == once != first
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [({"seed": 8}, "seed"), ({"cash": 5}, "cash"), ({"n_folds": 4}, "n folds"),
+     ({"space": {"fast": {"low": 3, "high": 9, "step": 3}}}, "space")],
+)  # fmt: skip
+def test_a_key_that_made_another_search_is_a_conflict(changed, word):
+    owner = member_make()
+    study_make(owner)
+    asked = study_draft_read(ASKED)
+    study_request(user=owner, draft=asked, now=NOW, client_key="k")
+
+    with pytest.raises(Conflict, match=f"another {word}"):
+        study_request(
+            user=owner, draft=study_draft_read({**ASKED, **changed}), now=NOW, client_key="k"
+        )
 
 
 def test_a_plan_without_optimization_refuses_and_stores_nothing():

@@ -371,3 +371,13 @@ def test_the_folds_of_trials_are_not_read_for_the_page(desk, owner):
         desk.get(f"/optimizations/{study.pk}/live/")
 
     assert not any('"folds"' in query["sql"] for query in queries)
+
+
+def test_two_clicks_start_one_search_and_a_changed_form_another(desk):
+    walk_make(500)
+
+    first, second = (desk.post("/optimizations/new/", FORM) for _ in range(2))
+    other = desk.post("/optimizations/new/", FORM | {"seed": "8"})
+
+    assert first["Location"] == second["Location"] != other["Location"]
+    assert Study.objects.count() == 2
