@@ -62,8 +62,12 @@ def bar_sharpe(returns: ArrayLike) -> float:
     0.0
     """
     values = _returns(returns)
-    deviation = float(values.std(ddof=1))
-    return float(values.mean()) / deviation if deviation > 0.0 else 0.0
+    n = values.shape[0]
+    mean = float(np.add.reduce(values)) / n
+    # As `std` computes it, without asking for the mean again: a search does this for every fold.
+    apart = values - mean
+    deviation = math.sqrt(float(np.add.reduce(apart * apart)) / (n - 1))
+    return mean / deviation if deviation > 0.0 else 0.0
 
 
 def expected_max_sharpe(n_trials: int, sharpe_std: float) -> float:
@@ -263,11 +267,16 @@ def overfitting_of_blocks(
     n_blocks, n_trials = sums.shape
     chosen = _halves(n_blocks)
     size = max(BATCH_VALUES // n_trials, 1)
-    columns = [
-        _split_outcomes(chosen[at : at + size], sums, squares, lengths)
-        for at in range(0, chosen.shape[0], size)
-    ]
-    ranks, inside, outside = (np.concatenate(column) for column in zip(*columns, strict=True))
+    there: list[tuple[FloatArray, ...]] = []
+    back: list[tuple[FloatArray, ...]] = []
+    for at in range(0, chosen.shape[0], size):
+        first = _sharpes(chosen[at : at + size], sums, squares, lengths)
+        second = _sharpes(1.0 - chosen[at : at + size], sums, squares, lengths)
+        there.append(_outcomes(first, second))
+        # The split that swaps the halves of the k-th is the k-th from the end.
+        back.insert(0, tuple(column[::-1] for column in _outcomes(second, first)))
+    columns = zip(*there, *back, strict=True)
+    ranks, inside, outside = (np.concatenate(column) for column in columns)
     shares = ranks / (n_trials + 1.0)
     logits = np.log(shares / (1.0 - shares))
     return Overfitting(
@@ -282,20 +291,20 @@ def overfitting_of_blocks(
 
 
 def _halves(n_blocks: int) -> FloatArray:
-    """Return one row per split, 1 where a block is in-sample."""
-    picks: IntArray = np.array(list(combinations(range(n_blocks), n_blocks // 2)), dtype=np.int64)
+    """Return one row per way to halve the blocks, 1 for the half with the first block.
+
+    Each is two splits: either half may be the in-sample one.
+    """
+    others = combinations(range(1, n_blocks), n_blocks // 2 - 1)
+    picks: IntArray = np.array([(0, *other) for other in others], dtype=np.int64)
     chosen = np.zeros((picks.shape[0], n_blocks))
     np.put_along_axis(chosen, picks, 1.0, axis=1)
     return chosen
 
 
-def _split_outcomes(
-    chosen: FloatArray, sums: FloatArray, squares: FloatArray, lengths: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _outcomes(inside: FloatArray, outside: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return rank out-of-sample and both Sharpe ratios of each split's in-sample best."""
-    inside = _sharpes(chosen, sums, squares, lengths)
-    outside = _sharpes(1.0 - chosen, sums, squares, lengths)
-    rows = np.arange(chosen.shape[0])
+    rows = np.arange(inside.shape[0])
     best = inside.argmax(axis=1)
     reached = outside[rows, best]
     below = (outside < reached[:, None]).sum(axis=1)

@@ -22,6 +22,12 @@ from trading.services.trial_ledger import trials_append
 # A silent worker's trials are given to another after this long.
 LEASE = dt.timedelta(seconds=30)
 Status = Trial.Status
+# What an outcome changes of its row.
+WRITTEN = (
+    "status", "lease_key", "lease_expires_at", "error", "finished_at",
+    "objective", "in_sample_sharpe", "out_of_sample_sharpe", "dispersion", "n_trades",
+    "max_drawdown", "total_return", "bar_sharpe", "refusal", "folds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +93,7 @@ def chunk_write(
 
     A trial whose lease went to another worker is left to that one.
     """
-    written: list[TrialOutcome] = [
-        outcome for outcome in outcomes if _outcome_write(study, chunk, outcome, now)
-    ]
+    written = _outcomes_write(study, chunk, outcomes, now)
     Trial.objects.filter(study=study, lease_key=chunk.key, status=Status.RUNNING).update(
         status=Status.WAITING, lease_key=None, lease_expires_at=None
     )
@@ -105,17 +109,27 @@ def chunk_write(
     return len(written)
 
 
-def _outcome_write(study: Study, chunk: Chunk, outcome: TrialOutcome, now: dt.datetime) -> bool:
-    held = Trial.objects.filter(
-        study=study, number=outcome.number, lease_key=chunk.key, status=Status.RUNNING
+def _outcomes_write(
+    study: Study, chunk: Chunk, outcomes: Sequence[TrialOutcome], now: dt.datetime
+) -> list[TrialOutcome]:
+    """Write every outcome whose trial is still held, in a few statements; return those."""
+    rows = Trial.objects.filter(study=study, status=Status.RUNNING, lease_key=chunk.key)
+    is_held = set(rows.select_for_update().values_list("pk", flat=True))
+    held = {trial.number: trial for trial in chunk.trials if trial.pk in is_held}
+    written = [outcome for outcome in outcomes if outcome.number in held]
+    for outcome in written:
+        trial = held[outcome.number]
+        trial.status = Status.FAILED if outcome.error else Status.DONE
+        trial.error = outcome.error[:300]
+        trial.finished_at = now
+        trial.lease_key = trial.lease_expires_at = None
+        for name, value in outcome.values.items():
+            setattr(trial, name, value)
+    # An insert that meets its own locked row: one statement for many, which UPDATE has no form for.
+    Trial.objects.bulk_create(
+        [held[outcome.number] for outcome in written],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=WRITTEN,
     )
-    return bool(
-        held.update(
-            status=Status.FAILED if outcome.error else Status.DONE,
-            error=outcome.error[:300],
-            finished_at=now,
-            lease_key=None,
-            lease_expires_at=None,
-            **outcome.values,
-        )
-    )
+    return written
