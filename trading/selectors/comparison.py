@@ -26,8 +26,21 @@ SEED = 7  # of the bootstrap; the same page twice shows the same intervals
 MONTHS_A_YEAR = 12.0
 SEGMENTS = ("out_of_sample", "all")
 REGIMES = tuple(str(regime.value) for regime in Regime)
-# Manifest settings that name how a run was made; differing ones are listed.
-COST_SETTINGS = ("commission_bps", "slippage_bps", "cost_preset")
+# What a run pays, by the names of its row and of its manifest.
+COSTS = {
+    "commission_bps": "Commission, bp",
+    "slippage_bps": "Slippage, bp",
+    "has_regime_costs": "Usual costs of the market",
+    "spread_bps": "Half spread, bp",
+    "commission_per_unit": "Commission a unit",
+    "commission_minimum": "Least commission",
+    "range_share": "Share of the bar's range",
+    "impact": "Impact",
+    "borrow_bps_per_day": "Borrow a day, bp",
+    "financing_bps_per_year": "Financing a year, bp",
+    "max_participation": "Share of the volume",
+    "carries_rest": "Carries the rest",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +188,7 @@ def _differences(done: Sequence[ComparedRun]) -> Iterable[str]:
     """Say in sentences in what the runs differ beside their rules."""
     checks: tuple[tuple[str, Callable[[ComparedRun], Any]], ...] = (
         ("They cover different spans", lambda run: (run.first_on, run.last_on)),
-        ("They trade different markets", lambda run: run.backtest.instrument.symbol),
+        ("They trade different markets", _market),
         ("They use different bars", lambda run: run.backtest.timeframe),
         ("They pay different costs", _costs),
         ("Their out-of-sample part begins on different days", _split_day),
@@ -186,14 +199,18 @@ def _differences(done: Sequence[ComparedRun]) -> Iterable[str]:
             yield sentence
     hashes: dict[Any, set[str]] = defaultdict(set)
     for run in done:
-        same = run.backtest.instrument.symbol, run.backtest.timeframe, run.first_on, run.last_on
+        same = _market(run), run.backtest.timeframe, run.first_on, run.last_on
         hashes[same].add(run.result.manifest["data"]["sha256"])
     if any(len(found) > 1 for found in hashes.values()):
         yield "The stored prices changed between the runs"
 
 
+def _market(run: ComparedRun) -> str:
+    return ", ".join(sorted(run.backtest.symbols)) or run.backtest.instrument.symbol
+
+
 def _costs(run: ComparedRun) -> tuple[Any, ...]:
-    return tuple(run.result.manifest["settings"].get(name) for name in COST_SETTINGS)
+    return tuple(getattr(run.backtest, name) for name in COSTS)
 
 
 def _split_day(run: ComparedRun) -> dt.date | None:
@@ -212,17 +229,16 @@ def _settings(runs: Sequence[ComparedRun]) -> Iterable[SettingRow]:
 
 def _settings_of(run: ComparedRun) -> dict[str, Any]:
     row = run.backtest
-    costs = "by class and regime" if row.has_regime_costs else None
     parameters = run.result.manifest["params"] if run.result else row.parameters
     return {
         "Strategy": row.strategy_key,
-        "Market": row.instrument.symbol,
+        "Market": _market(run),
         "Bars": row.timeframe,
         "From": run.first_on or row.start_date,
         "To": run.last_on or row.end_date,
         "Capital": float(row.cash),
-        "Commission, bp": costs or row.commission_bps,
-        "Slippage, bp": costs or row.slippage_bps,
+        **{label: getattr(row, name) for name, label in COSTS.items()},
+        **{name.replace("_", " ").capitalize(): value for name, value in row.allocation.items()},
         "Out-of-sample share": row.out_of_sample_share,
         "Seed": row.seed,
         **{name.replace("_", " ").capitalize(): value for name, value in parameters.items()},

@@ -126,6 +126,25 @@ def test_other_spans_and_costs_are_said_before_any_figure(desk, owner):
     assert "Re-run on common span" in html
 
 
+def test_every_cost_that_differs_is_told_also_beside_the_usual_costs(owner):
+    ids = [run_make(owner, has_regime_costs=True, spread_bps=bps) for bps in (0, 4)]
+
+    found = compared(owner, ids)
+
+    assert "They pay different costs" in found.differences
+    assert [(row.label, row.values) for row in found.settings] == [("Half spread, bp", (0.0, 4.0))]
+
+
+def test_portfolios_with_the_same_first_instrument_trade_different_markets(owner):
+    ids = [run_make(owner), run_make(owner)]
+    Backtest.objects.filter(pk=ids[1]).update(symbols=["WALK", "OTHER"])
+    result = Backtest.objects.get(pk=ids[1]).result
+    result.manifest["data"]["sha256"] = "that of two series"
+    result.save()
+
+    assert compared(owner, ids).differences == ("They trade different markets",)
+
+
 def test_runs_on_the_same_span_offer_no_rerun(desk, owner):
     assert "Re-run on common span" not in text(desk.get(address(two_make(owner))))
 
