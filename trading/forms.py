@@ -340,7 +340,7 @@ def _parameter_field(parameter: Parameter) -> forms.Field:
             initial=parameter.default,
             help_text=parameter.meaning,
         )
-    bounds = f" {parameter.low:g} to {parameter.high:g}." if parameter.low is not None else ""
+    bounds = f" {parameter.bounds_text}." if parameter.bounds_text else ""
     return LocalDecimalField(
         label=label, echo="", initial=parameter.default, help_text=f"{parameter.meaning}.{bounds}"
     )

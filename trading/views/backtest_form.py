@@ -365,7 +365,7 @@ def _parameter_field(parameter: Parameter) -> forms.Field:
         label=label,
         required=False,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-        help_text=f"{parameter.meaning}. {parameter.low:g} to {parameter.high:g}.",
+        help_text=". ".join(filter(None, (parameter.meaning, parameter.bounds_text))) + ".",
     )
 
 

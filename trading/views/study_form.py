@@ -170,8 +170,9 @@ def _space_defaults(parameter: Parameter, *, moves: bool) -> dict[str, Any]:
         }  # fmt: skip
     middle = float(parameter.default)
     unit = parameter.step or (1.0 if parameter.kind == INT else 0.01)
-    low = max(_snapped(middle * 0.5, unit), parameter.low or 0.0)
-    high = min(_snapped(middle * 1.5, unit), parameter.high or middle * 1.5)
+    ends = sorted((_snapped(middle * 0.5, unit), _snapped(middle * 1.5, unit)))
+    low = ends[0] if parameter.low is None else max(ends[0], parameter.low)
+    high = ends[1] if parameter.high is None else min(ends[1], parameter.high)
     step = max(_snapped((high - low) / N_STEPS, unit), unit)
     return {
         "moves": ticked, "low": f"{low:g}", "high": f"{high:g}", "step": f"{step:g}",

@@ -47,6 +47,23 @@ class Parameter:
     choices: tuple[str, ...] = ()
     unit: str = ""
 
+    @property
+    def bounds_text(self) -> str:
+        """Say between what a number must lie; empty where nothing bounds it.
+
+        Examples
+        --------
+        >>> Parameter("fast", "INT", 20, "Bars", 1, 200).bounds_text
+        '1 to 200'
+        >>> Parameter("level", "FLOAT", 0.0, "Level", high=5.0).bounds_text
+        'at most 5'
+        """
+        if self.low is None and self.high is None:
+            return ""
+        if self.high is None:
+            return f"at least {self.low:g}"
+        return f"at most {self.high:g}" if self.low is None else f"{self.low:g} to {self.high:g}"
+
 
 class ArraysOnDemand(Mapping[str, FloatArray]):
     """Arrays by name, each computed when it is first looked at.

@@ -11,6 +11,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from trading.engine.strategies.base import Parameter
+from trading.forms import _parameter_field as version_field
 from trading.models import Deployment, StrategyVersion, Study, StudyProposal, Trial
 from trading.selectors.studies import usual_trial_seconds
 from trading.services.strategies import strategy_create
@@ -18,7 +20,9 @@ from trading.services.studies.requests import study_pause
 from trading.tests.backtest_rows import walk_make
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import member_make, study_finish, study_make
+from trading.views.backtest_form import _parameter_field as backtest_field
 from trading.views.study_context import heat, scatter
+from trading.views.study_form import _space_defaults
 
 pytestmark = pytest.mark.django_db
 FORM = {
@@ -381,3 +385,20 @@ def test_two_clicks_start_one_search_and_a_changed_form_another(desk):
 
     assert first["Location"] == second["Location"] != other["Location"]
     assert Study.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("bounds", "low", "high"),
+    [((None, None), "-3", "-1"), ((-2.5, None), "-2.5", "-1"), ((None, 0.0), "-3", "-1")],
+)
+def test_a_new_form_moves_a_parameter_around_its_default_whatever_bounds_it(bounds, low, high):
+    parameter = Parameter("level", "FLOAT", -2.0, "Level", *bounds)
+
+    found = _space_defaults(parameter, moves=True)
+
+    assert (found["low"], found["high"]) == (low, high)
+
+
+@pytest.mark.parametrize("make", [backtest_field, version_field])
+def test_a_parameter_without_bounds_has_a_field_that_says_none(make):
+    assert make(Parameter("level", "FLOAT", 1.0, "Level")).help_text == "Level."
