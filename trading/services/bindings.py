@@ -65,8 +65,14 @@ def identity_of(version: ModelVersion | None) -> dict[str, object] | None:
 
 
 def model_identity(strategy_key: str) -> dict[str, object] | None:
-    """Name the version `spec_for` binds, for a result's manifest; None for other strategies."""
-    return identity_of(version_to_bind(strategy_key))
+    """Name the version `spec_for` binds, for a result's manifest; None where it binds none."""
+    version = version_to_bind(strategy_key)
+    try:
+        spec_with(strategy_key, version)
+    except EngineError:
+        # It cannot be read: `spec_for` has said so, and ran the rules alone.
+        return None
+    return identity_of(version)
 
 
 def models_of(version: ModelVersion) -> Models:

@@ -248,3 +248,4 @@ def test_an_unreadable_version_leaves_the_rules_alone():
     spec = spec_for("hybrid")
 
     assert (spec.prepare(walk(1), spec.defaults).arrays["model"] == -1).all()
+    assert model_identity("hybrid") is None
