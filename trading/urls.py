@@ -37,6 +37,11 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
     path("backtests/<int:backtest_id>/cancel/", backtests.backtest_stop, name="backtest_cancel"),
     path("backtests/<int:backtest_id>/rerun/", backtests.backtest_again, name="backtest_rerun"),
     path(
+        "backtests/<int:backtest_id>/describe/",
+        backtests.backtest_words,
+        name="backtest_describe",
+    ),
+    path(
         "api/v1/backtests/compare/",
         backtests_api.BacktestCompareApi.as_view(),
         name="api_backtests_compare",
@@ -51,6 +56,11 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         "api/v1/backtests/<int:backtest_id>/result/",
         backtests_api.BacktestResultApi.as_view(),
         name="api_backtest_result",
+    ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/split/",
+        backtests_api.BacktestSplitApi.as_view(),
+        name="api_backtest_split",
     ),
     path(
         "api/v1/backtests/<int:backtest_id>/trades.csv",

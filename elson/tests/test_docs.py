@@ -16,7 +16,8 @@ from elson.bootstrap import ROOT
 from elson.settings.variables import VARIABLES
 from elson.tests.test_architecture import modules_under
 from trading.selectors.comparison import METRICS
-from trading.views.compare_context import TERMS
+from trading.views.backtest_metrics import METRICS as GROUPS
+from trading.views.backtest_metrics import term_of
 
 pytestmark = pytest.mark.house
 
@@ -64,7 +65,8 @@ def test_every_figure_linked_in_a_template_has_its_entry_in_the_glossary():
         for path in ROOT.glob("templates/**/*.html")
         for label, anchor in TERM.findall(path.read_text(encoding="utf-8"))
     }
-    named = {TERMS.get(key, key.replace("_", "-")) for key, _ in METRICS}
+    named = {term_of(key) for key, _ in METRICS}
+    named |= {term_of(key) for _, lines in GROUPS for _, key, _ in lines}
 
     assert linked
     assert (linked | named) - glossary_anchors() == set()

@@ -11,6 +11,7 @@ from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOn
 from trading.models import (
     Backtest,
     BacktestResult,
+    BacktestTag,
     Decision,
     Deployment,
     EquityPoint,
@@ -239,19 +240,35 @@ class RiskLimitsAdmin(SimpleHistoryAdmin):
     ordering = ("-id",)
 
 
+class BacktestTagInline(ReadOnlyInline):
+    """The words its owner files it under."""
+
+    model = BacktestTag
+
+
 @admin.register(Backtest)
 class BacktestAdmin(CsvAdmin):
     """Backtests of everybody: what waits, runs, failed."""
 
     list_display = (
         "id", "user", "strategy_key", "instrument", "status", "phase", "progress", "n_attempts",
-        "created_at", "error",
+        "created_at", "words", "error",
     )  # fmt: skip
     list_filter = ("status", "phase", "strategy_key", ("error_code", NamedBlankFilter))
     list_select_related = ("user", "instrument")
-    search_fields = ("user__email", "instrument__symbol", "error")
+    search_fields = ("user__email", "instrument__symbol", "error", "tags__name")
+    inlines = (BacktestTagInline,)
     date_hierarchy = "created_at"
     ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Backtest]:
+        """Read the tags of a page at once."""
+        return super().get_queryset(request).prefetch_related("tags")
+
+    @admin.display(description="Tags")
+    def words(self, backtest: Backtest) -> str:
+        """List the tags."""
+        return ", ".join(tag.name for tag in backtest.tags.all())
 
 
 @admin.register(BacktestResult)
@@ -260,7 +277,7 @@ class BacktestResultAdmin(ReadOnlyAdmin):
 
     list_display = ("backtest", "created_at")
     list_select_related = ("backtest__instrument",)
-    exclude = ("curve", "round_trips", "monthly")
+    exclude = ("curve", "daily", "round_trips", "monthly")
     ordering = ("-id",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, cast
 
 from django.http import HttpResponse
@@ -16,22 +17,26 @@ from rest_framework.views import APIView
 from elson.common.api import idempotency_header, idempotency_key_given
 from elson.common.errors import Conflict
 from elson.common.listing import csv_response
-from trading.api.parameters import ids_read, parameters_known
-from trading.selectors.backtests import backtest_get, backtest_list
+from trading.api.parameters import PAGING, choice_read, day_read, ids_read, parameters_known
+from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
 from trading.serializers.backtests import (
+    BacktestDescriptionSerializer,
     BacktestRequestSerializer,
     BacktestResultSerializer,
     BacktestSerializer,
+    BacktestSplitSerializer,
 )
 from trading.serializers.comparison import ComparisonSerializer
 from trading.services.backtests.comparison import compare_check
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import (
     backtest_cancel,
+    backtest_describe,
     backtest_request,
     backtest_rerun,
 )
+from trading.services.backtests.splits import split_figures
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -52,11 +57,28 @@ class BacktestListApi(ListAPIView[Any]):
 
     serializer_class = BacktestSerializer
 
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("tag", str, description="One tag, as it is written."),
+            OpenApiParameter("status", str, enum=[code for code, _ in STATUSES]),
+            OpenApiParameter("strategy", str, description="The key of a strategy."),
+        ]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Filter by tag, status and strategy."""
+        return super().get(request, *args, **kwargs)
+
     def get_queryset(self) -> Any:
         """Read only the caller's own."""
         if getattr(self, "swagger_fake_view", False):
             return backtest_list(user_id=0)
-        return backtest_list(user_id=_member(self.request).pk)
+        parameters_known(self.request, "tag", "status", "strategy", *PAGING)
+        return backtest_list(
+            user_id=_member(self.request).pk,
+            tag=self.request.query_params.get("tag", "")[:24],
+            status=choice_read(self.request, "status", [code for code, _ in STATUSES]),
+            strategy=self.request.query_params.get("strategy", "")[:60],
+        )
 
     @extend_schema(
         request=BacktestRequestSerializer,
@@ -83,6 +105,31 @@ class BacktestDetailApi(APIView):
     def get(self, request: Request, backtest_id: int) -> Response:
         """Answer 404 for unknown and for foreign runs alike."""
         return Response(BacktestSerializer(_own(request, backtest_id)).data)
+
+    @extend_schema(request=BacktestDescriptionSerializer, responses=BacktestSerializer)
+    def patch(self, request: Request, backtest_id: int) -> Response:
+        """Replace note or tags; what is not given stays."""
+        row = _own(request, backtest_id)
+        asked = BacktestDescriptionSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        values = {"note": row.note, "tags": [tag.name for tag in row.tags.all()]}
+        backtest_describe(backtest=row, **values | asked.validated_data)
+        return Response(BacktestSerializer(_own(request, backtest_id)).data)
+
+
+class BacktestSplitApi(APIView):
+    """A finished run split at another day."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("from", dt.date, required=True, description="2015-01-01")],
+        responses=BacktestSplitSerializer,
+    )
+    def get(self, request: Request, backtest_id: int) -> Response:
+        """Answer with both sides; the verdict stays with the split of the run."""
+        parameters_known(request, "from")
+        day = day_read(request, "from")
+        figures = split_figures(_result(request, backtest_id), day)
+        return Response(BacktestSplitSerializer({"split": day, **figures}).data)
 
 
 class BacktestResultApi(APIView):

@@ -63,6 +63,18 @@ def ids_read(request: Request, name: str, *, fewest: int, most: int) -> list[int
     return found
 
 
+def day_read(request: Request, name: str) -> dt.date:
+    """Read a day that must be given, like 2015-01-31."""
+    text = request.query_params.get(name, "")
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise BadRequest(
+            f"INVALID_{name.upper()}", f"{name} {text[:20]!r} is not a day like 2015-01-31.",
+            field=name,
+        ) from error  # fmt: skip
+
+
 def moment_of(text: str, name: str) -> dt.datetime:
     """Read an ISO 8601 time, UTC when it names no zone."""
     try:

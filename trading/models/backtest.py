@@ -72,8 +72,13 @@ class Backtest(TimestampedModel):
     symbols = models.JSONField(
         default=list, help_text="All instruments of a portfolio run; empty for one instrument."
     )
-    allocation = models.JSONField(default=dict, help_text="Rule, max_positions, gross_cap.")
+    allocation = models.JSONField(
+        default=dict, help_text="Rule, max_positions, gross_cap, fixed weights by symbol."
+    )
     out_of_sample_share = models.FloatField(default=0.3)
+    out_of_sample_from = models.DateField(
+        null=True, blank=True, help_text="First day out of sample; goes before the share."
+    )
     seed = models.PositiveIntegerField(default=7)
     note = models.CharField(max_length=200, blank=True)
     client_key = models.CharField(
@@ -125,6 +130,22 @@ class Backtest(TimestampedModel):
         return f"#{self.pk} {self.strategy_key} on {self.instrument_id}"
 
 
+class BacktestTag(models.Model):
+    """A word its owner files a backtest under."""
+
+    backtest = models.ForeignKey(Backtest, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=24)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["backtest", "name"], name="backtest_tag_once"),
+        ]
+        indexes = [models.Index(fields=["name"], name="backtest_tag_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class BacktestResult(models.Model):
     """What a backtest found; written once with its manifest, never edited."""
 
@@ -134,6 +155,9 @@ class BacktestResult(models.Model):
     honesty = models.JSONField(help_text="Verdict sentence and its rows.")
     curve = models.JSONField(help_text="Down-sampled: closed_at, equity, drawdown, benchmark …")
     round_trips = models.JSONField()
+    daily = models.JSONField(
+        default=dict, help_text="Equity of the account and of holding at each day's last bar."
+    )
     monthly = models.JSONField()
     drawdowns = models.JSONField(default=list, help_text="The ten deepest, with their dates.")
     costs = models.JSONField(

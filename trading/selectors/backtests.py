@@ -6,16 +6,17 @@ import datetime as dt
 import statistics
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 
 from elson.common.errors import NotFound
 from marketdata.models import Instrument
-from trading.models import Backtest, Study
+from trading.models import Backtest, BacktestTag, Study
 from trading.selectors.experiments import found_by, sorted_by
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
 STATUSES = Backtest.Status.choices
 PHASES = Backtest.Phase.choices
+TAGS_IN_ORDER = Prefetch("tags", queryset=BacktestTag.objects.order_by("pk"))
 # Answers of the honesty panel to "does it beat random entries?".
 LUCK = ("PASS", "WARN", "FAIL")
 # Column names people sort by, and what they mean in the tables.
@@ -47,22 +48,27 @@ def backtest_list(
     status: str = "",
     strategy: str = "",
     luck: str = "",
+    tag: str = "",
     sort: str = "-created",
 ) -> QuerySet[Backtest]:
     """Return a person's backtests with instrument and result, filtered and sorted."""
     rows = (
         Backtest.objects.filter(user_id=user_id)
         .select_related("instrument", "result", "version")
-        .defer("result__curve", "result__round_trips", "result__monthly", "log")
+        .prefetch_related(TAGS_IN_ORDER)
+        .defer("result__curve", "result__round_trips", "result__daily", "result__monthly", "log")
     )
     if status in Backtest.Status.values:
         rows = rows.filter(status=status)
     if strategy:
         rows = rows.filter(strategy_key=strategy)
+    if tag:
+        rows = rows.filter(tags__name=tag)
     if luck in LUCK:
         # The panel is a JSON list of rows, which SQLite cannot look inside of.
         rows = rows.filter(pk__in=_beating(rows, luck))
-    return sorted_by(found_by(rows, search), sort, SORTS)
+    tagged = Q(pk__in=BacktestTag.objects.filter(name__icontains=search).values("backtest"))
+    return sorted_by(found_by(rows, search, also=tagged), sort, SORTS)
 
 
 def _beating(rows: QuerySet[Backtest], luck: str) -> list[int]:
@@ -81,11 +87,18 @@ def strategies_tested(*, user_id: int) -> list[str]:
     return sorted(set(keys.order_by()))
 
 
+def tags_used(*, user_id: int) -> list[str]:
+    """Return the tags of this person's backtests, for the filter and for suggestions."""
+    names = BacktestTag.objects.filter(backtest__user_id=user_id).values_list("name", flat=True)
+    return list(names.distinct().order_by("name"))
+
+
 def backtest_get(*, user_id: int, backtest_id: int) -> Backtest:
     """Return one backtest of this person; raises NotFound for unknown and for foreign ones."""
     found = (
         Backtest.objects.filter(user_id=user_id, pk=backtest_id)
         .select_related("instrument__venue", "result", "version__strategy", "rerun_of")
+        .prefetch_related(TAGS_IN_ORDER)
         .first()
     )
     if found is None:

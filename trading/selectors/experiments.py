@@ -12,12 +12,16 @@ from elson.common.formatting import parse_whole
 Row = TypeVar("Row", bound=Model)
 
 
-def found_by(rows: QuerySet[Row], search: str) -> QuerySet[Row]:
-    """Keep the rows whose strategy, instrument, note or number is meant; all for no words."""
+def found_by(rows: QuerySet[Row], search: str, *, also: Q | None = None) -> QuerySet[Row]:
+    """Keep the rows whose strategy, instrument, note or number is meant; all for no words.
+
+    `also` finds rows by something of their own kind.
+    """
     if not search:
         return rows
     matches = Q(strategy_key__icontains=search) | Q(instrument__symbol__icontains=search)
     matches |= Q(note__icontains=search)
+    matches |= also or Q()
     if (number := parse_whole(search.lstrip("#"))) is not None:
         matches |= Q(pk=number)
     return rows.filter(matches)

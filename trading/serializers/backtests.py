@@ -30,7 +30,15 @@ class BacktestRequestSerializer(ExperimentRequestSerializer):
     allocation = serializers.CharField(default="EQUAL_WEIGHT", max_length=20)
     max_positions = serializers.IntegerField(required=False, allow_null=True)
     gross_cap = serializers.FloatField(default=1.0)
+    weights = serializers.DictField(
+        required=False, default=dict,
+        help_text="Share of each symbol for FIXED_WEIGHT; at most gross_cap in sum.",
+    )  # fmt: skip
     out_of_sample_share = serializers.FloatField(default=0.3)
+    out_of_sample_from = serializers.DateField(
+        required=False, allow_null=True, help_text="First day out of sample; before the share."
+    )
+    tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
 
 
 class BacktestSerializer(ExperimentSerializer):
@@ -49,11 +57,32 @@ class BacktestSerializer(ExperimentSerializer):
     symbols = serializers.ListField(child=serializers.CharField())
     allocation = serializers.JSONField()
     out_of_sample_share = serializers.FloatField()
+    out_of_sample_from = serializers.DateField(allow_null=True)
+    tags = serializers.SerializerMethodField()
     phase = serializers.CharField()
     progress = serializers.FloatField()
     detail = serializers.CharField()
     n_bars_per_second = serializers.FloatField(allow_null=True)
     rerun_of = serializers.IntegerField(source="rerun_of_id", allow_null=True)
+
+    def get_tags(self, backtest: Any) -> list[str]:
+        """Return the tags in the order they were given."""
+        return [tag.name for tag in backtest.tags.all()]
+
+
+class BacktestDescriptionSerializer(serializers.Serializer[Any]):
+    """What a PATCH may change: words for people, nothing about the result."""
+
+    note = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+class BacktestSplitSerializer(serializers.Serializer[Any]):
+    """A stored result split at another day, both sides with holding."""
+
+    split = serializers.DateField()
+    in_sample = serializers.JSONField()
+    out_of_sample = serializers.JSONField()
 
 
 class BacktestResultSerializer(serializers.Serializer[Any]):

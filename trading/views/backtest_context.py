@@ -12,6 +12,7 @@ from trading.views.backtest_overview import overview_context
 TABS = (
     ("overview", "Overview"),
     ("trades", "Trades"),
+    ("chart", "Chart"),
     ("metrics", "Metrics"),
     ("costs", "Costs"),
     ("parameters", "Parameters"),

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import math
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
 
 from elson.common.errors import DomainError
-from marketdata.selectors import Coverage, coverage_get, instrument_list, series_map
-from trading.engine.costs import COST_BPS, REGIME_MULTIPLIERS
+from marketdata.selectors import instrument_list, series_map
 from trading.engine.errors import UnknownStrategy
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
 from trading.engine.types import Regime
 from trading.selectors.versions import regime_grid
+from trading.services.backtests.draft_fields import MOST_SYMBOLS
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
-from trading.services.backtests.experiment import cost_preset_of
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 
 PREFIX = "p_"
+WEIGHT_PREFIX = "w_"
 DEFAULT_STRATEGY = "volatility_adaptive_trend"
 DEFAULT_SYMBOL = "SPX"
 TIMEFRAMES = (
@@ -39,7 +38,12 @@ SHARES = (
     ("0.5", "Last half"),
     ("0", "None"),
 )
-ALLOCATIONS = (("EQUAL_WEIGHT", "Equal weight"), ("EQUAL_RISK", "Equal risk"))
+FIXED_WEIGHT = "FIXED_WEIGHT"
+ALLOCATIONS = (
+    ("EQUAL_WEIGHT", "Equal weight"),
+    ("EQUAL_RISK", "Equal risk"),
+    (FIXED_WEIGHT, "Fixed weights"),
+)
 COST_NUMBERS = (
     "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
     "borrow_bps_per_day", "financing_bps_per_year", "max_participation",
@@ -56,8 +60,8 @@ DEFAULTS = {
 }
 PLAIN_FIELDS = (
     "strategy_key", "symbol", "timeframe", "start_date", "end_date", "cash", "commission_bps",
-    "slippage_bps", "has_regime_costs", "is_free_confirmed", "out_of_sample_share", "seed", "note",
-    "carries_rest", *COST_NUMBERS, *PORTFOLIO_FIELDS,
+    "slippage_bps", "has_regime_costs", "is_free_confirmed", "out_of_sample_share",
+    "out_of_sample_from", "seed", "note", "tags", "carries_rest", *COST_NUMBERS, *PORTFOLIO_FIELDS,
 )  # fmt: skip
 
 
@@ -78,6 +82,12 @@ class BacktestForm(forms.Form):
         choices=SHARES,
         required=False,
         help_text="Judged apart, shown first. Nothing is fitted to the rest.",
+    )
+    out_of_sample_from = forms.CharField(
+        label="Out of sample from",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="A day of your own; goes before the share.",
     )
     cash = forms.CharField(label="Starting cash", required=False)
     has_regime_costs = forms.BooleanField(label="Usual costs of this market", required=False)
@@ -121,6 +131,12 @@ class BacktestForm(forms.Form):
         label="Seed", required=False, help_text="Of the random entries it is compared with."
     )
     note = forms.CharField(label="Note", required=False, max_length=200)
+    tags = forms.CharField(
+        label="Tags",
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Words to find it by, separated by commas.",
+    )
     client_key = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, spec: StrategySpec, **kwargs: Any) -> None:
@@ -137,6 +153,9 @@ class BacktestForm(forms.Form):
         self.own_names = _own_names(spec, self.data or self.initial)
         for name in self.own_names:
             self.fields[name] = forms.CharField(required=False, widget=forms.HiddenInput)
+        self.weighted = weighted_symbols(self.data or self.initial)
+        for symbol in self.weighted:
+            self.fields[WEIGHT_PREFIX + symbol] = _weight_field(symbol, len(self.weighted))
 
     def own_fields(self) -> list[tuple[Any, str]]:
         """Return the hidden fields of own values per regime, each with its name in words."""
@@ -153,6 +172,10 @@ class BacktestForm(forms.Form):
         """Return each parameter's bound field with its unit."""
         return [(self[PREFIX + p.key], p.unit) for p in self.spec.parameters]
 
+    def weight_fields(self) -> list[Any]:
+        """Return the share of each instrument, as a bound field; none unless they are fixed."""
+        return [self[WEIGHT_PREFIX + symbol] for symbol in self.weighted]
+
     @property
     def has_more_costs(self) -> bool:
         """Tell whether the rarer costs are in use or at fault, so that they are shown open."""
@@ -161,7 +184,8 @@ class BacktestForm(forms.Form):
     @property
     def has_portfolio(self) -> bool:
         """Tell whether several instruments are asked for or their settings are at fault."""
-        return self._is_used("symbols", "max_positions")
+        is_divided = self["allocation"].value() not in (None, "", ALLOCATIONS[0][0])
+        return is_divided or self._is_used("symbols", "max_positions")
 
     def _is_used(self, *names: str) -> bool:
         return any(self[name].value() not in (None, "", "0", False) or self[name].errors
@@ -173,6 +197,9 @@ class BacktestForm(forms.Form):
         given["parameters"] = {
             p.key: self.data.get(PREFIX + p.key, "") for p in self.spec.parameters
         } | {name.removeprefix(PREFIX): self.data.get(name, "") for name in self.own_names}
+        given["weights"] = {
+            symbol: self.data.get(WEIGHT_PREFIX + symbol, "") for symbol in self.weighted
+        }
         try:
             self.draft = draft_read(given)
         except BacktestInvalid as error:
@@ -187,18 +214,38 @@ class BacktestForm(forms.Form):
             self.add_error(self._field_of(name), message)
 
     def _field_of(self, name: str | None) -> str | None:
-        place = name.replace("parameters.", PREFIX) if name else None
+        if not name:
+            return None
+        place = name.replace("parameters.", PREFIX).replace("weights.", WEIGHT_PREFIX)
+        place = "allocation" if place == "weights" else place
         return place if place in self.fields else None
 
 
-@dataclass(frozen=True, slots=True)
-class CoverageBar:
-    """Parts of the stored span on a bar 1,000 wide: before, in sample, out of sample, after."""
+class WordsForm(forms.Form):
+    """Note and tags of a run; `backtest_describe` judges them."""
 
-    coverage: Coverage
-    segments: list[dict[str, Any]]
-    split_date: dt.date | None
-    text: str
+    note = forms.CharField(label="Note", required=False)
+    tags = forms.CharField(
+        label="Tags",
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Up to 8 words to find it by, separated by commas.",
+    )
+
+    def refuse(self, error: DomainError) -> None:
+        """Show what the service refused at its field."""
+        for name, message in error.data["errors"].items():
+            self.add_error(name, message)
+
+
+def weighted_symbols(values: Mapping[str, Any]) -> list[str]:
+    """Return the instruments whose shares are fixed, in the order `draft_read` takes them."""
+    if values.get("allocation") != FIXED_WEIGHT:
+        return []
+    chosen = list(dict.fromkeys(str(values.get("symbols") or "").replace(",", " ").split()))
+    first = str(values.get("symbol") or "")
+    symbols = chosen if not first or first in chosen else [first, *chosen]
+    return symbols[:MOST_SYMBOLS] if len(symbols) > 1 else []
 
 
 def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestForm:
@@ -233,8 +280,10 @@ def url_values(draft: BacktestDraft) -> dict[str, str]:
         **_portfolio_values(draft),
         "is_free_confirmed": "on" if draft.is_free else "",
         "out_of_sample_share": f"{draft.out_of_sample_share:g}",
+        "out_of_sample_from": f"{draft.out_of_sample_from or ''}",
         "seed": str(draft.seed),
         "note": draft.note,
+        "tags": ", ".join(draft.tags),
     }
     values |= {PREFIX + name: f"{value}" for name, value in draft.parameters.items()}
     return {name: value for name, value in values.items() if value}
@@ -271,59 +320,13 @@ def _portfolio_values(draft: BacktestDraft) -> dict[str, str]:
         "allocation": draft.allocation,
         "max_positions": str(draft.max_positions or ""),
         "gross_cap": f"{draft.gross_cap:g}",
+        **{WEIGHT_PREFIX + symbol: f"{share:g}" for symbol, share in draft.weights.items()},
     }
 
 
 def _shown(value: float | None) -> str:
     """Write a cost; empty for the default, which is 0 or None."""
     return f"{value:g}" if value else ""
-
-
-def cost_words(form: BacktestForm) -> str:
-    """Say what the usual costs of the chosen market are."""
-    instrument = instrument_list(symbols=[str(form["symbol"].value() or "")]).first()
-    if instrument is None:
-        return "By asset class, higher when volatility is."
-    preset = cost_preset_of(
-        asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
-    )
-    high, extreme = REGIME_MULTIPLIERS[2:]
-    return (
-        f"{COST_BPS[preset]:g} bp a side for {instrument.symbol}, "
-        f"×{high:g} in High and ×{extreme:g} in Extreme volatility."
-    )
-
-
-def coverage_bar(form: BacktestForm) -> CoverageBar | None:
-    """Lay the chosen span over what is stored; None when nothing is."""
-    value = {name: str(form[name].value() or "") for name in PLAIN_FIELDS}
-    try:
-        found = coverage_get(value["symbol"], value["timeframe"])
-    except DomainError:
-        return None
-    first, last = found.first_at.date(), found.last_at.date()
-    start = max(_date_or(value["start_date"], first), first)
-    end = min(_date_or(value["end_date"], last), last)
-    if start >= end:
-        start, end = first, last
-    share = _share_or(value["out_of_sample_share"])
-    split = end - (end - start) * share
-    parts = (
-        ("Not used", "", first, start),
-        ("In sample", "normal", start, split),
-        ("Out of sample", "extreme", split, end),
-        ("Not used", "", end, last),
-    )
-    segments = [
-        {"regime": slug, "weight": (stop - begin).days, "title": f"{title} {begin} to {stop}"}
-        for title, slug, begin, stop in parts
-        if stop > begin
-    ]
-    gaps = (
-        f", {found.n_gaps} gap{'s' if found.n_gaps != 1 else ''}" if found.n_gaps else ", no gaps"
-    )
-    text = f"{found.n_bars:,} bars stored from {first} to {last}{gaps}."
-    return CoverageBar(found, segments, split if share else None, text)
 
 
 def _short(name: str, message: str) -> str:
@@ -354,6 +357,16 @@ def default_symbol() -> str:
     return DEFAULT_SYMBOL if DEFAULT_SYMBOL in symbols else symbols[0] if symbols else ""
 
 
+def _weight_field(symbol: str, n_symbols: int) -> forms.Field:
+    return forms.CharField(
+        label=f"Share of {symbol}",
+        required=False,
+        # Rounded down, so that the shares offered never add up to more than all.
+        initial=f"{math.floor(10_000 / n_symbols) / 10_000:g}",
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+
+
 def _parameter_field(parameter: Parameter) -> forms.Field:
     label = parameter.key.replace("_", " ").capitalize()
     if parameter.choices:
@@ -367,14 +380,3 @@ def _parameter_field(parameter: Parameter) -> forms.Field:
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         help_text=". ".join(filter(None, (parameter.meaning, parameter.bounds_text))) + ".",
     )
-
-
-def _date_or(text: str, default: dt.date) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        return default
-
-
-def _share_or(text: str) -> float:
-    return float(text) if text in dict(SHARES) else 0.3

@@ -57,6 +57,28 @@ METRICS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
 )
 
+# Glossary entries of keys that are not called what the entry is called.
+TERMS = {
+    "final_equity": "equity",
+    "sharpe": "sharpe-ratio",
+    "longest_drawdown_bars": "longest-drawdown",
+    "n_orders": "round-trip",
+    "n_round_trips": "round-trip",
+    "expectancy_bps": "expectancy",
+    "avg_win_bps": "expectancy",
+    "avg_loss_bps": "expectancy",
+    "best_trade_bps": "round-trip",
+    "worst_trade_bps": "round-trip",
+    "bars_held_mean": "round-trip",
+    "cost_total": "cost-share",
+    "turnover_per_year": "turnover",
+}
+
+
+def term_of(key: str) -> str:
+    """Return the glossary entry that explains a figure."""
+    return TERMS.get(key, key.replace("_", "-"))
+
 
 def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every group of figures, out of sample first, with holding beside."""
@@ -68,6 +90,7 @@ def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
             "rows": [
                 {
                     "label": label,
+                    "term": term_of(key),
                     "cells": [cell_of(part, key, kind) for part in segments],
                     "benchmark": cell_of(held, key, kind) if key in held else formats.ratio(None),
                 }

@@ -26,7 +26,7 @@ def overview_context(backtest: Any) -> dict[str, Any]:
     result = backtest.result
     figures, honesty = result.metrics, result.honesty
     return {
-        "tiles": _tiles(figures, honesty["null_win_rates"]["ALL"], backtest.instrument.currency),
+        "tiles": _tiles(figures, honesty, backtest.instrument.currency),
         "verdict_tone": MARKS[honesty["status"]],
         "verdict_rows": [
             {"mark": MARKS[row["status"]], "label": row["title"], "why": row["sentence"]}
@@ -55,13 +55,12 @@ def overview_context(backtest: Any) -> dict[str, Any]:
     }
 
 
-def _tiles(
-    figures: dict[str, Any], null_win_rate: float | None, currency: str
-) -> list[dict[str, Any]]:
+def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> list[dict[str, Any]]:
     """Out-of-sample first; the in-sample figure stands small below it."""
     has_outside = bool(figures["out_of_sample"])
     main = figures["out_of_sample"] if has_outside else figures["all"]
     inside = figures["in_sample"] if has_outside else {}
+    null_win_rate = honesty["null_win_rates"]["ALL"]
     is_short = main["n_bars"] < FEWEST_DAYS_FOR_SHARPE
     cost_note = "of gross gains"
     return [
@@ -79,6 +78,7 @@ def _tiles(
                 f"95% {interval_words(main)} · in sample", formats.ratio(inside.get("sharpe_ratio"))
             ),
         },
+        _deflated_tile(honesty),
         {
             "label": "Deepest drawdown",
             "value": formats.pct_signed(main["max_drawdown"]),
@@ -100,6 +100,20 @@ def _tiles(
             "note": _note("", formats.pct(main["cost_share"], 0), cost_note),
         },
     ]
+
+
+def _deflated_tile(honesty: dict[str, Any]) -> dict[str, Any]:
+    """How likely the Sharpe ratio of the whole span is more than the luck of many trials."""
+    told = next((row for row in honesty["rows"] if row["key"] == "DEFLATED_SHARPE"), None)
+    numbers = told["numbers"] if told else {}
+    n_trials = numbers.get("n_trials")
+    return {
+        "label": "Deflated Sharpe ratio",
+        "value": formats.pct(numbers.get("deflated_sharpe_ratio"), 0),
+        "note": f"probability, counting {n_trials:,.0f} trial{'s' if n_trials != 1 else ''}"
+        if n_trials
+        else "not defined for this run",
+    }
 
 
 def _win_rate(segment: dict[str, Any]) -> SafeString:

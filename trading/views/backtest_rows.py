@@ -21,6 +21,7 @@ def _list_row(backtest: Any) -> dict[str, Any]:
     beats = checks.get("NULL_SHARPE", {}).get("status")
     return {
         "backtest": backtest,
+        "symbols": backtest.symbols or [backtest.instrument.symbol],
         "strategy": strategy_name(backtest.strategy_key),
         "version": getattr(backtest.version, "number", None),
         "first_on": span.get("first_at", "")[:10] or backtest.start_date,

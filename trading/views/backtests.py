@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,31 +22,36 @@ from trading.selectors.backtests import (
     backtest_get,
     backtest_list,
     strategies_tested,
+    tags_used,
     usual_seconds,
 )
 from trading.selectors.strategies import version_get
 from trading.serializers.backtests import BacktestResultSerializer
 from trading.services.backtests.comparison import compare_limit
+from trading.services.backtests.drafts import BacktestInvalid
 from trading.services.backtests.requests import (
     backtest_cancel,
+    backtest_describe,
     backtest_quota,
     backtest_request,
     backtest_rerun,
     draft_of,
 )
+from trading.views.backtest_chart import chart_context
 from trading.views.backtest_context import TABS, result_context
 from trading.views.backtest_costs import CSV_COLUMNS, cost_rows
+from trading.views.backtest_coverage import cost_words, coverage_bar
 from trading.views.backtest_form import (
     DEFAULT_STRATEGY,
     BacktestForm,
-    cost_words,
-    coverage_bar,
+    WordsForm,
     form_for,
     url_values,
     version_values,
 )
 from trading.views.backtest_progress import run_context
 from trading.views.backtest_rows import list_rows
+from trading.views.backtest_split import split_context
 from trading.views.backtest_words import exit_words, strategy_name
 
 EXAMPLE = {
@@ -57,7 +63,7 @@ EXAMPLE = {
 LIST_COLUMNS = (
     ("id", lambda r: r["backtest"].pk),
     ("strategy", lambda r: r["backtest"].strategy_key),
-    ("symbol", lambda r: r["backtest"].instrument.symbol),
+    ("symbol", lambda r: " ".join(r["symbols"])),
     ("timeframe", lambda r: r["backtest"].timeframe),
     ("from", lambda r: r["first_on"]),
     ("to", lambda r: r["last_on"]),
@@ -69,6 +75,7 @@ LIST_COLUMNS = (
     ("beats_random_entries", lambda r: r["beats_null"]),
     ("out_of_sample_cost_share", lambda r: r["segment"].get("cost_share")),
     ("seconds", lambda r: r["seconds"]),
+    ("tags", lambda r: ", ".join(tag.name for tag in r["backtest"].tags.all())),
     ("note", lambda r: r["backtest"].note),
     ("created_at", lambda r: r["backtest"].created_at.isoformat()),
 )
@@ -84,7 +91,7 @@ TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip.get(name)) for name in
 @require_GET
 def backtests(request: MemberRequest) -> HttpResponse:
     """Every run of this person, filtered and sorted; `?format=csv` for the filtered set."""
-    names = ("status", "strategy", "luck")
+    names = ("status", "strategy", "luck", "tag")
     chosen = {name: request.GET.get(name, "")[:60] for name in names}
     chosen["search"] = request.GET.get("search", "")[:80]
     found = backtest_list(
@@ -101,6 +108,7 @@ def backtests(request: MemberRequest) -> HttpResponse:
         "strategies": [
             (key, strategy_name(key)) for key in strategies_tested(user_id=request.user.pk)
         ],
+        "tags": tags_used(user_id=request.user.pk),
         "compare_limit": compare_limit(user=request.user, now=timezone.now()),
         "is_filtered": any(chosen.values()),
         "quota": backtest_quota(user=request.user, now=timezone.now()),
@@ -158,6 +166,7 @@ def _form_page(
         "cost_words": cost_words(form),
         "quota": backtest_quota(user=request.user, now=timezone.now()),
         "usual_seconds": usual_seconds(),
+        "tags_used": tags_used(user_id=request.user.pk),
     }
     return render(request, template, context, status=status)
 
@@ -181,6 +190,12 @@ def backtest(request: MemberRequest, backtest_id: int) -> HttpResponse:
         rows = cost_rows(row.result.costs)
         return csv_response(f"backtest-{row.pk}-costs.csv", CSV_COLUMNS, rows)
     context |= result_context(row, tab)
+    if tab == "chart":
+        context |= chart_context(row, request.GET.dict())
+    if tab == "metrics":
+        context |= split_context(row.result, request.GET.get("split", ""))
+        if request.htmx:
+            return render(request, "trading/_backtest_split.html", context)
     return render(request, f"trading/backtest_{tab}.html", context | _tabs(row, tab))
 
 
@@ -195,7 +210,11 @@ def _trades(request: MemberRequest, row: Any, context: dict[str, Any]) -> HttpRe
     """List the round trips, filtered by regime and side of the split; CSV of the same set."""
     regime, part = request.GET.get("regime", ""), request.GET.get("part", "")
     trips = [
-        trip | {"exit_words": exit_words(trip["exit_reason"])}
+        trip
+        | {
+            "exit_words": exit_words(trip["exit_reason"]),
+            "gross": trip["pnl"] + trip["commission"],
+        }
         for trip in row.result.round_trips
         if (not regime or trip["regime"] == regime)
         and (not part or trip["is_out_of_sample"] == (part == "out"))
@@ -204,6 +223,12 @@ def _trades(request: MemberRequest, row: Any, context: dict[str, Any]) -> HttpRe
         return csv_response(f"backtest-{row.pk}-trades.csv", TRADE_COLUMNS, trips)
     trips.reverse()
     context |= {"page": page_of(request, trips), "regime_chosen": regime, "part": part}
+    context |= {
+        "return_percents": [100.0 * trip["return_ratio"] for trip in trips],
+        "bars_held": [trip["bars_held"] for trip in trips],
+        "mean_percent": 100.0 * fmean(trip["return_ratio"] for trip in trips) if trips else None,
+        "mean_held": fmean(trip["bars_held"] for trip in trips) if trips else None,
+    }
     context |= {"result": row.result, "is_filtered": bool(regime or part)}
     return render(request, "trading/backtest_trades.html", context | _tabs(row, "trades"))
 
@@ -218,6 +243,25 @@ def backtest_progress(request: MemberRequest, backtest_id: int) -> HttpResponse:
     if row.status not in ("QUEUED", "RUNNING"):
         response["HX-Refresh"] = "true"
     return response
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def backtest_words(request: MemberRequest, backtest_id: int) -> HttpResponse:
+    """Change a run's note and tags."""
+    row = _own(request, backtest_id)
+    earlier = {"note": row.note, "tags": ", ".join(tag.name for tag in row.tags.all())}
+    form = WordsForm(request.POST if request.method == "POST" else None, initial=earlier)
+    if request.method == "POST" and form.is_valid():
+        try:
+            backtest_describe(backtest=row, **form.cleaned_data)
+        except BacktestInvalid as error:
+            form.refuse(error)
+        else:
+            return redirect("backtest", backtest_id)
+    context = {"form": form, "tags_used": tags_used(user_id=request.user.pk), **_head(row)}
+    status = 422 if form.errors else 200
+    return render(request, "trading/backtest_words.html", context, status=status)
 
 
 @login_required

@@ -12,10 +12,13 @@ from elson.common import formatting
 from elson.common.templatetags import formats
 from trading.engine.comparison import FEWEST_PERIODS, PairedDifference
 from trading.selectors.comparison import ComparedRun, Comparison, MetricRow, PairRow, SettingRow
-from trading.views.backtest_metrics import METRICS
+from trading.views.backtest_metrics import METRICS, term_of
 from trading.views.backtest_words import FEWEST_FOR_WIN_RATE, strategy_name
 
 SEGMENT_WORDS = {"out_of_sample": "Out of sample", "all": "Whole span"}
+LINE_WORDS = {"A": "solid", "B": "dashed", "C": "dotted", "D": "long dashes"}
+LABELS = {key: (label, kind) for _, lines in METRICS for label, key, kind in lines}
+WORDS = {"out_of_sample": "Out of sample", "all": "Whole span"}
 LINE_WORDS = {"A": "solid", "B": "dashed", "C": "dotted", "D": "long dashes"}
 LABELS = {key: (label, kind) for _, lines in METRICS for label, key, kind in lines}
 # Glossary entries by key, where the label itself is not one.
@@ -102,7 +105,7 @@ def _metric(found: Comparison, row: MetricRow) -> dict[str, Any]:
         part = (run.result.metrics.get(row.segment) or {}) if run.result else {}
         text = _win_rate(run, part) if row.key == "win_rate" else write(row.values[k])
         cells.append({"text": text, "is_best": row.best[k], "change": _change(row, k, kind)})
-    return {"label": label, "term": TERMS.get(row.key, row.key.replace("_", "-")), "cells": cells}
+    return {"label": label, "term": term_of(row.key), "cells": cells}
 
 
 def _win_rate(run: ComparedRun, part: dict[str, Any]) -> Any:

@@ -50,7 +50,7 @@ from trading.services.studies.requests import (
     study_warning,
 )
 from trading.services.studies.verdict import holdout_open
-from trading.views.backtest_form import cost_words
+from trading.views.backtest_coverage import cost_words
 from trading.views.form_keys import form_key
 from trading.views.study_context import counted, list_row, live_context, points_of
 from trading.views.study_form import StudyForm, request_values, study_form_for

@@ -8,7 +8,7 @@ LOOKBACK the whole run
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,9 +28,10 @@ from trading.engine.types import OrderSide, RuleStatus
 
 FACTORS = (0.0, 1.0, 2.0, 3.0)
 # Bars of single instruments all shuffles of a short run may take together.
-STEPPED_BARS = 30_000
+STEPPED_BARS = 60_000
 FEWEST_BARS = 120
 N_CUTS = 2
+Progress = Callable[[float], None]
 
 
 def portfolio_honesty(
@@ -41,6 +42,7 @@ def portfolio_honesty(
     *,
     n_draws: int = 200,
     trials: Trials | None = None,
+    progress: Progress | None = None,
 ) -> Honesty:
     """Examine a finished portfolio run.
 
@@ -58,6 +60,8 @@ def portfolio_honesty(
         Random-entry accounts to compare with.
     trials : Trials or None
         What was tried before; None for nothing but this run.
+    progress : callable or None
+        Told the share of the reruns that is done, in [0, 1]; may raise to stop.
 
     Returns
     -------
@@ -71,7 +75,8 @@ def portfolio_honesty(
     nulls = None
     if account.round_trips and has_longs_only:
         nulls = random_accounts(run, legs, rng, n_draws=n_draws, gross_cap=allocation.gross_cap)
-    shuffled_row, shuffled = _shuffled_bars(run, legs, allocation, rng)
+    tell = progress or _ignore
+    shuffled_row, shuffled = _shuffled_bars(run, legs, allocation, rng, tell)
     benchmark = hold_equally(run, legs)
     curve = _cost_curve(run, legs, allocation)
     rows = (
@@ -90,6 +95,10 @@ def portfolio_honesty(
     )
     status, words = panel.verdict(rows)
     return Honesty(status, words, rows, nulls, benchmark, curve, shuffled)
+
+
+def _ignore(share: float) -> None:
+    """Tell nobody."""
 
 
 def hold_equally(run: PortfolioRun, legs: Sequence[Leg]) -> FloatArray:
@@ -116,7 +125,11 @@ def hold_equally(run: PortfolioRun, legs: Sequence[Leg]) -> FloatArray:
 
 
 def _shuffled_bars(
-    run: PortfolioRun, legs: Sequence[Leg], allocation: Allocation, rng: np.random.Generator
+    run: PortfolioRun,
+    legs: Sequence[Leg],
+    allocation: Allocation,
+    rng: np.random.Generator,
+    tell: Progress,
 ) -> tuple[CheckRow, FloatArray]:
     """Compare with the same account on prices whose days are shuffled within 63-tick windows."""
     key, title = "NULL_BARS", "Sharpe ratio against shuffled bars"
@@ -129,10 +142,11 @@ def _shuffled_bars(
     ours = run_portfolio(known, config, allocation).account.metrics["sharpe_ratio"]
     if not math.isfinite(ours):
         return not_applicable(key, title, f"No Sharpe ratio{span} to compare."), np.empty(0)
-    shuffles = [permuted_legs(known, rng, window=WINDOW_BARS) for _ in range(N_SHUFFLES)]
-    found = np.array(
-        [run_portfolio(one, config, allocation).account.metrics["sharpe_ratio"] for one in shuffles]
-    )
+    found = np.empty(N_SHUFFLES)
+    for k in range(N_SHUFFLES):
+        tell(k / N_SHUFFLES)
+        again = run_portfolio(permuted_legs(known, rng, window=WINDOW_BARS), config, allocation)
+        found[k] = again.account.metrics["sharpe_ratio"]
     # A shuffle in which nothing was traded earned nothing.
     draws = np.where(np.isfinite(found), found, 0.0)
     p, median = exceedance(ours, draws), float(np.median(draws))

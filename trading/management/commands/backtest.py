@@ -44,6 +44,8 @@ EXAMPLES = """examples:
       --commission-bps 5 --cash 100000 --json
   manage.py backtest --strategy volatility_adaptive_trend --symbol SPX --start 2005-01-01
   manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NDX --usual-costs
+  manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NDX --usual-costs \\
+      --weight SPX=0.6 --weight NDX=0.3 --oos-from 2015-01-01
   manage.py backtest --list
 
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 try again later"""
@@ -76,8 +78,10 @@ class Command(ExampleCommand):
             help="add the usual costs of each --symbol's market")  # fmt: skip
         add("--carry-rest", action="store_true", dest="carries_rest",
             help="carry what a bar's volume leaves of an order, not cancel it")  # fmt: skip
-        add("--allocation", choices=("EQUAL_WEIGHT", "EQUAL_RISK"), default="EQUAL_WEIGHT",
+        add("--allocation", choices=("EQUAL_WEIGHT", "EQUAL_RISK", "FIXED_WEIGHT"), default="",
             help="how several instruments share the account (default EQUAL_WEIGHT)")  # fmt: skip
+        add("--weight", metavar="S=F", action="append", default=[],
+            help="fixed share of one instrument, above 0 to 1; give it for each")  # fmt: skip
         add("--max-positions", metavar="N", default="", help="positions at once (default: all)")
         add("--gross-cap", metavar="F", default="1", help="largest share invested (default 1)")
         add(
@@ -86,6 +90,7 @@ class Command(ExampleCommand):
             default="0.3",
             help="last share kept out of sample (default 0.3)",
         )
+        add("--oos-from", metavar="DATE", help="first day out of sample; before the share")
         add(
             "--null-draws",
             metavar="N",
@@ -144,6 +149,7 @@ class Command(ExampleCommand):
             max_participation=draft.max_participation,
             carries_rest=draft.carries_rest,
             out_of_sample_share=draft.out_of_sample_share,
+            out_of_sample_from=draft.out_of_sample_from,
             seed=draft.seed,
             n_null_draws=options["null_draws"],
             source=options["data"][0].name if options["data"] else "database",
@@ -153,7 +159,9 @@ class Command(ExampleCommand):
             report = _RunReport(line)
             if len(series) == 1:
                 return experiment_run(bars=series[0], config=config, report=report)
-            choice = AllocationChoice(draft.allocation, draft.max_positions, draft.gross_cap)
+            choice = AllocationChoice(
+                draft.allocation, draft.max_positions, draft.gross_cap, draft.weights
+            )
             return portfolio_experiment(
                 series=series,
                 config=config,
@@ -173,10 +181,11 @@ class Command(ExampleCommand):
 
 
 def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
+    several = _several(options)
     return {
         "strategy_key": options["strategy"],
-        "symbol": symbol_of(options),
-        "symbols": options["symbol"] if len(options["symbol"]) > 1 else (),
+        "symbol": several[0] if several else symbol_of(options),
+        "symbols": several,
         "timeframe": options["timeframe"],
         "start_date": options["start"],
         "end_date": options["end"],
@@ -187,13 +196,23 @@ def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
         **{name: options[name] for name in COST_NAMES},
         "has_regime_costs": options["has_regime_costs"],
         "carries_rest": options["carries_rest"],
-        "allocation": options["allocation"],
+        "allocation": options["allocation"] or ("FIXED_WEIGHT" if options["weight"] else ""),
+        "weights": pairs_read("--weight", options["weight"]),
         "max_positions": options["max_positions"],
         "gross_cap": options["gross_cap"],
         "is_free_confirmed": True,
         "out_of_sample_share": options["oos_share"],
+        "out_of_sample_from": options["oos_from"],
         "seed": options["seed"],
     }
+
+
+def _several(options: dict[str, Any]) -> list[str]:
+    """Return the names of the instruments that share one account; files name themselves."""
+    from trading.services.backtests.files import stem_of
+
+    names = options["symbol"] or [stem_of(path) for path in options["data"]]
+    return names if len(names) > 1 else []
 
 
 def _market(draft: BacktestDraft) -> Any:

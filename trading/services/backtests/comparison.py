@@ -61,6 +61,10 @@ def _again(
     if (run.first_on, run.last_on) == (first, last):
         return run.backtest
     draft = dataclasses.replace(draft_of(run.backtest), start_date=first, end_date=last)
+    split = draft.out_of_sample_from
+    if split and not first < split <= last:
+        # The chosen day lies outside the common span; the share still tells how much to keep.
+        draft = dataclasses.replace(draft, out_of_sample_from=None)
     return backtest_request(user=user, draft=draft, now=now, rerun_of=run.backtest)
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from elson.common.errors import DomainError
-from elson.common.formatting import NumberNotUnderstood, parse_decimal
+from elson.common.formatting import NumberNotUnderstood
 from trading.engine.allocation import AllocationRule
 from trading.engine.errors import EngineError
 from trading.engine.strategies import resolve_params, strategy_get
+from trading.services.backtests.draft_fields import READERS, FieldFault, weight_read
 
 Faults = dict[str, str]
 TRADE_COST_FIELDS = (
@@ -27,16 +28,11 @@ TRADE_COST_FIELDS = (
 HOLDING_COST_FIELDS = ("borrow_bps_per_day", "financing_bps_per_year")
 COST_FIELDS = (*TRADE_COST_FIELDS, *HOLDING_COST_FIELDS)
 EQUAL_WEIGHT = "EQUAL_WEIGHT"
-MOST_SYMBOLS = 40
+FEWEST_WEIGHTED = 2
 DAY = "1d"
 DEFAULT_CASH = Decimal(100_000)
 DEFAULT_OUT_OF_SAMPLE = 0.3
 DEFAULT_SEED = 7
-LARGEST_BPS = 1_000
-LARGEST_CASH = Decimal(10) ** 12
-LARGEST_SEED = 2**31 - 1
-TRUE_WORDS = frozenset({"1", "true", "on", "yes"})
-FALSE_WORDS = frozenset({"", "0", "false", "off", "no"})
 
 
 class BacktestInvalid(DomainError):
@@ -76,10 +72,14 @@ class BacktestDraft:
     allocation: str = EQUAL_WEIGHT
     max_positions: int | None = None
     gross_cap: float = 1.0
+    weights: Mapping[str, float] = field(default_factory=dict)
     is_free_confirmed: bool = False
     out_of_sample_share: float = DEFAULT_OUT_OF_SAMPLE
+    # The first day that is out of sample; it goes before the share.
+    out_of_sample_from: dt.date | None = None
     seed: int = DEFAULT_SEED
     note: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def is_free(self) -> bool:
@@ -99,8 +99,8 @@ def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
     """
     faults: Faults = {}
     read = {
-        name: _attempt(faults, name, reader, values[name])
-        for name, reader in _READERS.items()
+        name: attempt(faults, name, reader, values[name])
+        for name, reader in READERS.items()
         if values.get(name) not in (None, "")
     }
     given = values.get("parameters") or {}
@@ -113,7 +113,8 @@ def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
         read["symbols"] = (read["symbol"], *chosen)
     if not read.get("symbol") and "symbol" not in faults:
         faults["symbol"] = "Choose the instrument to test on."
-    _check_span(faults, read.get("start_date"), read.get("end_date"))
+    _check_span(faults, read)
+    read["weights"] = _weights(faults, read, values.get("weights") or {})
     _check_costs(faults, read)
     if faults:
         raise BacktestInvalid(faults)
@@ -131,7 +132,7 @@ def costs_read(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in COST_FIELDS
     }
     read = {
-        name: _attempt(faults, name, _READERS[name], given[name])
+        name: attempt(faults, name, READERS[name], given[name])
         for name in COST_FIELDS
         if given.get(name) not in (None, "")
     }
@@ -145,18 +146,15 @@ def costs_read(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in read.items() if value}
 
 
-def _attempt(faults: Faults, name: str, reader: Callable[[str, Any], Any], value: Any) -> Any:
+def attempt(faults: Faults, name: str, reader: Callable[[str, Any], Any], value: Any) -> Any:
+    """Read one field; a fault is put down under its name and None returned."""
     try:
         return reader(name, value)
-    except _Fault as fault:
+    except FieldFault as fault:
         faults[name] = str(fault)
     except NumberNotUnderstood as error:
         faults[name] = error.message
     return None
-
-
-class _Fault(ValueError):
-    """One field cannot be read; the text is for the person."""
 
 
 def _parameters(faults: Faults, key: str, given: Any) -> dict[str, Any]:
@@ -186,9 +184,63 @@ def _parameters(faults: Faults, key: str, given: Any) -> dict[str, Any]:
     return {}
 
 
-def _check_span(faults: Faults, start: dt.date | None, end: dt.date | None) -> None:
+def _check_span(faults: Faults, read: Mapping[str, Any]) -> None:
+    start, end = read.get("start_date"), read.get("end_date")
+    split = read.get("out_of_sample_from")
     if start and end and start >= end:
         faults["end_date"] = f"The end {end} must be after the start {start}."
+    elif split and start and split <= start:
+        faults["out_of_sample_from"] = (
+            f"Out of sample from {split} must be after the start {start}."
+        )
+    elif split and end and split > end:
+        faults["out_of_sample_from"] = (
+            f"Out of sample from {split} must not be after the end {end}."
+        )
+
+
+def _weights(faults: Faults, read: Mapping[str, Any], given: Any) -> dict[str, float]:
+    """Read the fixed share of every instrument; they may leave cash, not borrow it."""
+    rule, symbols = read.get("allocation"), read.get("symbols") or ()
+    if not isinstance(given, Mapping):
+        faults["weights"] = "Weights must be an object of symbols and shares."
+        return {}
+    if rule != AllocationRule.FIXED_WEIGHT:
+        if given and "allocation" not in faults:
+            faults["weights"] = (
+                f"Weights need the allocation FIXED_WEIGHT, not {rule or EQUAL_WEIGHT}."
+            )
+        return {}
+    if len(symbols) < FEWEST_WEIGHTED:
+        faults["weights"] = (
+            f"Fixed weights need at least {FEWEST_WEIGHTED} instruments, found {len(symbols)}."
+        )
+        return {}
+    for symbol in given:
+        if symbol not in symbols:
+            faults[f"weights.{symbol}"] = f"{symbol!s:.24} has a weight but is not traded."
+    return _weight_each(faults, symbols, given, read.get("gross_cap"))
+
+
+def _weight_each(
+    faults: Faults, symbols: Sequence[str], given: Mapping[str, Any], cap: float | None
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for symbol in symbols:
+        if given.get(symbol) in (None, ""):
+            faults[f"weights.{symbol}"] = f"Weight of {symbol} is missing; give a share up to 1."
+            continue
+        weight = attempt(faults, f"weights.{symbol}", _weight_of(symbol), given[symbol])
+        if weight is not None:
+            found[symbol] = weight
+    total, limit = math.fsum(found.values()), 1.0 if cap is None else cap
+    if len(found) == len(symbols) and total > limit * (1.0 + 1e-9):
+        faults["weights"] = f"Weights sum to {total:g}; the limit is {limit:g}."
+    return found
+
+
+def _weight_of(symbol: str) -> Callable[[str, Any], float]:
+    return lambda _, value: weight_read(symbol, value)
 
 
 def _check_costs(faults: Faults, read: Mapping[str, Any]) -> None:
@@ -200,172 +252,5 @@ def _check_costs(faults: Faults, read: Mapping[str, Any]) -> None:
         )
 
 
-def _text(limit: int) -> Callable[[str, Any], str]:
-    def read(name: str, value: Any) -> str:
-        text = str(value).strip()
-        if len(text) > limit:
-            raise _Fault(f"{_label(name)} has {len(text)} characters; the limit is {limit}.")
-        if any(ord(character) < 32 for character in text):
-            raise _Fault(f"{_label(name)} contains a control character.")
-        return text
-
-    return read
-
-
-def _date(name: str, value: Any) -> dt.date:
-    if isinstance(value, dt.date):
-        return value
-    try:
-        return dt.date.fromisoformat(str(value).strip())
-    except ValueError:
-        raise _Fault(
-            f"{_label(name)} “{value!s:.20}” is not a date; write it like 2008-08-01."
-        ) from None
-
-
-def _decimal(value: Any) -> Decimal:
-    if isinstance(value, bool):
-        raise NumberNotUnderstood("NUMBER_INVALID", "A number is needed, not true or false.")
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        number = parse_decimal(str(value))
-    if not number.is_finite():
-        raise NumberNotUnderstood("NUMBER_INVALID", f"“{value!s:.40}” is not a finite number.")
-    return number
-
-
-def _between(low: Decimal | int, high: Decimal | int, unit: str) -> Callable[[str, Any], Decimal]:
-    def read(name: str, value: Any) -> Decimal:
-        number = _decimal(value)
-        if not low <= number <= high:
-            raise _Fault(
-                f"{_label(name)} {number:,f}{unit} must lie between "
-                f"{low:,}{unit} and {high:,}{unit}."
-            )
-        return number
-
-    return read
-
-
-def _amount(most: float) -> Callable[[str, Any], float]:
-    def read(name: str, value: Any) -> float:
-        return float(_between(0, Decimal(str(most)), "")(name, value))
-
-    return read
-
-
-def _participation(name: str, value: Any) -> float:
-    number = float(_decimal(value))
-    if not 0.0 < number <= 1.0:
-        raise _Fault(f"{_label(name)} {number:g} must lie above 0 and be at most 1.")
-    return number
-
-
-def _positions(name: str, value: Any) -> int:
-    number = _between(1, MOST_SYMBOLS, "")(name, value)
-    if number != number.to_integral_value():
-        raise _Fault(f"{_label(name)} {number:f} must be a whole number.")
-    return int(number)
-
-
-def _symbols(name: str, value: Any) -> tuple[str, ...]:
-    given = value.replace(",", " ").split() if isinstance(value, str) else value
-    if not isinstance(given, list | tuple):
-        raise _Fault("The instruments must be a list of symbols.")
-    found = tuple(dict.fromkeys(_text(24)("symbol", symbol) for symbol in given if symbol))
-    if len(found) > MOST_SYMBOLS:
-        raise _Fault(f"{len(found)} instruments are chosen; the limit is {MOST_SYMBOLS}.")
-    return found
-
-
-def _allocation(name: str, value: Any) -> str:
-    known = (EQUAL_WEIGHT, str(AllocationRule.EQUAL_RISK))
-    if value not in known:
-        raise _Fault(f"Allocation “{value!s:.20}” is unknown; it is one of {', '.join(known)}.")
-    return str(value)
-
-
-def _bps(name: str, value: Any) -> float:
-    return float(_between(0, LARGEST_BPS, " bp")(name, value))
-
-
-def _share(name: str, value: Any) -> float:
-    number = float(_decimal(value))
-    if not math.isfinite(number) or not (number == 0.0 or 0.1 <= number <= 0.9):
-        raise _Fault(f"{_label(name)} {number:g} must be 0 or lie between 0.1 and 0.9.")
-    return number
-
-
-def _seed(name: str, value: Any) -> int:
-    number = _between(0, LARGEST_SEED, "")(name, value)
-    if number != number.to_integral_value():
-        raise _Fault(f"{_label(name)} {number:f} must be a whole number.")
-    return int(number)
-
-
-def _flag(name: str, value: Any) -> bool:
-    word = str(value).strip().lower()
-    if word not in TRUE_WORDS | FALSE_WORDS:
-        raise _Fault(f"{_label(name)} “{value!s:.20}” must be true or false.")
-    return word in TRUE_WORDS
-
-
-def _timeframe(name: str, value: Any) -> str:
-    known = ("1m", "5m", "15m", "1h", "1d")
-    if value not in known:
-        raise _Fault(f"{_label(name)} “{value!s:.10}” is unknown; it is one of {', '.join(known)}.")
-    return str(value)
-
-
-def _label(name: str) -> str:
-    return _LABELS.get(name, name.replace("_", " ").capitalize())
-
-
 def _sentence(error: EngineError) -> str:
     return str(error)
-
-
-_LABELS = {
-    "cash": "Starting cash",
-    "commission_bps": "Commission",
-    "slippage_bps": "Slippage",
-    "spread_bps": "Half spread",
-    "range_share": "Share of the bar's range",
-    "impact": "Impact",
-    "borrow_bps_per_day": "Borrow a day",
-    "financing_bps_per_year": "Financing a year",
-    "max_participation": "Share of the volume",
-    "max_positions": "Positions at once",
-    "gross_cap": "Invested at most",
-    "out_of_sample_share": "Out-of-sample share",
-    "start_date": "Start",
-    "end_date": "End",
-}
-_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "symbol": _text(24),
-    "timeframe": _timeframe,
-    "start_date": _date,
-    "end_date": _date,
-    "cash": _between(1, LARGEST_CASH, ""),
-    "commission_bps": _bps,
-    "slippage_bps": _bps,
-    "has_regime_costs": _flag,
-    "spread_bps": _bps,
-    "commission_per_unit": _amount(1_000),
-    "commission_minimum": _amount(100_000),
-    "range_share": _amount(1),
-    "impact": _amount(10),
-    "borrow_bps_per_day": _bps,
-    "financing_bps_per_year": _amount(10_000),
-    "max_participation": _participation,
-    "carries_rest": _flag,
-    "symbols": _symbols,
-    "allocation": _allocation,
-    "max_positions": _positions,
-    "gross_cap": _amount(1),
-    "is_free_confirmed": _flag,
-    "out_of_sample_share": _share,
-    "seed": _seed,
-    "note": _text(200),
-}

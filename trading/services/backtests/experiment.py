@@ -5,6 +5,7 @@ The worker and the command line call the same function, so their numbers are the
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ RESULT_FIELDS = (
     "per_instrument",
     "honesty",
     "curve",
+    "daily",
     "round_trips",
     "monthly",
     "drawdowns",
@@ -72,6 +74,7 @@ class ExperimentConfig:
     carries_rest: bool = False
     trials: Trials | None = None
     out_of_sample_share: float = 0.3
+    out_of_sample_from: dt.date | None = None
     seed: int = 7
     n_null_draws: int = judgement.N_DRAWS
     source: str = "database"
@@ -92,6 +95,7 @@ class ExperimentOutcome:
     per_instrument: list[dict[str, Any]]
     honesty: dict[str, Any]
     curve: dict[str, Any]
+    daily: dict[str, Any]
     round_trips: list[dict[str, Any]]
     monthly: list[dict[str, Any]]
     drawdowns: list[dict[str, Any]]
@@ -133,7 +137,7 @@ def experiment_run(
         config.parameters,
         engine_config(bars, config, report),
     )
-    split = statistics.split_index(run, config.out_of_sample_share)
+    split = statistics.split_index(run, config.out_of_sample_share, config.out_of_sample_from)
     report.phase(NULL_MODEL)
     judged = judgement.judge(
         bars=bars, run=run, seed=config.seed, n_draws=config.n_null_draws, trials=config.trials
@@ -149,6 +153,7 @@ def experiment_run(
         per_instrument=[],
         honesty=plain(judgement.panel_values(judged, figures, config.n_null_draws)),
         curve=statistics.curve(run, judged.benchmark, judged.band, split),
+        daily=statistics.daily(run, judged.benchmark),
         round_trips=plain(statistics.trips_as_rows(run, split, bars)),
         monthly=plain(statistics.monthly(run)),
         drawdowns=plain(statistics.worst_drawdowns(run)),
@@ -223,6 +228,7 @@ def by_regime_values(
             **row,
             "n": int(row["n"]),
             "n_wins": int(row["n_wins"]),
+            "n_bars": int(row["n_bars"]),
             "ci": [row["win_rate_low"], row["win_rate_high"]] if row["n"] else None,
             "null_win_rate": null_win_rates.get(name),
         }
@@ -284,6 +290,7 @@ def settings_values(config: ExperimentConfig) -> dict[str, Any]:
         "max_participation": config.max_participation,
         "carries_rest": config.carries_rest,
         "out_of_sample_share": config.out_of_sample_share,
+        "out_of_sample_from": config.out_of_sample_from,
         "n_null_draws": config.n_null_draws,
         "trials": asdict(config.trials or Trials()),
     }

@@ -72,6 +72,7 @@ def manifest_of_many(
         "n_bars": sum(one["n_bars"] for one in data),
         "first_at": min(one["first_at"] for one in data),
         "last_at": max(one["last_at"] for one in data),
+        "bars_per_year": max(one["bars_per_year"] for one in data),
         "sha256": digest,
         "instruments": data,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class AllocationChoice:
     allocation: str = "EQUAL_WEIGHT"
     max_positions: int | None = None
     gross_cap: float = 1.0
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 def portfolio_experiment(
@@ -66,13 +67,14 @@ def portfolio_experiment(
     legs = [Leg(bars, strategy, config.parameters, own.get(bars.symbol)) for bars in series]
     allocation = Allocation(
         AllocationRule(choice.allocation),
+        choice.weights,
         max_positions=choice.max_positions,
         gross_cap=choice.gross_cap,
     )
     longest = max(series, key=len)
     run = run_portfolio(legs, engine_config(longest, config, report), allocation)
     account = run.account
-    split = statistics.split_index(account, config.out_of_sample_share)
+    split = statistics.split_index(account, config.out_of_sample_share, config.out_of_sample_from)
     report.phase(NULL_MODEL)
     chances = _chances(run, legs)
     nulls = judgement.mean_chances(_joined(chances.values()))
@@ -83,6 +85,7 @@ def portfolio_experiment(
         np.random.default_rng(config.seed),
         n_draws=config.n_null_draws,
         trials=config.trials,
+        progress=lambda share: report.advance(NULL_MODEL, share, f"Null model {share:.0%}"),
     )
     judged = Judgement(panel, nulls, panel.buy_and_hold, judgement.band_of(account, panel))
     report.phase(STATISTICS)
@@ -96,6 +99,7 @@ def portfolio_experiment(
         per_instrument=plain([_row(row, run, chances[row.symbol]) for row in run.instruments]),
         honesty=plain(judgement.panel_values(judged, figures, config.n_null_draws)),
         curve=statistics.curve(account, judged.benchmark, judged.band, split),
+        daily=statistics.daily(account, judged.benchmark),
         round_trips=plain(_trips(run, split, series)),
         monthly=plain(statistics.monthly(account)),
         drawdowns=plain(statistics.worst_drawdowns(account)),

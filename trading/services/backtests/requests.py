@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from accounts.selectors import entitlement_value
 from elson.common import jobs
 from elson.common.errors import Conflict, DomainError, TooMany
 from marketdata.selectors import coverage_get, instrument_get
-from trading.models import Backtest
+from trading.models import Backtest, BacktestTag
 from trading.selectors import backtests as selectors
-from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid
+from trading.services.backtests.draft_fields import READERS
+from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, attempt
 from trading.services.backtests.loading import bars_between
 from trading.services.backtests.progress import announce
 from trading.services.leases import lease_lapse
@@ -33,6 +35,7 @@ AT_ONCE = "backtests.at_once"
 SWEEP_AFTER = dt.timedelta(seconds=15)
 MOST_ATTEMPTS = 3
 FEWEST_BARS = 30
+FEWEST_EITHER_SIDE = 10
 COST_FIELDS = (
     "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
     "borrow_bps_per_day", "financing_bps_per_year", "max_participation", "carries_rest",
@@ -99,6 +102,7 @@ def backtest_request(
         symbols=list(draft.symbols) if draft.is_portfolio else [],
         allocation=_allocation_of(draft) if draft.is_portfolio else {},
         out_of_sample_share=draft.out_of_sample_share,
+        out_of_sample_from=draft.out_of_sample_from,
         seed=draft.seed,
         note=draft.note,
         client_key=client_key,
@@ -106,6 +110,7 @@ def backtest_request(
         lease_expires_at=now + SWEEP_AFTER,
         log=[{"at": now.isoformat(), "text": "Queued"}],
     )
+    _tag(backtest, draft.tags)
     jobs.enqueue(TASK, backtest_id=backtest.pk)
     return backtest
 
@@ -135,6 +140,26 @@ def backtest_cancel(*, backtest: Backtest, now: dt.datetime) -> Backtest:
     return row
 
 
+@transaction.atomic
+def backtest_describe(*, backtest: Backtest, note: str, tags: str | Sequence[str]) -> Backtest:
+    """Replace a run's note and tags, at any time; raises BacktestInvalid naming what is too long.
+
+    They name a run for people and decide nothing about its result.
+    """
+    faults: dict[str, str] = {}
+    values = {"note": note, "tags": tags}
+    read = {name: attempt(faults, name, READERS[name], value) for name, value in values.items()}
+    if faults:
+        raise BacktestInvalid(faults)
+    # The lock makes two tabs follow each other.
+    Backtest.objects.select_for_update().filter(pk=backtest.pk).get()
+    Backtest.objects.filter(pk=backtest.pk).update(note=read["note"])
+    backtest.note = read["note"]
+    backtest.tags.all().delete()
+    _tag(backtest, read["tags"])
+    return backtest
+
+
 def backtest_rerun(*, backtest: Backtest, now: dt.datetime) -> Backtest:
     """Ask for the same run again, with the same seed; the quota counts it."""
     return backtest_request(
@@ -160,8 +185,10 @@ def draft_of(backtest: Backtest) -> BacktestDraft:
         **backtest.allocation,
         is_free_confirmed=True,
         out_of_sample_share=backtest.out_of_sample_share,
+        out_of_sample_from=backtest.out_of_sample_from,
         seed=backtest.seed,
         note=backtest.note,
+        tags=tuple(tag.name for tag in backtest.tags.order_by("pk")),
     )
 
 
@@ -215,7 +242,12 @@ def _check_quota(quota: BacktestQuota) -> None:
 
 
 def _allocation_of(draft: BacktestDraft) -> dict[str, Any]:
-    return {name: getattr(draft, name) for name in ("allocation", "max_positions", "gross_cap")}
+    names = ("allocation", "max_positions", "gross_cap")
+    return {**{name: getattr(draft, name) for name in names}, "weights": dict(draft.weights)}
+
+
+def _tag(backtest: Backtest, tags: Sequence[str]) -> None:
+    BacktestTag.objects.bulk_create(BacktestTag(backtest=backtest, name=tag) for tag in tags)
 
 
 def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symbol") -> Instrument:
@@ -235,7 +267,21 @@ def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symb
     else:
         n_bars = bars_between(instrument, draft.timeframe, draft.start_date, draft.end_date)
         if n_bars >= FEWEST_BARS:
+            if field == "symbol":
+                _check_split(draft, instrument, n_bars, span)
             return instrument
         found = f"The span holds {n_bars} bars and {FEWEST_BARS} are needed"
         fault = {"start_date": f"{found}: {span}."}
     raise BacktestInvalid(fault)
+
+
+def _check_split(draft: BacktestDraft, instrument: Instrument, n_bars: int, span: str) -> None:
+    """Both sides of a chosen split need enough bars to say anything."""
+    day = draft.out_of_sample_from
+    if day is None:
+        return
+    n_after = bars_between(instrument, draft.timeframe, day, draft.end_date)
+    for n, side in ((n_bars - n_after, "before"), (n_after, "from")):
+        if n < FEWEST_EITHER_SIDE:
+            text = f"{n} bars lie {side} {day} and {FEWEST_EITHER_SIDE} are needed: {span}."
+            raise BacktestInvalid({"out_of_sample_from": text})

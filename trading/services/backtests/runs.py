@@ -121,6 +121,7 @@ def _config(backtest: Backtest) -> ExperimentConfig:
         carries_rest=backtest.carries_rest,
         trials=_trials(backtest),
         out_of_sample_share=backtest.out_of_sample_share,
+        out_of_sample_from=backtest.out_of_sample_from,
         seed=backtest.seed,
         spec=spec_for(backtest.strategy_key),
         model=model_identity(backtest.strategy_key),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elson.common.errors import DomainError
 from marketdata.types import Bars
 from trading.engine import metrics
 from trading.engine.backtest import BacktestRun
@@ -25,6 +26,10 @@ IntArray = NDArray[np.int64]
 FEWEST_FOR_WIN_RATE = 10
 CURVE_POINTS = 700  # about one a pixel of the chart, and the page stays below 60 kB
 WORST_DRAWDOWNS = 10
+
+
+class SplitInvalid(DomainError):
+    """One side of the split would be empty."""
 
 
 def plain(value: Any) -> Any:
@@ -58,9 +63,6 @@ def segment(run: BacktestRun, first: int, stop: int) -> dict[str, Any]:
     equity = run.equity[first:stop]
     if not equity.shape[0]:
         return {}
-    returns = metrics.simple_returns(equity, start=opening)
-    interval = metrics.sharpe_interval(returns, run.bars_per_year)
-    deepest = metrics.drawdowns(equity, start=opening)
     offset = run.first_bar
     trips = [t for t in run.round_trips if first <= t.signal_bar - offset < stop]
     fills = [f for f in run.fills if first <= f.bar - offset < stop]
@@ -69,50 +71,63 @@ def segment(run: BacktestRun, first: int, stop: int) -> dict[str, Any]:
         "first_at": iso(int(run.closed_at[first])),
         "last_at": iso(int(run.closed_at[stop - 1])),
         "n_bars": int(equity.shape[0]),
-        "opening_equity": opening,
-        "final_equity": float(equity[-1]),
-        "total_return": float(equity[-1]) / opening - 1.0,
-        "annual_return": metrics.annual_return(returns, run.bars_per_year),
-        "volatility": metrics.volatility(returns, run.bars_per_year),
-        "sharpe_ratio": metrics.sharpe_ratio(returns, run.bars_per_year),
-        "sharpe_low": interval.low,
-        "sharpe_high": interval.high,
-        "sortino_ratio": metrics.sortino_ratio(returns, run.bars_per_year),
-        "calmar_ratio": metrics.calmar_ratio(returns, run.bars_per_year),
-        "max_drawdown": float(deepest.min()),
-        "longest_drawdown_bars": _longest_under_water(deepest),
+        **equity_figures(equity, opening, run.bars_per_year),
         "exposure": float(np.mean(np.abs(run.exposure[first:stop]))),
         "turnover_per_year": metrics.turnover_per_year(
             [f.notional for f in fills], equity, run.bars_per_year
         ),
         "n_orders": len(fills),
         "cost_total": costs,
-        **_trade_figures(trips, costs),
+        **trade_figures([t.pnl for t in trips], [t.return_ratio for t in trips]),
+        "bars_held_mean": float(np.mean([t.bars_held for t in trips])) if trips else math.nan,
+        "cost_share": _cost_share(trips, costs),
     }
 
 
-def _trade_figures(trips: Sequence[RoundTrip], costs: float) -> dict[str, Any]:
-    pnls = [trip.pnl for trip in trips]
-    ratios = [trip.return_ratio for trip in trips]
-    n_wins = sum(trip.is_win for trip in trips)
-    interval = metrics.wilson_interval(n_wins, len(trips))
-    gross_gain = sum(max(trip.pnl + trip.commission, 0.0) for trip in trips)
+def equity_figures(equity: FloatArray, opening: float, bars_per_year: float) -> dict[str, Any]:
+    """Return and risk of a piece of an equity curve that began at `opening`."""
+    returns = metrics.simple_returns(equity, start=opening)
+    interval = metrics.sharpe_interval(returns, bars_per_year)
+    deepest = metrics.drawdowns(equity, start=opening)
     return {
-        "n_round_trips": len(trips),
+        "opening_equity": opening,
+        "final_equity": float(equity[-1]),
+        "total_return": float(equity[-1]) / opening - 1.0,
+        "annual_return": metrics.annual_return(returns, bars_per_year),
+        "volatility": metrics.volatility(returns, bars_per_year),
+        "sharpe_ratio": metrics.sharpe_ratio(returns, bars_per_year),
+        "sharpe_low": interval.low,
+        "sharpe_high": interval.high,
+        "sortino_ratio": metrics.sortino_ratio(returns, bars_per_year),
+        "calmar_ratio": metrics.calmar_ratio(returns, bars_per_year),
+        "max_drawdown": float(deepest.min()),
+        "longest_drawdown_bars": _longest_under_water(deepest),
+    }
+
+
+def trade_figures(pnls: Sequence[float], ratios: Sequence[float]) -> dict[str, Any]:
+    """Count completed trades and say how they ended, from their results and returns."""
+    n, n_wins = len(pnls), sum(pnl > 0.0 for pnl in pnls)
+    interval = metrics.wilson_interval(n_wins, n)
+    return {
+        "n_round_trips": n,
         "n_wins": n_wins,
         "win_rate": metrics.hit_rate(pnls),
-        "win_rate_low": interval.low if trips else math.nan,
-        "win_rate_high": interval.high if trips else math.nan,
+        "win_rate_low": interval.low if n else math.nan,
+        "win_rate_high": interval.high if n else math.nan,
         "profit_factor": metrics.profit_factor(pnls),
         "expectancy_bps": metrics.expectancy_bps(ratios),
         "avg_win_bps": metrics.expectancy_bps([r for r in ratios if r > 0.0]),
         "avg_loss_bps": metrics.expectancy_bps([r for r in ratios if r <= 0.0]),
         "best_trade_bps": max(ratios) * 1e4 if ratios else math.nan,
         "worst_trade_bps": min(ratios) * 1e4 if ratios else math.nan,
-        "bars_held_mean": float(np.mean([t.bars_held for t in trips])) if trips else math.nan,
         "pnl": float(sum(pnls)),
-        "cost_share": costs / gross_gain if gross_gain > 0.0 else math.nan,
     }
+
+
+def _cost_share(trips: Sequence[RoundTrip], costs: float) -> float:
+    gross_gain = sum(max(trip.pnl + trip.commission, 0.0) for trip in trips)
+    return costs / gross_gain if gross_gain > 0.0 else math.nan
 
 
 def _slippage_paid(run: BacktestRun, fills: Sequence[Any]) -> float:
@@ -132,10 +147,37 @@ def _longest_under_water(drawdown: FloatArray) -> int:
     return longest
 
 
-def split_index(run: BacktestRun, out_of_sample_share: float) -> int:
-    """Return the first bar that is out of sample; the number of bars when there is no such part."""
+def split_index(run: BacktestRun, share: float, day: dt.date | None = None) -> int:
+    """Return the first bar that is out of sample; the number of bars when there is no such part.
+
+    A day goes before the share; raises SplitInvalid when it leaves one of the two parts empty.
+    """
     n_bars = run.equity.shape[0]
-    return n_bars - int(n_bars * out_of_sample_share)
+    if day is None:
+        return n_bars - int(n_bars * share)
+    split = int(np.searchsorted(run.closed_at, np.datetime64(day, "ns").astype(np.int64), "left"))
+    if not 0 < split < n_bars:
+        first, last = iso(int(run.closed_at[0]))[:10], iso(int(run.closed_at[-1]))[:10]
+        raise SplitInvalid(
+            "SPLIT_INVALID",
+            f"Out of sample from {day} must lie after the first bar of {first} and not after the "
+            f"last of {last}.",
+            field="out_of_sample_from",
+        )
+    return split
+
+
+def daily(run: BacktestRun, benchmark: FloatArray) -> dict[str, Any]:
+    """Keep the account and holding at the last bar of each day (UTC), to split them elsewhere."""
+    days = run.closed_at.astype("datetime64[ns]").astype("datetime64[D]")
+    last = np.flatnonzero(np.append(days[1:] != days[:-1], True))
+    return plain(
+        {
+            "day": days[last].astype(np.int64),
+            "equity": np.round(run.equity[last], 6),
+            "benchmark": np.round(benchmark[last], 6),
+        }
+    )
 
 
 def monthly(run: BacktestRun) -> list[dict[str, Any]]:

@@ -288,3 +288,28 @@ def test_a_constant_price_without_volume_trades_nothing_and_says_why(tmp_path):
     assert found["orders"] == 0
     assert found["honesty"]["status"] == "FAIL"
     assert found["win_rate"] is None
+
+
+def test_fixed_weights_and_a_day_of_the_split_are_taken(walk):
+    one, two = walk(1, 300, "ONE.csv"), walk(2, 300, "TWO.csv")
+
+    found = answer(*SMALL, "--data", one, "--data", two, "--weight", "ONE=0.7",
+                   "--weight", "TWO=0.2", "--oos-from", "2001-08-01")  # fmt: skip
+
+    assert found["manifest"]["settings"]["weights"] == {"ONE": 0.7, "TWO": 0.2}
+    assert found["out_of_sample"]["first_at"].startswith("2001-08-01")
+    assert found["honesty"]["n_draws"] == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--weight", "ONE=0.7", "--weight", "TWO=0.4"), "sum to 1.1; the limit is 1"),
+        (("--weight", "ONE=0.7"), "Weight of TWO is missing"),
+        (("--oos-from", "1990-01-01"), "must lie after the first bar of 2001-01-01"),
+    ],
+)
+def test_weights_and_splits_that_cannot_be_meant_are_refused(walk, words, sentence):
+    one, two = walk(1, 300, "ONE.csv"), walk(2, 300, "TWO.csv")
+
+    assert sentence in str(refusal(*SMALL, "--data", one, "--data", two, *words))

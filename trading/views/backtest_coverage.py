@@ -1,0 +1,97 @@
+"""What the set-up form says about the stored bars, the chosen span, its split, and usual costs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from elson.common.errors import DomainError
+from marketdata.selectors import Coverage, coverage_get, instrument_list
+from trading.engine.costs import COST_BPS, REGIME_MULTIPLIERS
+from trading.services.backtests.experiment import cost_preset_of
+from trading.views.backtest_form import PLAIN_FIELDS, SHARES, BacktestForm
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageBar:
+    """Parts of the stored span on a bar 1,000 wide: before, in sample, out of sample, after."""
+
+    coverage: Coverage
+    segments: list[dict[str, Any]]
+    split_date: dt.date | None
+    text: str
+    first: dt.date
+    last: dt.date
+    slider: dt.date
+
+    @property
+    def n_days(self) -> int:
+        """Days between the first and the last day in use."""
+        return (self.last - self.first).days
+
+    @property
+    def split_day(self) -> int:
+        """Days from the first day to where the slider stands."""
+        return (self.slider - self.first).days
+
+
+def cost_words(form: BacktestForm) -> str:
+    """Say what the usual costs of the chosen market are."""
+    instrument = instrument_list(symbols=[str(form["symbol"].value() or "")]).first()
+    if instrument is None:
+        return "By asset class, higher when volatility is."
+    preset = cost_preset_of(
+        asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
+    )
+    high, extreme = REGIME_MULTIPLIERS[2:]
+    return (
+        f"{COST_BPS[preset]:g} bp a side for {instrument.symbol}, "
+        f"×{high:g} in High and ×{extreme:g} in Extreme volatility."
+    )
+
+
+def coverage_bar(form: BacktestForm) -> CoverageBar | None:
+    """Lay the chosen span over what is stored; None when nothing is."""
+    value = {name: str(form[name].value() or "") for name in PLAIN_FIELDS}
+    try:
+        found = coverage_get(value["symbol"], value["timeframe"])
+    except DomainError:
+        return None
+    first, last = found.first_at.date(), found.last_at.date()
+    start = max(_date_or(value["start_date"], first), first)
+    end = min(_date_or(value["end_date"], last), last)
+    if start >= end:
+        start, end = first, last
+    share = _share_or(value["out_of_sample_share"])
+    chosen = _date_or(value["out_of_sample_from"], start)
+    has_day = start < chosen <= end
+    split = chosen if has_day else end - (end - start) * share
+    parts = (
+        ("Not used", "", first, start),
+        ("In sample", "normal", start, split),
+        ("Out of sample", "extreme", split, end),
+        ("Not used", "", end, last),
+    )
+    segments = [
+        {"regime": slug, "weight": (stop - begin).days, "title": f"{title} {begin} to {stop}"}
+        for title, slug, begin, stop in parts
+        if stop > begin
+    ]
+    gaps = (
+        f", {found.n_gaps} gap{'s' if found.n_gaps != 1 else ''}" if found.n_gaps else ", no gaps"
+    )
+    text = f"{found.n_bars:,} bars stored from {first} to {last}{gaps}."
+    split_date = split if share or has_day else None
+    return CoverageBar(found, segments, split_date, text, start, end, split)
+
+
+def _date_or(text: str, default: dt.date) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return default
+
+
+def _share_or(text: str) -> float:
+    return float(text) if text in dict(SHARES) else 0.3
