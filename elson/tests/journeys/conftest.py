@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from elson.settings.variables import BASE_DIR
+from elson.tests.journeys.own_strategies import own_strategies_install
 from elson.tests.journeys.platform import Platform, fresh_database
 
 PASSWORD = "correct horse battery staple 7"
@@ -33,11 +34,12 @@ BROWSER_ARGUMENTS = [
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The product, prepared and served once for all journeys."""
+    """The product with a package of own strategies, prepared and served once for all journeys."""
     state_dir = tmp_path_factory.mktemp("platform")
     name = f"elson_journeys_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     with fresh_database(os.environ.get("DATABASE_URL", ""), name) as database_url:
-        served = Platform(state_dir=state_dir, database_url=database_url)
+        packages = own_strategies_install(tmp_path_factory.mktemp("packages"))
+        served = Platform(state_dir=state_dir, database_url=database_url, packages=packages)
         served.start()
         yield served
         served.stop()

@@ -48,7 +48,7 @@ def _execute(server_url: str, statement: str) -> None:
 class Platform:
     """`manage.py serve` as a child process, with everything it starts."""
 
-    def __init__(self, *, state_dir: Path, database_url: str) -> None:
+    def __init__(self, *, state_dir: Path, database_url: str, packages: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = state_dir / "serve.log"
@@ -59,6 +59,7 @@ class Platform:
             "ELSON_STATE_DIR": str(state_dir),
             "ELSON_PUBLIC_URL": self.url,
             "PORT": str(self.port),
+            "PYTHONPATH": str(packages),
         }
         self.process: subprocess.Popen[bytes] | None = None
 

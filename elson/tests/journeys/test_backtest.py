@@ -12,6 +12,9 @@ from elson.tests.journeys.conftest import (
     screenshot,
     sign_up,
 )
+from elson.tests.journeys.own_strategies import HONEST, PLANTED
+
+SHORT_SPAN = "symbol=SPX&commission_bps=1&start_date=2012-01-01&end_date=2014-12-31"
 
 
 def test_a_backtest_survives_a_closed_tab_and_is_judged_on_another_device(
@@ -81,6 +84,28 @@ def test_a_run_without_trades_says_why(page: Page) -> None:
     expect(page.get_by_test_id("verdict")).to_have_attribute("data-verdict", "FAIL")
 
 
+def test_a_planted_look_ahead_is_exposed_on_the_page(page: Page) -> None:
+    sign_up(page)
+    number = _run(page, f"/backtests/new/?strategy_key={PLANTED}&{SHORT_SPAN}")
+
+    expect(page.get_by_test_id("verdict")).to_have_attribute("data-verdict", "FAIL")
+    told = {row["key"]: row for row in _honesty(page, number)}
+    for key in ("LOOK_AHEAD", "SHUFFLED_FUTURE"):
+        row = page.locator("#honesty li", has_text=told[key]["title"])
+        assert told[key]["status"] == "FAIL"
+        expect(row).to_contain_text(told[key]["sentence"])
+        expect(row.locator(".mark-crit")).to_be_visible()
+    screenshot(page, "backtest-look-ahead")
+
+
+def test_the_honest_twin_of_the_planted_rule_passes_the_same_checks(page: Page) -> None:
+    sign_up(page)
+    number = _run(page, f"/backtests/new/?strategy_key={HONEST}&{SHORT_SPAN}")
+
+    told = {row["key"]: row["status"] for row in _honesty(page, number)}
+    assert (told["LOOK_AHEAD"], told["SHUFFLED_FUTURE"]) == ("PASS", "PASS")
+
+
 def test_several_instruments_share_one_account(page: Page) -> None:
     sign_up(page)
     number = _run(
@@ -124,6 +149,13 @@ def test_free_trading_needs_a_tick_and_bad_input_keeps_what_was_typed(
 
     expect(page.locator("[data-error-summary]")).to_be_visible()
     expect(page.get_by_label("Starting cash")).to_have_value("-5")
+
+
+def _honesty(page: Page, number: str) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = page.request.get(f"/api/v1/backtests/{number}/result/").json()[
+        "honesty"
+    ]["rows"]
+    return rows
 
 
 def _run(page: Page, address: str) -> str:
