@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ def series_problems(symbols: Sequence[str], timeframe: str = "1d") -> list[Serie
     }
     newest = max((row.last_at for row in by_symbol.values() if row.last_at), default=None)
     faulty = _faulty(symbols, timeframe)
+    shared = Counter(_longest(row) for row in by_symbol.values() if row.n_gaps)
     problems: list[SeriesProblem] = []
     for symbol in symbols:
         series = by_symbol.get(symbol)
@@ -48,7 +50,7 @@ def series_problems(symbols: Sequence[str], timeframe: str = "1d") -> list[Serie
             text = f"no {timeframe} bars are stored"
             problems.append(SeriesProblem(symbol, timeframe, MISSING, text, None))
         else:
-            problems += [*_gaps(series), *_behind(series, newest)]
+            problems += [*_gaps(series, shared), *_behind(series, newest)]
     return problems
 
 
@@ -92,13 +94,25 @@ def _bad_bars(symbol: str, timeframe: str, run: IngestRun) -> SeriesProblem:
     return SeriesProblem(symbol, timeframe, BAD_BARS, text, run.created_at)
 
 
-def _gaps(series: BarSeries) -> list[SeriesProblem]:
+def _longest(series: BarSeries) -> tuple[dt.datetime, dt.datetime]:
+    """Return the last bar before the longest known gap and the first after it."""
+    known = [(dt.datetime.fromisoformat(a), dt.datetime.fromisoformat(b)) for a, b in series.gaps]
+    return max(known, key=lambda pair: pair[1] - pair[0])
+
+
+def _gaps(
+    series: BarSeries, shared: Counter[tuple[dt.datetime, dt.datetime]]
+) -> list[SeriesProblem]:
+    """Name the longest gap; one that other markets have too was rather a closed exchange."""
     if not series.n_gaps:
         return []
-    known = [tuple(dt.datetime.fromisoformat(text) for text in pair) for pair in series.gaps]
-    before, after = max(known, key=lambda pair: pair[1] - pair[0])
+    before, after = _longest(series)
     span = f"{before:%Y-%m-%d} to {after:%Y-%m-%d}"
     text = f"a gap, {span}" if series.n_gaps == 1 else f"{series.n_gaps:,} gaps, the longest {span}"
+    n_others = shared[before, after] - 1
+    if n_others:
+        others = "another market" if n_others == 1 else f"{n_others:,} other markets"
+        text += f"; {others} had the same: rather closed than missing"
     return [SeriesProblem(series.instrument.symbol, series.timeframe, GAP, text, after)]
 
 

@@ -347,6 +347,21 @@ def test_a_tested_curve_stands_for_each_regime(plus):
     html = text(plus.get("/models/"))
 
     assert 'aria-label="Win rate over predicted probability, Extreme"' in html
+    worst = re.search(r'href="#(curve-\w+)">Worst regime', html)
+    assert f'id="{worst[1]}"' in html
+    assert worst[1] != "curve-all"
+
+
+def test_the_page_of_models_shows_the_first_problems_and_leads_to_all(plus):
+    version = version_make()
+    version.training.symbols = [f"GONE{k}" for k in range(9)]
+    version.training.save()
+
+    part = text(plus.get("/models/?part=data", headers={"HX-Request": "true"}))
+    whole = text(plus.get("/models/?part=data"))
+
+    assert (part.count("import its bars"), whole.count("import its bars")) == (8, 9)
+    assert "All <data" in part
 
 
 def test_open_data_problems_name_the_market_and_lead_to_it(plus, walk):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STRATEGY = "hybrid"
 DETAIL = "models.detail"
+# As many as stand on the page of models; the list of its own has them all.
+FIRST_PROBLEMS = 8
 FIGURES = (
     "n", "n_taken", "coverage", "n_wins", "win_rate", "base_rate", "brier", "brier_skill",
     "log_loss", "ece", "slope", "mean_net_return",
@@ -165,11 +168,13 @@ def _of_version(version: Any, now: Any, context: dict[str, Any]) -> dict[str, An
         found = matrix(version, source=asked, since=since)
     source = asked or "live"
     report = drift_latest(version)
+    shown, worst = curves(version, source=source, since=since), found["worst"].lower()
     return {
         "version_href": reverse("model_version", args=[version.pk]),
         "source": source,
         "matrix": found,
-        "curves": curves(version, source=source, since=since),
+        "curves": shown,
+        "worst_curve": next((c["slug"] for c in shown if c["slug"] == worst and c["bins"]), "all"),
         "reliability": reliability(version, source=source, over=context["over"], since=since),
         "members": members(version),
         "regime_names": REGIMES,
@@ -204,8 +209,9 @@ def _data_problems(
         return csv_response("data-problems.csv", PROBLEM_COLUMNS, chosen)
     href = f"{reverse('models')}?part=data&strategy={strategy_key}"
     rows = [problem_row(problem, is_staff=user.is_staff) for problem in chosen]
+    is_part = getattr(request, "htmx", False)
     context = {
-        "page": page_of(request, rows),
+        "page": Paginator(rows, FIRST_PROBLEMS).page(1) if is_part else page_of(request, rows),
         "n_series": series_watched(version, portfolio) if version else 0,
         "counts": problem_counts(chosen),
         "strategy_key": strategy_key,
@@ -215,7 +221,6 @@ def _data_problems(
         "part_href": f"{href}&kind={kind}" if kind else href,
         "crumbs": [{"label": "Models", "href": reverse("models")}],
     }
-    is_part = getattr(request, "htmx", False)
     name = "_data_problems" if is_part else "data_problems"
     return render(request, f"monitoring/{name}.html", context)
 

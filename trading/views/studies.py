@@ -266,7 +266,7 @@ def study_apply_page(request: MemberRequest, study_id: int) -> HttpResponse:
             }
             for c in changes
         ],
-        "n_changed": sum(change.is_changed for change in changes),
+        "changed": f"{sum(c.is_changed for c in changes)} of {len(changes)} settings",
         "by_regime": by_regime,
         "n_changed_by_regime": sum(change.is_changed for change in by_regime),
         "regime_names": REGIMES,

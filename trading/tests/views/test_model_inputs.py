@@ -6,7 +6,8 @@ import pytest
 
 from trading.models import Prediction
 from trading.selectors.model_inputs import data_problems, series_watched
-from trading.services.strategies import deployment_start, strategy_create
+from trading.services.deployments import deployment_start
+from trading.services.strategies import strategy_create
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
 from trading.tests.model_rows import predictions_make, version_make
 
