@@ -169,6 +169,7 @@ def adapt(base: AdaptiveBase, regime_code: int) -> AdaptiveNow:
     )
 
 
+@lru_cache(maxsize=256)  # the sentences of most bars are those of the bar before
 def explain(base: AdaptiveBase, now: AdaptiveNow, regime_code: int) -> tuple[ParameterNow, ...]:
     """Return base, present value, bounds and reason of every adaptive parameter.
 

@@ -18,7 +18,7 @@ from trading.engine.costs import CostModel, commission_rates, price_rates
 from trading.engine.kernels import FloatArray
 from trading.engine.rich import RichFills
 from trading.engine.rules import KINDS, RuleTable
-from trading.engine.state import StrategyState, mark
+from trading.engine.state import StrategyState, worth
 from trading.engine.strategies.base import Features
 from trading.engine.strategies.tables import breaker_config, table_of
 
@@ -148,7 +148,8 @@ def state_after(
         features.first < len(features.bars)
     )
     return replace(
-        mark(booked, float(features.bars.close[-1])),
+        booked,
+        equity=worth(booked, float(features.bars.close[-1])),
         bars_held=int(memory[rich.BARS_HELD]),
         entry_kind=KINDS[int(memory[rich.KIND])],
         stop_price=_known(memory[rich.STOP_PRICE]),

@@ -175,16 +175,16 @@ def book_fill(state: StrategyState, fill: Fill) -> StrategyState:
     return replace(state, cash=state.cash + fill.cash_flow, quantity=after, avg_entry_price=average)
 
 
-def mark(state: StrategyState, price: float) -> StrategyState:
-    """Return the state with its equity marked at ``price``.
+def worth(state: StrategyState, price: float) -> float:
+    """Return cash and position at ``price``, in the currency of the account.
 
     Examples
     --------
     >>> from dataclasses import replace
-    >>> mark(replace(start(10.0), quantity=2.0), 3.0).equity
+    >>> worth(replace(start(10.0), quantity=2.0), 3.0)
     16.0
     """
-    return replace(state, equity=state.cash + state.quantity * price)
+    return state.cash + state.quantity * price
 
 
 def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:

@@ -20,7 +20,7 @@ from trading.engine.breaker import LEVELS, breaker_next, breaker_sentence, confi
 from trading.engine.costs import CostModel
 from trading.engine.rich import trailed_nb
 from trading.engine.rules import BLOCKS, BREAKER_REASON, REASONS, plan_nb
-from trading.engine.state import StrategyState, mark
+from trading.engine.state import StrategyState, worth
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import (
     Features,
@@ -237,7 +237,8 @@ def _arrive(features: Features, i: int, state: StrategyState) -> StrategyState:
     code = int(features.regimes.settled_codes[i])
     is_same = code == state.regime_code
     return replace(
-        mark(state, float(features.bars.close[i])),
+        state,
+        equity=worth(state, float(features.bars.close[i])),
         bars_held=state.bars_held + 1 if state.quantity != 0.0 else 0,
         regime_code=code,
         regime_bars=state.regime_bars + 1 if is_same else 1,

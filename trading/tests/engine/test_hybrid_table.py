@@ -18,17 +18,16 @@ from trading.engine.strategies import hybrid
 from trading.engine.strategies.hybrid import with_model
 from trading.engine.types import AssetClass
 from trading.tests.engine.test_hybrid_strategy import bound, model
-from trading.tests.engine.walks import DAY_NS, random_walk
+from trading.tests.engine.walks import random_walk
 
-BARS = random_walk(12, 1_500, 0.012)
+BARS = random_walk(12, 900, 0.012)
 CONFIG = BacktestConfig(cost_preset=AssetClass.EQUITY, quantity_step=1.0, start_index=30)
 LOOSE = {"entry_level": 20.0, "range_share": 0.5, "max_bars": 3, "veto_share": 0.3}
 CASES = [{}, {"breaker": "off"}, LOOSE, LOOSE | {"breaker_drawdown": 0.05, "least_share": 0.2}]
 
 
 def spec_with(n_models):
-    moments = [600 * DAY_NS, 1_000 * DAY_NS][:n_models]
-    return bound(*moments)
+    return bound(*[400, 620][:n_models])
 
 
 @cache
@@ -62,8 +61,15 @@ def by_hand(features, max_bars):
     return wants
 
 
-@pytest.mark.parametrize("n_models", [0, 2])
-@pytest.mark.parametrize("case", range(len(CASES)))
+# Every case with or without models in the quick suite, both ways in the whole one.
+PAIRS = [
+    pytest.param(case, n, marks=[] if case % 2 == (n == 0) else pytest.mark.slow)
+    for case in range(len(CASES))
+    for n in (0, 2)
+]
+
+
+@pytest.mark.parametrize(("case", "n_models"), PAIRS)
 def test_the_loop_gives_the_fills_reasons_and_state_of_the_step(case, n_models):
     compiled, stepped = both_paths(case, n_models)
 
@@ -76,7 +82,7 @@ def test_the_loop_gives_the_fills_reasons_and_state_of_the_step(case, n_models):
 
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_the_uncompiled_kernels_give_the_bits_of_the_compiled(case, monkeypatch):
-    bars, spec = BARS.until(700), spec_with(1)
+    bars, spec = BARS.until(560), spec_with(1)
     compiled = run(bars, spec, CASES[case], CONFIG)
     monkeypatch.setattr(rich, "simulate_rules_nb", rich.simulate_rules_nb.py_func)
     monkeypatch.setattr(hybrid, "dip_rows_nb", hybrid.dip_rows_nb.py_func)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.portfolio import apply_fill, round_trips
-from trading.engine.state import StrategyState, book_fill, mark, start
+from trading.engine.state import StrategyState, book_fill, start, worth
 from trading.engine.types import Fill, OrderSide, Position, Regime
 from trading.tests.engine.laws import examples
 
@@ -50,7 +50,7 @@ def test_strategy_state_keeps_the_same_books_as_the_position(moves, price):
         state, position = book_fill(state, fill), apply_fill(position, fill)
 
     assert state.quantity == pytest.approx(position.quantity, abs=1e-9)
-    assert mark(state, price).equity == pytest.approx(
+    assert worth(state, price) == pytest.approx(
         1e6 + position.realized_pnl + position.unrealized_pnl(price), abs=1e-6
     )
 

@@ -77,8 +77,15 @@ TWINS += [("donchian_breakout", ()), ("rsi2_reversion", (("max_bars", 3),))]
 TWINS += [("volatility_adaptive_trend", tuple(params.items())) for params in ADAPTIVE]
 
 
-@pytest.mark.parametrize("name", sorted(CONFIGS))
-@pytest.mark.parametrize(("key", "extra"), TWINS)
+# Every rule under one configuration in the quick suite, under both in the whole one.
+PAIRS = [
+    pytest.param(*twin, name, marks=[] if k % 2 == j else pytest.mark.slow)
+    for k, twin in enumerate(TWINS)
+    for j, name in enumerate(sorted(CONFIGS))
+]
+
+
+@pytest.mark.parametrize(("key", "extra", "name"), PAIRS)
 def test_the_loop_gives_the_fills_reasons_and_state_of_the_step(key, extra, name):
     compiled, stepped = both_paths(key, extra, name)
 

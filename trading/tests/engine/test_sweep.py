@@ -62,8 +62,17 @@ def assert_rows_equal_runs(result, bars, config):
             assert figure == pytest.approx(alone.metrics[name], rel=1e-9, nan_ok=True), name
 
 
-@pytest.mark.parametrize("start_index", [0, 111])
-@pytest.mark.parametrize("costs", COSTS.values(), ids=COSTS)
+# Every cost and either start in the quick suite, every pair of them in the whole one.
+STARTS_AND_COSTS = [
+    pytest.param(
+        start, costs, id=f"{name}, {start}", marks=[] if k % 2 == (start > 0) else pytest.mark.slow
+    )
+    for start in (0, 111)
+    for k, (name, costs) in enumerate(COSTS.items())
+]
+
+
+@pytest.mark.parametrize(("start_index", "costs"), STARTS_AND_COSTS)
 @pytest.mark.parametrize("key", RULES)
 def test_each_row_equals_the_backtest_of_its_combination(key, costs, start_index):
     config = BacktestConfig(start_index=start_index, **costs)
