@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from elson.common.commands import REFUSED, TRY_LATER, USAGE, ExampleCommand
 from trading.management.options import (
@@ -27,14 +28,20 @@ from trading.management.options import (
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
-    from trading.services.studies.local import LocalOutcome, LocalSearch
+    from collections.abc import Mapping
+
+    from trading.engine.types import AssetClass
+    from trading.selectors.studies import TrialCount
+    from trading.services.studies.local import Count, LocalOutcome, LocalSearch
 
 EXAMPLES = """examples:
   manage.py optimize --strategy sma_cross --data SPX.csv --method grid --trials 200 --json \\
       --space '{"fast": {"low": 5, "high": 50, "step": 5}, "slow": {"low": 60, "high": 240, "step": 20}}'
-  manage.py optimize --strategy volatility_adaptive_trend --symbol SPX --space space.json \\
+  manage.py optimize --user demo@example.com --strategy hybrid --symbol SPX --space space.json \\
       --method tpe --trials 200 --workers 2
 
+Stored bars cost what their market usually costs, the hybrid asks its active model, and every trial
+counts in the ledger of --user. A file is searched by the rule alone and counted alone.
 Ctrl-C keeps what is done: the same command goes on from there.
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 interrupted, or try again later"""  # noqa: E501
 
@@ -51,8 +58,11 @@ class Command(ExampleCommand):
         """Declare what may be given."""
         add = parser.add_argument
         add("--strategy", metavar="KEY", help="e.g. sma_cross; `backtest --list` shows all")
+        add("--user", metavar="EMAIL", help="whose trials these are; needed without --data")
         bars_add(parser)
         charges_add(parser)
+        add("--no-usual-costs", action="store_false", dest="has_regime_costs",
+            help="leave out the usual costs of the market of --symbol")  # fmt: skip
         add("--space", metavar="FILE|JSON", help='{"fast": {"low": 5, "high": 50, "step": 5}}')
         add("--fix", metavar="K=V", action="append", default=[], help="does not move; repeatable")
         add("--method", choices=("grid", "random", "tpe"), default="random")
@@ -72,7 +82,8 @@ class Command(ExampleCommand):
         """Search; refuse with one sentence."""
         try:
             search, n_workers = _search(options)
-            outcome = _run(search, n_workers, options["journal"])
+            user_id = _user_id(options)
+            outcome = _run(search, n_workers, options, user_id)
         except KeyboardInterrupt:
             raise CommandError(
                 "Interrupted; what is done is kept and the same command goes on.",
@@ -94,6 +105,7 @@ class Command(ExampleCommand):
 def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:
     from trading.engine.backtest import BacktestConfig
     from trading.engine.search import plan_search
+    from trading.services.bindings import identity_of, spec_with, version_to_bind
     from trading.services.studies.drafts import study_draft_read
     from trading.services.studies.local import LocalSearch
 
@@ -119,24 +131,90 @@ def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:
         cash=float(draft.base.cash),
         commission_bps=draft.base.commission_bps,
         slippage_bps=draft.base.slippage_bps,
+        cost_preset=_preset(options) if draft.base.has_regime_costs else None,
         seed=draft.base.seed,
         start_index=plan.start,
     )
     key = draft.base.strategy_key
-    found = LocalSearch(key, bars, draft.space, plan, config, draft.method, draft.n_trials)
+    version = None if options["data"] else version_to_bind(key)
+    found = LocalSearch(
+        key,
+        bars,
+        draft.space,
+        plan,
+        config,
+        draft.method,
+        draft.n_trials,
+        bound=None if version is None else spec_with(key, version),
+        model=identity_of(version),
+    )
     return found, draft.n_workers
 
 
-def _run(search: LocalSearch, n_workers: int, journal: Path | None) -> LocalOutcome:
+def _user_id(options: dict[str, Any]) -> int | None:
+    """Return whose trials these are; a search of a file is nobody's."""
+    from accounts.selectors import user_get_by_email
+
+    if options["data"]:
+        return None
+    if not options["user"]:
+        raise CommandError(
+            "Name whose trials these are: --user EMAIL; without --data they count in a ledger.",
+            returncode=USAGE,
+        )
+    user = user_get_by_email(options["user"])
+    if user is None:
+        raise CommandError(f"There is no user {options['user']!r}.", returncode=REFUSED)
+    return int(user.pk)
+
+
+def _preset(options: dict[str, Any]) -> AssetClass:
+    from marketdata.selectors import instrument_get
+    from trading.services.backtests.experiment import cost_preset_of
+
+    instrument = instrument_get(symbol_of(options))
+    return cost_preset_of(
+        asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
+    )
+
+
+def _run(
+    search: LocalSearch, n_workers: int, options: dict[str, Any], user_id: int | None
+) -> LocalOutcome:
     from elson.common.progress import Bar
     from trading.services.studies.local import search_run
 
-    path = journal or settings.BASE_DIR / "var" / "studies" / f"{search.identity}.jsonl"
+    path = options["journal"] or settings.BASE_DIR / "var" / "studies" / f"{search.identity}.jsonl"
     bar = Bar("Trials", total=search.n_trials, unit="trials", say=_say)
     try:
-        return search_run(search=search, journal=path, n_workers=n_workers, show=bar.show)
+        return search_run(
+            search=search,
+            journal=path,
+            n_workers=n_workers,
+            show=bar.show,
+            count=None if user_id is None else _ledger(search, user_id, symbol_of(options)),
+        )
     finally:
         bar.close()
+
+
+def _ledger(search: LocalSearch, user_id: int, symbol: str) -> Count:
+    """Return what counts these trials among all this person made of the strategy and symbol."""
+    from marketdata.selectors import instrument_get
+    from trading.services.trial_ledger import Family, search_counted
+
+    family = Family(user_id, search.strategy_key, instrument_get(symbol).pk)
+
+    def count(sharpes: Mapping[int, float]) -> TrialCount:
+        return search_counted(
+            family=family,
+            search_id=search.identity,
+            sharpes=sharpes,
+            n_bars=search.plan.n_search - search.plan.start,
+            now=timezone.now(),
+        )
+
+    return count
 
 
 def _say(line: str) -> None:
@@ -163,6 +241,7 @@ def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
         "cash": options["cash"],
         "commission_bps": options["commission_bps"],
         "slippage_bps": options["slippage_bps"],
+        "has_regime_costs": options["has_regime_costs"] and not options["data"],
         "is_free_confirmed": True,
         "seed": options["seed"],
     }
@@ -194,6 +273,7 @@ def _values(search: LocalSearch, outcome: LocalOutcome, n_top: int) -> dict[str,
     found: dict[str, Any] = plain(
         {
             "strategy": search.strategy_key,
+            "model": search.model,
             "method": search.method.lower(),
             "n_trials": len(outcome.trials) + len(outcome.errors),
             "n_failed": len(outcome.errors),
@@ -231,6 +311,8 @@ def _values(search: LocalSearch, outcome: LocalOutcome, n_top: int) -> dict[str,
                     "cash": search.config.cash,
                     "commission_bps": search.config.commission_bps,
                     "slippage_bps": search.config.slippage_bps,
+                    "cost_preset": search.config.cost_preset,
+                    "model": search.model,
                 },
             ),
         }
@@ -261,10 +343,17 @@ def _side(by_number: dict[int, Any], pick: int | None, name: str, folds: str) ->
     return {"sharpe_ratio": getattr(score, name), "folds": getattr(score, folds)}
 
 
+def _model_words(values: dict[str, Any]) -> str:
+    found = values["model"]
+    if found is None:
+        return "without a model"
+    return f"with model {found['number']} ({found['kind'].lower()} {found['content_hash'][:8]})"
+
+
 def _text(values: dict[str, Any]) -> str:
     lines = [
-        f"{values['n_trials']:,} trials of {values['strategy']}, {values['n_ranked']:,} ranked, "
-        f"{values['n_failed']:,} failed",
+        f"{values['n_trials']:,} trials of {values['strategy']} {_model_words(values)}, "
+        f"{values['n_ranked']:,} ranked, {values['n_failed']:,} failed",
         "",
         f"{'trial':>6} {'objective':>10} {'in':>7} {'out':>7} {'spread':>7} {'trades':>7} "
         f"{'drawdown':>9}  parameters",

@@ -12,13 +12,14 @@ from marketdata.types import Bars
 from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import EngineError
 from trading.engine.search.scoring import SearchPlan, TrialScore, evaluate
+from trading.engine.strategies.base import StrategySpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """What every trial of a search shares."""
 
-    strategy_key: str
+    strategy: str | StrategySpec
     bars: Bars
     plan: SearchPlan
     config: BacktestConfig
@@ -26,7 +27,7 @@ class Task:
     def score(self, params: Mapping[str, Any]) -> TrialScore | str:
         """Evaluate a full set of parameters; a refusal of the engine comes back as its text."""
         try:
-            return evaluate(self.bars, self.strategy_key, params, self.plan, self.config)
+            return evaluate(self.bars, self.strategy, params, self.plan, self.config)
         except EngineError as error:
             return str(error)
 

@@ -1,16 +1,16 @@
-"""A search on this machine, for the command: no database, a journal instead of rows.
+"""A search on this machine, for the command: a journal instead of rows.
 
 Every finished trial is one line of the journal, so an interrupted search goes on where it was and a
 finished one is only judged again. Its first line names the search and the code, so that it serves
 no other. What is found depends on the request alone, never on the number of processes or on what
-else is in the journal.
+else is in the journal. No database is needed, except by whoever counts the trials.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from trading.engine.search import (
 )
 from trading.engine.search.judgement import ScoredTrial
 from trading.engine.search.scoring import TrialScore
+from trading.engine.strategies import StrategySpec
+from trading.selectors.studies import TrialCount
 from trading.services.backtests.manifest import code_identity
 from trading.services.backtests.statistics import plain
 from trading.services.studies.evaluation import Evaluator, Task
@@ -41,11 +43,17 @@ from trading.services.studies.evaluation import Evaluator, Task
 TPE_BATCH = 5
 BROKEN = -10.0
 Show = Callable[[int], None]
+# Takes the Sharpe ratios by trial, and says how many trials there ever were.
+Count = Callable[[Mapping[int, float]], TrialCount]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalSearch:
-    """What is searched, on which bars, how."""
+    """What is searched, on which bars, how.
+
+    `bound` is the strategy bound to the models of the version that `model` names; None for the
+    strategy as registered.
+    """
 
     strategy_key: str
     bars: Bars
@@ -54,6 +62,13 @@ class LocalSearch:
     config: BacktestConfig
     method: str
     n_trials: int
+    bound: StrategySpec | None = None
+    model: Mapping[str, object] | None = None
+
+    @property
+    def strategy(self) -> str | StrategySpec:
+        """Return what is run; a key where that is enough, as each process has its own registry."""
+        return self.bound or self.strategy_key
 
     @property
     def identity(self) -> str:
@@ -67,7 +82,12 @@ class LocalSearch:
                 "fixed": dict(self.space.fixed),
                 "plan": asdict(self.plan),
                 "cash": self.config.cash,
-                "costs": [self.config.commission_bps, self.config.slippage_bps],
+                "costs": [
+                    self.config.commission_bps,
+                    self.config.slippage_bps,
+                    self.config.cost_preset,
+                ],
+                "model": None if self.model is None else self.model["content_hash"],
                 "method": self.method,
                 "seed": self.config.seed,
                 "bars": bars_hash(self.bars),
@@ -99,29 +119,45 @@ class _Line:
 
 
 def search_run(
-    *, search: LocalSearch, journal: Path, n_workers: int, show: Show | None = None
+    *,
+    search: LocalSearch,
+    journal: Path,
+    n_workers: int,
+    show: Show | None = None,
+    count: Count | None = None,
 ) -> LocalOutcome:
     """Search, writing every trial down; raises what the engine refuses, KeyboardInterrupt passes.
 
     The journal is kept: the same search begins with what is in it. Raises JournalForeign for one of
-    another search.
+    another search. `count` is told of every trial that was made, also when the search is
+    interrupted; without it these trials are all there ever were.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     _journal_open(journal, search)
     lines = {line.number: line for line in _journal_read(journal, search.n_trials)}
     batches = _tpe_batches(search, lines) if search.method == "TPE" else iter([_listed(search)])
-    task = Task(search.strategy_key, search.bars, search.plan, search.config)
-    with journal.open("a", encoding="utf-8") as file, Evaluator(task, n_workers) as evaluator:
-        for batch in batches:
-            moving = {number: row for number, row in batch if number not in lines}
-            missing = [(number, search.space.params(row)) for number, row in moving.items()]
-            for number, found in evaluator.scores(missing):
-                lines[number] = line = _line_of(number, moving[number], found)
-                file.write(_text_of(line))
-                file.flush()
-                if show is not None:
-                    show(len(lines))
-    return _judged(search, [lines[number] for number in sorted(lines)])
+    task = Task(search.strategy, search.bars, search.plan, search.config)
+    try:
+        with journal.open("a", encoding="utf-8") as file, Evaluator(task, n_workers) as evaluator:
+            for batch in batches:
+                moving = {number: row for number, row in batch if number not in lines}
+                missing = [(number, search.space.params(row)) for number, row in moving.items()]
+                for number, found in evaluator.scores(missing):
+                    lines[number] = line = _line_of(number, moving[number], found)
+                    file.write(_text_of(line))
+                    file.flush()
+                    if show is not None:
+                        show(len(lines))
+    finally:
+        counted = (count or _counted)(
+            {line.number: line.score.bar_sharpe for line in lines.values() if line.score}
+        )
+    return _judged(search, [lines[number] for number in sorted(lines)], counted)
+
+
+def _counted(sharpes: Mapping[int, float]) -> TrialCount:
+    values = np.array([sharpes[number] for number in sorted(sharpes)])
+    return TrialCount(len(values), float(values.std()) if len(values) else 0.0)
 
 
 def _line_of(number: int, moving: dict[str, Any], found: TrialScore | str) -> _Line:
@@ -162,16 +198,15 @@ def _tpe_batches(
         yield list(zip(numbers, found, strict=True))
 
 
-def _judged(search: LocalSearch, lines: Sequence[_Line]) -> LocalOutcome:
+def _judged(search: LocalSearch, lines: Sequence[_Line], counted: TrialCount) -> LocalOutcome:
     trials = tuple(
         ScoredTrial(line.number, line.moving, line.score) for line in lines if line.score
     )
-    sharpes = np.array([trial.score.bar_sharpe for trial in trials])
     known = search.bars.slice(0, search.plan.n_search)
 
     def returns_of(trial: ScoredTrial) -> Any:
         params = search.space.params(trial.moving)
-        run = backtest.run(known, search.strategy_key, params, search.config)
+        run = backtest.run(known, search.strategy, params, search.config)
         return metrics.simple_returns(run.equity, start=search.config.cash)
 
     judgement = judge(
@@ -179,8 +214,8 @@ def _judged(search: LocalSearch, lines: Sequence[_Line]) -> LocalOutcome:
         search.plan,
         trials,
         bars_per_year=search.bars.bars_per_year,
-        n_trials_counted=len(trials),
-        sharpe_std=float(sharpes.std()) if len(sharpes) else 0.0,
+        n_trials_counted=counted.n_trials,
+        sharpe_std=counted.sharpe_std,
         returns_of=returns_of,
     )
     errors = {line.number: line.error for line in lines if line.score is None}

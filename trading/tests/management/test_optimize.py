@@ -129,5 +129,5 @@ def test_a_person_reads_a_table_and_sentences(capsys, data):
     )  # fmt: skip
 
     said = capsys.readouterr().out
-    assert "5 trials of sma_cross" in said
+    assert "5 trials of sma_cross without a model" in said
     assert "worthless trials" in said
