@@ -17,6 +17,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "predictions-resolve": {"task": "trading.predictions_resolve", "schedule": 300.0},
     # Every hour: drift of the models in use is measured.
     "drift-check": {"task": "trading.drift_check", "schedule": 3600.0},
+    # Every hour: a challenger is trained where drift or newer prices give a reason.
+    "retraining-check": {"task": "trading.retraining_check", "schedule": 3600.0},
     # Every minute: checks of every component open and close incidents.
     "checks-run": {"task": "monitoring.checks_run", "schedule": 60.0},
     # Every hour: rows of jobs sent more than a week ago are deleted.

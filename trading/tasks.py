@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from trading.services.backtests import requests, runs
-from trading.services.models import drift, predictions, training
+from trading.services.models import drift, predictions, retraining, training
 from trading.services.studies import renewal
 from trading.services.studies import requests as study_requests
 from trading.services.studies import work as study_turns
@@ -66,3 +66,10 @@ def predictions_resolve() -> int:
 def drift_check() -> int:
     """Look whether each version in use still sees what it was trained on."""
     return drift.drift_check(now=timezone.now())
+
+
+@shared_task(name="trading.retraining_check")
+def retraining_check() -> int | None:
+    """Ask for a challenger where drift or newer prices give a reason; its training's id."""
+    training = retraining.retraining_check(now=timezone.now())
+    return training.pk if training else None

@@ -320,6 +320,13 @@ VARIABLES: tuple[Variable, ...] = (
         "1",
     ),
     Variable(
+        "ELSON_MODEL_RETRAINING",
+        "bool",
+        True,
+        "Train a challenger, which only predicts, when drift or newer prices give a reason.",
+        "0",
+    ),
+    Variable(
         "ELSON_STRIPE_SECRET_KEY",
         "str",
         "",

@@ -179,10 +179,10 @@ class ModelTrainingAdmin(ReadOnlyAdmin):
     """Trainings: how far they are and why one failed."""
 
     list_display = (
-        "id", "strategy_key", "kind", "status", "phase", "progress", "n_attempts", "requested_by",
-        "created_at",
+        "id", "strategy_key", "kind", "trigger", "note", "status", "phase", "progress",
+        "n_attempts", "requested_by", "created_at",
     )  # fmt: skip
-    list_filter = ("status", "kind", "strategy_key", ("error_code", NamedBlankFilter))
+    list_filter = ("status", "trigger", "kind", "strategy_key", ("error_code", NamedBlankFilter))
     list_select_related = ("requested_by",)
     search_fields = ("error", "note")
     date_hierarchy = "created_at"

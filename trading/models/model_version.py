@@ -36,10 +36,19 @@ class ModelTraining(TimestampedModel):
         MEASURING = "MEASURING", "Measuring out of sample"
         DONE = "DONE", "Done"
 
+    class Trigger(models.TextChoices):
+        """What set it off."""
+
+        REQUEST = "REQUEST", "Asked for"
+        FIRST = "FIRST", "First model"
+        AGE = "AGE", "Newer prices"
+        DRIFT = "DRIFT", "Drift"
+
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True,
         related_name="+", help_text="Empty: the schedule or the installation.",
     )  # fmt: skip
+    trigger = models.CharField(max_length=8, choices=Trigger.choices, default=Trigger.REQUEST)
     strategy_key = models.CharField(max_length=60, default="hybrid")
     kind = models.CharField(max_length=24, choices=choices_of(ModelKind))
     seed = models.PositiveIntegerField(default=7)

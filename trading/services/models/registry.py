@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from elson.common.errors import Conflict, DomainError
-from trading.models import ModelApproval, ModelTransition, ModelVersion
+from trading.models import ModelApproval, ModelTraining, ModelTransition, ModelVersion
 from trading.selectors.model_versions import version_active
 from trading.services.models.gates import gates_passed
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 State = ModelVersion.State
+BY_THE_CLOCK = (ModelTraining.Trigger.AGE, ModelTraining.Trigger.DRIFT)
 _ALLOWED = {
     State.CANDIDATE: {State.SHADOW, State.RETIRED},
     State.SHADOW: {State.ACTIVE, State.RETIRED},
@@ -129,6 +130,17 @@ def version_first_activate(*, version: ModelVersion, now: dt.datetime) -> ModelV
     if not gates_passed(row.gates):
         return row
     return _move(row, State.ACTIVE, actor=None, reason="first model, every gate passed", now=now)
+
+
+@transaction.atomic
+def version_challenge(*, version: ModelVersion, now: dt.datetime) -> ModelVersion:
+    """Let a version trained by the clock predict, and retire the challenger it replaces."""
+    earlier = ModelVersion.objects.filter(
+        strategy_key=version.strategy_key, state=State.SHADOW, training__trigger__in=BY_THE_CLOCK
+    )
+    for row in earlier.exclude(pk=version.pk):
+        version_retire(version=row, actor=None, reason=f"challenger replaced by {version}", now=now)
+    return version_shadow(version=version, actor=None, reason=version.note, now=now)
 
 
 def _lock(version: ModelVersion) -> ModelVersion:

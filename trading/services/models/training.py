@@ -37,7 +37,11 @@ from trading.services.models.candidates import (
     data_hash_of,
 )
 from trading.services.models.gates import gates_of, same_rows
-from trading.services.models.registry import version_first_activate
+from trading.services.models.registry import (
+    BY_THE_CLOCK,
+    version_challenge,
+    version_first_activate,
+)
 from trading.services.models.sequence import (
     OutOfSample,
     YearPlan,
@@ -86,6 +90,7 @@ def training_request(
     requested_by: User | None = None,
     note: str = "",
     client_key: str | None = None,
+    trigger: str = ModelTraining.Trigger.REQUEST,
     now: dt.datetime,
 ) -> ModelTraining:
     """Store and enqueue a training; the same client key again returns the first one.
@@ -101,6 +106,7 @@ def training_request(
         requested_by=requested_by,
         note=note,
         client_key=client_key,
+        trigger=trigger,
         now=now,
     )
     jobs.enqueue(TASK, training_id=training.pk)
@@ -188,7 +194,9 @@ def first_training_request(*, now: dt.datetime) -> ModelTraining | None:
     """Ask for the first model of an installation that has prices; None when there is no need."""
     if ModelTraining.objects.exists() or backtests_are_waiting() or not symbols_stored():
         return None
-    return training_request(note="first model", client_key="first", now=now)
+    return training_request(
+        note="first model", client_key="first", trigger=ModelTraining.Trigger.FIRST, now=now
+    )
 
 
 @transaction.atomic
@@ -244,7 +252,9 @@ def _train(training: ModelTraining, clock: Clock, source: Source) -> None:
             n_instruments=n_instruments,
             now=clock(),
         )
-        version_first_activate(version=version, now=clock())
+        # What the clock asked for never decides without a person, not even as the first.
+        begin = version_challenge if training.trigger in BY_THE_CLOCK else version_first_activate
+        begin(version=version, now=clock())
 
 
 def _load(
