@@ -106,6 +106,28 @@ def backtest_get(*, user_id: int, backtest_id: int) -> Backtest:
     return found
 
 
+def judged_windows(*, backtest: Backtest) -> list[tuple[str, str]]:
+    """Return the out-of-sample spans this person judged other ideas on, first and last bar.
+
+    Of earlier finished runs on the instrument; the same rule with the same parameters is no
+    other idea.
+    """
+    earlier = Backtest.objects.filter(
+        user_id=backtest.user_id, instrument_id=backtest.instrument_id, pk__lt=backtest.pk,
+        timeframe=backtest.timeframe, result__isnull=False,
+    ).values_list(
+        "strategy_key", "parameters", "result__metrics__out_of_sample__first_at",
+        "result__metrics__out_of_sample__last_at",
+    )  # fmt: skip
+    # An idea that was run twice on the same days is one look at them.
+    looks = {
+        (key, repr(sorted(parameters.items())), first, last)
+        for key, parameters, first, last in earlier
+        if first and (key, parameters) != (backtest.strategy_key, backtest.parameters)
+    }
+    return sorted((first, last) for *_, first, last in looks)
+
+
 def backtest_find_by_key(*, user_id: int, client_key: str) -> Backtest | None:
     """Return the backtest an earlier request with this Idempotency-Key made."""
     return Backtest.objects.filter(user_id=user_id, client_key=client_key).first()

@@ -239,7 +239,7 @@ def _settings_of(run: ComparedRun) -> dict[str, Any]:
         "Capital": float(row.cash),
         **{label: getattr(row, name) for name, label in COSTS.items()},
         **{name.replace("_", " ").capitalize(): value for name, value in row.allocation.items()},
-        "Out-of-sample share": row.out_of_sample_share,
+        "Out of sample": row.out_of_sample_from or f"last {row.out_of_sample_share:.0%}",
         "Seed": row.seed,
         **{name.replace("_", " ").capitalize(): value for name, value in parameters.items()},
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -73,6 +73,8 @@ class ExperimentConfig:
     max_participation: float | None = None
     carries_rest: bool = False
     trials: Trials | None = None
+    # Out-of-sample spans other ideas were judged on before; None where nobody keeps count.
+    judged_windows: Sequence[tuple[str, str]] | None = None
     out_of_sample_share: float = 0.3
     out_of_sample_from: dt.date | None = None
     seed: int = 7
@@ -151,7 +153,9 @@ def experiment_run(
         by_regime=plain(by_regime_values(run, judged.null_win_rates)),
         costs=plain(cost_values(run, judged.panel.cost_curve)),
         per_instrument=[],
-        honesty=plain(judgement.panel_values(judged, figures, config.n_null_draws)),
+        honesty=plain(
+            judgement.panel_values(judged, figures, config.n_null_draws, config.judged_windows)
+        ),
         curve=statistics.curve(run, judged.benchmark, judged.band, split),
         daily=statistics.daily(run, judged.benchmark),
         round_trips=plain(statistics.trips_as_rows(run, split, bars)),

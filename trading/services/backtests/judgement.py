@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
 
 N_DRAWS = 200
 KEPT_GOOD = 0.5
+# Ideas judged on the same days before they warn, and the share of days that makes them the same.
+FEW_LOOKS = 3
+SAME_WINDOW = 0.5
 # The engine writes plain ASCII; people read a real minus.
 ASCII_MINUS = re.compile(r"(?<![\w-])-(?=[\d.])")
 ALL = "ALL"
@@ -135,7 +139,12 @@ def band_of(run: BacktestRun, panel: Honesty) -> dict[str, FloatArray]:
     }
 
 
-def panel_values(judgement: Judgement, figures: Mapping[str, Any], n_draws: int) -> dict[str, Any]:
+def panel_values(
+    judgement: Judgement,
+    figures: Mapping[str, Any],
+    n_draws: int,
+    windows: Sequence[tuple[str, str]] | None = None,
+) -> dict[str, Any]:
     """Write the panel down: verdict first, then its rows, out-of-sample among the first."""
     rows = [
         {
@@ -149,6 +158,8 @@ def panel_values(judgement: Judgement, figures: Mapping[str, Any], n_draws: int)
     ]
     if kept := _kept_row(figures):
         rows.insert(1, kept)
+    if looks := looks_row(figures, windows):
+        rows.insert(2, looks)
     status, verdict = _verdict(rows)
     nulls = judgement.panel.nulls
     return {
@@ -187,6 +198,38 @@ def _kept_row(figures: Mapping[str, Any]) -> dict[str, Any] | None:
         ),
         "numbers": {"in_sample": inside, "out_of_sample": outside},
     }
+
+
+def looks_row(
+    figures: Mapping[str, Any], windows: Sequence[tuple[str, str]] | None
+) -> dict[str, Any] | None:
+    """Count the ideas judged before on the same days; None without a count or such a part."""
+    outside = figures["out_of_sample"]
+    if windows is None or not outside:
+        return None
+    n = sum(_share_seen(outside, window) >= SAME_WINDOW for window in windows)
+    if n == 0:
+        words = "No other idea of yours on this instrument was judged on these days before."
+    else:
+        plural, verb = ("s", "were") if n != 1 else ("", "was")
+        words = (
+            f"{n} other idea{plural} of yours on this instrument {verb} judged on these days "
+            "before; each look makes them less unseen."
+        )
+    return {
+        "key": "OUT_OF_SAMPLE_LOOKS",
+        "title": "Looks at the out-of-sample days",
+        "status": str(RuleStatus.PASS if n <= FEW_LOOKS else RuleStatus.WARN),
+        "sentence": words,
+        "numbers": {"n": float(n)},
+    }
+
+
+def _share_seen(outside: Mapping[str, Any], window: tuple[str, str]) -> float:
+    first, last = (dt.datetime.fromisoformat(outside[name]) for name in ("first_at", "last_at"))
+    begin, end = (dt.datetime.fromisoformat(text) for text in window)
+    shared = (min(last, end) - max(first, begin)).total_seconds()
+    return max(shared, 0.0) / max((last - first).total_seconds(), 1.0)
 
 
 def _kept_words(inside: float, outside: float) -> str:

@@ -97,7 +97,9 @@ def portfolio_experiment(
         by_regime=plain(by_regime_values(account, nulls)),
         costs=plain(cost_values(account, panel.cost_curve)),
         per_instrument=plain([_row(row, run, chances[row.symbol]) for row in run.instruments]),
-        honesty=plain(judgement.panel_values(judged, figures, config.n_null_draws)),
+        honesty=plain(
+            judgement.panel_values(judged, figures, config.n_null_draws, config.judged_windows)
+        ),
         curve=statistics.curve(account, judged.benchmark, judged.band, split),
         daily=statistics.daily(account, judged.benchmark),
         round_trips=plain(_trips(run, split, series)),

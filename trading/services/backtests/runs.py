@@ -16,7 +16,7 @@ from trading.engine.checks.chance import Trials
 from trading.engine.errors import EngineError
 from trading.engine.luck import bar_sharpe
 from trading.models import Backtest, BacktestResult
-from trading.selectors.backtests import study_overfitting
+from trading.selectors.backtests import judged_windows, study_overfitting
 from trading.selectors.studies import trials_counted
 from trading.services.backtests.experiment import (
     ExperimentConfig,
@@ -120,6 +120,7 @@ def _config(backtest: Backtest) -> ExperimentConfig:
         max_participation=backtest.max_participation,
         carries_rest=backtest.carries_rest,
         trials=_trials(backtest),
+        judged_windows=judged_windows(backtest=backtest),
         out_of_sample_share=backtest.out_of_sample_share,
         out_of_sample_from=backtest.out_of_sample_from,
         seed=backtest.seed,

@@ -8,6 +8,7 @@ import pytest
 
 from trading.models import Backtest
 from trading.services.backtests.drafts import BacktestInvalid, draft_read
+from trading.services.backtests.judgement import looks_row
 from trading.services.backtests.requests import (
     backtest_describe,
     backtest_request,
@@ -19,6 +20,7 @@ from trading.services.backtests.splits import split_days, split_figures
 from trading.services.backtests.statistics import SplitInvalid
 from trading.tests.backtest_rows import ASKED, done_make, portfolio_make, walk_make
 from trading.tests.factories import NOW, user_make
+from trading.tests.study_rows import member_make
 
 PORTFOLIO = ASKED | {"symbols": ["WALK", "OTHER"], "allocation": "FIXED_WEIGHT"}
 
@@ -216,3 +218,43 @@ def test_the_same_run_again_keeps_its_tags():
     again = backtest_rerun(backtest=Backtest.objects.get(pk=made.pk), now=NOW)
 
     assert [tag.name for tag in again.tags.all()] == ["kept"]
+
+
+def judged(owner, **more):
+    made = backtest_request(user=owner, draft=draft_read(ASKED | more), now=NOW)
+    backtest_run(backtest_id=made.pk, clock=lambda: NOW)
+    rows = {row["key"]: row for row in made.result.honesty["rows"]}
+    return rows["OUT_OF_SAMPLE_LOOKS"]
+
+
+@pytest.mark.django_db
+def test_each_other_idea_judged_on_the_same_days_is_counted():
+    owner = member_make()
+    walk_make()
+    slower = {"parameters": {"fast": 5, "slow": 40}}
+
+    found = [judged(owner)["numbers"]["n"], judged(owner)["numbers"]["n"]]
+    found.append(judged(owner, **slower)["numbers"]["n"])
+    found.append(judged(owner, **slower, end_date="2008-11-30")["numbers"]["n"])
+
+    # The same rule again is no other idea, and other days are not the same days.
+    assert found == [0.0, 0.0, 1.0, 0.0]
+
+
+def test_many_looks_warn_and_few_do_not():
+    ours = {"first_at": "2020-01-01T00:00:00Z", "last_at": "2020-12-31T00:00:00Z"}
+    figures = {"out_of_sample": ours}
+    same, half, other = [
+        (begin, end + "T00:00:00Z")
+        for begin, end in (
+            ("2020-01-01T00:00:00Z", "2020-12-31"),
+            ("2020-07-01T00:00:00Z", "2021-12-31"),
+            ("2021-01-01T00:00:00Z", "2021-12-31"),
+        )
+    ]
+
+    assert looks_row(figures, [same, half, other])["numbers"]["n"] == 2.0
+    assert looks_row(figures, [same] * 3)["status"] == "PASS"
+    assert looks_row(figures, [same] * 4)["status"] == "WARN"
+    assert looks_row(figures, None) is None
+    assert looks_row({"out_of_sample": {}}, [same]) is None

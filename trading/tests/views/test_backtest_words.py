@@ -161,3 +161,55 @@ def test_htmx_gets_the_split_alone(desk, owner):
 
     assert part.lstrip().startswith("<div") or 'id="split"' in part[:400]
     assert "<html" not in part
+
+
+@pytest.mark.parametrize("make", [done_make, portfolio_make])
+def test_the_chart_shows_the_chosen_trade_and_leads_to_its_neighbors(desk, owner, make):
+    made = make(owner)
+    trip = made.result.round_trips[1]
+
+    page = text(desk.get(f"/backtests/{made.pk}/?tab=chart&trade={trip['number']}"))
+
+    assert f"Trade {trip['number']}:" in page
+    assert f'"time": "{trip["entry_at"]}"' in page
+    assert 'rel="prev"' in page or 'rel="next"' in page
+
+
+def test_the_chart_of_a_run_without_trades_shows_its_last_bars(desk, owner):
+    made = done_make(owner)
+    result = made.result
+    result.round_trips = []
+    result.save(update_fields=["round_trips"])
+
+    page = text(desk.get(f"/backtests/{made.pk}/?tab=chart&trade=99"))
+
+    assert "No completed trade of WALK" in page
+    assert 'id="backtest-price"' in page
+
+
+def test_trades_lead_to_their_place_on_the_chart_and_show_how_they_end(desk, owner):
+    made = done_make(owner)
+
+    page = text(desk.get(f"/backtests/{made.pk}/?tab=trades"))
+
+    assert "?tab=chart&amp;trade=1" in page
+    assert "How trades end" in page
+    assert "How long they last" in page
+
+
+def test_every_regime_shows_its_sharpe_ratio_with_interval_or_says_too_few(desk, owner):
+    made = done_make(owner)
+
+    page = text(desk.get(f"/backtests/{made.pk}/"))
+
+    rows = page.split('data-testid="by-regime"')[1].split("</table>")[0]
+    n_rows = rows.count("data-regime=")
+    assert rows.count('data-label="Sharpe"') == n_rows + 1
+    assert rows.count('data-label="Drawdown"') == n_rows + 1
+
+
+def test_the_deflated_sharpe_ratio_stands_among_the_tiles_with_its_count(desk, owner):
+    page = text(desk.get(f"/backtests/{done_make(owner).pk}/"))
+
+    assert "Deflated Sharpe ratio" in page.split('data-testid="verdict"')[0]
+    assert "counting 1 trial" in page
