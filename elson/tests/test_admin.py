@@ -17,6 +17,9 @@ from marketdata.tests.factories import market_make
 from monitoring.models import Incident
 from monitoring.selectors import today_get
 from trading.models import ModelVersion
+from trading.services.backtests.requests import backtest_describe
+from trading.tests.backtest_rows import waiting_make
+from trading.tests.factories import user_make
 from trading.tests.model_rows import (
     drift_make,
     performance_make,
@@ -65,7 +68,7 @@ def test_every_own_model_is_registered_for_staff():
         for model in app.get_models()
         if not model.__name__.startswith("Historical")
     }
-    shown_inside_another = {"WatchlistItem", "OrderEvent", "Posting"}
+    shown_inside_another = {"WatchlistItem", "OrderEvent", "Posting", "BacktestTag"}
 
     missing = {model.__name__ for model in own - set(REGISTERED)}
 
@@ -222,3 +225,14 @@ def test_inline_code_is_found_by_the_test_itself():
     assert inline_code(b"<script>alert(1)</script>")
     assert inline_code(b'<a onclick="x()">')
     assert not inline_code(b'<script src="/static/x.js"></script>')
+
+
+def test_a_backtest_shows_staff_the_words_it_is_filed_under(desk):
+    made = waiting_make(user_make())
+    backtest_describe(backtest=made, note="", tags="idea, slow")
+
+    page = desk.get(f"/staff/trading/backtest/{made.pk}/change/").content.decode()
+    found = desk.get("/staff/trading/backtest/?q=idea").content.decode()
+
+    assert "idea, slow" in page
+    assert f"/staff/trading/backtest/{made.pk}/change/" in found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -11,7 +13,6 @@ from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOn
 from trading.models import (
     Backtest,
     BacktestResult,
-    BacktestTag,
     Decision,
     Deployment,
     EquityPoint,
@@ -240,12 +241,6 @@ class RiskLimitsAdmin(SimpleHistoryAdmin):
     ordering = ("-id",)
 
 
-class BacktestTagInline(ReadOnlyInline):
-    """The words its owner files it under."""
-
-    model = BacktestTag
-
-
 @admin.register(Backtest)
 class BacktestAdmin(CsvAdmin):
     """Backtests of everybody: what waits, runs, failed."""
@@ -257,9 +252,12 @@ class BacktestAdmin(CsvAdmin):
     list_filter = ("status", "phase", "strategy_key", ("error_code", NamedBlankFilter))
     list_select_related = ("user", "instrument")
     search_fields = ("user__email", "instrument__symbol", "error", "tags__name")
-    inlines = (BacktestTagInline,)
     date_hierarchy = "created_at"
     ordering = ("-id",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the tags among the columns."""
+        return [*super().get_fields(request, obj), "words"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backtest]:
         """Read the tags of a page at once."""
