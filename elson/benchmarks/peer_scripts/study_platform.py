@@ -69,9 +69,9 @@ def seed(bars_path: str) -> dict[str, Any]:
 
 
 def search(
-    strategy: str, space: Mapping[str, Any], n_trials: int, n_workers: int
+    strategy: str, space: Mapping[str, Any], method: str, n_trials: int, n_workers: int
 ) -> dict[str, Any]:
-    """Run one study to its verdict; return its seconds and the objective of every trial."""
+    """Run one study to its verdict; return its seconds and the Sharpe ratio of every trial."""
     from accounts.selectors import user_get_by_email
     from trading.selectors.studies import study_get, trial_list
     from trading.services.studies.drafts import study_draft_read
@@ -80,7 +80,7 @@ def search(
     draft = study_draft_read(
         {
             "strategy_key": strategy, "symbol": SYMBOL, "space": space,
-            "method": "random", "n_trials": n_trials, "n_workers": n_workers, "n_folds": 3,
+            "method": method, "n_trials": n_trials, "n_workers": n_workers, "n_folds": 3,
             "fewest_trades": 0, "commission_bps": 2,
         }
     )  # fmt: skip
