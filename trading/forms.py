@@ -214,7 +214,7 @@ class TermsMixin(forms.Form):
 
     def limit_fields(self) -> list[tuple[Any, str]]:
         """Return the bound fields of the limits with their units."""
-        units = {"ratio": "of equity", "money": "USD", "count": ""}
+        units = {"ratio": "", "money": "USD", "count": ""}
         return [(self[LIMIT_PREFIX + limit.name], units[limit.unit]) for limit in OWN_LIMITS]
 
     def cost_fields(self) -> list[tuple[Any, str]]:

@@ -19,6 +19,7 @@ from trading.views import (
     regimes,
     replay,
     strategies,
+    strategy_tracking,
     strategy_versions,
     studies,
 )
@@ -169,6 +170,16 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     path("strategies/", strategies.strategies, name="strategies"),
     path("strategies/new/", strategies.strategy_new, name="strategy_new"),
     path("strategies/<int:strategy_id>/", strategies.strategy_detail, name="strategy_detail"),
+    path(
+        "strategies/<int:strategy_id>/tracking/",
+        strategy_tracking.strategy_tracking,
+        name="strategy_tracking",
+    ),
+    path(
+        "strategies/<int:strategy_id>/versions/<int:number>/preview/",
+        strategy_tracking.version_preview,
+        name="version_preview",
+    ),
     path(
         "strategies/<int:strategy_id>/edit/", strategy_versions.strategy_edit, name="strategy_edit"
     ),

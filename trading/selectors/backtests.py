@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
@@ -134,16 +136,25 @@ def backtest_find_by_key(*, user_id: int, client_key: str) -> Backtest | None:
 
 
 def backtest_newest(
-    *, user_id: int, strategy_key: str, instrument: Instrument | None = None
+    *,
+    user_id: int,
+    strategy_key: str,
+    instrument: Instrument | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Backtest | None:
-    """Return this person's newest finished run of a rule, of one instrument alone if given."""
+    """Return this person's newest finished run of a rule, of one instrument alone if given.
+
+    One of exactly the given parameters comes before a newer one of others.
+    """
     rows = Backtest.objects.filter(
         user_id=user_id, strategy_key=strategy_key, status=Backtest.Status.SUCCEEDED
     )
     if instrument is not None:
         # The figures of a portfolio are not those of its first instrument.
         rows = rows.filter(instrument=instrument, symbols=[])
-    return rows.select_related("result", "instrument").order_by("-pk").first()
+    rows = rows.select_related("result", "instrument").order_by("-pk")
+    same = None if parameters is None else rows.filter(parameters=dict(parameters)).first()
+    return same or rows.first()
 
 
 def backtest_usage(*, user_id: int, since: dt.datetime) -> BacktestUsage:

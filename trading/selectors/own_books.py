@@ -65,6 +65,7 @@ class OwnBacktest:
     backtest_id: int
     span: str
     figures: dict[str, Any]
+    is_same: bool
 
 
 def book_of(deployment: Deployment, *, until: dt.datetime | None) -> Book:
@@ -125,18 +126,23 @@ def breaker_now(deployment: Deployment) -> BreakerNow | None:
 
 
 def own_backtest(deployment: Deployment) -> OwnBacktest | None:
-    """Find what the rule's newest backtest on this instrument promised; None without one."""
+    """Find what the rule's newest backtest on this instrument promised; None without one.
+
+    One of exactly these parameters comes before a newer one of others.
+    """
+    parameters = deployment.version.parameters
     run = backtest_newest(
         user_id=deployment.portfolio.user_id,
         strategy_key=deployment.version.strategy.key,
         instrument=deployment.instrument,
+        parameters=parameters,
     )
     if run is None:
         return None
-    found = run.result.metrics
+    found, is_same = run.result.metrics, run.parameters == parameters
     if found.get("out_of_sample"):
-        return OwnBacktest(run.pk, "out of sample", found["out_of_sample"])
-    return OwnBacktest(run.pk, "whole span", found.get("all") or {})
+        return OwnBacktest(run.pk, "out of sample", found["out_of_sample"], is_same)
+    return OwnBacktest(run.pk, "whole span", found.get("all") or {}, is_same)
 
 
 def outcome_of(decision: Decision, *, until: dt.datetime | None) -> tuple[int, float] | None:

@@ -18,7 +18,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
-from trading.selectors.own_books import book_of, books_of, breaker_now, outcome_of, own_backtest
+from trading.selectors.own_books import books_of, breaker_now, outcome_of
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.prices import regime_now
 from trading.selectors.regimes import next_regime_get
@@ -165,16 +165,21 @@ def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) ->
     earlier, later = decision_neighbors(decision)
     replay = decision.deployment.portfolio.replay
     until = replay.cursor_at if replay else None
-    context = {
+    context: dict[str, Any] = {
         "decision": decision,
-        "figure": decision_figure(decision, until=until),
         "outcome": outcome_of(decision, until=until),
+        "view": decision_view(decision),
+        "is_page": True,
+    }
+    if request.GET.get("part") == "outcome":
+        return render(request, "trading/_decision_outcome.html", context)
+    context |= {
+        "figure": decision_figure(decision, until=until),
         "following": next_regime_get(
             decision.deployment.instrument,
             decision.deployment.timeframe,
             until=decision.market_at,
         ),
-        "view": decision_view(decision),
         "as_json": json.dumps(_as_json(decision), indent=2),
         "earlier": _link(strategy.pk, earlier),
         "later": _link(strategy.pk, later),
@@ -237,8 +242,6 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "market": market,
         "following": next_regime_get(deployment.instrument, row.timeframe, until=until),
         "breaker": breaker_now(deployment),
-        "book": book_of(deployment, until=until),
-        "own_backtest": own_backtest(deployment),
         "decision": decision,
         "view": decision_view(decision) if decision else None,
     }

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from elson.common.errors import DomainError
+from elson.common.listing import wants_fragment
 from marketdata.selectors import instrument_get
 from trading.engine.adaptive import GridRow
 from trading.engine.strategies.base import StrategySpec
@@ -29,6 +30,7 @@ from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import deployment_start
 from trading.services.own_limits import limits_read
 from trading.services.strategies import parameters_resolve, strategy_archive, version_create
+from trading.views.strategy_tracking import DEFAULT_CAPITAL, preview_context, symbol_of
 
 
 @login_required
@@ -40,14 +42,23 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
     rows = regime_grid(strategy.key, base.parameters)
     form = _version_form(request, spec, rows, base)
     changes: list[ParameterChange] = []
+    preview: dict[str, Any] = {}
+    intent = request.POST.get("intent")
     if request.method == "POST" and form.is_valid():
         try:
-            if request.POST.get("intent") != "compare":
+            if intent not in ("compare", "preview"):
                 return _save(request, strategy, form)
             changes = _changes(base, form)
+            if intent == "preview":
+                preview = _preview(request, base, form)
         except DomainError as error:
             form.add_error(None, error.message)
+    if intent == "preview" and wants_fragment(request):
+        return _preview_part(request, form, preview)
     context = {
+        "preview_symbols": symbol_of(strategy),
+        "preview_capital": DEFAULT_CAPITAL,
+        **preview,
         "strategy": strategy,
         "spec": spec,
         "version": base,
@@ -117,6 +128,27 @@ def _changes(base: Any, form: VersionForm) -> list[ParameterChange]:
         costs=costs_read(form.costs()),
     )
     return [change for change in changes if change.is_changed]
+
+
+def _preview(request: HttpRequest, base: Any, form: VersionForm) -> dict[str, Any]:
+    """Compute what the typed draft would hold now; nothing is stored."""
+    return preview_context(
+        request,
+        request.POST,
+        strategy_key=base.strategy.key,
+        parameters=parameters_resolve(key=base.strategy.key, parameters=form.parameters()),
+        limits=limits_read(form.limits(), form.account),
+        costs=costs_read(form.costs()),
+        symbol=symbol_of(base.strategy),
+    )
+
+
+def _preview_part(request: HttpRequest, form: VersionForm, preview: dict[str, Any]) -> HttpResponse:
+    faults = [f"{form[name].label if name in form.fields else 'Parameters'}: {texts[0]}"
+              for name, texts in form.errors.items()]  # fmt: skip
+    context = preview or {"preview_error": "; ".join(faults)}
+    status = 422 if context["preview_error"] else 200
+    return render(request, "trading/_holdings_now.html", context, status=status)
 
 
 def _save(request: HttpRequest, strategy: Any, form: VersionForm) -> HttpResponse:

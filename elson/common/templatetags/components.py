@@ -436,8 +436,12 @@ def chart(
     benchmark: str | bool = False,
     null: bool = False,
     in_sample: bool = False,
+    renews: bool = False,
 ) -> str:
-    """Figure that chart.js draws from the JSON beside it; the block is its toolbar."""
+    """Figure that chart.js draws from the JSON beside it; the block is its toolbar.
+
+    `renews` keeps the figure when its block is fetched again and draws what came with it.
+    """
     data_id = f"{id}-data"
     return render_to_string(
         "components/_chart.html",
@@ -452,6 +456,7 @@ def chart(
             "benchmark": benchmark,
             "null": null,
             "in_sample": in_sample,
+            "renews": renews,
             "toolbar": _rendered(content.strip()),
             "data_id": data_id,
             "data_script": json_script(data, data_id),

@@ -75,10 +75,10 @@ def test_pages_of_a_member_are_accessible(new_context: NewContext, width: int, t
     pause_replay(page)
     found = _links(page, "/strategies/", r"^/strategies/\d+/$")[:1]
     found += _links(page, found[0], r"^/strategies/\d+/decisions/")[:1]
-    found += _links(page, found[0], r"^/strategies/\d+/(edit|versions/\d+/run)/$")[:2]
+    found += _links(page, found[0], r"^/strategies/\d+/(edit|versions/\d+/(run|preview))/$")[:3]
     found += _links(page, "/orders/", r"^/orders/[0-9a-f-]{36}/$")[:1]
 
-    assert len(found) == 5
+    assert len(found) == 6
     assert _faults(page, MEMBERS + found, width, theme) == []
 
 

@@ -28,7 +28,9 @@ def test_a_strategy_explains_itself_and_is_edited_into_a_draft(page: Page) -> No
     page.locator("#log-h").scroll_into_view_if_needed()
     page.get_by_role("link", name="Open this decision").click()
     expect(page.locator("#why")).to_be_visible()
-    expect(page.locator("#around")).to_contain_text("The decision above stays as it was")
+    expect(page.locator("#around")).to_contain_text(
+        "The decision above stays as it was; what came of it goes on"
+    )
     told = json.loads(page.locator("pre").last.inner_text())
     assert told["reason"] in page.locator("#why").inner_text()
     assert all({"base", "now", "because"} <= set(line) for line in told["parameters"].values())

@@ -33,11 +33,13 @@ export function equityChart(figure, data) {
   }
   let rows = [];
   let indexOf = new Map();
+  let edges = new Map();
   const regimeOf = new Map((data.regimes ?? []).map(([time, regime]) => [toMs(time), regime]));
 
   // One row per point of the strategy line; the other lines are looked up by time.
   function join() {
     const others = lines.filter((line) => line !== main).map((line) => new Map(line.points.map((p) => [toMs(p.time), p.value])));
+    edges = new Map((data.band ?? []).map(([time, low, high]) => [toMs(time), { low, high }]));
     const lows = new Map(drawdown.map((p) => [toMs(p.time), p.value]));
     rows = (main?.points ?? []).map(({ time, value }) => {
       const ms = toMs(time);
@@ -59,7 +61,7 @@ export function equityChart(figure, data) {
         return last < 0 ? null : { first: -1e6, last };
       }, () => alpha(figure.colors.accent, 0.09)));
     }
-    if (data.band?.length) {
+    if (data.band) {
       main.series.attachPrimitive(valueBand(
         () => data.band.map(([time, low, high]) => ({ index: indexOf.get(toMs(time)), low, high })).filter((p) => p.index !== undefined),
         () => alpha(figure.colors["text-3"], 0.16),
@@ -84,10 +86,20 @@ export function equityChart(figure, data) {
       ["", full ? timeCell(row.time) : timeLabel(row.time)],
       [main?.name ?? "Equity", money(row.value, currency)],
       ...lines.filter((line) => line !== main).map((line, i) => [line.name, money(row.others?.[i], currency)]).filter(([, text]) => full || text !== "—"),
+      ...(data.band_name ? ["low", "high"].map((edge) => [`${data.band_name} ${edge}`, money(edges.get(toMs(row.time))?.[edge], currency)]) : []),
       ...(under ? [["Drawdown", signedPercent(row.drawdown, 1)]] : []),
     ],
     anchor: (row) => [row.value, main.series],
     setLog: (on) => main.series.priceScale().applyOptions({ mode: on ? 1 : 0 }),
+    // The same lines with what has come since.
+    renew(next) {
+      data.band = next.band;
+      lines.forEach((line, i) => {
+        line.points = next.series[i].points.map(([time, value]) => ({ time, value: Number(value) }));
+      });
+      join();
+      lines.forEach((line) => line.series.setData(line.points.map((point) => ({ ...point }))));
+    },
     // A new point of the live equity line, from messages that carry an equity and its market time.
     receive(message) {
       // A snapshot brings the last points: bars may have closed between the page and the socket.

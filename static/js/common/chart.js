@@ -21,7 +21,8 @@ class Figure {
     this.readout = figure.querySelector("[data-chart-readout]");
     this.live = figure.querySelector("[data-chart-live]");
     this.twin = figure.querySelector("[data-chart-twin]");
-    this.data = JSON.parse(document.getElementById(figure.dataset.chartSource).textContent);
+    this.source = document.getElementById(figure.dataset.chartSource).textContent;
+    this.data = JSON.parse(this.source);
     this.colors = readColors();
     this.chart = createChart(this.canvas, chartOptions(this.colors));
     this.kind = KINDS[figure.dataset.chart](this, this.data, createSeriesMarkers);
@@ -153,6 +154,15 @@ class Figure {
     if (this.cursor < 0) this.describe(this.rows().length - 1);
   }
 
+  // A figure kept through a swap draws what came with it, without losing zoom, cursor or table.
+  renew() {
+    const source = document.getElementById(this.figure.dataset.chartSource)?.textContent;
+    if (!source || source === this.source) return;
+    this.source = source;
+    this.kind.renew?.(JSON.parse(source));
+    this.changed();
+  }
+
   remove() {
     this.off.abort();
     this.stop?.();
@@ -165,7 +175,10 @@ function startWithin(scope) {
   const figures = [...scope.querySelectorAll("figure[data-chart]")];
   if (scope.matches?.("figure[data-chart]")) figures.push(scope);
   for (const figure of figures) {
-    if (charts.has(figure)) continue;
+    if (charts.has(figure)) {
+      charts.get(figure).renew();
+      continue;
+    }
     try {
       charts.set(figure, new Figure(figure));
       figure.elsonChart = charts.get(figure);
