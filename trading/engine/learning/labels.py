@@ -1,7 +1,7 @@
 """Meta-labels: did the candidate trade win after costs, and when was that known.
 
 INPUT    bars, the bars whose close gave a candidate, cost per side at each bar
-OUTPUT   one label per resolved candidate with the bar that resolved it; weights by overlap
+OUTPUT   one label per resolved candidate with the bar that resolved it
 LOOKBACK none: a label looks forward on purpose. It may only be learned from after `exit_bar`
 
 The exit is profit-blind (close above its short average, or a number of bars), because an exit that
@@ -85,8 +85,8 @@ def meta_labels(
 
     Notes
     -----
-    Each candidate is its own trade, whether or not the one before is still open: overlap is what
-    `uniqueness_weights` corrects.
+    Each candidate is its own trade, whether or not the one before is still open. Weights for the
+    overlap were tried and made the models worse (docs/research/win-rates.md).
 
     References
     ----------
@@ -114,54 +114,6 @@ def meta_labels(
     )
     is_resolved = exits >= 0
     return Labels(signals[is_resolved], exits[is_resolved], returns[is_resolved])
-
-
-def uniqueness_weights(starts: ArrayLike, ends: ArrayLike) -> FloatArray:
-    """Weigh each label by how little of its life it shares with others.
-
-    Parameters
-    ----------
-    starts, ends : int64, shape (n,)
-        First and last bar of each label's life, ``starts <= ends``; of one instrument.
-
-    Returns
-    -------
-    float64, shape (n,)
-        Mean over the label's bars of one over the number of labels alive, scaled to mean 1;
-        > 0. Empty for no label.
-
-    Raises
-    ------
-    ConfigInvalid
-        If shapes differ or a label ends before it starts.
-
-    References
-    ----------
-    López de Prado, Advances in Financial Machine Learning (2018), ch. 4.4.
-
-    Examples
-    --------
-    >>> uniqueness_weights([0, 0, 5], [1, 1, 6]).tolist()
-    [0.75, 0.75, 1.5]
-    """
-    first = np.asarray(starts, dtype=np.int64)
-    last = np.asarray(ends, dtype=np.int64)
-    if first.shape != last.shape or first.ndim != 1:
-        raise ConfigInvalid(f"starts {first.shape} and ends {last.shape} must be flat and equal")
-    if not first.shape[0]:
-        return np.empty(0)
-    if (last < first).any():
-        at = int(np.flatnonzero(last < first)[0])
-        raise ConfigInvalid(f"label {at} ends at {last[at]}, before its start {first[at]}")
-    origin = int(first.min())
-    changes = np.zeros(int(last.max()) - origin + 2)
-    np.add.at(changes, first - origin, 1.0)
-    np.add.at(changes, last - origin + 1, -1.0)
-    alive = np.cumsum(changes)
-    # A bar without any label stands between lives and is never read.
-    shares = np.concatenate(([0.0], np.cumsum(1.0 / np.maximum(alive, 1.0))))
-    means = (shares[last - origin + 1] - shares[first - origin]) / (last - first + 1)
-    return np.asarray(means / means.mean(), dtype=np.float64)
 
 
 def is_purged(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.indicators import sma
-from trading.engine.learning.labels import is_purged, label_nb, meta_labels, uniqueness_weights
+from trading.engine.learning.labels import is_purged, label_nb, meta_labels
 from trading.tests.engine.walks import random_walk, tape
 
 FLAT = [(10.0, 10.0, 10.0, 10.0)] * 4
@@ -79,33 +79,6 @@ def test_impossible_candidates_are_refused(change, message):
 
     with pytest.raises(ConfigInvalid, match=message):
         meta_labels(**{"bars": bars, "signal_bars": [3], "cost_rates": np.zeros(10)} | change)
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=1, max_size=30))
-def test_weights_equal_their_definition(lives):
-    starts = np.array([start for start, _ in lives])
-    ends = starts + [length for _, length in lives]
-
-    weights = uniqueness_weights(starts, ends)
-
-    alive = [sum(s <= bar <= e for s, e in zip(starts, ends, strict=True)) for bar in range(60)]
-    plain = [
-        np.mean([1.0 / alive[bar] for bar in range(s, e + 1)])
-        for s, e in zip(starts, ends, strict=True)
-    ]
-    assert np.allclose(weights, plain / np.mean(plain), rtol=1e-9)
-
-
-def test_labels_that_never_overlap_weigh_alike():
-    assert uniqueness_weights([0, 10, 20], [5, 15, 25]).tolist() == [1.0, 1.0, 1.0]
-    assert uniqueness_weights([], []).tolist() == []
-
-
-def test_a_label_that_ends_before_it_starts_is_refused():
-    with pytest.raises(ConfigInvalid, match="label 1 ends at 2, before its start 3"):
-        uniqueness_weights([0, 3], [1, 2])
-    with pytest.raises(ConfigInvalid, match="flat and equal"):
-        uniqueness_weights([0, 3], [1])
 
 
 @given(
