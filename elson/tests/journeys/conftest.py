@@ -14,11 +14,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from elson.settings.variables import BASE_DIR
 from elson.tests.journeys.own_strategies import own_strategies_install
 from elson.tests.journeys.platform import Platform, fresh_database
+
+# What a page may take on two busy cores; the same for an action and for what is expected of it.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 
 PASSWORD = "correct horse battery staple 7"
 AXE = BASE_DIR / "static" / "vendor" / "axe-core" / "axe.min.js"
@@ -129,7 +133,7 @@ def new_context(chromium: Browser, platform: Platform, watch: Watch) -> Iterator
             locale=locale,
             timezone_id=time_zone,
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("page", watch.attach)
         contexts.append(context)
         return context

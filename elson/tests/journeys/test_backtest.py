@@ -58,14 +58,14 @@ def test_costs_months_and_the_tear_sheet_tell_what_the_api_tells(page: Page) -> 
 
     cells = page.get_by_test_id("monthly").locator("tbody td")
     months = sum(len(year["months"]) + 1 for year in result["monthly"])
-    assert cells.count() == months
+    expect(cells).to_have_count(months)
     page.emulate_media(media="print")
     expect(page.locator(".sidenav")).to_be_hidden()
     expect(page.locator(".topbar")).to_be_hidden()
     expect(page.get_by_test_id("by-regime")).to_be_visible()
     page.emulate_media(media="screen")
     page.get_by_role("link", name="Costs").click()
-    assert page.locator("[data-factor]").count() == len(result["costs"]["curve"])
+    expect(page.locator("[data-factor]")).to_have_count(len(result["costs"]["curve"]))
     assert axe_violations(page) == []
     screenshot(page, "backtest-costs")
 
@@ -116,7 +116,8 @@ def test_several_instruments_share_one_account(page: Page) -> None:
 
     result = page.request.get(f"/api/v1/backtests/{number}/result/").json()
     rows = page.get_by_test_id("by-instrument").locator("[data-symbol]")
-    assert rows.count() == len(result["per_instrument"]) == 2
+    assert len(result["per_instrument"]) == 2
+    expect(rows).to_have_count(2)
     total = sum(row["n"] for row in result["per_instrument"])
     assert total == result["metrics"]["all"]["n_round_trips"]
     assert axe_violations(page) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import time
@@ -24,13 +25,12 @@ def test_the_forming_bar_moves_at_most_four_times_a_second(page: Page) -> None:
     _open_chart(page)
 
     first = _frames_of(page, frames, "event", 1)
-    started = time.monotonic()
     _frames_of(page, frames, "event", len(first) + WATCHED_SECONDS)
-    elapsed = time.monotonic() - started
 
-    deltas = [frame for frame in frames if frame["kind"] == "delta" and _is_bars(frame)]
-    assert deltas
-    assert len(deltas) / elapsed <= 4.5
+    # By the server's clock: a busy browser hands over late, and then several at once.
+    sent = [_seconds(f) for f in frames if f["kind"] == "delta" and _is_bars(f)]
+    assert len(sent) > 1
+    assert (len(sent) - 1) / (sent[-1] - sent[0]) <= 4.5
     numbers = [frame["seq"] for frame in frames if _is_bars(frame)]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
@@ -108,9 +108,10 @@ def test_a_marker_opens_the_decision_behind_it(page: Page) -> None:
         ".timeToCoordinate(time)",
         [CHART, at],
     )
-    box = page.locator(f"{CHART} [data-chart-canvas]").bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + x, box["y"] + box["height"] / 3)
+    canvas = page.locator(f"{CHART} [data-chart-canvas]")
+    height = canvas.evaluate("canvas => canvas.clientHeight")
+    # By its place in the canvas, which waits until nothing above moves the canvas any more.
+    canvas.click(position={"x": x, "y": height / 3})
 
     # A fill leads to its order, a signal that was not traded to its decision.
     page.wait_for_url(re.compile("/(orders|decisions)/"))
@@ -157,6 +158,10 @@ def _api(page: Page, path: str) -> Any:
 
 def _listen(socket: WebSocket, frames: list[dict[str, Any]]) -> None:
     socket.on("framereceived", lambda payload: frames.append(json.loads(payload)))
+
+
+def _seconds(frame: dict[str, Any]) -> float:
+    return dt.datetime.fromisoformat(frame["ts"]).timestamp()
 
 
 def _is_bars(frame: dict[str, Any]) -> bool:

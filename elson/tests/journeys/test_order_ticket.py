@@ -62,7 +62,7 @@ def test_an_order_clicked_twice_is_sent_once_filled_and_accounted_for(page: Page
 
     resume_replay(page)
     page.goto(address)
-    expect(page.get_by_test_id("order-status")).to_contain_text("Filled", timeout=15_000)
+    expect(page.get_by_test_id("order-status")).to_contain_text("Filled")
     pause_replay(page)
     _accounts_agree(page)
 
