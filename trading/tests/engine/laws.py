@@ -1,8 +1,19 @@
-"""How many examples a law is tried with."""
+"""How much of a law or a matrix is tried: all in `make test`, a part in the quick suite."""
+
+from collections.abc import Sequence
+from typing import TypeVar
 
 from hypothesis import settings
+
+Item = TypeVar("Item")
+IS_QUICK = settings.get_current_profile_name() == "quick"
 
 
 def examples(number: int) -> settings:
     """Try ``number`` examples, fewer where the profile allows fewer (conftest.py)."""
     return settings(max_examples=min(number, settings.default.max_examples), deadline=None)
+
+
+def some(items: Sequence[Item], step: int, first: int = 0) -> Sequence[Item]:
+    """Return all items, in the quick suite every ``step``-th from ``first % step`` on."""
+    return items[first % step :: step] if IS_QUICK else items

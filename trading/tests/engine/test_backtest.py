@@ -22,7 +22,7 @@ COSTLY = {"commission_bps": 5.0, "slippage_bps": 3.0, "cost_preset": AssetClass.
 
 
 @pytest.mark.parametrize("key", SIMPLE)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_backtest_equals_vectorbt(key, seed):
     rows = [row for row in GOLDEN if (row["strategy"], row["seed"]) == (key, seed)]
     bars = random_walk(seed, 600)
@@ -203,7 +203,7 @@ CHARGED = {
 @pytest.mark.parametrize("name", CHARGED)
 @pytest.mark.parametrize("key", list(STRATEGIES))
 def test_the_curve_of_a_search_is_that_of_the_run_with_as_many_trades(key, name):
-    bars = random_walk(41, 700, 0.02)
+    bars = random_walk(41, 480, 0.02)
     spec, config = STRATEGIES[key], CHARGED[name]
 
     curve, found = curve_of(bars, spec, {}, config), run(bars, key, {}, config)

@@ -303,7 +303,9 @@ def test_the_panel_judges_a_run_with_volume_limits_and_impact():
     costs = CostModel(spread_bps=2.0, impact=1.0, commission_minimum=1.0, commission_bps=1.0)
     config = BacktestConfig(cost_model=costs, max_participation=0.001)
 
-    rows = {row.key: row for row in panel(run(BARS, "rsi2_reversion", {}, config)).rows}
+    result = run(BARS.slice(0, 300), "rsi2_reversion", {}, config)
+
+    rows = {row.key: row for row in panel(result, BARS.slice(0, 300)).rows}
 
     assert rows["LOOK_AHEAD"].status is RuleStatus.PASS
     assert "impact" in rows["COSTS"].sentence

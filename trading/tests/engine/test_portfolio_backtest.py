@@ -51,8 +51,15 @@ def test_one_instrument_gives_the_backtest_of_that_instrument(key):
     assert found.metrics["win_rate"] == pytest.approx(alone.metrics["win_rate"], nan_ok=True)
 
 
-@pytest.mark.parametrize("rule", [EQUAL, RISK])
-@pytest.mark.parametrize("max_positions", [None, 2])
+@pytest.mark.parametrize(
+    ("rule", "max_positions"),
+    [
+        (EQUAL, 2),
+        (RISK, None),
+        pytest.param(EQUAL, None, marks=pytest.mark.slow),
+        pytest.param(RISK, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_the_order_of_the_instruments_changes_nothing(rule, max_positions):
     allocation = Allocation(rule, max_positions=max_positions)
 

@@ -1,6 +1,7 @@
 """The live runner's step and the backtest's are the same decision."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,6 +18,11 @@ from trading.tests.engine.walks import random_walk, tape
 KEYS = sorted(STRATEGIES)
 BARS = random_walk(12, 310)
 START = 260
+
+
+@cache
+def explained(key):
+    return run(BARS, key, {}, BacktestConfig(keeps_decisions=True, quantity_step=1.0))
 
 
 def replay_live(key, costs, quantity_step):
@@ -69,7 +75,7 @@ def test_replaying_bar_by_bar_gives_the_orders_of_the_backtest(key, quantity_ste
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
-    result = run(BARS, key, {}, BacktestConfig(keeps_decisions=True, quantity_step=1.0))
+    result = explained(key)
 
     assert len(result.decisions) == len(BARS)
     for decision in result.decisions:
@@ -91,12 +97,7 @@ def test_decisions_speak_of_the_settled_regime():
 
 
 def test_sizing_lines_multiply_to_the_wanted_quantity():
-    result = run(
-        BARS,
-        "volatility_adaptive_trend",
-        {},
-        BacktestConfig(keeps_decisions=True, quantity_step=1.0),
-    )
+    result = explained("volatility_adaptive_trend")
     entry = next(d for d in result.decisions if d.action is DecisionAction.ENTER_LONG)
 
     values = {line.label: line.value for line in entry.sizing}
@@ -151,7 +152,7 @@ def test_a_book_without_equity_is_blocked():
 
 
 def test_small_weight_differences_are_left_alone():
-    result = run(BARS, "volatility_adaptive_trend", {}, BacktestConfig(keeps_decisions=True))
+    result = explained("volatility_adaptive_trend")
 
     kept = [d for d in result.decisions if d.blocked_by == "NO_TRADE_BAND"]
 
