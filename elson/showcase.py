@@ -43,6 +43,8 @@ def showcase_request(*, user: User, now: dt.datetime) -> None:
     entitlement_grant(user=user, key="backtests.at_once", value=len(RUNS) + 1, source=source)
     entitlement_grant(user=user, key="backtests.per_day", value=100, source=source)
     for run in RUNS:
+        if backtest_find_by_key(user_id=user.pk, client_key=run["client_key"]) is not None:
+            continue
         draft = draft_read(run | {"has_regime_costs": True, "slippage_bps": 1})
         backtest_request(user=user, draft=draft, now=now, client_key=run["client_key"])
 

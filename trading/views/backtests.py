@@ -53,6 +53,7 @@ from trading.views.backtest_progress import run_context
 from trading.views.backtest_rows import list_rows
 from trading.views.backtest_split import split_context
 from trading.views.backtest_words import exit_words, strategy_name
+from trading.views.form_keys import form_key
 
 EXAMPLE = {
     "strategy_key": DEFAULT_STRATEGY,
@@ -141,7 +142,7 @@ def _start(request: MemberRequest) -> HttpResponse:
                 user=request.user,
                 draft=form.draft,
                 now=timezone.now(),
-                client_key=form.cleaned_data["client_key"][:80],
+                client_key=form_key(form.cleaned_data["client_key"], form.data),
             )
         except DomainError as error:
             if error.status != 422:

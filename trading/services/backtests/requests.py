@@ -21,6 +21,7 @@ from trading.services.backtests.draft_fields import READERS
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, attempt
 from trading.services.backtests.loading import bars_between
 from trading.services.backtests.progress import announce
+from trading.services.keys import key_check
 from trading.services.leases import lease_lapse
 from trading.services.quotas import DayQuota, day_of
 
@@ -74,13 +75,21 @@ def backtest_request(
 ) -> Backtest:
     """Store and enqueue a run; the same client key again returns the run it made the first time.
 
-    Raises BacktestInvalid when the data does not cover it, TooMany when the plan allows no more.
+    Raises KeyReused when the key made another run, BacktestInvalid when the data does not cover it,
+    TooMany when the plan allows no more.
     """
     # The lock makes two requests of one person count each other.
     get_user_model().objects.select_for_update().get(pk=user.pk)
     if client_key and (
         found := selectors.backtest_find_by_key(user_id=user.pk, client_key=client_key)
     ):
+        asked = _asked(draft)
+        stored = {name: getattr(found, name) for name in asked}
+        key_check(
+            f"backtest #{found.pk}",
+            stored={**stored, "symbol": found.instrument.symbol},
+            wanted={**asked, "symbol": draft.symbol},
+        )
         return found
     instrument = _covered_instrument(draft, draft.symbol)
     for symbol in draft.symbols:
@@ -88,22 +97,8 @@ def backtest_request(
     _check_quota(backtest_quota(user=user, now=now))
     backtest = Backtest.objects.create(
         user=user,
-        strategy_key=draft.strategy_key,
         instrument=instrument,
-        timeframe=draft.timeframe,
-        start_date=draft.start_date,
-        end_date=draft.end_date,
-        parameters=draft.parameters,
-        cash=draft.cash,
-        commission_bps=draft.commission_bps,
-        slippage_bps=draft.slippage_bps,
-        has_regime_costs=draft.has_regime_costs,
-        **{name: getattr(draft, name) for name in COST_FIELDS},
-        symbols=list(draft.symbols) if draft.is_portfolio else [],
-        allocation=_allocation_of(draft) if draft.is_portfolio else {},
-        out_of_sample_share=draft.out_of_sample_share,
-        out_of_sample_from=draft.out_of_sample_from,
-        seed=draft.seed,
+        **_asked(draft),
         note=draft.note,
         client_key=client_key,
         rerun_of=rerun_of,
@@ -239,6 +234,27 @@ def _check_quota(quota: BacktestQuota) -> None:
             used=quota.n_unfinished,
             limit=quota.at_once,
         )
+
+
+def _asked(draft: BacktestDraft) -> dict[str, Any]:
+    """Return the columns that decide the result; note and tags only name it."""
+    return {
+        "strategy_key": draft.strategy_key,
+        "timeframe": draft.timeframe,
+        "start_date": draft.start_date,
+        "end_date": draft.end_date,
+        "parameters": draft.parameters,
+        "cash": draft.cash,
+        "commission_bps": draft.commission_bps,
+        "slippage_bps": draft.slippage_bps,
+        "has_regime_costs": draft.has_regime_costs,
+        **{name: getattr(draft, name) for name in COST_FIELDS},
+        "symbols": list(draft.symbols) if draft.is_portfolio else [],
+        "allocation": _allocation_of(draft) if draft.is_portfolio else {},
+        "out_of_sample_share": draft.out_of_sample_share,
+        "out_of_sample_from": draft.out_of_sample_from,
+        "seed": draft.seed,
+    }
 
 
 def _allocation_of(draft: BacktestDraft) -> dict[str, Any]:

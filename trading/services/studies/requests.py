@@ -22,6 +22,7 @@ from trading.models import Study, Trial
 from trading.selectors import studies as selectors
 from trading.services.backtests.loading import bars_between
 from trading.services.bindings import version_to_bind
+from trading.services.keys import key_check
 from trading.services.quotas import DayQuota, day_of
 from trading.services.studies.drafts import MOST_TRIALS, StudyDraft, StudyInvalid
 from trading.services.studies.progress import announce
@@ -37,10 +38,6 @@ PER_DAY = "optimize.runs_per_day"
 SWEEP_AFTER = dt.timedelta(seconds=30)
 MOST_REVIVALS = 5
 Status = Study.Status
-
-
-class StudyKeyReused(Conflict):
-    """The same key once started another search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +74,7 @@ def study_request(
 ) -> Study:
     """Store a study with all its trials and enqueue its workers; the same key returns the same.
 
-    Raises StudyKeyReused when the key made another search, StudyInvalid when data or space do not
+    Raises KeyReused when the key made another search, StudyInvalid when data or space do not
     carry it, Forbidden when the plan has no searches, TooMany when today's are used up. A repeat by
     the clock does not use the quota.
     """
@@ -85,7 +82,13 @@ def study_request(
     if client_key and (
         found := selectors.study_find_by_key(user_id=user.pk, client_key=client_key)
     ):
-        _check_same(found, draft)
+        asked = _asked(draft)
+        stored = {name: getattr(found, name) for name in asked}
+        key_check(
+            f"optimization #{found.pk}",
+            stored={**stored, "symbol": found.instrument.symbol},
+            wanted={**asked, "symbol": draft.base.symbol},
+        )
         return found
     quota = study_quota(user=user, now=now)
     _check_open(quota)
@@ -103,6 +106,7 @@ def study_request(
         parent=repeat_of,
         lease_expires_at=now + SWEEP_AFTER,
         started_at=now,
+        note=draft.base.note,
         **_asked(draft),
     )
     _check_plan(study, draft, instrument)
@@ -229,25 +233,7 @@ def _asked(draft: StudyDraft) -> dict[str, Any]:
         "has_regime_costs": base.has_regime_costs,
         "seed": base.seed,
         "n_workers": draft.n_workers,
-        "note": base.note,
     }
-
-
-def _check_same(found: Study, draft: StudyDraft) -> None:
-    wanted = {**_asked(draft), "symbol": draft.base.symbol.strip().upper()}
-    stored = {name: getattr(found, name) for name in wanted if name != "symbol"}
-    differing = [
-        name
-        for name, value in {**stored, "symbol": found.instrument.symbol}.items()
-        if value != wanted[name]
-    ]
-    if differing:
-        raise StudyKeyReused(
-            "IDEMPOTENCY_KEY_REUSED",
-            f"This key already started optimization #{found.pk} with another "
-            f"{differing[0].replace('_', ' ')}; use a new one.",
-            field="client_key",
-        )
 
 
 def _parameters(draft: StudyDraft) -> list[dict[str, Any]]:

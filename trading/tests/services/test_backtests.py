@@ -545,3 +545,25 @@ def test_the_newest_run_of_an_instrument_is_never_that_of_a_portfolio():
 
     assert backtest_newest(**asked, instrument=run.instrument) is None
     assert backtest_newest(**asked) == run
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [({"seed": 8}, "seed"), ({"parameters": {"fast": 6, "slow": 20}}, "parameters"),
+     ({"impact": 1}, "impact"), ({"symbols": ["WALK", "OTHER"]}, "symbols")],
+)  # fmt: skip
+def test_a_key_that_made_another_run_is_a_conflict(changed, word):
+    owner, _ = user_make(), (walk_make(), walk_make(symbol="OTHER"))
+    backtest_request(user=owner, draft=draft_read(VALUES), now=NOW, client_key="k")
+
+    with pytest.raises(Conflict, match=f"another {word}"):
+        backtest_request(user=owner, draft=draft_read(VALUES | changed), now=NOW, client_key="k")
+
+
+def test_what_only_names_a_run_and_the_case_of_its_symbol_make_no_other_request():
+    owner, _ = user_make(), walk_make()
+    first = backtest_request(user=owner, draft=draft_read(VALUES), now=NOW, client_key="k")
+
+    same = draft_read(VALUES | {"note": "again", "symbol": "walk", "is_free_confirmed": True})
+
+    assert backtest_request(user=owner, draft=same, now=NOW, client_key="k") == first
