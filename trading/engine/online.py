@@ -7,6 +7,10 @@ LOOKBACK everything is carried in small vectors; nothing is computed twice
 Equal to `strategies.volatility_adaptive_trend` over the whole series, bar by bar. Each bar costs
 the same few microseconds however long the history is; only the volatility's rank looks through
 its window of 1,008 values.
+
+It is there for callers that only want the order, such as the bench `decide`. The live runner steps
+from prepared features, whose arrays explain the decision it stores; against its writes to the
+database, preparing them is little.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from trading.models import (
 from trading.selectors.ledger import ledger_verify
 from trading.services.amounts import amount_of
 from trading.services.deployments import deployment_pause, deployment_resume, deployment_start
+from trading.services.orders import order_submit
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 from trading.services.runner import portfolio_advance
 from trading.services.strategies import strategy_create
@@ -35,6 +36,7 @@ from trading.tests.factories import (
     DAY,
     FIRST_CLOSE,
     NOW,
+    bars_make,
     instrument_make,
     portfolio_make,
     user_make,
@@ -293,3 +295,24 @@ def test_a_bar_without_an_order_takes_fifteen_statements(tape):
     assert done.n_bars == 1
     # One of them moves the cursor, which the streamer does elsewhere.
     assert len(statements) <= 15 + 1
+
+
+def test_a_resting_stop_is_met_at_the_open_of_a_bar_that_gaps_through_it():
+    rows = [(100.0, 101.0, 99.0, 100.0)] * 3 + [(90.0, 92.0, 88.0, 91.0)]
+    instrument = instrument_make("GAP")
+    bars_make(instrument, rows)
+    portfolio = portfolio_make(lead=instrument, **WIDE)
+    asked = {"portfolio": portfolio, "instrument": instrument, "quantity": "10", "now": NOW}
+    order_submit(side="BUY", order_type="MARKET", client_order_id="in", **asked)
+    play(portfolio, FIRST_CLOSE + DAY)
+    stop = {"order_type": "STOP_MARKET", "stop_price": "95", "time_in_force": "GTC"}
+    order_submit(side="SELL", client_order_id="out", **stop, **asked)
+
+    play(portfolio, FIRST_CLOSE + 2 * DAY)
+    assert Order.objects.get(client_order_id="out").status == "ACCEPTED"
+    play(portfolio, FIRST_CLOSE + 3 * DAY)
+
+    sold = Order.objects.get(client_order_id="out")
+    assert (sold.status, sold.is_triggered) == ("FILLED", True)
+    assert float(sold.avg_fill_price) == pytest.approx(90.0 * (1 - PAPER_SLIPPAGE_BPS / 1e4))
+    assert ledger_verify(portfolio) == []
