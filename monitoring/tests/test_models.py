@@ -400,6 +400,15 @@ def test_staff_are_led_to_the_series(plus, member, walk):
 
 
 def test_without_a_model_there_is_no_data_to_judge(plus):
+    assert "No prices to judge yet." in text(plus.get("/models/?part=data"))
+    assert 'id="window"' not in text(plus.get("/models/"))
+
+
+def test_whole_prices_are_no_problem(plus):
+    version = version_make()
+    version.training.symbols = ["WALK"]
+    version.training.save()
+
     assert "No open data problem." in text(plus.get("/models/?part=data"))
 
 
