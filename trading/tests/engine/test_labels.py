@@ -23,6 +23,24 @@ def test_a_candidate_is_bought_at_the_next_open_and_sold_after_its_exit_close():
     assert labels.is_win.tolist() == [True]
 
 
+def test_each_side_pays_the_rate_of_the_bar_that_decided_it():
+    bars = tape([*FLAT, (10, 10, 9, 9), (9.5, 9.5, 9, 9), (9, 12, 9, 12), (11, 11, 11, 11)])
+    rates = np.array([9.0, 9.0, 9.0, 9.0, 0.01, 9.0, 0.03, 9.0])
+
+    labels = meta_labels(bars, [4], rates)
+
+    assert labels.net_return[0] == pytest.approx(11 * 0.97 / (9.5 * 1.01) - 1, abs=1e-15)
+
+
+def test_the_close_of_the_entry_bar_may_already_sell():
+    bars = tape([*FLAT, (10, 10, 9, 9), (9.5, 12, 9.5, 12), (11, 11, 11, 11), (8, 8, 8, 8)])
+
+    labels = meta_labels(bars, [4], np.zeros(8))
+
+    assert labels.exit_bar.tolist() == [6]
+    assert labels.net_return[0] == pytest.approx(11 / 9.5 - 1)
+
+
 def test_a_price_that_never_recovers_is_sold_after_the_limit():
     close = 100.0 * 0.99 ** np.arange(30)
     bars = tape([(price, price, price, price) for price in close])

@@ -168,6 +168,16 @@ def test_drift_is_quiet_on_what_the_model_was_trained_on(version):
     assert report.delay["median_days"] == pytest.approx(10.0)
 
 
+def test_drift_looks_at_its_own_days_only(version):
+    predictions_make(entries_reference(version), 60)
+    late = list(Prediction.objects.order_by("pk").values_list("pk", flat=True)[:25])
+    Prediction.objects.filter(pk__in=late).update(created_at=NOW - dt.timedelta(days=31))
+
+    report = drift_measure(version=version, now=NOW, window_days=30)
+
+    assert (report.n_predictions, report.window_days) == (35, 30)
+
+
 def test_a_shifted_feature_is_named_first_and_red(version):
     shift = np.zeros(10)
     shift[5] = 0.5
