@@ -26,12 +26,17 @@ class ContributionRow:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Probability of a win against the threshold it had to reach, largest contributions first."""
+    """Probability of a win against the threshold it had to reach, largest contributions first.
+
+    `total` is the sum of all contributions, those shown and `left_out` together.
+    """
 
     probability: float
     threshold: float | None
     contributions: tuple[ContributionRow, ...]
     n_left_out: int
+    left_out: float
+    total: float
 
     @property
     def is_reached(self) -> bool:
@@ -56,6 +61,8 @@ def score_of(decision: Decision) -> Score | None:
         threshold=decision.inputs.get("threshold"),
         contributions=tuple(_row(name, value, top) for name, value in ranked[:N_SHOWN]),
         n_left_out=max(len(ranked) - N_SHOWN, 0),
+        left_out=sum(value for _, value in ranked[N_SHOWN:]),
+        total=sum(found.values()),
     )
 
 

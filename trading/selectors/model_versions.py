@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from elson.common.errors import NotFound
 from trading.engine.learning.calibration import calibration_bins
 from trading.engine.learning.measurement import GateFigures, gate_figures
+from trading.engine.strategies.hybrid import SPEC as HYBRID
 from trading.engine.types import Regime
 from trading.models import (
     DriftReport,
@@ -179,6 +180,11 @@ def fallback_state(strategy_key: str) -> FallbackState:
         return FallbackState(True, None, "Rules decide alone: no model has been active yet.")
     text = f"Fallback rules in use since {last.created_at:%Y-%m-%d %H:%M} UTC: {last.reason}"
     return FallbackState(True, last.created_at, text)
+
+
+def bound_text(strategy_key: str) -> str:
+    """Say which model a strategy is bound to now, or why to none; empty where it takes none."""
+    return fallback_state(strategy_key).text if strategy_key == HYBRID.key else ""
 
 
 def _columns(rows: QuerySet[Prediction]) -> dict[str, np.ndarray[Any, Any]]:

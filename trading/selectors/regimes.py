@@ -28,6 +28,7 @@ from trading.engine.strategies import STRATEGIES, resolve_params
 from trading.engine.types import Regime
 from trading.models import Portfolio, StrategyVersion
 from trading.selectors.markets import RegimeTrack, regime_track, regime_word, series_of
+from trading.selectors.model_versions import bound_text
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -130,6 +131,7 @@ class StrategyByRegime:
     name: str
     version: int
     rows: tuple[AdaptiveRow, ...]
+    model: str = ""
 
 
 def watched_list(user: User) -> list[Instrument]:
@@ -193,6 +195,7 @@ def strategies_by_regime(user: User) -> list[StrategyByRegime]:
             version.strategy.name,
             version.number,
             _adaptive_rows(version.strategy.key, version.parameters),
+            bound_text(version.strategy.key),
         )
         for version in newest.values()
     ]

@@ -18,6 +18,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
+from trading.selectors.model_versions import bound_text
 from trading.selectors.own_books import books_of, breaker_now, outcome_of
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.prices import regime_now
@@ -97,6 +98,7 @@ def strategies(request: HttpRequest) -> HttpResponse:
             "name": spec.name,
             "summary": spec.summary,
             "when_it_fails": spec.when_it_fails,
+            "model": bound_text(spec.key),
             "n_warm_up": spec.warm_up(spec.defaults),
             "last_run": backtest_text(user=request.user, strategy_key=spec.key),
         }
@@ -239,6 +241,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
     market = regime_now(deployment.instrument, until=until, timeframe=row.timeframe)
     return {
         "now": row,
+        "model": bound_text(strategy.key),
         "market": market,
         "following": next_regime_get(deployment.instrument, row.timeframe, until=until),
         "breaker": breaker_now(deployment),

@@ -2,11 +2,70 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
 import json
+from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from elson.tests.journeys.conftest import axe_violations, pause_replay, screenshot, sign_up
+
+
+def decisions(page: Page, strategy_url: str) -> list[dict[str, str]]:
+    """Every decision so far from the download, oldest first."""
+    answer = page.request.get(f"{strategy_url}?format=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text().lstrip("\ufeff"))))
+    return rows[::-1]
+
+
+def wait_for_regime_change(page: Page, strategy_url: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The last decision in one regime and the first in the next; the replay holds one by itself."""
+    for _ in range(60):
+        rows = decisions(page, strategy_url)
+        for before, after in itertools.pairwise(rows):
+            if before["regime"] and before["regime"] != after["regime"]:
+                return before, after
+        page.wait_for_timeout(1_000)
+    raise AssertionError(f"no regime change in {len(rows)} decisions")
+
+
+def told_of(page: Page, strategy_url: str, decision: dict[str, str]) -> dict[str, Any]:
+    page.goto(f"{strategy_url}decisions/{decision['id']}/")
+    found: dict[str, Any] = json.loads(page.locator("pre").last.inner_text())
+    return found
+
+
+def test_the_sizes_multiply_and_the_parameters_follow_a_regime_change(page: Page) -> None:
+    sign_up(page)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    page.goto("/strategies/")
+    page.locator("#deployments th a").filter(has_text="Demo").first.click()
+    strategy_url = page.url
+
+    before, after = wait_for_regime_change(page, strategy_url)
+    old = told_of(page, strategy_url, before)["parameters"]
+    new = told_of(page, strategy_url, after)["parameters"]
+    moved = {name for name in new if name in old and new[name]["now"] != old[name]["now"]}
+    assert "size_factor" in moved
+    assert after["regime"] in new["size_factor"]["because"]
+    screenshot(page, "regime-change")
+
+    ordered = next(row for row in decisions(page, strategy_url) if row["action"] == "ENTER_LONG")
+    told = told_of(page, strategy_url, ordered)
+    lines = {line["label"]: line["value"] for line in told["sizing"]}
+    product = lines["volatility-target weight"] * lines["× equity"] / lines["÷ close"]
+    for label in ("× size factor", "× pullback share", "× breaker"):
+        product *= lines.get(label, 1.0)
+    assert product == pytest.approx(lines["wanted quantity"], rel=1e-9)
+    assert lines["order quantity"] == pytest.approx(
+        lines["target quantity"] - lines["held quantity"]
+    )
+    assert lines["target quantity"] <= lines["wanted quantity"]
+    order = page.locator("#outcome .feed a").first
+    assert f"{lines['order quantity']:.4f}".rstrip("0") in order.inner_text()
 
 
 def test_a_strategy_explains_itself_and_is_edited_into_a_draft(page: Page) -> None:

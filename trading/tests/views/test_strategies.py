@@ -23,6 +23,7 @@ from trading.tests.factories import (
     portfolio_make,
     user_make,
 )
+from trading.tests.services.model_rows import version_make as model_make
 from trading.views.backtest_form import version_values
 
 pytestmark = pytest.mark.django_db
@@ -425,3 +426,15 @@ def test_two_clicks_on_one_form_run_a_version_once(member, version):
         member.post(address(version, "versions/1/run/"), asked)
 
     assert Deployment.objects.count() == 1
+
+
+def test_what_the_hybrid_is_really_bound_to_is_said(member, portfolio):
+    words = "Rules decide alone: no model has been active yet."
+    hybrid = strategy_create(user=portfolio.user, key="hybrid", name="Dips")
+
+    assert words in member.get("/strategies/").content.decode()
+    assert words in member.get("/models/regimes/").content.decode()
+    model_make(number=7, state="ACTIVE")
+    assert "Model 7 decides with the rules." in member.get("/strategies/").content.decode()
+    assert "Model 7 decides with the rules." in member.get("/models/regimes/").content.decode()
+    assert hybrid.number == 1
