@@ -107,6 +107,9 @@ def _environment(**values: str) -> dict[str, str]:
         if name not in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "PORT")
         and (name.startswith("ELSON_TEST_") or not name.startswith("ELSON_"))
     }
+    if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # Away from the sources, as asked; not kept at all, each process compiles everything anew.
+        kept["PYTHONPYCACHEPREFIX"] = str(VAR / "test" / "bytecode")
     return {**kept, "DJANGO_SETTINGS_MODULE": "elson.settings.testing", **values}
 
 

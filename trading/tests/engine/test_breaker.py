@@ -86,6 +86,16 @@ def test_losing_round_trips_in_a_row_are_counted_when_flat_again():
     assert state.name == "CAUTIOUS"
 
 
+@pytest.mark.parametrize(("last", "streak"), [(97.9, 3), (98.0, 0), (98.1, 0)])
+def test_a_round_trip_that_does_not_lose_ends_the_streak(last, streak):
+    state = None
+    for k, equity in enumerate((100.0, 100.0, 99.0, 99.0, 98.0, 98.0, last)):
+        inputs = CALM | {"quantity": float(k % 2)}
+        state, _ = breaker_next(state, LIMITS, k * DAY, equity, **inputs)
+
+    assert state.loss_streak == streak
+
+
 def test_volatility_and_correlation_raise_the_level_too():
     wild = feed([100.0], volatility=0.61)[-1][0]
     high = feed([100.0], percentile=0.96)[-1][0]

@@ -49,9 +49,12 @@ def test_random_entries_are_the_mean_over_every_bar_of_the_cell():
     entries = random_entries([instrument], blind_plan)
 
     played = outcomes(instrument, ones(instrument), blind_plan(instrument))
-    cell = (instrument.codes == 1) & (played.exit_bars >= 0)
-    assert entries.win_rates[0, 1] == (played.net[cell] > 0.0).mean()
-    assert entries.n_bars[0, 1] == cell.sum()
+    assert (played.exit_bars[-5:] < 0).any()
+    for code in range(4):
+        net = played.net[(instrument.codes == code) & (played.exit_bars >= 0)]
+        assert entries.win_rates[0, code] == (net > 0.0).mean()
+        assert entries.mean_net[0, code] == net.mean()
+        assert entries.n_bars[0, code] == net.size
 
 
 def test_drawn_win_rates_scatter_around_the_expected_rate_and_repeat_by_seed():

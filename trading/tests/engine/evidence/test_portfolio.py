@@ -41,6 +41,12 @@ def test_open_units_never_exceed_the_cap(spans, cap):
     assert units.tolist() == allotted_units_nb.py_func(entry, leave, cap).tolist()
 
 
+def test_a_unit_comes_free_on_the_exit_day_behind_one_still_open():
+    entry, leave = np.array([0, 1, 5]), np.array([10, 5, 8])
+
+    assert allotted_units_nb(entry, leave, 2.0).tolist() == [1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize("closes_only", [False, True])
 def test_daily_results_of_one_position_add_up_to_its_result(closes_only):
     instrument = market(1, 900, closes_only=closes_only)
