@@ -10,6 +10,7 @@ from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
 from trading.api import studies as studies_api
 from trading.views import (
+    backtest_adopt,
     backtests,
     compare,
     dashboard,
@@ -37,6 +38,11 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
     ),
     path("backtests/<int:backtest_id>/cancel/", backtests.backtest_stop, name="backtest_cancel"),
     path("backtests/<int:backtest_id>/rerun/", backtests.backtest_again, name="backtest_rerun"),
+    path(
+        "backtests/<int:backtest_id>/adopt/",
+        backtest_adopt.backtest_adopt_page,
+        name="backtest_adopt",
+    ),
     path(
         "backtests/<int:backtest_id>/describe/",
         backtests.backtest_words,
