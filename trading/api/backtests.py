@@ -128,7 +128,9 @@ class BacktestSplitApi(APIView):
         """Answer with both sides; the verdict stays with the split of the run."""
         parameters_known(request, "from")
         day = day_read(request, "from")
-        figures = split_figures(_result(request, backtest_id), day)
+        result = _result(request, backtest_id)
+        chance = result.honesty["null_win_rates"]["ALL"]
+        figures = {"null_win_rate": chance, **split_figures(result, day)}
         return Response(BacktestSplitSerializer({"split": day, **figures}).data)
 
 

@@ -81,6 +81,9 @@ class BacktestSplitSerializer(serializers.Serializer[Any]):
     """A stored result split at another day, both sides with holding."""
 
     split = serializers.DateField()
+    null_win_rate = serializers.FloatField(
+        allow_null=True, help_text="Of random entries with the same lengths, whole span."
+    )
     in_sample = serializers.JSONField()
     out_of_sample = serializers.JSONField()
 

@@ -90,6 +90,7 @@ def test_a_result_is_split_at_any_day(desk, owner):
     answer = desk.get(f"{ROOT}{made.pk}/split/", {"from": "2009-02-02"})
 
     assert answer.json()["out_of_sample"]["first_on"] == "2009-02-02"
+    assert 0.0 <= answer.json()["null_win_rate"] <= 1.0
     assert desk.get(f"{ROOT}{made.pk}/split/", {"from": "soon"}).status_code == 400
     assert desk.get(f"{ROOT}{made.pk}/split/", {"from": "1950-01-01"}).status_code == 422
 
