@@ -22,7 +22,7 @@ from trading.services.models.registry import (
 )
 from trading.services.models.sequence import OutOfSample
 from trading.tests.factories import NOW, user_make
-from trading.tests.services.model_rows import version_make
+from trading.tests.services.model_rows import PASSED, version_make
 
 pytestmark = pytest.mark.django_db
 WHY = {"reason": "better in EXTREME", "now": NOW}
@@ -181,6 +181,16 @@ def test_the_first_version_needs_nobody_but_its_gates():
     second = version_first_activate(version=version_make(2), now=NOW)
 
     assert (version.state, second.state) == ("ACTIVE", "CANDIDATE")
+
+
+def test_a_first_version_that_failed_a_gate_only_watches():
+    failed = [PASSED[0] | {"is_passed": False}]
+    first = version_make(state="CANDIDATE", gates=failed)
+
+    row = version_first_activate(version=first, now=NOW)
+
+    assert row.state == "SHADOW"
+    assert version_active("hybrid") is None
 
 
 def test_the_database_allows_one_active_version_of_a_strategy():
