@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.engine:
-            return _pytest(["-n", "0", "-q", *options.pytest, ENGINE], _environment())
+            return _pytest(["-q", *options.pytest, ENGINE], _environment())
         if options.fast:
             return _pytest(["-m", FAST, *options.pytest], _environment())
         return _on_real_servers(options)
