@@ -11,9 +11,10 @@ from trading.engine.backtest import BacktestConfig
 from trading.engine.portfolio_backtest import Leg, run_portfolio
 from trading.engine.strategies import resolve_params, strategy_get
 from trading.models import Decision
+from trading.services.deployments import deployment_start
 from trading.services.pretrade import costs_of
 from trading.services.runner import portfolio_advance
-from trading.services.strategies import deployment_start, strategy_create
+from trading.services.strategies import strategy_create
 from trading.tests.engine.walks import random_walk
 from trading.tests.factories import NOW, bars_make, instrument_make, portfolio_make, user_make
 
