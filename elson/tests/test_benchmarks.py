@@ -126,8 +126,10 @@ def spoiled(loop):
     """Return the loop with its fills a unit of price off."""
 
     def run(*arguments):
-        cash, held, bars, quantities, prices, *rest = loop(*arguments)
-        return cash, held, bars, quantities, prices + 1.0, *rest
+        cash, held, bars, quantities, prices, *rest, n_fills = loop(*arguments)
+        # Behind the last fill lies whatever the memory held before, which may be no number.
+        prices[:n_fills] += 1.0
+        return cash, held, bars, quantities, prices, *rest, n_fills
 
     run.py_func = loop.py_func
     return run
