@@ -8,6 +8,7 @@ LOOKBACK the whole run; nothing here ever decides a trade
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from trading.engine.backtest import BacktestRun
 from trading.engine.cost_parts import CostParts
 from trading.engine.costs import BPS, CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
-from trading.engine.types import OrderSide
+from trading.engine.types import OrderSide, RoundTrip
 
 BAND_POINTS = 500
 BAND_SHARES = (0.05, 0.5, 0.95)
@@ -79,12 +80,7 @@ def random_entries(
     holds as long as the run did and trades never overlap.
     """
     trips = run.round_trips
-    if not trips:
-        raise ConfigInvalid("random entries need at least 1 completed trade, found 0")
-    if any(trip.side is OrderSide.SELL for trip in trips):
-        raise ConfigInvalid("random entries are drawn for long trades only")
-    if n_draws < 1:
-        raise ConfigInvalid(f"n_draws {n_draws} must be at least 1")
+    draws_check(trips, n_draws)
     first = run.first_bar
     lengths = np.array([max(trip.bars_held, 1) for trip in trips], dtype=np.int64)
     weights = _weights(run)
@@ -110,6 +106,16 @@ def random_entries(
         paths[k] = curve[points]
     low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.config.cash
     return NullDraws(win_rates, sharpes, totals, points, low, median, high)
+
+
+def draws_check(trips: Sequence[RoundTrip], n_draws: int) -> None:
+    """Refuse trades that random entries cannot stand beside, and fewer than one draw."""
+    if not trips:
+        raise ConfigInvalid("random entries need at least 1 completed trade, found 0")
+    if any(trip.side is OrderSide.SELL for trip in trips):
+        raise ConfigInvalid("random entries are drawn for long trades only")
+    if n_draws < 1:
+        raise ConfigInvalid(f"n_draws {n_draws} must be at least 1")
 
 
 def buy_and_hold(run: BacktestRun, bars: Bars) -> FloatArray:

@@ -20,12 +20,12 @@ from trading.engine.nulls import (
     BAND_SHARES,
     NullDraws,
     charged_rates,
+    draws_check,
     random_starts,
     reordered_bars,
 )
 from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun
 from trading.engine.shared_account import Leg
-from trading.engine.types import OrderSide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +87,7 @@ def random_accounts(
     for than there is cash, purchases share it, so a draw may hold less than the run did; a limit on
     the number of positions is not imposed.
     """
-    _check(run, n_draws)
+    draws_check(run.account.round_trips, n_draws)
     clock = run.account.closed_at
     bars_of = {leg.bars.symbol: leg.bars for leg in legs}
     rows = [row for row in run.instruments if row.round_trips]
@@ -146,16 +146,6 @@ def _permuted(bars: Bars, clock: IntArray, keys: IntArray, window: int) -> Bars:
     # The first bar has no close before it and keeps its place.
     order = np.concatenate(([0], order[order != 0]))
     return reordered_bars(bars, order, 1)
-
-
-def _check(run: PortfolioRun, n_draws: int) -> None:
-    trips = run.account.round_trips
-    if not trips:
-        raise ConfigInvalid("random entries need at least 1 completed trade, found 0")
-    if any(trip.side is OrderSide.SELL for trip in trips):
-        raise ConfigInvalid("random entries are drawn for long trades only")
-    if n_draws < 1:
-        raise ConfigInvalid(f"n_draws {n_draws} must be at least 1")
 
 
 def instrument_rates(

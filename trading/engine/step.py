@@ -202,36 +202,6 @@ def _remember(
     return state if stop == state.stop_price else replace(state, stop_price=stop)
 
 
-def live_step(
-    bars_prefix: Bars,
-    state: StrategyState,
-    context: StepContext,
-    params: dict[str, object] | None = None,
-) -> StepOutcome:
-    """Prepare on everything known so far and decide on its last bar.
-
-    Equal to the backtest's step of that bar, because features never look ahead.
-
-    Parameters
-    ----------
-    bars_prefix : Bars
-        All bars up to and including the one just closed; at least one.
-    state : StrategyState
-        As stored after the bar before, with the fills of this bar booked.
-    context : StepContext
-        Strategy, costs, lot size.
-    params : dict or None
-        The strategy's parameters; missing ones take their default.
-
-    Returns
-    -------
-    StepOutcome
-        See `step`.
-    """
-    features = context.spec.prepare(bars_prefix, resolve_params(context.spec, params))
-    return step(features, len(bars_prefix) - 1, state, context)
-
-
 def _arrive(features: Features, i: int, state: StrategyState) -> StrategyState:
     """Mark the book at this close and count bars."""
     code = int(features.regimes.settled_codes[i])

@@ -10,7 +10,7 @@ from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
 from trading.engine.fills import affordable_quantity
 from trading.engine.state import StrategyState, book_fill, start
-from trading.engine.step import StepContext, live_step, prepare, step
+from trading.engine.step import StepContext, prepare, step
 from trading.engine.strategies import STRATEGIES, strategy_get
 from trading.engine.types import DecisionAction, Fill, OrderSide, regime_of
 from trading.tests.engine.walks import random_walk, tape
@@ -50,7 +50,9 @@ def replay_live(key, costs, quantity_step):
             )
             fills.append(fill)
             state = book_fill(state, fill)
-        outcome = live_step(BARS.until(i), state, context)
+        # As the runner does: prepared afresh on what is known, decided on the last bar.
+        known = prepare(BARS.until(i), context.spec.key)
+        outcome = step(known, i, state, context)
         state = StrategyState.from_dict(json.loads(json.dumps(outcome.state.to_dict())))
         intent = outcome.order_intent
     return fills, state
