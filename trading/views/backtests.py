@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -14,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.requests import MemberRequest
-from elson.common.errors import DomainError, NotFound
+from elson.common.errors import Conflict, DomainError, NotFound
 from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response, page_of
 from trading.selectors.backtests import (
@@ -268,8 +269,11 @@ def backtest_words(request: MemberRequest, backtest_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def backtest_stop(request: MemberRequest, backtest_id: int) -> HttpResponse:
-    """Call a run off."""
-    backtest_cancel(backtest=_own(request, backtest_id), now=timezone.now())
+    """Call a run off; one that ended in the meantime says so on its own page."""
+    try:
+        backtest_cancel(backtest=_own(request, backtest_id), now=timezone.now())
+    except Conflict:
+        messages.info(request, "The run had already finished; nothing was canceled.")
     return redirect("backtest", backtest_id)
 
 

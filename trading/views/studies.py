@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.requests import MemberRequest
-from elson.common.errors import DomainError
+from elson.common.errors import Conflict, DomainError
 from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response, page_of
 from trading.api.studies import trial_columns
@@ -57,6 +57,11 @@ from trading.views.study_form import StudyForm, request_values, study_form_for
 
 PERCENTS = (100, 50, 25, 10, 5)
 MOST_PINS = 10
+TOO_LATE = {
+    "pause": "The search had already finished; nothing was paused.",
+    "resume": "The search had already finished; there was nothing to resume.",
+    "stop": "The search had already finished; nothing was stopped.",
+}
 LIST_COLUMNS = (
     ("id", lambda r: r["study"].pk),
     ("strategy", lambda r: r["study"].strategy_key),
@@ -208,18 +213,22 @@ def study_points(request: MemberRequest, study_id: int) -> JsonResponse:
 @login_required
 @require_POST
 def study_action(request: MemberRequest, study_id: int, action: str) -> HttpResponse:
-    """Pause, resume, stop or extend."""
+    """Pause, resume, stop or extend; a search that ended in the meantime says so on its page."""
     row, now = study_get(user_id=request.user.pk, study_id=study_id), timezone.now()
-    if action == "pause":
-        study_pause(study=row)
-    elif action == "resume":
-        study_resume(study=row, now=now)
-    elif action == "stop":
-        study_stop(study=row, now=now)
-    elif action == "extend":
-        study_extend(study=row, n_more=_whole(request.POST.get("n_more", "")), now=now)
-    else:
-        raise Http404
+    try:
+        if action == "pause":
+            study_pause(study=row)
+        elif action == "resume":
+            study_resume(study=row, now=now)
+        elif action == "stop":
+            study_stop(study=row, now=now)
+        elif action == "extend":
+            study_extend(study=row, n_more=_whole(request.POST.get("n_more", "")), now=now)
+        else:
+            raise Http404
+    except Conflict as refused:
+        is_late = refused.code == "STUDY_STATE"
+        messages.info(request, TOO_LATE[action] if is_late else refused.message)
     return redirect("study", study_id)
 
 

@@ -183,6 +183,16 @@ def test_a_waiting_run_shows_where_it_stands_and_can_be_canceled(desk, owner):
     assert f'action="/backtests/{made.pk}/cancel/"' in html
 
 
+def test_a_run_that_ended_before_the_click_says_so_on_its_page(desk, owner):
+    run = done_make(owner)
+
+    answer = desk.post(f"/backtests/{run.pk}/cancel/", follow=True)
+
+    assert answer.redirect_chain == [(f"/backtests/{run.pk}/", 302)]
+    assert "The run had already finished; nothing was canceled." in text(answer)
+    assert Backtest.objects.get().status == "SUCCEEDED"
+
+
 def test_the_progress_part_makes_the_browser_load_the_result_once_it_is_there(desk, owner):
     waiting, done = waiting_make(owner), done_make(owner)
 

@@ -402,3 +402,35 @@ def test_a_new_form_moves_a_parameter_around_its_default_whatever_bounds_it(boun
 @pytest.mark.parametrize("make", [backtest_field, version_field])
 def test_a_parameter_without_bounds_has_a_field_that_says_none(make):
     assert make(Parameter("level", "FLOAT", 1.0, "Level")).help_text == "Level."
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("stop", "nothing was stopped"),
+        ("pause", "nothing was paused"),
+        ("resume", "there was nothing to resume"),
+    ],
+)
+def test_a_search_that_ended_before_the_click_says_so_on_its_page(
+    desk, owner, status, action, said
+):
+    study = study_finish(study_make(owner))
+    Study.objects.update(status=status)
+
+    answer = desk.post(f"/optimizations/{study.pk}/{action}/", follow=True)
+
+    assert answer.redirect_chain == [(f"/optimizations/{study.pk}/", 302)]
+    assert f"The search had already finished; {said}." in text(answer)
+    assert Study.objects.get().status == status
+
+
+def test_a_search_whose_holdout_is_open_is_not_extended_and_says_why(desk, owner):
+    study = study_finish(study_make(owner, method="random"))
+    Study.objects.update(holdout_opened_at=NOW)
+
+    answer = desk.post(f"/optimizations/{study.pk}/extend/", {"n_more": "5"}, follow=True)
+
+    assert f"The hold-out of study #{study.pk} was opened" in text(answer)
+    assert Study.objects.get().n_trials == study.n_trials
