@@ -33,9 +33,17 @@ def member(page: Page, platform: Platform, *, trials: int = 100) -> None:
     platform.command("shell", "-c", GRANT.format(email=email, trials=trials))
 
 
-def start(page: Page, *, strategy: str = "sma_cross", trials: int = 40, **fields: str) -> None:
+def start(
+    page: Page,
+    *,
+    strategy: str = "sma_cross",
+    method: str = "RANDOM",
+    trials: int = 40,
+    **fields: str,
+) -> None:
     """Set a search up on the form and start it."""
     page.goto(f"/optimizations/new/?strategy_key={strategy}&has_regime_costs=on&slippage_bps=2")
+    page.locator("#id_method").select_option(method)
     page.get_by_label("Trials", exact=True).fill(str(trials))
     for label, value in fields.items():
         page.locator(f"#id_{label}").fill(value)
@@ -112,8 +120,9 @@ def test_lines_are_brushed_with_the_mouse_and_with_the_keyboard(
 
 
 def test_a_stopped_search_opens_its_holdout_once(page: Page, platform: Platform) -> None:
-    member(page, platform)
-    start(page, strategy="volatility_adaptive_trend", trials=100)
+    # A hundred random trials are over before a pointer reaches the button; these learn for seconds.
+    member(page, platform, trials=3000)
+    start(page, strategy="volatility_adaptive_trend", method="TPE", trials=3000)
     expect(page.locator(FAST).first).to_be_visible(timeout=SEARCH_SECONDS)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Open the hold-out")).to_be_visible(
