@@ -18,8 +18,9 @@ from functools import lru_cache
 import numpy as np
 
 from trading.engine.errors import ConfigInvalid
+from trading.engine.explanation import ParameterNow
 from trading.engine.kernels import FloatArray, IntArray, kernel
-from trading.engine.types import ParameterNow, RegimeCode
+from trading.engine.types import RegimeCode
 
 # Closer than this share of the wanted value a blend is done.
 NEAR = 0.01

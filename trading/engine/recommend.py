@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from trading.engine.errors import ConfigInvalid
+from trading.engine.explanation import SizingLine
 from trading.engine.metrics import wilson_interval
 from trading.engine.sizing import (
     kelly_weight,
@@ -18,7 +19,6 @@ from trading.engine.sizing import (
     round_down,
     volatility_target_weight,
 )
-from trading.engine.types import SizingLine
 
 # Below so many trades a win rate says too little for a bet to be built on it.
 FEWEST_TRADES = 30

@@ -33,12 +33,14 @@ from trading.engine.execution import (
     Market,
     market_of,
 )
+from trading.engine.explanation import Decision
+from trading.engine.planning import StepContext
 from trading.engine.state import start
-from trading.engine.step import StepContext, step
+from trading.engine.step import step
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, StrategySpec, resolve_params
 from trading.engine.strategies.tables import breaker_config
-from trading.engine.types import Decision, OrderIntent, OrderSide
+from trading.engine.types import OrderIntent, OrderSide
 
 PROGRESS_EVERY_TICKS = 256
 

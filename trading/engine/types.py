@@ -6,7 +6,7 @@ Nothing here computes; everything else in the engine speaks in these types.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 import numpy as np
@@ -16,7 +16,6 @@ from trading.engine.errors import TransitionInvalid
 
 FloatArray = NDArray[np.float64]
 CodeArray = NDArray[np.int64]
-Scalar = float | int | str | bool | None
 
 
 class OrderSide(StrEnum):
@@ -305,88 +304,6 @@ class OrderIntent:
     time_in_force: TimeInForce = TimeInForce.DAY
     uses_all_cash: bool = False
     closes_position: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterNow:
-    """One parameter as it stands at a bar: its base, its value now, its bounds and why."""
-
-    name: str
-    base: Scalar
-    now: Scalar
-    low: float | None
-    high: float | None
-    because: str
-
-    def to_dict(self) -> dict[str, Scalar]:
-        """Return plain JSON values."""
-        return {
-            "base": self.base,
-            "now": self.now,
-            "low": self.low,
-            "high": self.high,
-            "because": self.because,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class SizingLine:
-    """One line of the sizing arithmetic; `value` is the number, `text` how it came about."""
-
-    label: str
-    value: float
-    text: str
-
-    def to_dict(self) -> dict[str, Scalar]:
-        """Return plain JSON values."""
-        return {"label": self.label, "value": self.value, "text": self.text}
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Explain what was decided at the close of one bar; stored as it is and never changed.
-
-    `signal` lies in [-1, 1]; `target_weight` is a share of equity; `target_quantity` is signed
-    units. `blocked_by` names what kept a wanted trade from happening, or is None.
-    """
-
-    action: DecisionAction
-    bar: int
-    decided_at: int
-    symbol: str
-    strategy_key: str
-    close: float
-    regime: Regime | None
-    signal: float
-    target_weight: float
-    target_quantity: float
-    reason: str
-    would_change: str
-    blocked_by: str | None = None
-    inputs: Mapping[str, float | None] = field(default_factory=dict)
-    parameters: tuple[ParameterNow, ...] = ()
-    sizing: tuple[SizingLine, ...] = ()
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain JSON values, parameters keyed by name."""
-        return {
-            "action": str(self.action),
-            "bar": self.bar,
-            "decided_at": self.decided_at,
-            "symbol": self.symbol,
-            "strategy_key": self.strategy_key,
-            "close": self.close,
-            "regime": None if self.regime is None else str(self.regime),
-            "signal": self.signal,
-            "target_weight": self.target_weight,
-            "target_quantity": self.target_quantity,
-            "reason": self.reason,
-            "would_change": self.would_change,
-            "blocked_by": self.blocked_by,
-            "inputs": dict(self.inputs),
-            "parameters": {line.name: line.to_dict() for line in self.parameters},
-            "sizing": [line.to_dict() for line in self.sizing],
-        }
 
 
 def regime_of(code: int) -> Regime | None:

@@ -10,8 +10,9 @@ from django.db import transaction
 
 from marketdata.selectors import bars_map, nanoseconds
 from trading.engine.correlation import mean_correlation
+from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState
-from trading.engine.step import StepContext, StepOutcome, step
+from trading.engine.step import StepOutcome, step
 from trading.engine.strategies import Features, resolve_params
 from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import OrderIntent, Regime, TimeInForce, regime_of

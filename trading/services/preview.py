@@ -18,8 +18,9 @@ from marketdata.types import Bars
 from trading.engine import backtest
 from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import EngineError
+from trading.engine.explanation import Decision
 from trading.engine.strategies import StrategySpec
-from trading.engine.types import Decision, OrderSide, OrderType
+from trading.engine.types import OrderSide, OrderType
 from trading.models import Portfolio
 from trading.selectors.portfolios import portfolio_value
 from trading.services.amounts import amount_of, round_to_step

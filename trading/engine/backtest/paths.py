@@ -17,9 +17,10 @@ from trading.engine.backtest.config import BacktestConfig
 from trading.engine.backtest.result import Tape
 from trading.engine.costs import commission_rates, price_rates
 from trading.engine.execution import Blotter, fill_of, market_of
+from trading.engine.planning import StepContext
 from trading.engine.simulation import TableRun, simulate, state_after
 from trading.engine.state import book_fill, start
-from trading.engine.step import StepContext, step
+from trading.engine.step import step
 from trading.engine.strategies.base import Features, ParameterValue, StrategySpec
 from trading.engine.strategies.long_flat import ALL_IN
 from trading.engine.strategies.tables import table_of

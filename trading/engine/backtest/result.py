@@ -10,11 +10,12 @@ from trading.engine import metrics
 from trading.engine.backtest.config import BacktestConfig
 from trading.engine.cost_parts import CostParts, cost_parts
 from trading.engine.execution import Blotter, market_of
+from trading.engine.explanation import Decision
 from trading.engine.portfolio import round_trips
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, ParameterValue, StrategySpec
 from trading.engine.summary import regime_table, run_metrics
-from trading.engine.types import Decision, Fill, Order, RoundTrip
+from trading.engine.types import Fill, Order, RoundTrip
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,8 +17,9 @@ from trading.engine.backtest import BacktestRun, is_compiled
 from trading.engine.backtest import run as backtest_run
 from trading.engine.checks.row import CheckRow, not_applicable
 from trading.engine.nulls import permuted_bars
+from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, start
-from trading.engine.step import StepContext, StepOutcome, step
+from trading.engine.step import StepOutcome, step
 from trading.engine.strategies.base import Features
 from trading.engine.types import RuleStatus
 

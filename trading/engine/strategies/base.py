@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from marketdata.types import Bars
 from trading.engine.adaptive import RULES, AdaptiveBase
 from trading.engine.errors import EngineError, ParameterInvalid
+from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import RegimeSeries
 from trading.engine.rules import RuleTable
 from trading.engine.state import StrategyState
-from trading.engine.types import ParameterNow, Regime, SizingLine
+from trading.engine.types import Regime
 
 ParameterValue = float | int | str
 Params = Mapping[str, ParameterValue]

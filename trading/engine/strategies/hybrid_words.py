@@ -13,13 +13,14 @@ import numpy as np
 
 from trading.engine import hybrid
 from trading.engine.adaptive import AdaptiveBase, adapt, explain
+from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.learning.fitted import Contributions, Models
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
 from trading.engine.strategies.hybrid_gate import NOT_ASKED
 from trading.engine.strategies.tables import OFF, breaker_parameters
-from trading.engine.types import ParameterNow, RegimeCode, SizingLine
+from trading.engine.types import RegimeCode
 
 N_NAMED = 3
 # `step` writes one line for the breaker; its limits are no part of the rule.

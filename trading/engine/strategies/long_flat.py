@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.loops import signal_rows_nb
 from trading.engine.regimes import RegimeSeries
@@ -16,7 +17,6 @@ from trading.engine.rules import KINDS, TREND, RuleTable
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import CHOICE, FLOAT, Features, Parameter, Params, Proposal
-from trading.engine.types import ParameterNow, SizingLine
 
 ALL_IN = "all_in"
 VOLATILITY_TARGET = "volatility_target"

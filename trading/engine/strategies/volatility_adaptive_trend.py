@@ -41,6 +41,7 @@ from trading.engine.adaptive import (
     own_values,
     regime_values,
 )
+from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, variable_sma_nb
 from trading.engine.regimes import WARM_UP_BARS, regimes_of
@@ -66,7 +67,6 @@ from trading.engine.strategies.trend_rows import (
     RSI_BARS,
     adaptive_rows_nb,
 )
-from trading.engine.types import ParameterNow, SizingLine
 
 PULLBACK = "PULLBACK"
 # Row of `adapt_series`.

@@ -14,8 +14,9 @@ from trading.engine.breaker import BreakerState
 from trading.engine.errors import ConfigInvalid
 from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.fitted import EXACT_TERMS, DatedModel, FittedModel
+from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, start
-from trading.engine.step import StepContext, prepare, step
+from trading.engine.step import prepare, step
 from trading.engine.strategies.hybrid import SPEC, with_model
 from trading.engine.types import AssetClass, DecisionAction
 from trading.tests.engine.laws import some

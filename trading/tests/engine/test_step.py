@@ -9,8 +9,9 @@ import pytest
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
 from trading.engine.fills import affordable_quantity
+from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, book_fill, start
-from trading.engine.step import StepContext, prepare, step
+from trading.engine.step import prepare, step
 from trading.engine.strategies import STRATEGIES, strategy_get
 from trading.engine.types import DecisionAction, Fill, OrderSide, regime_of
 from trading.tests.engine.walks import random_walk, tape

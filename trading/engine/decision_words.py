@@ -1,0 +1,160 @@
+"""A decision in words: what was decided, why, from which numbers, what would have changed it.
+
+INPUT    features, state, proposal and plan of one bar
+OUTPUT   a `Decision`
+LOOKBACK none
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from trading.engine.breaker import LEVELS, breaker_sentence
+from trading.engine.explanation import Decision, ParameterNow, SizingLine
+from trading.engine.planning import Plan, StepContext
+from trading.engine.state import StrategyState
+from trading.engine.strategies.base import Features, Narrative, Proposal
+from trading.engine.types import DecisionAction, regime_of
+
+_VERBS = {
+    DecisionAction.ENTER_LONG: "Buy",
+    DecisionAction.ENTER_SHORT: "Sell short",
+    DecisionAction.EXIT: "Exit",
+    DecisionAction.REDUCE: "Reduce",
+    DecisionAction.INCREASE: "Increase",
+    DecisionAction.HOLD: "Hold",
+    DecisionAction.NO_TRADE: "No trade",
+    DecisionAction.WARM_UP: "Warm-up",
+}
+
+_BLOCKS = {
+    "NO_TRADE_BAND": "the weight differs too little to be worth a trade",
+    "QUANTITY_STEP": "the size rounds down to no unit",
+    "CASH": "cash allows no more",
+    "NO_EQUITY": "the book has no equity left",
+    "WARM_UP": "too few bars",
+    "BREAKER": "the circuit breaker allows nothing",
+}
+
+
+def decision_of(
+    features: Features,
+    i: int,
+    state: StrategyState,
+    context: StepContext,
+    proposal: Proposal,
+    allowed: Proposal,
+    plan: Plan,
+) -> Decision:
+    """Explain one bar; ``allowed`` is what the circuit breaker left of ``proposal``."""
+    narrative = context.spec.narrate(features, i, state, proposal)
+    is_halted = proposal.target_weight != 0.0 and allowed.target_weight == 0.0
+    blocked_by = "BREAKER" if is_halted else plan.blocked_by
+    return Decision(
+        action=plan.action,
+        bar=i,
+        decided_at=int(features.bars.closed_at[i]),
+        symbol=features.bars.symbol,
+        strategy_key=context.spec.key,
+        close=float(features.bars.close[i]),
+        regime=regime_of(state.regime_code),
+        signal=proposal.signal,
+        target_weight=allowed.target_weight,
+        target_quantity=plan.target_quantity,
+        reason=_sentence(plan, narrative, context, blocked_by),
+        would_change=f"What would have changed it: {narrative.would_change}.",
+        blocked_by=blocked_by,
+        inputs=_inputs(narrative, state, context),
+        parameters=narrative.parameters + _breaker_parameters(state),
+        sizing=narrative.sizing
+        + _breaker_lines(state, proposal, allowed)
+        + _quantity_lines(features, i, state, allowed, plan, context),
+    )
+
+
+def _inputs(
+    narrative: Narrative, state: StrategyState, context: StepContext
+) -> Mapping[str, float | None]:
+    """Add the correlation where a breaker has looked at one."""
+    if state.breaker is None or math.isnan(context.correlation):
+        return narrative.inputs
+    return {**narrative.inputs, "correlation": context.correlation}
+
+
+def _breaker_parameters(state: StrategyState) -> tuple[ParameterNow, ...]:
+    if state.breaker is None:
+        return ()
+    because = breaker_sentence(state.breaker)
+    return (ParameterNow("breaker", LEVELS[0], state.breaker.name, None, None, because),)
+
+
+def _breaker_lines(
+    state: StrategyState, proposal: Proposal, allowed: Proposal
+) -> tuple[SizingLine, ...]:
+    if state.breaker is None or proposal.target_weight == 0.0:
+        return ()
+    factor = allowed.target_weight / proposal.target_weight
+    return (
+        SizingLine("× breaker", factor, f"× {factor:g}: {breaker_sentence(state.breaker)}"),
+        SizingLine("allowed weight", allowed.target_weight, f"= {allowed.target_weight:.3f}"),
+    )
+
+
+def _sentence(
+    plan: Plan, narrative: Narrative, context: StepContext, blocked_by: str | None
+) -> str:
+    head = _VERBS[plan.action]
+    if plan.delta and plan.uses_all_cash:
+        head += " with all cash"
+    elif plan.delta:
+        digits = ".0f" if context.quantity_step >= 1.0 else ".4f"
+        head += f" {abs(plan.delta):,{digits}} units"
+    tail = f"; {_BLOCKS[blocked_by]}" if blocked_by else ""
+    return f"{head}: {narrative.reason}{tail}."
+
+
+def _quantity_lines(
+    features: Features,
+    i: int,
+    state: StrategyState,
+    proposal: Proposal,
+    plan: Plan,
+    context: StepContext,
+) -> tuple[SizingLine, ...]:
+    if proposal.target_weight == 0.0 or plan.uses_all_cash:
+        return ()
+    close = float(features.bars.close[i])
+    wanted = proposal.target_weight * state.equity / close
+    step_text = f", rounded down to {context.quantity_step:g}" if context.quantity_step else ""
+    return (
+        SizingLine("× equity", state.equity, f"× {state.equity:,.2f} equity"),
+        SizingLine("÷ close", close, f"÷ {close:,.2f} close"),
+        SizingLine("wanted quantity", wanted, f"= {wanted:,.4f} units"),
+        SizingLine("target quantity", plan.target_quantity, f"held after this{step_text}"),
+        SizingLine("held quantity", state.quantity, "held now"),
+        SizingLine("order quantity", plan.delta, "to buy (+) or sell (−) on the next bar"),
+    )
+
+
+def warm_up_decision(
+    features: Features, i: int, state: StrategyState, context: StepContext
+) -> Decision:
+    """Explain a bar before the rule is defined."""
+    missing = features.first - i
+    return Decision(
+        action=DecisionAction.WARM_UP,
+        bar=i,
+        decided_at=int(features.bars.closed_at[i]),
+        symbol=features.bars.symbol,
+        strategy_key=context.spec.key,
+        close=float(features.bars.close[i]),
+        regime=regime_of(state.regime_code),
+        signal=0.0,
+        target_weight=0.0,
+        target_quantity=state.quantity,
+        reason=f"Warm-up: {i + 1} bars seen, {missing} more needed before the rule is defined.",
+        would_change="What would have changed it: nothing but more bars.",
+        blocked_by="WARM_UP",
+        inputs={"close": float(features.bars.close[i])},
+    )

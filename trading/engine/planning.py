@@ -1,0 +1,105 @@
+"""From a wanted weight to an order: quantities of one bar, under lot size, cash and blocks.
+
+INPUT    a proposal, the state, the costs and lot size
+OUTPUT   what to hold and what to order for the next bar
+LOOKBACK none
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trading.engine.costs import CostModel
+from trading.engine.rules import BLOCKS, plan_nb
+from trading.engine.state import StrategyState
+from trading.engine.strategies.base import Features, Proposal, StrategySpec
+from trading.engine.types import DecisionAction, OrderIntent, OrderSide
+
+NO_COSTS = CostModel()
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What a step needs besides prices and memory.
+
+    Attributes
+    ----------
+    spec : StrategySpec
+        Whose rule.
+    costs : CostModel
+        Used to keep a purchase within the cash there is.
+    quantity_step : float
+        Units are rounded down to a multiple; 0 for fractional units.
+    explains : bool
+        False leaves the decision out, for backtests that do not keep them.
+    allows_all_cash : bool
+        False sizes all-in rules at the close as well, for runners that must name a quantity.
+    correlation : float
+        Mean correlation with what else is held (`correlation.mean_correlation`), for the circuit
+        breaker; NaN where not known.
+    """
+
+    spec: StrategySpec
+    costs: CostModel = NO_COSTS
+    quantity_step: float = 0.0
+    explains: bool = True
+    allows_all_cash: bool = True
+    correlation: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Quantities of one bar: what is wanted, what is left after rounding and blocks."""
+
+    action: DecisionAction
+    target_quantity: float
+    delta: float
+    blocked_by: str | None
+    uses_all_cash: bool
+
+
+def plan_of(
+    features: Features, i: int, proposal: Proposal, state: StrategyState, context: StepContext
+) -> Plan:
+    """Return what a proposal comes to at the close of bar ``i``."""
+    takes_all_cash = proposal.uses_all_cash and state.quantity == 0.0
+    target, delta, block = plan_nb(
+        proposal.target_weight,
+        state.quantity,
+        state.cash,
+        float(features.bars.close[i]),
+        context.costs.commission_rate(int(features.regimes.codes[i])),
+        context.costs.slippage_rate,
+        context.quantity_step,
+        proposal.no_trade_band,
+        proposal.rebalances,
+        proposal.uses_all_cash,
+    )
+    if delta == 0.0:
+        action = DecisionAction.HOLD if state.quantity else DecisionAction.NO_TRADE
+        return Plan(action, state.quantity, 0.0, BLOCKS[block], False)
+    uses_all_cash = takes_all_cash and context.allows_all_cash
+    return Plan(_action(state.quantity, target), target, delta, BLOCKS[block], uses_all_cash)
+
+
+def _action(held: float, target: float) -> DecisionAction:
+    if held == 0.0:
+        return DecisionAction.ENTER_LONG if target > 0.0 else DecisionAction.ENTER_SHORT
+    if target == 0.0:
+        return DecisionAction.EXIT
+    return DecisionAction.INCREASE if abs(target) > abs(held) else DecisionAction.REDUCE
+
+
+def intent_of(features: Features, proposal: Proposal, plan: Plan) -> OrderIntent | None:
+    """Return the order wish of a plan; None where nothing is to be traded."""
+    if plan.delta == 0.0:
+        return None
+    return OrderIntent(
+        symbol=features.bars.symbol,
+        side=OrderSide.BUY if plan.delta > 0.0 else OrderSide.SELL,
+        quantity=abs(plan.delta),
+        reason=proposal.rule,
+        uses_all_cash=plan.uses_all_cash,
+        closes_position=plan.action is DecisionAction.EXIT,
+    )
