@@ -26,7 +26,7 @@ from trading.engine.portfolio import round_trips
 from trading.engine.portfolio_regimes import account_regimes
 from trading.engine.shared_account import Book, Leg, SharedAccount, book_of, replay
 from trading.engine.summary import run_metrics
-from trading.engine.types import RoundTrip
+from trading.engine.types import Fill, Order, RoundTrip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,13 +100,50 @@ def run_portfolio(
     >>> found.account.final_equity, [row.symbol for row in found.instruments]
     (50.0, ['A', 'B'])
     """
-    config, allocation = config or BacktestConfig(), allocation or Allocation()
+    account, clock = _opened(legs, config or BacktestConfig(), allocation or Allocation())
+    equity, cash, gross = replay(account, clock)
+    return _result(account, clock, equity, cash, gross)
+
+
+def account_equity(
+    legs: Sequence[Leg], config: BacktestConfig, allocation: Allocation, until: int | None = None
+) -> FloatArray:
+    """Run the account for its equity alone.
+
+    Parameters
+    ----------
+    legs : sequence of Leg
+        As for `run_portfolio`.
+    config : BacktestConfig
+        Settings of the account.
+    allocation : Allocation
+        How it is divided.
+    until : int or None
+        Closes at and after this moment (nanoseconds since 1970) are not traded, though strategies
+        are prepared with them; None for all.
+
+    Returns
+    -------
+    float64, shape (n_ticks,)
+        Currency, after each tick before ``until``.
+
+    Raises
+    ------
+    ConfigInvalid, InsufficientBars, UnknownStrategy, ParameterInvalid
+        As `run_portfolio`.
+    """
+    account, clock = _opened(legs, config, allocation)
+    return replay(account, clock if until is None else clock[clock < until])[0]
+
+
+def _opened(
+    legs: Sequence[Leg], config: BacktestConfig, allocation: Allocation
+) -> tuple[SharedAccount, IntArray]:
+    """Open the account with a book for each instrument, in order of symbol, and its clock."""
     _check_symbols(legs, allocation)
     clock = np.unique(np.concatenate([leg.bars.closed_at for leg in legs]))
     books = sorted((book_of(leg, config, clock) for leg in legs), key=lambda book: book.symbol)
-    account = SharedAccount(books, config, allocation, float(config.cash))
-    equity, cash, gross = replay(account, clock)
-    return _result(account, clock, equity, cash, gross)
+    return SharedAccount(books, config, allocation, float(config.cash)), clock
 
 
 def _check_symbols(legs: Sequence[Leg], allocation: Allocation) -> None:
@@ -126,34 +163,13 @@ def _result(
 ) -> PortfolioRun:
     config, books = account.config, account.books
     rows = tuple(_row(book) for book in books)
-    trips = sorted(
-        (
-            _on_clock(trip, book)
-            for book, row in zip(books, rows, strict=True)
-            for trip in row.round_trips
-        ),
-        key=lambda trip: (trip.exit_at, trip.symbol),
-    )
-    filled = sorted(
-        (
-            (replace(fill, bar=int(book.ticks[fill.bar])), int(book.ticks[signal]), reason)
-            for book in books
-            for fill, signal, reason in zip(
-                book.blotter.fills, book.blotter.signal_bars, book.blotter.reasons, strict=True
-            )
-        ),
-        key=lambda item: (item[0].filled_at, item[0].symbol),
-    )
-    fills = [fill for fill, _, _ in filled]
-    orders = sorted(
-        (order for book in books for order in book.blotter.orders),
-        key=lambda order: (order.submitted_at, order.symbol),
-    )
+    trips, booked = _trips(books, rows), _booked(books)
+    fills = tuple(fill for fill, _, _ in booked)
+    orders = _orders(books)
     returns = metrics.simple_returns(equity, start=config.cash)
     exposure = gross / equity
     bars_per_year = max(book.features.bars.bars_per_year for book in books)
     unknown = np.full(clock.shape[0], -1, dtype=np.int64)
-    by_regime = account_regimes(books, trips, equity, config.cash, bars_per_year)
     run = BacktestRun(
         spec=books[0].context.spec,
         params=books[0].features.params,
@@ -161,11 +177,11 @@ def _result(
         symbol=" + ".join(book.symbol for book in books),
         first_bar=0,
         bars_per_year=bars_per_year,
-        orders=tuple(orders),
-        fills=tuple(fills),
-        signal_bars=tuple(signal for _, signal, _ in filled),
-        fill_reasons=tuple(reason for _, _, reason in filled),
-        round_trips=tuple(trips),
+        orders=orders,
+        fills=fills,
+        signal_bars=tuple(signal for _, signal, _ in booked),
+        fill_reasons=tuple(reason for _, _, reason in booked),
+        round_trips=trips,
         closed_at=clock,
         equity=equity,
         cash=cash,
@@ -176,12 +192,39 @@ def _result(
         absolute_regime_codes=unknown,
         metrics=run_metrics(equity, returns, exposure, trips, fills, config.cash, bars_per_year)
         | {"n_orders": float(len(orders))},
-        by_regime=by_regime,
+        by_regime=account_regimes(books, trips, equity, config.cash, bars_per_year),
         by_absolute_regime={},
         costs=_total(rows, account.financing),
         decisions=tuple(account.decisions),
     )
     return PortfolioRun(run, rows)
+
+
+def _trips(books: Sequence[Book], rows: Sequence[InstrumentResult]) -> tuple[RoundTrip, ...]:
+    """Put the trades of all instruments on the clock, in order of their ends."""
+    trips = (
+        _on_clock(trip, book)
+        for book, row in zip(books, rows, strict=True)
+        for trip in row.round_trips
+    )
+    return tuple(sorted(trips, key=lambda trip: (trip.exit_at, trip.symbol)))
+
+
+def _booked(books: Sequence[Book]) -> list[tuple[Fill, int, str]]:
+    """Put all fills on the clock, in order, each with its signal's tick and the rule that spoke."""
+    booked = (
+        (replace(fill, bar=int(book.ticks[fill.bar])), int(book.ticks[signal]), reason)
+        for book in books
+        for fill, signal, reason in zip(
+            book.blotter.fills, book.blotter.signal_bars, book.blotter.reasons, strict=True
+        )
+    )
+    return sorted(booked, key=lambda item: (item[0].filled_at, item[0].symbol))
+
+
+def _orders(books: Sequence[Book]) -> tuple[Order, ...]:
+    orders = (order for book in books for order in book.blotter.orders)
+    return tuple(sorted(orders, key=lambda order: (order.submitted_at, order.symbol)))
 
 
 def _row(book: Book) -> InstrumentResult:

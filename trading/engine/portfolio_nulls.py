@@ -111,7 +111,9 @@ def random_accounts(
     return NullDraws(win_rates, sharpes, totals, points, low, median, high)
 
 
-def permuted_legs(legs: Sequence[Leg], rng: np.random.Generator, *, window: int = 63) -> list[Leg]:
+def permuted_legs(
+    legs: Sequence[Leg], rng: np.random.Generator, *, first: int = 0, window: int = 63
+) -> list[Leg]:
     """Shuffle the bars of all instruments within windows of the clock, all in one order.
 
     Parameters
@@ -120,6 +122,8 @@ def permuted_legs(legs: Sequence[Leg], rng: np.random.Generator, *, window: int 
         At least one, each with two bars.
     rng : numpy.random.Generator
         Seeded by the caller.
+    first : int
+        First tick of the clock that may move, >= 0; ticks before it stay.
     window : int
         Ticks that are shuffled among each other, >= 2.
 
@@ -131,21 +135,24 @@ def permuted_legs(legs: Sequence[Leg], rng: np.random.Generator, *, window: int 
     Raises
     ------
     ConfigInvalid
-        If ``window`` is below 2.
+        If ``first`` is below 0 or ``window`` below 2.
     """
-    if window < 2:
-        raise ConfigInvalid(f"window {window} must be at least 2")
+    if first < 0 or window < 2:
+        raise ConfigInvalid(f"first {first} must be at least 0 and window {window} at least 2")
     clock = np.unique(np.concatenate([leg.bars.closed_at for leg in legs]))
-    keys = rng.permutation(clock.shape[0])
-    return [replace(leg, bars=_permuted(leg.bars, clock, keys, window)) for leg in legs]
+    # One order for all: a tick moves within its window, and before `first` it stays.
+    keys = np.arange(clock.shape[0])
+    rng.shuffle(keys[first:])
+    windows = np.maximum(np.arange(clock.shape[0]) - first, -1) // window
+    return [replace(leg, bars=_permuted(leg.bars, clock, keys, windows, first)) for leg in legs]
 
 
-def _permuted(bars: Bars, clock: IntArray, keys: IntArray, window: int) -> Bars:
+def _permuted(bars: Bars, clock: IntArray, keys: IntArray, windows: IntArray, first: int) -> Bars:
     ticks = np.searchsorted(clock, bars.closed_at)
-    order = np.lexsort((keys[ticks], ticks // window))
+    order = np.lexsort((keys[ticks], windows[ticks]))
     # The first bar has no close before it and keeps its place.
     order = np.concatenate(([0], order[order != 0]))
-    return reordered_bars(bars, order, 1)
+    return reordered_bars(bars, order, max(int(np.searchsorted(ticks, first)), 1))
 
 
 def instrument_rates(

@@ -38,7 +38,7 @@ from trading.engine.planning import StepContext
 from trading.engine.state import start
 from trading.engine.step import step
 from trading.engine.strategies import strategy_get
-from trading.engine.strategies.base import Features, StrategySpec, resolve_params
+from trading.engine.strategies.base import Features, Params, StrategySpec, resolve_params
 from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import OrderIntent, OrderSide
 
@@ -56,6 +56,19 @@ class Leg:
     strategy: str | StrategySpec
     params: Mapping[str, object] | None = None
     costs: CostModel | None = None
+
+    def resolved(self) -> tuple[StrategySpec, Params]:
+        """Return the strategy and its checked parameters.
+
+        Raises
+        ------
+        UnknownStrategy, ParameterInvalid
+            For a wrong request.
+        """
+        spec = self.strategy
+        if not isinstance(spec, StrategySpec):
+            spec = strategy_get(spec)
+        return spec, resolve_params(spec, self.params)
 
 
 @dataclass(slots=True, eq=False)
@@ -129,8 +142,7 @@ def book_of(leg: Leg, config: BacktestConfig, clock: IntArray) -> Book:
     UnknownStrategy, ParameterInvalid
         For a wrong request.
     """
-    spec = leg.strategy if isinstance(leg.strategy, StrategySpec) else strategy_get(leg.strategy)
-    params = resolve_params(spec, leg.params)
+    spec, params = leg.resolved()
     warm_up = spec.warm_up(params)
     if len(leg.bars) <= warm_up:
         raise InsufficientBars(

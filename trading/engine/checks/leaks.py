@@ -8,7 +8,9 @@ LOOKBACK the whole run
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -19,8 +21,8 @@ from trading.engine.checks.row import CheckRow, not_applicable
 from trading.engine.nulls import permuted_bars
 from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, start
-from trading.engine.step import StepOutcome, step
-from trading.engine.strategies.base import Features
+from trading.engine.step import step
+from trading.engine.strategies.base import Features, Params, StrategySpec
 from trading.engine.types import RuleStatus
 
 N_CUTS = 3
@@ -30,97 +32,102 @@ BLOCK_BARS = 20
 # Histories before a judged bar, in multiples of the declared warm-up, and the longest in bars.
 WARM_UP_MULTIPLES = (1, 2, 4, 8)
 LONGEST_BARS = 1_300
+# Key and title of the rows.
+LOOK_AHEAD = ("LOOK_AHEAD", "No look-ahead")
+SHUFFLED_FUTURE = ("SHUFFLED_FUTURE", "Blind to a shuffled future")
+WARM_UP = ("WARM_UP", "Enough warm-up")
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A strategy on one series, as far as its single decisions go."""
+
+    spec: StrategySpec
+    params: Params
+    context: StepContext
+    bars: Bars
+    cash: float
+
+    @cached_property
+    def features(self) -> Features:
+        """The causal arrays of the whole series."""
+        return self.spec.prepare(self.bars, self.params)
+
+    @property
+    def warm_up(self) -> int:
+        """Bars the strategy declares."""
+        return self.spec.warm_up(self.params)
+
+
+def rule_of(run: BacktestRun, bars: Bars) -> Rule:
+    """Take the rule out of a finished run."""
+    context = StepContext(run.spec, run.config.costs, run.config.quantity_step, explains=False)
+    return Rule(run.spec, run.params, context, bars, run.config.cash)
 
 
 def look_ahead(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> CheckRow:
     """Cut the history at random bars: nothing decided before may change."""
-    key, title = "LOOK_AHEAD", "No look-ahead"
-    cuts = _cuts(run, bars, rng)
+    cuts, rule = _cuts(run, bars, rng), rule_of(run, bars)
     # Trades of a slow run are compared once: the steps before each cut are compared anyway.
     n_traded = N_CUTS if is_compiled(bars, run.spec, run.params, run.config) else 1
     changed = [
         cut
         for k, cut in enumerate(cuts)
-        if not _agrees(run, bars, bars.slice(0, cut), cut)
+        if not agrees(rule, bars.slice(0, cut), cut)
         or (k < n_traded and not _same_trades(run, bars.slice(0, cut), cut))
     ]
-    numbers = {"n_cuts": float(N_CUTS), "n_changed": float(len(changed))}
+    return look_ahead_row(len(cuts), changed)
+
+
+def look_ahead_row(n_cuts: int, changed: Sequence[int]) -> CheckRow:
+    """Judge by the bars at which a cut changed what was decided before."""
+    numbers = {"n_cuts": float(n_cuts), "n_changed": float(len(changed))}
     if changed:
         sentence = (
             f"With history cut at bar {changed[0]} what was decided before changes: it sees ahead."
         )
-        return CheckRow(key, title, RuleStatus.FAIL, sentence, numbers)
-    sentence = f"Cutting the history at {N_CUTS} random bars changes no earlier decision."
-    return CheckRow(key, title, RuleStatus.PASS, sentence, numbers)
+        return CheckRow(*LOOK_AHEAD, RuleStatus.FAIL, sentence, numbers)
+    sentence = f"Cutting the history at {n_cuts} random bars changes no earlier decision."
+    return CheckRow(*LOOK_AHEAD, RuleStatus.PASS, sentence, numbers)
 
 
 def shuffled_future(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> CheckRow:
     """Shuffle what follows random bars: nothing decided before may change."""
-    key, title = "SHUFFLED_FUTURE", "Blind to a shuffled future"
-    changed = []
+    changed, rule = [], rule_of(run, bars)
     for cut in _cuts(run, bars, rng):
         stop = min(cut + FUTURE_BARS, len(bars))
         other = permuted_bars(bars.slice(0, stop), rng, first=cut, window=FUTURE_BARS)
-        if not _agrees(run, bars, other, cut):
+        if not agrees(rule, other, cut):
             changed.append(cut)
-    numbers = {"n_cuts": float(N_CUTS), "n_changed": float(len(changed))}
+    return shuffled_future_row(N_CUTS, changed)
+
+
+def shuffled_future_row(n_cuts: int, changed: Sequence[int]) -> CheckRow:
+    """Judge by the bars after which other prices changed what was decided before."""
+    numbers = {"n_cuts": float(n_cuts), "n_changed": float(len(changed))}
     if changed:
         sentence = f"Other prices after bar {changed[0]} change what was decided before it."
-        return CheckRow(key, title, RuleStatus.FAIL, sentence, numbers)
-    sentence = f"Shuffling the prices after {N_CUTS} random bars changes no earlier decision."
-    return CheckRow(key, title, RuleStatus.PASS, sentence, numbers)
+        return CheckRow(*SHUFFLED_FUTURE, RuleStatus.FAIL, sentence, numbers)
+    sentence = f"Shuffling the prices after {n_cuts} random bars changes no earlier decision."
+    return CheckRow(*SHUFFLED_FUTURE, RuleStatus.PASS, sentence, numbers)
 
 
-def warm_up(run: BacktestRun, bars: Bars) -> CheckRow:
-    """Start the history later: after the warm-up the decisions must be those of all history."""
-    key, title = "WARM_UP", "Enough warm-up"
-    declared = max(run.spec.warm_up(run.params), 1)
-    lengths = sorted({min(declared * m, LONGEST_BARS) for m in WARM_UP_MULTIPLES} | {LONGEST_BARS})
-    lengths = [n for n in lengths if n >= declared and n < len(bars) - N_BLOCKS * BLOCK_BARS]
-    if not lengths:
-        why = f"{len(bars):,} bars are too few to start {declared} bars of warm-up later."
-        return not_applicable(key, title, why)
-    whole = run.spec.prepare(bars, run.params)
-    blocks = _blocks(lengths[-1], len(bars))
-    shares = [_changed_share(run, bars, whole, n, blocks) for n in lengths]
-    settled = next((n for k, n in enumerate(lengths) if not any(shares[k:])), None)
-    numbers = {
-        "warm_up_bars": float(declared),
-        "changed_share": shares[0],
-        "changed_share_longest": shares[-1],
-        "settled_bars": math.nan if settled is None else float(settled),
-    }
-    if settled == lengths[0]:
-        status, words = RuleStatus.PASS, "every decision is that of the whole history"
-    elif settled is not None:
-        status = RuleStatus.WARN
-        words = f"{shares[0]:.1%} of decisions differ; from {settled:,} bars on none does"
-    else:
-        status = RuleStatus.FAIL
-        words = (
-            f"{shares[0]:.1%} of decisions differ, and {shares[-1]:.1%} still after "
-            f"{lengths[-1]:,} bars: they hang on where the history begins"
-        )
-    return CheckRow(key, title, status, f"After {declared:,} bars of warm-up {words}.", numbers)
+def agrees(rule: Rule, other: Bars, cut: int) -> bool:
+    """Tell whether bars equal up to ``cut`` give the same arrays and wishes on the last."""
+    if cut <= rule.warm_up:
+        # Too short to run at all says nothing about looking ahead.
+        return True
+    part = rule.spec.prepare(other, rule.params)
+    judged = range(max(cut - BLOCK_BARS, 1), cut)
+    return _are_equal(rule.features, part, cut) and all(
+        _same_wish(part, i, state, rule) for i in judged for state in _states(rule, i)
+    )
 
 
 def _cuts(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> list[int]:
     lowest = run.first_bar + max((len(bars) - run.first_bar) // 4, 2)
     lowest = min(lowest, len(bars) - 1)
     return [int(cut) for cut in rng.integers(lowest, len(bars), size=N_CUTS)]
-
-
-def _agrees(run: BacktestRun, bars: Bars, other: Bars, cut: int) -> bool:
-    """Tell whether bars equal up to ``cut`` give the same arrays and wishes on the last."""
-    spec = run.spec
-    if cut <= spec.warm_up(run.params):
-        # Too short to run at all says nothing about looking ahead.
-        return True
-    whole, part = spec.prepare(bars, run.params), spec.prepare(other, run.params)
-    judged = range(max(cut - BLOCK_BARS, 1), cut)
-    return _are_equal(whole, part, cut) and all(
-        _same_wish(whole, part, i, state, run) for i in judged for state in _states(whole, i, run)
-    )
 
 
 def _are_equal(whole: Features, part: Features, n: int) -> bool:
@@ -131,19 +138,12 @@ def _are_equal(whole: Features, part: Features, n: int) -> bool:
     return same_arrays and bool(np.array_equal(whole.regimes.codes[:n], part.regimes.codes[:n]))
 
 
-def _same_wish(
-    whole: Features, part: Features, i: int, state: StrategyState, run: BacktestRun
-) -> bool:
+def _same_wish(part: Features, i: int, state: StrategyState, rule: Rule) -> bool:
     # What is decided on the last known bar trades after it, so no comparison of trades sees it.
     try:
-        return _step(part, i, state, run) == _step(whole, i, state, run)
+        return step(part, i, state, rule.context) == step(rule.features, i, state, rule.context)
     except IndexError:
         return False
-
-
-def _step(features: Features, i: int, state: StrategyState, run: BacktestRun) -> StepOutcome:
-    context = StepContext(run.spec, run.config.costs, run.config.quantity_step, explains=False)
-    return step(features, i, state, context)
 
 
 def _same_trades(run: BacktestRun, known: Bars, cut: int) -> bool:
@@ -163,40 +163,101 @@ def _same_trades(run: BacktestRun, known: Bars, cut: int) -> bool:
     return bool(np.allclose(part.equity[:n], run.equity[:n], rtol=1e-9, atol=0.0))
 
 
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """Lengths of history, declared one first, and the share of decisions that differ with each."""
+
+    lengths: tuple[int, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def settled(self) -> int | None:
+        """Length from which on no decision differs; None where the longest is not enough."""
+        return next((n for k, n in enumerate(self.lengths) if not any(self.shares[k:])), None)
+
+
+def warm_up(run: BacktestRun, bars: Bars) -> CheckRow:
+    """Start the history later: after the warm-up the decisions must be those of all history."""
+    rule = rule_of(run, bars)
+    found = warm_up_of(rule)
+    if found is None:
+        why = (
+            f"{len(bars):,} bars are too few to start {max(rule.warm_up, 1)} bars of warm-up later."
+        )
+        return not_applicable(*WARM_UP, why)
+    return warm_up_row([found])
+
+
+def warm_up_of(rule: Rule) -> WarmUp | None:
+    """Compare decisions after histories of several lengths; None for a series too short for it."""
+    n_bars, declared = len(rule.bars), max(rule.warm_up, 1)
+    lengths = sorted({min(declared * m, LONGEST_BARS) for m in WARM_UP_MULTIPLES} | {LONGEST_BARS})
+    lengths = [n for n in lengths if declared <= n < n_bars - N_BLOCKS * BLOCK_BARS]
+    if not lengths:
+        return None
+    blocks = _blocks(lengths[-1], n_bars)
+    return WarmUp(tuple(lengths), tuple(_changed_share(rule, n, blocks) for n in lengths))
+
+
+def warm_up_row(found: Sequence[WarmUp]) -> CheckRow:
+    """Judge what one instrument or several found; each counts alike in the shares."""
+    declared, longest = max(one.lengths[0] for one in found), max(one.lengths[-1] for one in found)
+    changed = sum(one.shares[0] for one in found) / len(found)
+    still = sum(one.shares[-1] for one in found) / len(found)
+    known = [one.settled for one in found if one.settled is not None]
+    settled = max(known) if len(known) == len(found) else None
+    numbers = {
+        "warm_up_bars": float(declared),
+        "changed_share": changed,
+        "changed_share_longest": still,
+        "settled_bars": math.nan if settled is None else float(settled),
+    }
+    if all(one.settled == one.lengths[0] for one in found):
+        status, words = RuleStatus.PASS, "every decision is that of the whole history"
+    elif settled is not None:
+        status = RuleStatus.WARN
+        words = f"{changed:.1%} of decisions differ; from {settled:,} bars on none does"
+    else:
+        status = RuleStatus.FAIL
+        words = (
+            f"{changed:.1%} of decisions differ, and {still:.1%} still after "
+            f"{longest:,} bars: they hang on where the history begins"
+        )
+    return CheckRow(*WARM_UP, status, f"After {declared:,} bars of warm-up {words}.", numbers)
+
+
 def _blocks(longest: int, n_bars: int) -> list[int]:
     firsts = np.linspace(longest, n_bars - BLOCK_BARS, N_BLOCKS).astype(np.int64)
     return sorted({int(first) for first in firsts})
 
 
-def _changed_share(
-    run: BacktestRun, bars: Bars, whole: Features, length: int, blocks: list[int]
-) -> float:
+def _changed_share(rule: Rule, length: int, blocks: list[int]) -> float:
     """Return the share of bars whose decision differs with only ``length`` bars before them."""
     n_judged, n_changed = 0, 0
     for first in blocks:
         begin = first - length
-        part = run.spec.prepare(bars.slice(begin, first + BLOCK_BARS), run.params)
+        part = rule.spec.prepare(rule.bars.slice(begin, first + BLOCK_BARS), rule.params)
         for i in range(first, first + BLOCK_BARS):
-            for state in _states(whole, i, run):
+            for state in _states(rule, i):
                 moved = replace(state, entry_bar=max(state.entry_bar - begin, -1))
-                ours, theirs = _side(whole, i, state, run), _side(part, i - begin, moved, run)
-                n_changed += ours != theirs
+                ours = _side(rule.features, i, state, rule)
+                n_changed += ours != _side(part, i - begin, moved, rule)
                 n_judged += 1
     return n_changed / n_judged
 
 
-def _side(features: Features, i: int, state: StrategyState, run: BacktestRun) -> str:
+def _side(features: Features, i: int, state: StrategyState, rule: Rule) -> str:
     try:
-        intent = _step(features, i, state, run).order_intent
+        intent = step(features, i, state, rule.context).order_intent
     except IndexError:
         return "READS_AHEAD"
     return str(intent.side) if intent else ""
 
 
-def _states(whole: Features, i: int, run: BacktestRun) -> tuple[StrategyState, ...]:
+def _states(rule: Rule, i: int) -> tuple[StrategyState, ...]:
     """Flat, and invested since the bar before: every rule asks one or the other."""
-    flat = start(run.config.cash)
-    price = float(whole.bars.close[i - 1])
+    flat = start(rule.cash)
+    price = float(rule.bars.close[i - 1])
     held = replace(
         flat,
         cash=0.0,

@@ -8,6 +8,7 @@ LOOKBACK the whole run
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,13 +17,16 @@ from trading.engine.backtest import BacktestRun
 from trading.engine.checks.reruns import Reruns
 from trading.engine.checks.row import CheckRow, by_p, no_trade, not_applicable
 from trading.engine.nulls import exceedance, permuted_bars
-from trading.engine.strategies.base import Parameter, ParameterValue
+from trading.engine.strategies.base import Parameter, ParameterValue, Params, StrategySpec
 from trading.engine.types import RuleStatus
 
 N_SHUFFLES = 30
 WINDOW_BARS = 63
 STEP_SHARE = 0.10
 KEPT_GOOD = 0.5
+# Key and title of the rows.
+SHUFFLED = ("NULL_BARS", "Sharpe ratio against shuffled bars")
+NEIGHBORHOOD = ("NEIGHBORHOOD", "Neighboring parameters")
 
 
 def shuffled_bars(
@@ -39,55 +43,65 @@ def shuffled_bars(
     float64, shape (n_draws,)
         The Sharpe ratios of the shuffles.
     """
-    key, title = "NULL_BARS", "Sharpe ratio against shuffled bars"
     if not run.round_trips:
-        return no_trade(key, title), np.empty(0)
+        return no_trade(*SHUFFLED), np.empty(0)
     reruns = Reruns(run, bars, N_SHUFFLES)
-    ours = reruns.baseline
-    found = np.array(
-        [
-            reruns.sharpe_ratio(permuted_bars(reruns.bars, rng, window=WINDOW_BARS))
-            for _ in range(N_SHUFFLES)
-        ]
-    )
+    found = [
+        reruns.sharpe_ratio(permuted_bars(reruns.bars, rng, window=WINDOW_BARS))
+        for _ in range(N_SHUFFLES)
+    ]
+    return shuffled_row(reruns.baseline, found, reruns.span_words)
+
+
+def shuffled_row(
+    ours: float, found: Sequence[float], span: str = "", together: str = ""
+) -> tuple[CheckRow, FloatArray]:
+    """Judge a Sharpe ratio by those of its shuffles; `span` and `together` go into the sentence."""
     # A shuffle in which nothing was traded earned nothing.
-    draws = np.where(np.isfinite(found), found, 0.0)
+    draws = np.nan_to_num(np.array(found), nan=0.0)
     if not math.isfinite(ours):
-        return not_applicable(key, title, f"No Sharpe ratio{reruns.span_words} to compare."), draws
+        return not_applicable(*SHUFFLED, f"No Sharpe ratio{span} to compare."), draws
     p = exceedance(ours, draws)
     median = float(np.median(draws))
     sentence = (
-        f"Sharpe {ours:.2f}{reruns.span_words}; on {N_SHUFFLES} shuffles of the bars within "
-        f"{WINDOW_BARS}-bar windows the same rule reaches {median:.2f} in the middle (p = {p:.3f})."
+        f"Sharpe {ours:.2f}{span}; on {draws.shape[0]} shuffles of the bars within "
+        f"{WINDOW_BARS}-bar windows{together} the same rule reaches {median:.2f} in the middle "
+        f"(p = {p:.3f})."
     )
-    numbers = {"sharpe_ratio": ours, "null_median": median, "p": p, "n": float(N_SHUFFLES)}
-    return CheckRow(key, title, by_p(p), sentence, numbers), draws
+    numbers = {"sharpe_ratio": ours, "null_median": median, "p": p, "n": float(draws.shape[0])}
+    return CheckRow(*SHUFFLED, by_p(p), sentence, numbers), draws
 
 
 def neighborhood(run: BacktestRun, bars: Bars) -> CheckRow:
     """Move each number of the parameters by a tenth, one at a time, up and down."""
-    key, title = "NEIGHBORHOOD", "Neighboring parameters"
     if not run.round_trips:
-        return no_trade(key, title)
-    tried = _neighbors(run)
+        return no_trade(*NEIGHBORHOOD)
+    tried = neighbors(run.spec, run.params)
     if not tried:
-        return not_applicable(key, title, "The strategy has no number to move.")
+        return neighborhood_row(math.nan, ())
     reruns = Reruns(run, bars, len(tried))
-    ours = reruns.baseline
-    found = np.array([reruns.sharpe_ratio(reruns.bars, params) for params in tried])
+    found = [reruns.sharpe_ratio(reruns.bars, params) for params in tried.values()]
+    return neighborhood_row(reruns.baseline, found, reruns.span_words)
+
+
+def neighborhood_row(ours: float, tried: Sequence[float], span: str = "") -> CheckRow:
+    """Judge a Sharpe ratio by those of its neighbors; NaN is one that could not be run."""
+    if not len(tried):
+        return not_applicable(*NEIGHBORHOOD, "The strategy has no number to move.")
+    found = np.array(tried)
     found = found[np.isfinite(found)]
     if not found.shape[0] or not math.isfinite(ours):
-        return not_applicable(key, title, "No neighbor could be run and traded.")
+        return not_applicable(*NEIGHBORHOOD, "No neighbor could be run and traded.")
     worst, median, best = (float(q) for q in np.quantile(found, (0.0, 0.5, 1.0)))
     numbers = {
         "sharpe_ratio": ours, "worst": worst, "median": median, "best": best,
         "n": float(found.shape[0]),
     }  # fmt: skip
     sentence = (
-        f"Sharpe {ours:.2f}{reruns.span_words}; with each parameter moved by 10 % "
+        f"Sharpe {ours:.2f}{span}; with each parameter moved by 10 % "
         f"({found.shape[0]} neighbors) {worst:.2f} to {best:.2f}, {median:.2f} in the middle."
     )
-    return CheckRow(key, title, _neighbor_status(ours, worst, median), sentence, numbers)
+    return CheckRow(*NEIGHBORHOOD, _neighbor_status(ours, worst, median), sentence, numbers)
 
 
 def _neighbor_status(ours: float, worst: float, median: float) -> RuleStatus:
@@ -97,13 +111,16 @@ def _neighbor_status(ours: float, worst: float, median: float) -> RuleStatus:
     return RuleStatus.PASS if is_flat else RuleStatus.WARN
 
 
-def _neighbors(run: BacktestRun) -> list[dict[str, ParameterValue]]:
-    tried = []
-    for parameter in run.spec.parameters:
+def neighbors(
+    spec: StrategySpec, params: Params
+) -> dict[tuple[str, float], dict[str, ParameterValue]]:
+    """Return, by name and sign, the parameters with one number moved, where its bounds allow it."""
+    tried = {}
+    for parameter in spec.parameters:
         for sign in (-1.0, 1.0):
-            value = _moved(parameter, run.params[parameter.key], sign)
+            value = _moved(parameter, params[parameter.key], sign)
             if value is not None:
-                tried.append({**run.params, parameter.key: value})
+                tried[parameter.key, sign] = {**params, parameter.key: value}
     return tried
 
 

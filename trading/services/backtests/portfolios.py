@@ -85,7 +85,7 @@ def portfolio_experiment(
         np.random.default_rng(config.seed),
         n_draws=config.n_null_draws,
         trials=config.trials,
-        progress=lambda share: report.advance(NULL_MODEL, share, f"Null model {share:.0%}"),
+        progress=lambda share, words: report.advance(NULL_MODEL, share, f"{words} {share:.0%}"),
     )
     judged = Judgement(panel, nulls, panel.buy_and_hold, judgement.band_of(account, panel))
     report.phase(STATISTICS)
