@@ -84,6 +84,11 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         backtests_api.BacktestRerunApi.as_view(),
         name="api_backtest_rerun",
     ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/adopt/",
+        backtests_api.BacktestAdoptApi.as_view(),
+        name="api_backtest_adopt",
+    ),
 ]
 
 STUDY_PATTERNS: list[URLPattern | URLResolver] = [

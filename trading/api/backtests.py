@@ -21,6 +21,8 @@ from trading.api.parameters import PAGING, choice_read, day_read, ids_read, para
 from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
 from trading.serializers.backtests import (
+    AdoptedVersionSerializer,
+    BacktestAdoptSerializer,
     BacktestDescriptionSerializer,
     BacktestRequestSerializer,
     BacktestResultSerializer,
@@ -28,6 +30,7 @@ from trading.serializers.backtests import (
     BacktestSplitSerializer,
 )
 from trading.serializers.comparison import ComparisonSerializer
+from trading.services.adoption import backtest_adopt
 from trading.services.backtests.comparison import compare_check
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import (
@@ -182,10 +185,32 @@ class BacktestCancelApi(APIView):
 class BacktestRerunApi(APIView):
     """Ask for the same run again."""
 
-    @extend_schema(request=None, responses={202: BacktestSerializer})
+    @extend_schema(request=None, responses={202: BacktestSerializer}, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, backtest_id: int) -> Response:
         """Enqueue a copy with the same seed."""
-        return _accepted(backtest_rerun(backtest=_own(request, backtest_id), now=timezone.now()))
+        made = backtest_rerun(
+            backtest=_own(request, backtest_id),
+            now=timezone.now(),
+            client_key=idempotency_key_given(request),
+        )
+        return _accepted(made)
+
+
+class BacktestAdoptApi(APIView):
+    """Put the rule of a finished run to use on paper."""
+
+    @extend_schema(
+        request=BacktestAdoptSerializer,
+        responses={201: AdoptedVersionSerializer},
+    )
+    def post(self, request: Request, backtest_id: int) -> Response:
+        """Make a draft version; against the run's verdict only with the word `unproven`."""
+        asked = BacktestAdoptSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        version = backtest_adopt(backtest=_own(request, backtest_id), **asked.validated_data)
+        where = f"/api/v1/strategies/{version.strategy_id}/"
+        answer = AdoptedVersionSerializer(version).data
+        return Response(answer, status=201, headers={"Location": where})
 
 
 def _accepted(backtest: Any) -> Response:

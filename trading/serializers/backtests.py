@@ -77,6 +77,26 @@ class BacktestDescriptionSerializer(serializers.Serializer[Any]):
     tags = serializers.ListField(child=serializers.CharField(), required=False)
 
 
+class BacktestAdoptSerializer(serializers.Serializer[Any]):
+    """What it takes to use a run's rule."""
+
+    override = serializers.CharField(
+        max_length=40, required=False, default="", allow_blank=True,
+        help_text="The word `unproven`, where the verdict speaks against it.",
+    )  # fmt: skip
+
+
+class AdoptedVersionSerializer(serializers.Serializer[Any]):
+    """The draft version that was made; nothing runs it yet."""
+
+    strategy_id = serializers.IntegerField()
+    name = serializers.CharField(source="strategy.name")
+    number = serializers.IntegerField()
+    is_draft = serializers.BooleanField()
+    parameters = serializers.JSONField()
+    note = serializers.CharField()
+
+
 class BacktestSplitSerializer(serializers.Serializer[Any]):
     """A stored result split at another day, both sides with holding."""
 

@@ -28,13 +28,14 @@ def result_context(backtest: Any, tab: str) -> dict[str, Any]:
         "overview": overview_context,
         "metrics": lambda row: {"groups": metric_groups(row.result.metrics)},
         "costs": cost_context,
-        "parameters": lambda row: {"parameters": _parameters(row)},
+        "parameters": lambda row: {"parameters": parameter_rows(row)},
         "log": lambda row: {"log": row.log},
     }
     return context | makers.get(tab, lambda row: {})(backtest)
 
 
-def _parameters(backtest: Any) -> list[dict[str, Any]]:
+def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
+    """Return what the run was done with, each value beside the strategy's own."""
     spec = STRATEGIES.get(backtest.strategy_key)
     known = {p.key: p for p in spec.parameters} if spec else {}
     return [

@@ -17,11 +17,6 @@ PARTS = (
     ("borrow", "Borrow", "of short positions, per day"),
     ("financing", "Financing", "of negative cash, per day"),
 )
-CSV_COLUMNS = (
-    ("part", lambda row: row["key"]),
-    ("paid", lambda row: row["paid"]),
-    ("share_of_gross_gains", lambda row: row["share"]),
-)
 
 
 def cost_rows(costs: dict[str, Any]) -> list[dict[str, Any]]:

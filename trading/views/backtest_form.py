@@ -6,6 +6,7 @@ import math
 import re
 import uuid
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
@@ -271,22 +272,31 @@ def url_values(draft: BacktestDraft) -> dict[str, str]:
         "timeframe": draft.timeframe,
         "start_date": draft.start_date.isoformat() if draft.start_date else "",
         "end_date": draft.end_date.isoformat() if draft.end_date else "",
-        "cash": f"{draft.cash.normalize():f}",
-        "commission_bps": f"{draft.commission_bps:g}",
-        "slippage_bps": f"{draft.slippage_bps:g}",
+        "cash": plain_number(draft.cash),
+        "commission_bps": plain_number(draft.commission_bps),
+        "slippage_bps": plain_number(draft.slippage_bps),
         "has_regime_costs": "on" if draft.has_regime_costs else "",
         **{name: _shown(getattr(draft, name)) for name in COST_NUMBERS},
         "carries_rest": "on" if draft.carries_rest else "",
         **_portfolio_values(draft),
         "is_free_confirmed": "on" if draft.is_free else "",
-        "out_of_sample_share": f"{draft.out_of_sample_share:g}",
+        "out_of_sample_share": plain_number(draft.out_of_sample_share),
         "out_of_sample_from": f"{draft.out_of_sample_from or ''}",
         "seed": str(draft.seed),
         "note": draft.note,
         "tags": ", ".join(draft.tags),
     }
-    values |= {PREFIX + name: f"{value}" for name, value in draft.parameters.items()}
+    values |= {PREFIX + name: plain_number(value) for name, value in draft.parameters.items()}
     return {name: value for name, value in values.items() if value}
+
+
+def plain_number(value: Any) -> str:
+    """Write a number as a person types it, with every digit and no exponent; words as they are."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return str(value)
+    exact = Decimal(str(value))
+    whole = exact == exact.to_integral_value()
+    return f"{exact.quantize(Decimal(1)) if whole else exact.normalize():f}"
 
 
 def version_values(version: Any) -> dict[str, str]:
@@ -298,8 +308,12 @@ def version_values(version: Any) -> dict[str, str]:
         "commission_bps": "0",
         "slippage_bps": "0",
     }
-    values |= {name: "on" if value is True else f"{value:g}" for name, value in costs.items()}
-    return values | {PREFIX + name: f"{value}" for name, value in version.parameters.items()}
+    values |= {
+        name: "on" if value is True else plain_number(value) for name, value in costs.items()
+    }
+    return values | {
+        PREFIX + name: plain_number(value) for name, value in version.parameters.items()
+    }
 
 
 def _own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
@@ -319,14 +333,14 @@ def _portfolio_values(draft: BacktestDraft) -> dict[str, str]:
         "symbols": ", ".join(draft.symbols),
         "allocation": draft.allocation,
         "max_positions": str(draft.max_positions or ""),
-        "gross_cap": f"{draft.gross_cap:g}",
-        **{WEIGHT_PREFIX + symbol: f"{share:g}" for symbol, share in draft.weights.items()},
+        "gross_cap": plain_number(draft.gross_cap),
+        **{WEIGHT_PREFIX + symbol: plain_number(share) for symbol, share in draft.weights.items()},
     }
 
 
 def _shown(value: float | None) -> str:
     """Write a cost; empty for the default, which is 0 or None."""
-    return f"{value:g}" if value else ""
+    return plain_number(value) if value else ""
 
 
 def _short(name: str, message: str) -> str:

@@ -57,6 +57,12 @@ METRICS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
 )
 
+# Parts of a run in the order they are shown, and what a column is called.
+SEGMENTS = (
+    ("out_of_sample", "Out of sample"),
+    ("in_sample", "In sample"),
+    ("all", "Whole span"),
+)
 # Glossary entries of keys that are not called what the entry is called.
 TERMS = {
     "final_equity": "equity",
@@ -82,7 +88,6 @@ def term_of(key: str) -> str:
 
 def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every group of figures, out of sample first, with holding beside."""
-    segments = [figures[name] for name in ("out_of_sample", "in_sample", "all")]
     held = figures["benchmark"]["all"]
     return [
         {
@@ -90,8 +95,9 @@ def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
             "rows": [
                 {
                     "label": label,
+                    "key": key,
                     "term": term_of(key),
-                    "cells": [cell_of(part, key, kind) for part in segments],
+                    "cells": [(word, cell_of(figures[p], key, kind)) for p, word in SEGMENTS],
                     "benchmark": cell_of(held, key, kind) if key in held else formats.ratio(None),
                 }
                 for label, key, kind in lines

@@ -39,7 +39,7 @@ def overview_context(backtest: Any) -> dict[str, Any]:
         "comparison": _comparison(figures),
         "comparison_meta": "out of sample" if figures["out_of_sample"] else "whole span",
         "chart_summary": _chart_summary(result, backtest.instrument.currency),
-        "regimes": _regimes(result),
+        "regimes": regime_rows(result),
         "regime_total": _regime_total(result),
         "months": [*MONTHS, "Year"],
         "heat_rows": [
@@ -205,7 +205,8 @@ def _chart_summary(result: Any, currency: str) -> str:
     return words + "."
 
 
-def _regimes(result: Any) -> list[dict[str, Any]]:
+def regime_rows(result: Any) -> list[dict[str, Any]]:
+    """Return one row per regime, and one for bars before any was known if trades began there."""
     rows = []
     for name in (*(str(regime) for regime in Regime), "UNKNOWN"):
         row = result.by_regime.get(name)

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from elson.common.errors import DomainError
-from trading.services.backtests.splits import split_days, split_figures
+from trading.services.backtests.splits import SplitInvalid, split_days, split_figures
 from trading.views.backtest_metrics import METRICS, cell_of, term_of
 
 # What the stored daily values and trades can tell.
@@ -27,13 +27,11 @@ def split_context(result: Any, text: str) -> dict[str, Any]:
         return {"split": None}
     first, last = bounds
     own = _own_split(result)
-    day = own or first + (last - first) / 2
     error = ""
-    if text:
-        try:
-            day = dt.date.fromisoformat(text)
-        except ValueError:
-            error = f"“{text[:20]}” is not a day; write it like 2015-01-31."
+    try:
+        day = split_day(result, text)
+    except DomainError as refused:
+        day, error = split_day(result, ""), refused.message
     context = {
         "first": first, "last": last, "day": day, "own": own, "n_days": (last - first).days,
         "offset": min(max((day - first).days, 0), (last - first).days),
@@ -46,6 +44,22 @@ def split_context(result: Any, text: str) -> dict[str, Any]:
     return {"split": context | {"error": error, "figures": figures, "groups": _groups(figures)}}
 
 
+def split_day(result: Any, text: str) -> dt.date:
+    """Read the day to split at; without one the run's own, or the middle of what can be split.
+
+    Raises SplitInvalid for what is no day.
+    """
+    if text:
+        try:
+            return dt.date.fromisoformat(text)
+        except ValueError as error:
+            sentence = f"“{text[:20]}” is not a day; write it like 2015-01-31."
+            raise SplitInvalid("SPLIT_INVALID", sentence, field="split") from error
+    # Whatever the day, a result without daily values is refused where it is split.
+    first, last = split_days(result) or (dt.date.min, dt.date.min)
+    return _own_split(result) or first + (last - first) / 2
+
+
 def _own_split(result: Any) -> dt.date | None:
     outside = result.metrics["out_of_sample"]
     return dt.date.fromisoformat(outside["first_at"][:10]) if outside else None
@@ -54,7 +68,12 @@ def _own_split(result: Any) -> dt.date | None:
 def _groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """Write the lines: in sample, out of sample, and holding over the same two."""
     inside, outside = figures["in_sample"], figures["out_of_sample"]
-    parts = (inside, outside, inside["benchmark"], outside["benchmark"])
+    parts = {
+        "In sample": inside,
+        "Out of sample": outside,
+        "Holding, in sample": inside["benchmark"],
+        "Holding, out of sample": outside["benchmark"],
+    }
     return [
         {
             "title": title,
@@ -63,7 +82,7 @@ def _groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
                     "label": label,
                     "term": term_of(key),
                     "key": key,
-                    "cells": [_cell(part, key, kind) for part in parts],
+                    "cells": [(name, _cell(part, key, kind)) for name, part in parts.items()],
                 }
                 for label, key, kind in lines
                 if key in SHOWN

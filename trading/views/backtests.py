@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from statistics import fmean
 from typing import Any
 from urllib.parse import urlencode
@@ -15,9 +16,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.requests import MemberRequest
+from elson.common.api import IDEMPOTENCY_KEY_MAX
 from elson.common.errors import Conflict, DomainError, NotFound
 from elson.common.formatting import parse_whole
-from elson.common.listing import csv_response, page_of
+from elson.common.listing import csv_response, page_of, wants_fragment
+from trading.api.backtests import TRADE_COLUMNS
 from trading.selectors.backtests import (
     STATUSES,
     backtest_get,
@@ -40,8 +43,8 @@ from trading.services.backtests.requests import (
 )
 from trading.views.backtest_chart import chart_context
 from trading.views.backtest_context import TABS, result_context
-from trading.views.backtest_costs import CSV_COLUMNS, cost_rows
 from trading.views.backtest_coverage import cost_words, coverage_bar
+from trading.views.backtest_files import TABLES, table_response
 from trading.views.backtest_form import (
     DEFAULT_STRATEGY,
     BacktestForm,
@@ -53,7 +56,8 @@ from trading.views.backtest_form import (
 from trading.views.backtest_progress import run_context
 from trading.views.backtest_rows import list_rows
 from trading.views.backtest_split import split_context
-from trading.views.backtest_words import exit_words, strategy_name
+from trading.views.backtest_trades import trade_rows
+from trading.views.backtest_words import strategy_name
 from trading.views.form_keys import form_key
 
 EXAMPLE = {
@@ -81,12 +85,6 @@ LIST_COLUMNS = (
     ("note", lambda r: r["backtest"].note),
     ("created_at", lambda r: r["backtest"].created_at.isoformat()),
 )
-TRADE_FIELDS = (
-    "number", "side", "signal_at", "entry_at", "exit_at", "quantity", "entry_price", "exit_price",
-    "commission", "pnl", "return_ratio", "bars_held", "regime", "exit_reason", "is_out_of_sample",
-    "symbol", "mae", "mfe",
-)  # fmt: skip
-TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip.get(name)) for name in TRADE_FIELDS)
 
 
 @login_required
@@ -188,9 +186,8 @@ def backtest(request: MemberRequest, backtest_id: int) -> HttpResponse:
     tab = tab if tab in dict(TABS) else "overview"
     if tab == "trades":
         return _trades(request, row, context)
-    if tab == "costs" and request.GET.get("format") == "csv" and row.result.costs:
-        rows = cost_rows(row.result.costs)
-        return csv_response(f"backtest-{row.pk}-costs.csv", CSV_COLUMNS, rows)
+    if request.GET.get("format") == "csv" and tab in TABLES:
+        return table_response(row, tab, request.GET.dict())
     context |= result_context(row, tab)
     if tab == "chart":
         context |= chart_context(row, request.GET.dict())
@@ -209,37 +206,33 @@ def _json(row: Any) -> HttpResponse:
 
 
 def _trades(request: MemberRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
-    """List the round trips, filtered by regime and side of the split; CSV of the same set."""
-    regime, part = request.GET.get("regime", ""), request.GET.get("part", "")
-    trips = [
-        trip
-        | {
-            "exit_words": exit_words(trip["exit_reason"]),
-            "gross": trip["pnl"] + trip["commission"],
-        }
-        for trip in row.result.round_trips
-        if (not regime or trip["regime"] == regime)
-        and (not part or trip["is_out_of_sample"] == (part == "out"))
-    ]
+    """List the round trips, filtered and sorted; `?format=csv` for the same set."""
+    chosen = {name: request.GET.get(name, "") for name in ("regime", "part", "sort")}
+    trips = trade_rows(row.result.round_trips, **chosen)
     if request.GET.get("format") == "csv":
         return csv_response(f"backtest-{row.pk}-trades.csv", TRADE_COLUMNS, trips)
-    trips.reverse()
-    context |= {"page": page_of(request, trips), "regime_chosen": regime, "part": part}
+    context |= {"page": page_of(request, trips), "regime_chosen": chosen["regime"]}
     context |= {
+        "part": chosen["part"],
         "return_percents": [100.0 * trip["return_ratio"] for trip in trips],
         "bars_held": [trip["bars_held"] for trip in trips],
         "mean_percent": 100.0 * fmean(trip["return_ratio"] for trip in trips) if trips else None,
         "mean_held": fmean(trip["bars_held"] for trip in trips) if trips else None,
     }
-    context |= {"result": row.result, "is_filtered": bool(regime or part)}
+    context |= {"result": row.result, "is_filtered": bool(chosen["regime"] or chosen["part"])}
     return render(request, "trading/backtest_trades.html", context | _tabs(row, "trades"))
 
 
 @login_required
 @require_GET
 def backtest_progress(request: MemberRequest, backtest_id: int) -> HttpResponse:
-    """Show how far a run is; once it has ended the browser is told to load the whole page."""
+    """Show how far a run is; once it has ended the browser is told to load the whole page.
+
+    A part of the run's page; opened alone it leads there.
+    """
     row = _own(request, backtest_id)
+    if not wants_fragment(request):
+        return redirect("backtest", backtest_id)
     context = {"backtest": row, **run_context(row, timezone.now())}
     response = render(request, "trading/_backtest_progress.html", context)
     if row.status not in ("QUEUED", "RUNNING"):
@@ -280,8 +273,12 @@ def backtest_stop(request: MemberRequest, backtest_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def backtest_again(request: MemberRequest, backtest_id: int) -> HttpResponse:
-    """Run the same thing again."""
-    made = backtest_rerun(backtest=_own(request, backtest_id), now=timezone.now())
+    """Run the same thing again, once for each page it was clicked on."""
+    made = backtest_rerun(
+        backtest=_own(request, backtest_id),
+        now=timezone.now(),
+        client_key=request.POST.get("client_key", "")[:IDEMPOTENCY_KEY_MAX],
+    )
     return redirect("backtest", made.pk)
 
 
@@ -296,6 +293,7 @@ def _head(row: Any) -> dict[str, Any]:
     return {
         "backtest": row,
         "strategy": strategy_name(row.strategy_key),
+        "client_key": uuid.uuid4().hex,
         "change_href": f"{reverse('backtest_new')}?from={row.pk}",
         "crumbs": [{"label": "Backtests", "href": reverse("backtests")}],
     }

@@ -15,12 +15,12 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.requests import MemberRequest
 from elson.common.errors import Conflict, DomainError
 from elson.common.formatting import parse_whole
-from elson.common.listing import csv_response
 from trading.selectors.backtests import backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
 from trading.services.backtests.comparison import compare_check, compare_limit, comparison_rerun
 from trading.views.backtest_rows import list_rows
-from trading.views.compare_context import csv_rows, page_context
+from trading.views.compare_context import page_context
+from trading.views.compare_files import table_response
 
 PICK_FROM = 25
 FEWEST = 2
@@ -38,8 +38,7 @@ def backtest_compare(request: MemberRequest) -> HttpResponse:
         return _picker(request, shown, limit)
     found = comparison_of(runs)
     if request.GET.get("format") == "csv":
-        columns, rows = csv_rows(found)
-        return csv_response("backtests-compared.csv", columns, rows)
+        return table_response(found, request.GET.get("table", ""))
     context = page_context(found)
     context |= {
         "ids": ",".join(map(str, shown)),

@@ -18,9 +18,6 @@ from trading.views.backtest_words import FEWEST_FOR_WIN_RATE, strategy_name
 SEGMENT_WORDS = {"out_of_sample": "Out of sample", "all": "Whole span"}
 LINE_WORDS = {"A": "solid", "B": "dashed", "C": "dotted", "D": "long dashes"}
 LABELS = {key: (label, kind) for _, lines in METRICS for label, key, kind in lines}
-WORDS = {"out_of_sample": "Out of sample", "all": "Whole span"}
-LINE_WORDS = {"A": "solid", "B": "dashed", "C": "dotted", "D": "long dashes"}
-LABELS = {key: (label, kind) for _, lines in METRICS for label, key, kind in lines}
 # Glossary entries by key, where the label itself is not one.
 TERMS = {
     "annual_return": "annual-return",
@@ -49,25 +46,6 @@ def page_context(found: Comparison) -> dict[str, Any]:
         "chart": chart_of(found),
         "fewest_months": FEWEST_PERIODS,
     }
-
-
-def csv_rows(found: Comparison) -> tuple[list[Any], list[dict[str, Any]]]:
-    """Figures of every run, one line a figure, out of sample first."""
-    rows = [
-        {"segment": row.segment, "figure": row.key, **_by_letter(found.runs, row.values)}
-        for row in found.metrics
-    ]
-    names = ["segment", "figure", *(_csv_name(run) for run in found.runs)]
-    columns = [(name, lambda row, name=name: row[name]) for name in names]
-    return columns, rows
-
-
-def _csv_name(run: ComparedRun) -> str:
-    return f"{run.letter} #{run.backtest.pk}"
-
-
-def _by_letter(runs: Sequence[ComparedRun], values: Sequence[Any]) -> dict[str, Any]:
-    return {_csv_name(run): value for run, value in zip(runs, values, strict=True)}
 
 
 def _column(run: ComparedRun) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
@@ -56,8 +56,14 @@ HOLDING_COLUMNS = tuple(
 @login_required
 @require_GET
 def strategy_tracking(request: HttpRequest, strategy_id: int) -> HttpResponse:
-    """Own book against the same rule on the same bars, and fills against their cost model."""
+    """Own book against the same rule on the same bars, and fills against their cost model.
+
+    A part of the strategy's page; opened alone it leads there.
+    """
     strategy = strategy_of(request.user, strategy_id)
+    is_file = request.GET.get("format") == "csv"
+    if not (is_file or wants_fragment(request)):
+        return redirect(f"{reverse('strategy_detail', args=[strategy.pk])}#tracking")
     now = deployment_now(strategy)
     context: dict[str, Any] = {"strategy": strategy, "now": now}
     if now is not None:
@@ -67,7 +73,7 @@ def strategy_tracking(request: HttpRequest, strategy_id: int) -> HttpResponse:
         seen = replay.cursor_at if replay else None
         until = now.last_bar_at if now.status == "STOPPED" else seen
         rows = fill_costs(deployment)
-        if request.GET.get("format") == "csv":
+        if is_file:
             return csv_response("fills.csv", FILL_COLUMNS, rows)
         tracking = tracking_of(deployment, until=until)
         context |= {

@@ -16,8 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.requests import MemberRequest
 from elson.common.errors import Conflict, DomainError
 from elson.common.formatting import parse_whole
-from elson.common.listing import csv_response, page_of
-from trading.api.studies import trial_columns
+from elson.common.listing import csv_response, page_of, wants_fragment
 from trading.selectors.regimes import REGIMES
 from trading.selectors.strategies import rules_of, strategy_list, strategy_of
 from trading.selectors.studies import (
@@ -28,7 +27,6 @@ from trading.selectors.studies import (
     study_get,
     study_list,
     trial_get,
-    trial_list,
     usual_trial_seconds,
 )
 from trading.selectors.versions import parameters_diff, regime_diff
@@ -53,6 +51,7 @@ from trading.services.studies.verdict import holdout_open
 from trading.views.backtest_coverage import cost_words
 from trading.views.form_keys import form_key
 from trading.views.study_context import counted, list_row, live_context, points_of
+from trading.views.study_files import table_response
 from trading.views.study_form import StudyForm, request_values, study_form_for
 
 PERCENTS = (100, 50, 25, 10, 5)
@@ -170,13 +169,14 @@ def _estimate(request: MemberRequest, form: StudyForm) -> dict[str, Any]:
 @login_required
 @require_GET
 def study(request: MemberRequest, study_id: int) -> HttpResponse:
-    """Show a search: how far it is, its leaders, where it is stable, and what is luck."""
+    """Show a search: how far it is, its leaders, where it is stable, and what is luck.
+
+    `?format=csv` for the leaderboard as sorted and filtered, all of it.
+    """
     row = study_get(user_id=request.user.pk, study_id=study_id)
-    if request.GET.get("format") == "csv":
-        return csv_response(
-            f"optimization-{row.pk}-trials.csv", trial_columns(row), trial_list(row)
-        )
     chosen = _chosen(request, row)
+    if request.GET.get("format") == "csv":
+        return table_response(row, request.GET.get("table", ""), chosen)
     context = {
         "study": row,
         "strategy": rules_of(row.strategy_key).name,
@@ -192,8 +192,13 @@ def study(request: MemberRequest, study_id: int) -> HttpResponse:
 @login_required
 @require_GET
 def study_live(request: MemberRequest, study_id: int) -> HttpResponse:
-    """Show what changed; when the search has ended the browser loads the whole page."""
+    """Show what changed; when the search has ended the browser loads the whole page.
+
+    A part of the search's page; opened alone it leads there.
+    """
     row = study_get(user_id=request.user.pk, study_id=study_id)
+    if not wants_fragment(request):
+        return redirect("study", study_id)
     context = {"study": row, **live_context(row, _chosen(request, row))}
     response = render(request, "trading/_study_live.html", context)
     if row.status != request.GET.get("status", row.status) or (

@@ -155,10 +155,17 @@ def backtest_describe(*, backtest: Backtest, note: str, tags: str | Sequence[str
     return backtest
 
 
-def backtest_rerun(*, backtest: Backtest, now: dt.datetime) -> Backtest:
-    """Ask for the same run again, with the same seed; the quota counts it."""
+def backtest_rerun(*, backtest: Backtest, now: dt.datetime, client_key: str = "") -> Backtest:
+    """Ask for the same run again, with the same seed; the quota counts it.
+
+    The same client key again returns the run it made the first time.
+    """
     return backtest_request(
-        user=backtest.user, draft=draft_of(backtest), now=now, rerun_of=backtest
+        user=backtest.user,
+        draft=draft_of(backtest),
+        now=now,
+        client_key=client_key,
+        rerun_of=backtest,
     )
 
 

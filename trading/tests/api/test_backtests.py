@@ -9,7 +9,7 @@ import json
 import pytest
 from django.utils import timezone
 
-from trading.models import Backtest
+from trading.models import Backtest, Deployment, StrategyVersion
 from trading.tests.backtest_rows import done_make, waiting_make, walk_make
 from trading.tests.factories import user_make
 
@@ -220,3 +220,52 @@ def test_the_result_says_what_was_paid_and_how_it_was_examined(desk, owner):
     assert len(result["honesty"]["rows"]) >= 15
     assert {"mae", "mfe"} <= set(result["round_trips"][0])
     assert all(trip["mae"] <= 0.0 <= trip["mfe"] for trip in result["round_trips"])
+
+
+def test_asking_again_with_the_same_key_returns_the_run_it_made(desk, owner):
+    row = done_make(owner)
+    headers = {"Idempotency-Key": "again"}
+
+    first, second = (post(desk, f"{ROOT}{row.pk}/rerun/", {}, **headers) for _ in range(2))
+
+    assert first.json()["id"] == second.json()["id"] != row.pk
+    assert Backtest.objects.count() == 2
+
+
+def test_a_run_is_put_to_use_as_a_draft(desk, owner):
+    row = done_make(owner)
+    row.result.honesty["status"] = "PASS"
+    row.result.save(update_fields=["honesty"])
+
+    answer = post(desk, f"{ROOT}{row.pk}/adopt/", {})
+
+    made = StrategyVersion.objects.get(strategy__user=owner)
+    assert (answer.status_code, answer["Location"]) == (
+        201, f"/api/v1/strategies/{made.strategy_id}/"
+    )  # fmt: skip
+    assert answer.json()["is_draft"] is True
+    assert answer.json()["parameters"]["fast"] == 5
+    assert not Deployment.objects.exists()
+
+
+def test_only_the_owner_puts_a_run_to_use_and_only_a_finished_one(client, owner):
+    row = waiting_make(owner)
+
+    assert post(client, f"{ROOT}{row.pk}/adopt/", {}).status_code == 401
+    client.force_login(user_make())
+    assert post(client, f"{ROOT}{row.pk}/adopt/", {}).status_code == 404
+    client.force_login(owner)
+    assert post(client, f"{ROOT}{row.pk}/adopt/", {}).status_code == 409
+
+
+def test_a_run_against_its_verdict_needs_the_word(desk, owner):
+    row = done_make(owner)
+    row.result.honesty["status"] = "FAIL"
+    row.result.save(update_fields=["honesty"])
+
+    refused = post(desk, f"{ROOT}{row.pk}/adopt/", {"override": "please"})
+    taken = post(desk, f"{ROOT}{row.pk}/adopt/", {"override": "unproven"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "VERDICT_FAILED")
+    assert taken.status_code == 201
+    assert "against its verdict" in taken.json()["note"]

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import re
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -17,8 +18,10 @@ from accounts.services import entitlement_grant
 from trading.models import Backtest
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import user_make
+from trading.views.backtest_form import plain_number
 
 pytestmark = pytest.mark.django_db
+PART = {"HX-Request": "true"}
 FORM = {
     "strategy_key": "sma_cross",
     "symbol": "WALK",
@@ -63,7 +66,7 @@ def text(response) -> str:
         ("get", "/backtests/new/", 200),
         ("post", "/backtests/new/", 422),
         ("get", "/backtests/{pk}/", 200),
-        ("get", "/backtests/{pk}/progress/", 200),
+        ("get", "/backtests/{pk}/progress/", 302),
         ("post", "/backtests/{pk}/cancel/", 302),
         ("post", "/backtests/{pk}/rerun/", 302),
     ],
@@ -170,6 +173,30 @@ def test_change_and_run_starts_from_the_values_of_the_run(desk, owner):
     assert re.search(r'name="commission_bps"[^>]*value="5"', html)
 
 
+def test_the_address_of_a_run_writes_its_numbers_as_a_person_types_them(desk, owner):
+    walk_make()
+    sent = {"cash": "1234567.5", "slippage_bps": "0.1234567", "commission_bps": "12.3456789",
+            "impact": "0.00001", "out_of_sample_share": "0.25"}  # fmt: skip
+    desk.post("/backtests/new/", FORM | sent)
+
+    html = text(desk.get(f"/backtests/new/?from={Backtest.objects.get().pk}"))
+
+    for name, value in {**sent, "out_of_sample_share": ""}.items():
+        assert not value or re.search(rf'name="{name}"[^>]*value="{value}"', html), name
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.0000125, "0.0000125"), (1e21, "1000000000000000000000"), (2.0, "2"), (0, "0"),
+        (1234567.25, "1234567.25"), (Decimal("100000.00000000"), "100000"), (30, "30"),
+        ("all_in", "all_in"), (True, "True"), (0.1, "0.1"), (Decimal("1E+5"), "100000"),
+    ],
+)  # fmt: skip
+def test_a_number_is_written_with_every_digit_and_no_exponent(value, written):
+    assert plain_number(value) == written
+
+
 # --- watching and judging -----------------------------------------------------------------------
 
 
@@ -196,8 +223,28 @@ def test_a_run_that_ended_before_the_click_says_so_on_its_page(desk, owner):
 def test_the_progress_part_makes_the_browser_load_the_result_once_it_is_there(desk, owner):
     waiting, done = waiting_make(owner), done_make(owner)
 
-    assert "HX-Refresh" not in desk.get(f"/backtests/{waiting.pk}/progress/")
-    assert desk.get(f"/backtests/{done.pk}/progress/")["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in desk.get(f"/backtests/{waiting.pk}/progress/", headers=PART)
+    assert desk.get(f"/backtests/{done.pk}/progress/", headers=PART)["HX-Refresh"] == "true"
+
+
+def test_the_progress_part_opened_alone_leads_to_the_run(desk, owner):
+    made = waiting_make(owner)
+
+    assert desk.get(f"/backtests/{made.pk}/progress/").url == f"/backtests/{made.pk}/"
+
+
+def test_run_again_makes_one_run_for_each_page_it_is_clicked_on(desk, owner):
+    run = done_make(owner)
+    pages = [desk.get(f"/backtests/{run.pk}/").content.decode() for _ in range(2)]
+    keys = [re.search(r'name="client_key" value="(\w+)"', page)[1] for page in pages]
+
+    clicks = [
+        desk.post(f"/backtests/{run.pk}/rerun/", {"client_key": key}).url
+        for key in (keys[0], keys[0], keys[1])
+    ]
+
+    assert clicks[0] == clicks[1] != clicks[2]
+    assert Backtest.objects.filter(rerun_of=run).count() == 2
 
 
 def test_the_rows_of_the_regimes_add_up_to_the_total_shown(desk, owner):

@@ -17,6 +17,7 @@ from trading.services.tracking import cost_lines, fill_costs, tracking_of
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
 
 pytestmark = pytest.mark.django_db
+PART = {"HX-Request": "true"}
 N_BARS, START = 460, 380
 FAST = {"fast": 2, "slow": 5}
 
@@ -103,7 +104,7 @@ def test_the_band_is_drawn_from_the_backtest_before_the_start(portfolio):
 def test_too_few_bars_are_not_judged(member, portfolio):
     deployment = played(deployed(portfolio), 10)
 
-    page = member.get(address(deployment, "tracking/")).content.decode()
+    page = member.get(address(deployment, "tracking/"), headers=PART).content.decode()
 
     assert "too few (10)" in page
     assert "the band</span>" not in page
@@ -118,7 +119,7 @@ def test_a_short_history_has_no_band_and_says_how_short(client):
     ReplaySession.objects.update(cursor_at=until)
     portfolio_advance(portfolio_id=portfolio.pk, until=until, now=NOW)
 
-    page = client.get(address(deployment, "tracking/")).content.decode()
+    page = client.get(address(deployment, "tracking/"), headers=PART).content.decode()
 
     assert "No band" in page
     assert "too few (96)" in page
@@ -162,7 +163,7 @@ def test_fewer_than_ten_fills_have_no_interval(member, portfolio):
     deployment = played(deployed(portfolio), 15)
     n = Fill.objects.count()
 
-    page = member.get(address(deployment, "tracking/")).content.decode()
+    page = member.get(address(deployment, "tracking/"), headers=PART).content.decode()
 
     assert 0 < n < 10
     assert f"too few ({n})" in page
@@ -179,7 +180,7 @@ def test_fills_are_downloaded_with_their_costs(member, portfolio):
 
 
 def test_before_the_first_bars_there_is_nothing_to_compare(member, portfolio):
-    page = member.get(address(deployed(portfolio), "tracking/")).content.decode()
+    page = member.get(address(deployed(portfolio), "tracking/"), headers=PART).content.decode()
 
     assert "Nothing to compare yet" in page
     assert "No fill yet" in page
@@ -190,9 +191,17 @@ def test_a_stopped_strategy_is_judged_up_to_its_last_bar(member, portfolio):
     Deployment.objects.update(status="STOPPED")
     ReplaySession.objects.update(cursor_at=FIRST_CLOSE + (START + 60) * DAY)
 
-    page = member.get(address(deployment, "tracking/")).content.decode()
+    page = member.get(address(deployment, "tracking/"), headers=PART).content.decode()
 
     assert "30 bars since the start" in page
+
+
+def test_the_tracking_part_opened_alone_leads_to_the_strategy(member, portfolio):
+    deployment = deployed(portfolio)
+
+    answer = member.get(address(deployment, "tracking/"))
+
+    assert answer.url == f"{address(deployment)}#tracking"
 
 
 @pytest.mark.parametrize("rest", ["tracking/", "versions/1/preview/"])

@@ -25,6 +25,7 @@ from trading.views.study_context import heat, scatter
 from trading.views.study_form import _space_defaults
 
 pytestmark = pytest.mark.django_db
+PART = {"HX-Request": "true"}
 FORM = {
     "strategy_key": "sma_cross", "symbol": "WALK", "timeframe": "1d", "cash": "50000",
     "commission_bps": "5", "slippage_bps": "0", "seed": "7", "method": "GRID", "n_trials": "20",
@@ -56,7 +57,7 @@ def text(response) -> str:
         ("get", "", 200),
         ("get", "new/", 200),
         ("get", "{pk}/", 200),
-        ("get", "{pk}/live/", 200),
+        ("get", "{pk}/live/", 302),
         ("get", "{pk}/points/", 200),
         ("get", "{pk}/apply/?trial=1", 200),
         ("post", "{pk}/stop/", 302),
@@ -153,7 +154,7 @@ def test_a_finished_search_shows_leaders_luck_and_its_suggestion(desk, owner):
 def test_the_live_part_reloads_the_page_when_the_search_has_ended(desk, owner):
     study = study_finish(study_make(owner))
 
-    answer = desk.get(f"/optimizations/{study.pk}/live/?status=RUNNING&judged=0")
+    answer = desk.get(f"/optimizations/{study.pk}/live/?status=RUNNING&judged=0", headers=PART)
 
     assert answer["HX-Refresh"] == "true"
 
@@ -372,7 +373,7 @@ def test_the_folds_of_trials_are_not_read_for_the_page(desk, owner):
     study = study_finish(study_make(owner))
 
     with CaptureQueriesContext(connection) as queries:
-        desk.get(f"/optimizations/{study.pk}/live/")
+        desk.get(f"/optimizations/{study.pk}/live/", headers=PART)
 
     assert not any('"folds"' in query["sql"] for query in queries)
 
@@ -434,3 +435,9 @@ def test_a_search_whose_holdout_is_open_is_not_extended_and_says_why(desk, owner
 
     assert f"The hold-out of study #{study.pk} was opened" in text(answer)
     assert Study.objects.get().n_trials == study.n_trials
+
+
+def test_the_live_part_opened_alone_leads_to_the_search(desk, owner):
+    study = study_make(owner)
+
+    assert desk.get(f"/optimizations/{study.pk}/live/").url == f"/optimizations/{study.pk}/"
