@@ -10,16 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.search.space import Dimension, Space
-from trading.engine.strategies.base import CHOICE, INT, ParameterValue
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+from trading.engine.strategies.base import ParameterValue
 
 Moving = dict[str, ParameterValue]
 
@@ -30,7 +26,6 @@ PATIENCE = 2_000
 # however long the study is.
 TPE_BEST = 25
 TPE_NEWEST = 100
-TPE_STARTUP = 20
 
 
 def grid(space: Space) -> list[Moving]:
@@ -118,11 +113,8 @@ def random_trials(space: Space, seed: int, n_trials: int) -> list[Moving]:
 
 def _draw(dimension: Dimension, rng: np.random.Generator) -> ParameterValue:
     u = float(rng.random())
-    if dimension.is_log:
-        raw = dimension.low * (dimension.high / dimension.low) ** u
-        return dimension.cast(raw)
-    if dimension.n_values is None:
-        return dimension.cast(dimension.low + u * (dimension.high - dimension.low))
+    if dimension.is_log or dimension.n_values is None:
+        return dimension.cast(dimension.number(u))
     return dimension.value_at(min(int(u * dimension.n_values), dimension.n_values - 1))
 
 
@@ -164,54 +156,11 @@ def tpe_suggest(
     Bergstra et al., Algorithms for Hyper-Parameter Optimization (2011).
     """
     # Optuna takes a second to import and only this function needs it.
-    import optuna
-    from optuna.trial import TrialState, create_trial
+    from trading.engine.search.tpe import suggestions
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    distributions = {d.key: _distribution(d) for d in space.dimensions}
-    sampler = optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=TPE_STARTUP, multivariate=True, constant_liar=True
+    return suggestions(
+        space, seed=seed, n_trials=n_trials, known=_remembered(known), running=running
     )
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.add_trials(
-        [
-            create_trial(params=dict(moving), distributions=distributions, value=value)
-            for moving, value in _remembered(known)
-        ]
-        + [
-            create_trial(params=dict(m), distributions=distributions, state=TrialState.RUNNING)
-            for m in running
-        ]
-    )
-    found: list[Moving] = []
-    taken = {tuple(moving.values()) for moving, _ in known} | {tuple(m.values()) for m in running}
-    for _ in range(n_trials):
-        found.append(_next(study, space, distributions, taken))
-        taken.add(tuple(found[-1].values()))
-    return found
-
-
-def _next(
-    study: Any,
-    space: Space,
-    distributions: dict[str, BaseDistribution],
-    taken: set[tuple[ParameterValue, ...]],
-) -> Moving:
-    """Ask until the strategy accepts, preferring something not tried yet."""
-    from optuna.trial import TrialState
-
-    fallback: Moving | None = None
-    for attempt in range(100):
-        trial = study.ask(distributions)
-        moving = {d.key: _value(d, trial.params[d.key]) for d in space.dimensions}
-        if space.allows(moving):
-            if tuple(moving.values()) not in taken or attempt >= 5:
-                return moving
-            fallback = moving
-        study.tell(trial, state=TrialState.FAIL)
-        if fallback is not None and attempt >= 5:
-            return fallback
-    raise ConfigInvalid(f"{space.spec.key} accepts none of 100 suggestions from this space")
 
 
 def _remembered(known: Sequence[tuple[Moving, float]]) -> list[tuple[Moving, float]]:
@@ -221,28 +170,3 @@ def _remembered(known: Sequence[tuple[Moving, float]]) -> list[tuple[Moving, flo
     order = sorted(range(len(finite)), key=lambda k: (-finite[k][1], k))
     kept = set(order[:TPE_BEST]) | set(range(len(finite) - TPE_NEWEST, len(finite)))
     return [finite[k] for k in sorted(kept)]
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    from optuna import distributions as of
-
-    if dimension.kind == CHOICE:
-        return of.CategoricalDistribution(dimension.choices)
-    # Optuna wants the last step to meet the upper bound; it spreads logs without steps.
-    step = None if dimension.is_log else dimension.step
-    top = dimension.high
-    if step is not None and dimension.n_values is not None:
-        top = dimension.low + (dimension.n_values - 1) * step
-    if dimension.kind == INT:
-        return of.IntDistribution(
-            int(dimension.low), int(top), log=dimension.is_log, step=int(step or 1)
-        )
-    return of.FloatDistribution(dimension.low, top, log=dimension.is_log, step=step)
-
-
-def _value(dimension: Dimension, raw: Any) -> ParameterValue:
-    if dimension.kind == CHOICE:
-        return str(raw)
-    if dimension.kind == INT:
-        return int(raw)
-    return dimension.cast(float(raw))

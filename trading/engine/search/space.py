@@ -85,6 +85,12 @@ class Dimension:
             return math.log(number / self.low) / math.log(self.high / self.low)
         return (number - self.low) / (self.high - self.low)
 
+    def number(self, unit: float) -> float:
+        """Undo `unit` for a dimension of numbers; `cast` makes a value of it."""
+        if self.is_log:
+            return float(self.low * (self.high / self.low) ** unit)
+        return self.low + unit * (self.high - self.low)
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
