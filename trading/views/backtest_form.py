@@ -146,6 +146,7 @@ class BacktestForm(forms.Form):
         self.draft: BacktestDraft | None = None
         self._choose("strategy_key", [(s.key, s.name) for s in STRATEGIES.values()])
         self._choose("symbol", _symbol_choices())
+        self._choose("out_of_sample_share", _shares(self["out_of_sample_share"].value()))
         for name in ("cash", "commission_bps", "slippage_bps", "gross_cap", *COST_NUMBERS):
             self.fields[name].widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
         self.fields["seed"].widget.attrs["inputmode"] = "numeric"
@@ -369,6 +370,14 @@ def default_symbol() -> str:
     """Return the usual instrument, or the first one with bars."""
     symbols = [symbol for symbol, _ in _symbol_choices()]
     return DEFAULT_SYMBOL if DEFAULT_SYMBOL in symbols else symbols[0] if symbols else ""
+
+
+def _shares(chosen: Any) -> list[tuple[str, str]]:
+    """Offer the usual shares, and the one a run asked for by REST has."""
+    known = dict(SHARES)
+    if re.fullmatch(r"0\.\d{1,6}", str(chosen or "")) and chosen not in known:
+        return [(str(chosen), f"Last {100 * float(chosen):g}%"), *SHARES]
+    return list(SHARES)
 
 
 def _weight_field(symbol: str, n_symbols: int) -> forms.Field:

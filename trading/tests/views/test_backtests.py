@@ -176,13 +176,26 @@ def test_change_and_run_starts_from_the_values_of_the_run(desk, owner):
 def test_the_address_of_a_run_writes_its_numbers_as_a_person_types_them(desk, owner):
     walk_make()
     sent = {"cash": "1234567.5", "slippage_bps": "0.1234567", "commission_bps": "12.3456789",
-            "impact": "0.00001", "out_of_sample_share": "0.25"}  # fmt: skip
+            "impact": "0.00001"}  # fmt: skip
     desk.post("/backtests/new/", FORM | sent)
 
     html = text(desk.get(f"/backtests/new/?from={Backtest.objects.get().pk}"))
 
-    for name, value in {**sent, "out_of_sample_share": ""}.items():
-        assert not value or re.search(rf'name="{name}"[^>]*value="{value}"', html), name
+    for name, value in sent.items():
+        assert re.search(rf'name="{name}"[^>]*value="{value}"', html), name
+
+
+def test_a_share_that_is_not_offered_is_kept(desk, owner):
+    made = waiting_make(owner)
+    Backtest.objects.update(out_of_sample_share=0.25)
+
+    form = desk.get(f"/backtests/new/?from={made.pk}").context["form"]
+    sent = desk.post("/backtests/new/", FORM | {"out_of_sample_share": "0.25"})
+
+    assert ("0.25", "Last 25%") in form.fields["out_of_sample_share"].choices
+    assert form["out_of_sample_share"].value() == "0.25"
+    assert sent.status_code == 302
+    assert Backtest.objects.latest("pk").out_of_sample_share == 0.25
 
 
 @pytest.mark.parametrize(
