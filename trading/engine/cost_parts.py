@@ -7,7 +7,7 @@ LOOKBACK the whole run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -69,10 +69,11 @@ def cost_parts(
     market: Market,
     costs: CostModel,
     *,
+    limit_orders: Collection[str] = (),
     borrow: float = 0.0,
     financing: float = 0.0,
 ) -> CostParts:
-    """Split what the fills of market orders paid.
+    """Split what the fills paid.
 
     Parameters
     ----------
@@ -84,6 +85,8 @@ def cost_parts(
         The series with its rates per bar.
     costs : CostModel
         Rates of the run.
+    limit_orders : collection of str
+        Names of the orders that paid no slippage.
     borrow, financing : float
         Charged while holding, currency.
 
@@ -115,10 +118,11 @@ def cost_parts(
     notional = quantity * price
     # Price before everything that made it worse: price = before x (1 + side x worse).
     side = np.array([1.0 if fill.signed_quantity > 0.0 else -1.0 for fill in fills])
-    rate = market.price_rates[signal]
-    moved = market.impact_scales[signal] * np.sqrt(quantity)
+    crosses = np.array([fill.client_order_id not in limit_orders for fill in fills], dtype=float)
+    rate = market.price_rates[signal] * crosses
+    moved = market.impact_scales[signal] * np.sqrt(quantity) * crosses
     before = quantity * price / (1.0 + side * (rate + moved))
-    spread = float(np.sum(before)) * costs.spread_bps * BPS
+    spread = float(np.sum(before * crosses)) * costs.spread_bps * BPS
     preset = float(np.sum(notional * _preset_rates(costs, market, signal)))
     return CostParts(
         commission=max(charged - preset, 0.0),

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from trading.engine.breaker import LEVELS, breaker_sentence
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
 from trading.engine.planning import Plan, StepContext
+from trading.engine.protection import level_of, protective_orders
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
 from trading.engine.types import DecisionAction, regime_of
@@ -38,6 +40,13 @@ _BLOCKS = {
 }
 
 
+ENTRIES = (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT)
+STOPPED = Narrative(
+    reason="the stop was met, but the volume of the bar was too small for all of it",
+    would_change="nothing: what is left goes at the next open",
+)
+
+
 def decision_of(
     features: Features,
     i: int,
@@ -48,7 +57,7 @@ def decision_of(
     plan: Plan,
 ) -> Decision:
     """Explain one bar; ``allowed`` is what the circuit breaker left of ``proposal``."""
-    narrative = context.spec.narrate(features, i, state, proposal)
+    narrative = STOPPED if state.is_stopped else context.spec.narrate(features, i, state, proposal)
     is_halted = proposal.target_weight != 0.0 and allowed.target_weight == 0.0
     blocked_by = "BREAKER" if is_halted else plan.blocked_by
     return Decision(
@@ -71,6 +80,50 @@ def decision_of(
         + _breaker_lines(state, proposal, allowed)
         + _quantity_lines(features, i, state, allowed, plan, context),
     )
+
+
+def with_protection(
+    decision: Decision, state: StrategyState, proposal: Proposal, tick_size: float
+) -> Decision:
+    """Add what rests at the market after a decision; ``state`` is the one it leaves."""
+    if decision.action in ENTRIES and proposal.rests_protection:
+        lines = _to_rest(proposal, decision.action)
+    else:
+        lines = _resting(state, decision.symbol, tick_size)
+    if not lines:
+        return decision
+    words = "; ".join(f"{line.name} {line.now:,.2f} rests: {line.because}" for line in lines)
+    return replace(
+        decision,
+        reason=f"{decision.reason} {words.capitalize()}.",
+        parameters=decision.parameters + lines,
+    )
+
+
+def _to_rest(proposal: Proposal, action: DecisionAction) -> tuple[ParameterNow, ...]:
+    """Say what will rest once an entry is filled."""
+    sides = ("below", "above") if action is DecisionAction.ENTER_LONG else ("above", "below")
+    parts = (("stop", proposal.stop_distance), ("target", proposal.target_distance))
+    return tuple(
+        _line(f"{part}_distance", distance, f"that far {side} the entry, from its fill on")
+        for (part, distance), side in zip(parts, sides, strict=True)
+        if distance is not None
+    )
+
+
+def _resting(state: StrategyState, symbol: str, tick_size: float) -> tuple[ParameterNow, ...]:
+    """Say what rests from this close on."""
+    entry, lines = state.avg_entry_price, []
+    for order in protective_orders(state, symbol, tick_size):
+        level = level_of(order)
+        side = "below" if level < entry else "above"
+        because = f"{abs(level - entry):,.2f} {side} the entry at {entry:,.2f}, filled inside a bar"
+        lines.append(_line(order.client_order_id.lower(), level, because))
+    return tuple(lines)
+
+
+def _line(name: str, value: float, because: str) -> ParameterNow:
+    return ParameterNow(name, value, value, None, None, because)
 
 
 def _inputs(

@@ -6,8 +6,10 @@ LOOKBACK costs use what was known at the signal bar; only price and volume come 
 
 Order of one bar: 1. holding costs since the bar before (borrow of shorts, financing of negative
 cash); 2. the working order meets the bar (`fills.execute`: gaps, stops, limits, volume share,
-lots, cash); 3. the caller steps the strategy at the close; 4. a new wish replaces the working
-order, no wish keeps its rest working while it may (time in force) and something is held.
+lots, cash); 3. what rests for the position meets the rest of the bar (`engine.protection`), also on
+the bar of the entry, because that was filled at the open; where orders are filled at the close it
+meets the bar first; 4. the caller steps the strategy at the close; 5. a new wish replaces the
+working order, no wish keeps its rest working while it may (time in force) and something is held.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine.costs import BPS, CostModel, impact_scales, price_rates
 from trading.engine.errors import ConfigInvalid
 from trading.engine.fills import BarPrices, FillRules, execute, payable_quantity, rules_of
+from trading.engine.protection import ProtectionMet, protection_met, protective_orders
 from trading.engine.state import StrategyState, book_fill
 from trading.engine.types import (
     FINAL_STATUSES,
@@ -45,6 +48,8 @@ class ExecutionTerms:
         Rates.
     quantity_step : float
         Lot size; 0 for fractional units.
+    tick_size : float
+        Prices of resting orders are multiples of it; 0 for any price.
     max_participation : float or None
         Largest share of a bar's volume one order may take, in (0, 1]; None for no limit. Series
         without any volume are not limited; in all others a bar with volume 0 fills nothing.
@@ -56,6 +61,7 @@ class ExecutionTerms:
     quantity_step: float = 0.0
     max_participation: float | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
+    tick_size: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a share outside (0, 1] and times in force a backtest does not know."""
@@ -80,6 +86,11 @@ class Market:
     price_rates: FloatArray
     impact_scales: FloatArray
     has_volume: bool
+
+    @property
+    def fills_at_close(self) -> bool:
+        """Tell whether market orders get the close, after everything else of a bar."""
+        return self.bars.exec_price == "CLOSE"
 
     def prices(self, i: int) -> BarPrices:
         """Return the bar an order meets."""
@@ -179,6 +190,13 @@ class Blotter:
         self.financing += financing
         self.state = replace(state, cash=state.cash - borrow - financing)
 
+    @property
+    def limit_orders(self) -> frozenset[str]:
+        """Names of the limit orders, which pay no slippage."""
+        return frozenset(
+            order.client_order_id for order in self.orders if order.order_type is OrderType.LIMIT
+        )
+
     def submit(self, intent: OrderIntent | None, i: int) -> None:
         """Take the wish of bar ``i``: it replaces the working order; None keeps a rest working.
 
@@ -189,6 +207,15 @@ class Blotter:
         self._end(OrderStatus.CANCELED)
         if intent is not None:
             self.intent, self.signal_bar, self._is_met = intent, i, False
+
+    def trade(self, i: int, market: Market, terms: ExecutionTerms) -> None:
+        """Let bar ``i`` fill the working order and what rests, each at its time of the bar."""
+        if market.fills_at_close:
+            self.protect(i, market, terms)
+            self.meet(i, market, terms)
+        else:
+            self.meet(i, market, terms)
+            self.protect(i, market, terms)
 
     def meet(
         self, i: int, market: Market, terms: ExecutionTerms, cash: float | None = None
@@ -241,6 +268,65 @@ class Blotter:
             self._book(fill)
         if met.status in FINAL_STATUSES:
             self.intent = None
+        return fill
+
+    def protect(self, i: int, market: Market, terms: ExecutionTerms) -> Fill | None:
+        """Let what rests for the position meet bar ``i`` and book what it fills.
+
+        It shares the volume of the bar with the working order, which a protective fill ends: the
+        strategy asks again. Only what was filled is in `orders`; a resting order that was replaced
+        or canceled is not.
+
+        Parameters
+        ----------
+        i, market, terms
+            As in `meet`; costs are those known at the close before.
+
+        Returns
+        -------
+        Fill or None
+            What was executed; the state already contains it.
+        """
+        orders = protective_orders(self.state, market.bars.symbol, terms.tick_size)
+        if not orders:
+            return None
+        rules = market.rules(i - 1, terms)
+        met = protection_met(orders, self._left_of(market.prices(i), rules, i), rules)
+        if met is None:
+            return None
+        self._end(OrderStatus.CANCELED)
+        self.state = replace(self.state, is_stopped=self.state.is_stopped or met.is_stopped)
+        if not met.execution.quantity > 0.0:
+            return None
+        return self._book_protection(met, i, int(market.bars.closed_at[i]))
+
+    def _left_of(self, prices: BarPrices, rules: FillRules, i: int) -> BarPrices:
+        """Take from a bar's volume what the working order had of it."""
+        if rules.volume_share is None or not self.fills or self.fills[-1].bar != i:
+            return prices
+        taken = self.fills[-1].quantity / rules.volume_share
+        return replace(prices, volume=max(prices.volume - taken, 0.0))
+
+    def _book_protection(self, met: ProtectionMet, i: int, closed_at: int) -> Fill:
+        done = met.execution
+        order = replace(
+            met.order,
+            client_order_id=f"backtest-{len(self.orders) + 1}",
+            filled_quantity=done.quantity,
+            # What is left rests again, as an order of its own.
+            status=OrderStatus.FILLED
+            if done.status is OrderStatus.FILLED
+            else OrderStatus.CANCELED,
+            is_triggered=done.is_triggered,
+        )
+        fill = fill_of(
+            order, done.quantity, i, closed_at, price=done.price, commission=done.commission
+        )
+        self.state = book_fill(self.state, fill)
+        self.orders.append(order)
+        self.fills.append(fill)
+        self.signal_bars.append(i - 1)
+        self.reasons.append(met.reason)
         return fill
 
     def _within(self, budget: float, order: Order, prices: BarPrices, rules: FillRules) -> Order:

@@ -31,6 +31,8 @@ class StepContext:
         Used to keep a purchase within the cash there is.
     quantity_step : float
         Units are rounded down to a multiple; 0 for fractional units.
+    tick_size : float
+        Prices of resting orders are rounded to a multiple, away from the market; 0 for any price.
     explains : bool
         False leaves the decision out, for backtests that do not keep them.
     allows_all_cash : bool
@@ -43,6 +45,7 @@ class StepContext:
     spec: StrategySpec
     costs: CostModel = NO_COSTS
     quantity_step: float = 0.0
+    tick_size: float = 0.0
     explains: bool = True
     allows_all_cash: bool = True
     correlation: float = math.nan

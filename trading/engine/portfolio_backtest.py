@@ -248,6 +248,7 @@ def _row(book: Book) -> InstrumentResult:
             blotter.signal_bars,
             book.market,
             book.terms.costs,
+            limit_orders=blotter.limit_orders,
             borrow=blotter.borrow,
         ),
         quantity=blotter.state.quantity,

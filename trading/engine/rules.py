@@ -39,8 +39,13 @@ REASONS = (
     "HOLDING_LIMIT",
     "TREND_DOWN",
     "BREAKER",
+    "STOP_REACHED",
+    "STOP_GAPPED",
+    "TARGET_REACHED",
 )
 BREAKER_REASON = 9
+# Why an order that rested was filled.
+STOP_REACHED, STOP_GAPPED, TARGET_REACHED = 10, 11, 12
 
 BLOCKS = (None, "NO_EQUITY", "NO_TRADE_BAND", "CASH", "QUANTITY_STEP")
 
@@ -65,6 +70,8 @@ class RuleTable:
     keeps_limit : bool
         Whether the holding limit of the signal bar's row stays with the position, as its stop and
         target do; otherwise the limit of each later row applies while it lasts.
+    rests_protection : bool
+        Whether stop and target rest at the market as orders instead of being watched at the close.
     reasons : tuple of str
         The strategy's own word for each of `REASONS`.
     """
@@ -74,6 +81,7 @@ class RuleTable:
     rebalances: bool = False
     uses_all_cash: bool = False
     keeps_limit: bool = False
+    rests_protection: bool = False
     reasons: tuple[str, ...] = REASONS
 
 
@@ -147,6 +155,15 @@ def round_down_nb(quantity: float, step: float) -> float:
     if scaled < 9007199254740992.0:
         rounded = math.floor(scaled + 0.5) / 1e10
     return -rounded if quantity < 0.0 and rounded > 0.0 else rounded
+
+
+@inlined
+def order_level_nb(price: float, tick_size: float, is_up: bool) -> float:
+    """Round the price of a resting order to the tick, `is_up` or down; 0 keeps it as it is."""
+    level = round_down_nb(price, tick_size)
+    if is_up and level < price:
+        return round_down_nb(level + tick_size, tick_size)
+    return level
 
 
 @inlined

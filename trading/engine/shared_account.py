@@ -6,9 +6,9 @@ LOOKBACK each strategy's own; an order decided on an instrument's bar meets its 
 
 Events of one tick, for the instruments with a bar on it and in order of symbol: 1. holding costs;
 2. sales; 3. purchases, which share what cash and the gross cap leave in proportion to what each
-asked for; 4. every position is marked, at its last close where it has no bar; 5. each strategy
-steps with its share of the account's equity; its circuit breaker knows the correlation with what
-else is held.
+asked for; 4. stops and targets that rest, whose proceeds buy nothing on this tick; 5. every
+position is marked, at its last close where it has no bar; 6. each strategy steps with its share of
+the account's equity; its circuit breaker knows the correlation with what else is held.
 """
 
 from __future__ import annotations
@@ -153,7 +153,13 @@ def book_of(leg: Leg, config: BacktestConfig, clock: IntArray) -> Book:
     costs = leg.costs or config.costs
     return Book(
         features=features,
-        context=StepContext(spec, costs, config.quantity_step, config.keeps_decisions),
+        context=StepContext(
+            spec=spec,
+            costs=costs,
+            quantity_step=config.quantity_step,
+            tick_size=config.tick_size,
+            explains=config.keeps_decisions,
+        ),
         market=market_of(leg.bars, features.regimes.codes, costs),
         terms=replace(config.terms, costs=costs),
         blotter=Blotter(start(config.cash)),
@@ -218,6 +224,19 @@ def _charge(
 
 
 def _trade(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
+    """Fill what works and what rests, each at its time of the bar."""
+    _protect(account, [pair for pair in arrived if pair[0].market.fills_at_close])
+    _meet(account, arrived)
+    _protect(account, [pair for pair in arrived if not pair[0].market.fills_at_close])
+
+
+def _protect(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
+    for book, i in arrived:
+        fill = book.blotter.protect(i, book.market, book.terms)
+        account.cash += fill.cash_flow if fill else 0.0
+
+
+def _meet(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
     buying = []
     for book, i in arrived:
         intent = book.blotter.intent

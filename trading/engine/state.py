@@ -39,12 +39,16 @@ class StrategyState:
     bars_held : int
         Closes seen since the entry fill, the entry bar included; 0 while flat.
     stop_price, target_price : float or None
-        Levels watched at each close; None when not set.
+        Levels watched at each close, or at which orders rest; None when not set.
+    rests_protection : bool
+        Whether stop and target rest at the market as orders (see `engine.protection`).
+    is_stopped : bool
+        Whether the resting stop was met and volume left a part of it; that part is to be sold.
     holding_limit : int
         Bars after which the position is closed, fixed by its signal bar; 0 while flat, for none and
         where the rule follows the limit of each later bar.
     pending_kind, pending_stop_distance, pending_target_distance, pending_cost_rate,
-    pending_holding_limit
+    pending_holding_limit, pending_rests_protection
         Set when an entry is ordered, used when its fill is booked; a target lies its distance
         above what was paid with that cost.
     regime_code : int
@@ -67,12 +71,15 @@ class StrategyState:
     bars_held: int = 0
     stop_price: float | None = None
     target_price: float | None = None
+    rests_protection: bool = False
+    is_stopped: bool = False
     holding_limit: int = 0
     pending_kind: str = ""
     pending_stop_distance: float | None = None
     pending_target_distance: float | None = None
     pending_cost_rate: float = 0.0
     pending_holding_limit: int = 0
+    pending_rests_protection: bool = False
     regime_code: int = -1
     regime_bars: int = 0
     last_bar_at: int = 0
@@ -191,6 +198,10 @@ def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:
     sign = 1.0 if quantity > 0.0 else -1.0
     stop, target = state.pending_stop_distance, state.pending_target_distance
     paid = fill.price * (1.0 + sign * state.pending_cost_rate)
+    target_price = None if target is None else paid + sign * target
+    if target_price is not None and state.pending_rests_protection:
+        # An order that rests is filled before costs; what is watched at the close, after them.
+        target_price /= 1.0 - sign * state.pending_cost_rate
     return replace(
         state,
         cash=state.cash + fill.cash_flow,
@@ -201,13 +212,16 @@ def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:
         entry_kind=state.pending_kind,
         bars_held=0,
         stop_price=None if stop is None else fill.price - sign * stop,
-        target_price=None if target is None else paid + sign * target,
+        target_price=target_price,
+        rests_protection=state.pending_rests_protection,
+        is_stopped=False,
         holding_limit=state.pending_holding_limit,
         pending_kind="",
         pending_stop_distance=None,
         pending_target_distance=None,
         pending_cost_rate=0.0,
         pending_holding_limit=0,
+        pending_rests_protection=False,
     )
 
 
@@ -223,10 +237,13 @@ def _flat(state: StrategyState, cash: float) -> StrategyState:
         bars_held=0,
         stop_price=None,
         target_price=None,
+        rests_protection=False,
+        is_stopped=False,
         holding_limit=0,
         pending_kind="",
         pending_stop_distance=None,
         pending_target_distance=None,
         pending_cost_rate=0.0,
         pending_holding_limit=0,
+        pending_rests_protection=False,
     )

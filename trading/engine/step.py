@@ -4,9 +4,10 @@ INPUT    causal features up to bar i, the strategy's state, the costs and lot si
 OUTPUT   the decision in words and numbers, an order wish for bar i + 1 or None, the next state
 LOOKBACK whatever the strategy's features need; nothing after bar i is read
 
-Order of one bar, the same everywhere: 1. orders decided on bar i - 1 are filled (the caller books
-them with `state.book_fill`); 2. `step` marks the book at the close of bar i, decides, and returns
-what to order for bar i + 1.
+Order of one bar, the same everywhere: 1. orders decided on bar i - 1 are filled, then those that
+rest for the position (see `engine.protection`; the caller books both with `state.book_fill`);
+2. `step` marks the book at the close of bar i, decides, and returns what to order for bar i + 1 and
+a state whose stop and target are those that rest from then on.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from dataclasses import dataclass, replace
 
 from marketdata.types import Bars
 from trading.engine.breaker import breaker_next, config_vector
-from trading.engine.decision_words import decision_of, warm_up_decision
+from trading.engine.decision_words import decision_of, warm_up_decision, with_protection
 from trading.engine.explanation import Decision
 from trading.engine.planning import Plan, StepContext, intent_of, plan_of
 from trading.engine.rich import trailed_nb
-from trading.engine.rules import BREAKER_REASON, REASONS
+from trading.engine.rules import BREAKER_REASON, REASONS, STOP_REACHED
 from trading.engine.state import StrategyState, worth
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, Proposal, resolve_params
 from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import DecisionAction, OrderIntent
+
+# What is left of a position whose stop was met goes, whatever the rule says by now.
+STOPPED = Proposal(0.0, 0.0, REASONS[STOP_REACHED])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +81,16 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
         decision = warm_up_decision(features, i, state, context) if context.explains else None
         return StepOutcome(decision, None, state)
     state, factor = _guard(features, i, state, context)
-    proposal = context.spec.decide(features, i, state)
+    proposal = STOPPED if state.is_stopped else context.spec.decide(features, i, state)
     allowed = _allowed(proposal, factor)
     plan = plan_of(features, i, allowed, state, context)
     intent = intent_of(features, allowed, plan)
+    after = _remember(features, i, state, allowed, plan)
     decision = None
     if context.explains:
         decision = decision_of(features, i, state, context, proposal, allowed, plan)
-    return StepOutcome(decision, intent, _remember(features, i, state, allowed, plan))
+        decision = with_protection(decision, after, allowed, context.tick_size)
+    return StepOutcome(decision, intent, after)
 
 
 def _guard(
@@ -131,6 +137,7 @@ def _remember(
             pending_target_distance=proposal.target_distance,
             pending_cost_rate=proposal.cost_rate,
             pending_holding_limit=proposal.holding_limit,
+            pending_rests_protection=proposal.rests_protection,
         )
     if state.quantity == 0.0 or not proposal.kind:
         return state
@@ -139,9 +146,11 @@ def _remember(
         state = replace(state, entry_kind=proposal.kind)
     if proposal.trail_distance is None:
         return state
-    stop = trailed_nb(
-        math.nan if state.stop_price is None else state.stop_price,
-        float(features.bars.close[i]),
+    # The stop of a short position is the mirror image: it only falls.
+    sign = 1.0 if state.quantity > 0.0 else -1.0
+    stop = sign * trailed_nb(
+        math.nan if state.stop_price is None else sign * state.stop_price,
+        sign * float(features.bars.close[i]),
         proposal.trail_distance,
     )
     return state if stop == state.stop_price else replace(state, stop_price=stop)

@@ -290,8 +290,8 @@ class OrderIntent:
     """What a strategy wants done on the next bar; the caller turns it into an order.
 
     `quantity` is what the close suggests. With `uses_all_cash` the fill decides instead: buy with
-    all cash there is, commission included. `stop_distance` and `target_distance` are price
-    differences from the entry, kept in the state when the fill is booked.
+    all cash there is, commission included. Stop and target of the position it opens are in the
+    state (`StrategyState.pending_stop_distance` and its like) and follow when the fill is booked.
     """
 
     symbol: str

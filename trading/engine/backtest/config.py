@@ -34,6 +34,8 @@ class BacktestConfig:
         DAY cancels the rest a bar does not fill, GTC carries it.
     quantity_step : float
         0 for fractional units.
+    tick_size : float
+        Prices of resting orders are rounded to a multiple, away from the market; 0 for any price.
     seed : int
         Recorded in the manifest and used by null models; the run itself has no randomness.
     start_index : int
@@ -59,6 +61,7 @@ class BacktestConfig:
     cost_model: CostModel | None = None
     max_participation: float | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
+    tick_size: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse impossible capital, lot size and start."""
@@ -66,6 +69,8 @@ class BacktestConfig:
             raise ConfigInvalid(f"cash {self.cash} must be above 0")
         if not 0.0 <= self.quantity_step < math.inf:
             raise ConfigInvalid(f"quantity_step {self.quantity_step} must not be negative")
+        if not 0.0 <= self.tick_size < math.inf:
+            raise ConfigInvalid(f"tick_size {self.tick_size} must not be negative")
         if self.start_index < 0:
             raise ConfigInvalid(f"start_index {self.start_index} must not be negative")
         has_short_form = self.commission_bps or self.slippage_bps or self.cost_preset
@@ -87,7 +92,11 @@ class BacktestConfig:
     def terms(self) -> ExecutionTerms:
         """Return on what terms orders meet bars."""
         return ExecutionTerms(
-            self.costs, self.quantity_step, self.max_participation, self.time_in_force
+            self.costs,
+            self.quantity_step,
+            self.max_participation,
+            self.time_in_force,
+            self.tick_size,
         )
 
     def report(self, phase: str, share: float) -> None:

@@ -8,6 +8,7 @@ Python and every run that keeps its decisions, bar by bar through `step.step`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from trading.engine.backtest.result import Tape
 from trading.engine.costs import commission_rates, price_rates
 from trading.engine.execution import Blotter, fill_of, market_of
 from trading.engine.planning import StepContext
+from trading.engine.rules import REASONS, STOP_REACHED
 from trading.engine.simulation import TableRun, simulate, state_after
 from trading.engine.state import book_fill, start
 from trading.engine.step import step
@@ -27,6 +29,8 @@ from trading.engine.strategies.tables import table_of
 from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
 
 PROGRESS_EVERY_BARS = 256
+# Words of resting orders' fills and their index.
+PROTECTION = {word: k for k, word in enumerate(REASONS) if k >= STOP_REACHED}
 
 
 def tape_of(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:
@@ -38,18 +42,33 @@ def tape_of(features: Features, spec: StrategySpec, config: BacktestConfig) -> T
     return _stepped_tape(features, spec, config)
 
 
-def holdings_of(
-    features: Features, spec: StrategySpec, config: BacktestConfig
-) -> tuple[FloatArray, FloatArray]:
-    """Return cash and units after each bar, those of `tape_of`, without writing fills down."""
+class Holdings(NamedTuple):
+    """Cash and units after each bar, and the trades that began and ended within one bar."""
+
+    cash: FloatArray
+    quantity: FloatArray
+    n_inside: int
+
+
+def holdings_of(features: Features, spec: StrategySpec, config: BacktestConfig) -> Holdings:
+    """Return what `tape_of` holds, without writing fills down."""
     if runs_compiled(spec, features.params, config):
         cash, held, *_ = _all_in(features, spec, config)
-        return cash, held
+        return Holdings(cash, held, 0)
     if reads_table(features, config):
         found = _simulated(features, config)
-        return found.cash, found.quantity
+        codes, at_bars = found.fills.reasons, found.fills.bars
+        return Holdings(found.cash, found.quantity, _n_inside(codes, at_bars, found.quantity))
     tape = _stepped_tape(features, spec, config)
-    return tape.cash, tape.quantity
+    codes = np.array([PROTECTION.get(reason, 0) for reason in tape.blotter.reasons], dtype=np.int64)
+    at_bars = np.array([fill.bar for fill in tape.blotter.fills], dtype=np.int64)
+    return Holdings(tape.cash, tape.quantity, _n_inside(codes, at_bars, tape.quantity))
+
+
+def _n_inside(reasons: IntArray, at_bars: IntArray, quantity: FloatArray) -> int:
+    """Count what a resting order ended on the bar of its entry."""
+    ended = at_bars[reasons >= STOP_REACHED]
+    return int(np.count_nonzero((quantity[ended - 1] == 0.0) & (quantity[ended] == 0.0)))
 
 
 def runs_compiled(
@@ -89,6 +108,8 @@ def reads_table(features: Features, config: BacktestConfig) -> bool:
     """Tell whether the compiled loop decides from the strategy's table; else the step does."""
     table = features.table
     if table is None or config.keeps_decisions or not config.terms.is_plain:
+        return False
+    if table.rests_protection:
         return False
     # The dust of an all-in purchase would be charged as borrowed cash in the step only.
     return not (table.uses_all_cash and config.costs.financing_bps_per_year)
@@ -185,6 +206,7 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
         spec=spec,
         costs=config.costs,
         quantity_step=config.quantity_step,
+        tick_size=config.tick_size,
         explains=config.keeps_decisions,
         allows_all_cash=config.allows_all_cash,
     )
@@ -194,7 +216,7 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
     tape = Tape(blotter, np.full(n_bars, config.cash), np.zeros(n_bars))
     for i in range(config.start_index, n_bars):
         blotter.accrue(i, market, terms)
-        blotter.meet(i, market, terms)
+        blotter.trade(i, market, terms)
         outcome = step(features, i, blotter.state, context)
         blotter.state = outcome.state
         blotter.submit(outcome.order_intent, i)

@@ -144,12 +144,12 @@ def curve_of(
     resolved = resolve_params(spec, params)
     _check_length(bars, spec, resolved, config)
     features = spec.prepare(bars, resolved)
-    cash, held = holdings_of(features, spec, config)
+    cash, held, n_inside = holdings_of(features, spec, config)
     equity: FloatArray = (cash + held * bars.close)[config.start_index :]
     # A trade is completed where what was held is gone, or is held the other way round.
     sides = np.sign(held)
     n_round_trips = int(np.count_nonzero((sides[:-1] != 0.0) & (sides[1:] != sides[:-1])))
-    return Curve(equity, n_round_trips)
+    return Curve(equity, n_round_trips + n_inside)
 
 
 def _check_length(

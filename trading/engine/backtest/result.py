@@ -106,6 +106,7 @@ def result_of(
         blotter.signal_bars,
         market_of(bars, relative, config.costs),
         config.costs,
+        limit_orders=blotter.limit_orders,
         borrow=blotter.borrow,
         financing=blotter.financing,
     )

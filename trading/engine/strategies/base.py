@@ -134,7 +134,10 @@ class Proposal:
     holding_limit : int
         Bars after which the position an entry opens is closed; 0 for none fixed by the entry.
     trail_distance : float or None
-        Price distance below each close under which the stop of an open position rises.
+        Price distance behind each close; the stop of an open position follows, never back.
+    rests_protection : bool
+        Whether stop and target of the position an entry opens rest at the market as orders, filled
+        inside a bar; otherwise the rule itself watches them at each close.
     """
 
     target_weight: float
@@ -149,6 +152,7 @@ class Proposal:
     cost_rate: float = 0.0
     holding_limit: int = 0
     trail_distance: float | None = None
+    rests_protection: bool = False
 
 
 @dataclass(frozen=True, slots=True)

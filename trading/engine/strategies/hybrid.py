@@ -55,7 +55,14 @@ from trading.engine.strategies.base import (
     StrategySpec,
 )
 from trading.engine.strategies.hybrid_gate import asked, dip_market
-from trading.engine.strategies.tables import ON, breaker_parameters, propose, reasons
+from trading.engine.strategies.tables import (
+    ON,
+    PROTECTION_PARAMETER,
+    RESTING,
+    breaker_parameters,
+    propose,
+    reasons,
+)
 from trading.engine.types import AssetClass, Regime
 
 DIP, NO_SETUP, NOT_TRADABLE, VETO = "DIP", "NO_SETUP", "NOT_TRADABLE", "MODEL_VETO"
@@ -98,7 +105,12 @@ def prepare(bars: Bars, params: Params, models: Models = ()) -> Features:
     }
     arrays["confidence"] = confidences(arrays, float(params["least_share"]))
     is_entry = candidates * (arrays["probability"] >= arrays["threshold"])
-    table = RuleTable(_rows(is_entry, regimes, arrays, params), keeps_limit=True, reasons=REASONS)
+    table = RuleTable(
+        _rows(is_entry, regimes, arrays, params),
+        keeps_limit=True,
+        rests_protection=params["protection"] == RESTING,
+        reasons=REASONS,
+    )
     return Features(bars, params, regimes, warm_up(params), arrays, table)
 
 
@@ -261,6 +273,7 @@ SPEC = StrategySpec(
         Parameter("least_share", FLOAT, 0.5, "Share of the size at the veto", 0.1, 1.0, 0.05),
         Parameter("target_volatility", FLOAT, 0.15, "Wanted volatility a year", 0.01, 1.0, 0.01),
         Parameter("max_weight", FLOAT, 0.95, "Largest share of equity", 0.05, 1.0, 0.05),
+        PROTECTION_PARAMETER,
         *breaker_parameters(ON),
         Parameter(
             "cost_class",

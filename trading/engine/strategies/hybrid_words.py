@@ -123,8 +123,9 @@ def _would_change(features: Features, i: int, state: StrategyState, proposal: Pr
     if proposal.rule == "DIP":
         return f"RSI(2) at or above {level:g}, or a probability below the veto"
     if proposal.rule == "DIP_HELD":
-        stop = f", or a close at or below {state.stop_price:,.2f}" if state.stop_price else ""
-        return f"a close that wins after costs{stop}"
+        seen = "trade" if state.rests_protection else "close"
+        stop = f", or a {seen} at or below {state.stop_price:,.2f}" if state.stop_price else ""
+        return f"a {seen} that wins after costs{stop}"
     return "a close between stop and profit, before the limit"
 
 

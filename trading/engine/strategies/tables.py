@@ -25,6 +25,16 @@ from trading.engine.strategies.base import (
 )
 
 ON, OFF = "on", "off"
+CLOSE, RESTING = "close", "resting"
+
+PROTECTION_PARAMETER = Parameter(
+    "protection",
+    CHOICE,
+    CLOSE,
+    "Stop and target: close looks at each close and sells at the next open; resting leaves orders "
+    "at the market, filled inside a bar or at an open beyond them",
+    choices=(CLOSE, RESTING),
+)
 
 
 def table_of(features: Features) -> RuleTable:
@@ -44,8 +54,8 @@ def propose(features: Features, i: int, state: StrategyState) -> Proposal:
         state.bars_held,
         state.holding_limit if table.keeps_limit else int(row[rules.HOLDING_LIMIT]),
         float(features.bars.close[i]),
-        math.nan if state.stop_price is None else state.stop_price,
-        math.nan if state.target_price is None else state.target_price,
+        _watched(state, state.stop_price),
+        _watched(state, state.target_price),
         float(row[rules.COST_RATE]),
     )
     kind = rules.kind_after_nb(reason)
@@ -66,7 +76,13 @@ def propose(features: Features, i: int, state: StrategyState) -> Proposal:
         cost_rate=float(row[rules.COST_RATE]),
         holding_limit=int(row[rules.HOLDING_LIMIT]) if is_entry and table.keeps_limit else 0,
         trail_distance=_distance(row[rules.TRAIL_DISTANCE]),
+        rests_protection=is_entry and table.rests_protection,
     )
+
+
+def _watched(state: StrategyState, level: float | None) -> float:
+    """Return a level to compare the close with; NaN for none and for one that rests."""
+    return math.nan if level is None or state.rests_protection else level
 
 
 def _distance(value: float) -> float | None:

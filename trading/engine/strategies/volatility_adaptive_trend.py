@@ -59,7 +59,13 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
-from trading.engine.strategies.tables import ON, breaker_parameters, propose
+from trading.engine.strategies.tables import (
+    ON,
+    PROTECTION_PARAMETER,
+    RESTING,
+    breaker_parameters,
+    propose,
+)
 from trading.engine.strategies.trend_rows import (
     ATR_BARS,
     BAND_ATR,
@@ -127,7 +133,12 @@ def prepare(bars: Bars, params: Params) -> Features:
             **{name: partial(lambda row: series()[row], row) for row, name in enumerate(RULES)},
         }
     )
-    table = RuleTable(rows, float(params["no_trade_band"]), rebalances=True)
+    table = RuleTable(
+        rows,
+        float(params["no_trade_band"]),
+        rebalances=True,
+        rests_protection=params["protection"] == RESTING,
+    )
     return Features(bars, params, regimes, warm_up(params), arrays, table)
 
 
@@ -265,11 +276,12 @@ def _would_change(
             f"{now.entry_threshold:g}"
         )
     stop = f"{state.stop_price:,.2f}" if state.stop_price is not None else "the stop"
+    below = "a trade at or below" if state.rests_protection else "at or below"
     if not proposal.kind:
         return f"still long on a close above {mean + band:,.2f}"
     if proposal.kind == PULLBACK:
-        return f"an exit on a close above {exit_mean:,.2f}, or at or below {stop}"
-    return f"an exit on a close below {mean - band:,.2f}, or at or below {stop}"
+        return f"an exit on a close above {exit_mean:,.2f}, or {below} {stop}"
+    return f"an exit on a close below {mean - band:,.2f}, or {below} {stop}"
 
 
 SPEC = StrategySpec(
@@ -314,6 +326,7 @@ SPEC = StrategySpec(
             1.0,
             0.05,
         ),
+        PROTECTION_PARAMETER,
         *breaker_parameters(ON),
     ),
     warm_up=warm_up,
