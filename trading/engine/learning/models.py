@@ -48,7 +48,6 @@ def fit(
     kind: str,
     features: ArrayLike,
     labels: ArrayLike,
-    weights: ArrayLike | None = None,
     *,
     rng_seed: int,
     names: tuple[str, ...] = GATE_FEATURES,
@@ -66,8 +65,6 @@ def fit(
         Rows in order of decision time; NaN where unknown, no infinity.
     labels : bool, shape (n,)
         True for a win.
-    weights : float64, shape (n,) or None
-        > 0; None weighs all alike.
     rng_seed : int
         Seed of the trees; the same seed and rows give the same model.
     names : tuple of str
@@ -93,11 +90,11 @@ def fit(
     -----
     NaN is replaced by the training mean in every kind, so that trees and lines treat it alike.
     """
-    x, y, w = _rows(features, labels, weights, names)
+    x, y = _rows(features, labels, names)
     _check_choices(kind, calibration)
     train, late = _parts(y, decided_at, resolved_at)
     fitted = [
-        _calibrated(member, x, y, w, train, late, rng_seed, calibration)
+        _calibrated(member, x, y, train, late, rng_seed, calibration)
         for member in (MEMBERS if kind == ModelKind.ENSEMBLE else (ModelKind(kind),))
     ]
     arrays = export(fitted)
@@ -107,7 +104,7 @@ def fit(
         names=tuple(names),
         arrays=arrays,
         score_quantiles=np.quantile(scores, QUANTILES),
-        base_rate=float(np.average(y[train], weights=w[train])),
+        base_rate=float(np.mean(y[train])),
         n_train=int(train.shape[0]),
         n_calibration=int(late.shape[0]),
     )
@@ -117,7 +114,6 @@ def fit_classifiers(
     kind: str,
     features: ArrayLike,
     labels: ArrayLike,
-    weights: ArrayLike | None = None,
     *,
     rng_seed: int,
     calibration: str = SIGMOID,
@@ -132,11 +128,11 @@ def fit_classifiers(
         One per member.
     """
     columns = np.asarray(features, dtype=np.float64).shape[-1]
-    x, y, w = _rows(features, labels, weights, tuple(str(j) for j in range(columns)))
+    x, y = _rows(features, labels, tuple(str(j) for j in range(columns)))
     _check_choices(kind, calibration)
     train, late = _parts(y, None, None)
     members = MEMBERS if kind == ModelKind.ENSEMBLE else (ModelKind(kind),)
-    return [_calibrated(m, x, y, w, train, late, rng_seed, calibration) for m in members]
+    return [_calibrated(m, x, y, train, late, rng_seed, calibration) for m in members]
 
 
 def pipeline(kind: ModelKind, rng_seed: int) -> Any:
@@ -183,7 +179,6 @@ def _calibrated(
     kind: ModelKind,
     x: FloatArray,
     y: FloatArray,
-    w: FloatArray,
     train: IntArray,
     late: IntArray,
     rng_seed: int,
@@ -193,12 +188,11 @@ def _calibrated(
     from sklearn.frozen import FrozenEstimator
 
     model = pipeline(kind, rng_seed)
-    model.fit(x[train], y[train], model__sample_weight=w[train])
+    model.fit(x[train], y[train])
     # Between two scores a hair apart an isotonic curve may jump, and a linear score differs by
     # the order of its sum: only the sums of trees are reproduced to the bit.
     method = SIGMOID if kind is ModelKind.LOGISTIC else calibration
     calibrated = CalibratedClassifierCV(FrozenEstimator(model), method=method)
-    # Unweighted: a probability is how often candidates like this won, each counted once.
     calibrated.fit(x[late], y[late])
     if kind is ModelKind.LOGISTIC:
         _shrink(calibrated, model.decision_function(x[late]), float(y[late].mean()))
@@ -257,22 +251,19 @@ def _check_choices(kind: str, calibration: str) -> None:
 
 
 def _rows(
-    features: ArrayLike, labels: ArrayLike, weights: ArrayLike | None, names: tuple[str, ...]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    features: ArrayLike, labels: ArrayLike, names: tuple[str, ...]
+) -> tuple[FloatArray, FloatArray]:
     x = np.ascontiguousarray(features, dtype=np.float64)
     y = np.asarray(labels, dtype=np.float64)
-    w = np.ones(y.shape) if weights is None else np.asarray(weights, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != len(names):
         raise ConfigInvalid(
             f"features {x.shape} must have one column for each of {len(names)} names"
         )
-    if y.shape != (x.shape[0],) or w.shape != y.shape:
-        raise ConfigInvalid(f"features {x.shape}, labels {y.shape} and weights {w.shape} differ")
+    if y.shape != (x.shape[0],):
+        raise ConfigInvalid(f"features {x.shape} and labels {y.shape} differ")
     if np.isinf(x).any():
         row, column = np.argwhere(np.isinf(x))[0]
         raise NonFiniteInput(f"feature {names[column]} of row {row} is {x[row, column]}")
-    if not (np.isfinite(w) & (w > 0.0)).all():
-        raise ConfigInvalid("weights must be finite and above 0")
     if not np.isin(y, (0.0, 1.0)).all():
         raise ConfigInvalid("labels must be 0 or 1")
-    return x, y, w
+    return x, y

@@ -6,13 +6,13 @@ N_FEATURES = 10
 
 
 def labeled(seed: int, n: int = 600, missing: float = 0.1):
-    """Rows in order of time, whether each won, and weights; the first two features decide."""
+    """Rows in order of time and whether each won; the first three features decide."""
     rng = np.random.default_rng(seed)
     features = rng.standard_normal((n, N_FEATURES))
     odds = 1.2 * features[:, 0] - 0.6 * features[:, 1] * features[:, 2]
     labels = rng.random(n) < 1.0 / (1.0 + np.exp(-odds))
     features[rng.random(features.shape) < missing] = np.nan
-    return features, labels, 0.5 + rng.random(n)
+    return features, labels
 
 
 def rows(seed: int, n: int = 300, missing: float = 0.2):

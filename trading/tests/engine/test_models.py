@@ -122,14 +122,14 @@ def test_a_stored_model_is_the_same_model(kind):
 
 @pytest.mark.slow
 def test_the_same_rows_and_seed_give_the_same_hash_and_another_row_another():
-    features, labels, weights = labeled(1)
+    features, labels = labeled(1)
     changed = features.copy()
     changed[0, 3] = 0.5
 
     model = trained(ModelKind.LOGISTIC)
 
-    again = fit(ModelKind.LOGISTIC, features, labels, weights, rng_seed=5)
-    other = fit(ModelKind.LOGISTIC, changed, labels, weights, rng_seed=5)
+    again = fit(ModelKind.LOGISTIC, features, labels, rng_seed=5)
+    other = fit(ModelKind.LOGISTIC, changed, labels, rng_seed=5)
     assert again.content_hash == model.content_hash != other.content_hash
 
 
@@ -175,7 +175,7 @@ def test_contributions_of_trees_compare_with_the_training_mean():
 @pytest.mark.slow
 def test_probabilities_come_true_out_of_sample():
     model = fit(ModelKind.LOGISTIC, *labeled(1, 8_000), rng_seed=5)
-    features, labels, _ = labeled(77, 8_000)
+    features, labels = labeled(77, 8_000)
 
     error = expected_calibration_error(model.probabilities(features), labels)
 
@@ -194,11 +194,11 @@ def test_the_threshold_leaves_the_asked_share_of_calibration_rows_below():
 
 @pytest.mark.slow
 def test_training_rows_resolved_after_calibration_began_are_purged():
-    features, labels, weights = labeled(1)
+    features, labels = labeled(1)
     decided = np.arange(600)
     span = {"decided_at": decided, "resolved_at": decided + 10}
 
-    model = fit(ModelKind.LOGISTIC, features, labels, weights, rng_seed=5, **span)
+    model = fit(ModelKind.LOGISTIC, features, labels, rng_seed=5, **span)
 
     assert (model.n_train, model.n_calibration) == (440, 150)
     assert fit(ModelKind.LOGISTIC, features[10:], labels[10:], rng_seed=5).n_train == 443
@@ -212,32 +212,31 @@ def test_training_rows_resolved_after_calibration_began_are_purged():
         ({"labels": np.zeros(600)}, "0 wins of 450"),
         ({"labels": np.zeros(599)}, "differ"),
         ({"labels": np.full(600, 0.5)}, "labels must be 0 or 1"),
-        ({"weights": np.zeros(600)}, "weights must be finite and above 0"),
         ({"names": ("one",)}, "one column for each of 1 names"),
         ({"decided_at": np.arange(600)[::-1], "resolved_at": np.arange(600)}, "in order"),
     ],
 )
 def test_training_refuses_what_it_cannot_learn_from(change, message):
-    features, labels, weights = labeled(1)
-    given = {"kind": "LOGISTIC", "features": features, "labels": labels, "weights": weights}
+    features, labels = labeled(1)
+    given = {"kind": "LOGISTIC", "features": features, "labels": labels}
 
     with pytest.raises(ConfigInvalid, match=message):
         fit(**given | change, rng_seed=1)
 
 
 def test_too_few_candidates_are_named_with_their_number():
-    features, labels, weights = labeled(1, 79)
+    features, labels = labeled(1, 79)
 
     with pytest.raises(ConfigInvalid, match="79 labeled candidates are too few"):
-        fit("LOGISTIC", features, labels, weights, rng_seed=1)
+        fit("LOGISTIC", features, labels, rng_seed=1)
 
 
 def test_an_infinite_feature_is_refused_in_training_and_in_use():
-    features, labels, weights = labeled(1)
+    features, labels = labeled(1)
     features[7, 2] = np.inf
 
     with pytest.raises(NonFiniteInput, match="row 7 is inf"):
-        fit("LOGISTIC", features, labels, weights, rng_seed=1)
+        fit("LOGISTIC", features, labels, rng_seed=1)
     with pytest.raises(NonFiniteInput, match="row 7 is infinite"):
         LOGISTIC.probabilities(features)
 

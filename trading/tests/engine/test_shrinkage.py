@@ -10,8 +10,8 @@ from trading.tests.engine.candidates import N_FEATURES, labeled
 
 
 def test_log_odds_are_drawn_to_the_base_rate_by_the_uncertainty_of_the_slope():
-    x, y, w = labeled(1, 600, missing=0.0)
-    model = pipeline(ModelKind.LOGISTIC, 5).fit(x[:450], y[:450], model__sample_weight=w[:450])
+    x, y = labeled(1, 600, missing=0.0)
+    model = pipeline(ModelKind.LOGISTIC, 5).fit(x[:450], y[:450])
     plain = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid").fit(x[450:], y[450:])
     p, scores = plain.predict_proba(x[450:])[:, 1], model.decision_function(x[450:])
     slope = plain.calibrated_classifiers_[0].calibrators[0].a_
@@ -19,7 +19,7 @@ def test_log_odds_are_drawn_to_the_base_rate_by_the_uncertainty_of_the_slope():
     z = slope * np.sqrt(weight @ (scores - np.average(scores, weights=weight)) ** 2)
     kept = z**2 / (z**2 + CLUSTERING)
 
-    drawn = fit(ModelKind.LOGISTIC, x, y, w, rng_seed=5).probabilities(x[450:])
+    drawn = fit(ModelKind.LOGISTIC, x, y, rng_seed=5).probabilities(x[450:])
 
     expected = kept * logit(p) + (1.0 - kept) * logit(y[450:].mean())
     assert 0.1 < kept < 0.9
