@@ -5,6 +5,7 @@ Stored models are kept in memory: a version never changes once it exists.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import structlog
@@ -19,6 +20,14 @@ from trading.selectors.model_versions import version_active
 
 logger = structlog.get_logger(__name__)
 HYBRID = hybrid_strategy.SPEC.key
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A strategy as it runs, and the version it asks as results name it; None for no version."""
+
+    spec: StrategySpec
+    model: dict[str, object] | None
 
 
 def takes_model(strategy_key: str) -> bool:
@@ -41,20 +50,25 @@ def spec_with(strategy_key: str, version: ModelVersion | None) -> StrategySpec:
     return spec if version is None else hybrid_strategy.with_model(spec, models_of(version))
 
 
-def spec_for(strategy_key: str) -> StrategySpec:
-    """Return a strategy as it runs today: bound to the active version where it takes one.
+def binding_for(strategy_key: str) -> Binding:
+    """Return a strategy as it runs today and the version it asks, both of one look.
 
     A version that cannot be read is logged and left out: the rules decide alone and say so, as
     without any version.
     """
     version = version_to_bind(strategy_key)
     try:
-        return spec_with(strategy_key, version)
+        return Binding(spec_with(strategy_key, version), identity_of(version))
     except EngineError:
         if version is None:
             raise
         logger.exception("model_unreadable", version=version.pk)
-        return strategy_get(strategy_key)
+        return Binding(strategy_get(strategy_key), None)
+
+
+def spec_for(strategy_key: str) -> StrategySpec:
+    """Return a strategy as it runs today; see `binding_for`."""
+    return binding_for(strategy_key).spec
 
 
 def identity_of(version: ModelVersion | None) -> dict[str, object] | None:
@@ -62,17 +76,6 @@ def identity_of(version: ModelVersion | None) -> dict[str, object] | None:
     if version is None:
         return None
     return {"number": version.number, "content_hash": version.content_hash, "kind": version.kind}
-
-
-def model_identity(strategy_key: str) -> dict[str, object] | None:
-    """Name the version `spec_for` binds, for a result's manifest; None where it binds none."""
-    version = version_to_bind(strategy_key)
-    try:
-        spec_with(strategy_key, version)
-    except EngineError:
-        # It cannot be read: `spec_for` has said so, and ran the rules alone.
-        return None
-    return identity_of(version)
 
 
 def models_of(version: ModelVersion) -> Models:

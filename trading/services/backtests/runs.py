@@ -36,7 +36,7 @@ from trading.services.backtests.progress import (
     log_with,
     run_claim,
 )
-from trading.services.bindings import model_identity, spec_for
+from trading.services.bindings import binding_for
 from trading.services.leases import LeaseLost, lease_write
 from trading.services.trial_ledger import backtest_counted
 
@@ -112,6 +112,7 @@ def _load(backtest: Backtest, symbol: str) -> Bars:
 
 
 def _config(backtest: Backtest) -> ExperimentConfig:
+    bound = binding_for(backtest.strategy_key)
     return ExperimentConfig(
         strategy_key=backtest.strategy_key,
         parameters=backtest.parameters,
@@ -124,8 +125,8 @@ def _config(backtest: Backtest) -> ExperimentConfig:
         out_of_sample_share=backtest.out_of_sample_share,
         out_of_sample_from=backtest.out_of_sample_from,
         seed=backtest.seed,
-        spec=spec_for(backtest.strategy_key),
-        model=model_identity(backtest.strategy_key),
+        spec=bound.spec,
+        model=bound.model,
     )
 
 

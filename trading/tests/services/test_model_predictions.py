@@ -15,7 +15,7 @@ from trading.selectors.model_versions import (
     live_figures,
     regime_rows,
 )
-from trading.services.bindings import model_identity, models_of, spec_for
+from trading.services.bindings import binding_for, models_of, spec_for
 from trading.services.models.candidates import candidates_of
 from trading.services.models.drift import drift_check, drift_measure
 from trading.services.models.predictions import predictions_record, predictions_resolve
@@ -235,14 +235,23 @@ def test_the_matrix_by_regime_is_silent_below_twenty_and_shows_the_test_beside_i
 
 
 def test_the_hybrid_runs_with_the_models_of_its_active_version(version):
-    bound = spec_for("hybrid")
-    features = bound.prepare(walk(1), bound.defaults)
+    bound = binding_for("hybrid")
+    features = bound.spec.prepare(walk(1), bound.spec.defaults)
 
-    assert model_identity("hybrid")["content_hash"] == version.content_hash
+    assert bound.model["content_hash"] == version.content_hash
     assert (features.arrays["probability"] >= 0).any()
     assert features.arrays["model"].max() == len(models_of(version)) - 1
-    assert spec_for("sma_cross").key == "sma_cross"
-    assert model_identity("sma_cross") is None
+    assert (binding_for("sma_cross").spec.key, binding_for("sma_cross").model) == (
+        "sma_cross",
+        None,
+    )
+
+
+def test_the_models_that_run_and_their_name_are_of_one_look(version, django_assert_num_queries):
+    spec_for("hybrid")  # the models themselves are kept
+
+    with django_assert_num_queries(1):
+        binding_for("hybrid")
 
 
 def test_an_unreadable_version_leaves_the_rules_alone():
@@ -255,7 +264,8 @@ def test_an_unreadable_version_leaves_the_rules_alone():
         n_train=1,
     )
 
-    spec = spec_for("hybrid")
+    bound = binding_for("hybrid")
 
-    assert (spec.prepare(walk(1), spec.defaults).arrays["model"] == -1).all()
-    assert model_identity("hybrid") is None
+    features = bound.spec.prepare(walk(1), bound.spec.defaults)
+    assert (features.arrays["model"] == -1).all()
+    assert bound.model is None
