@@ -59,6 +59,12 @@ def glossary_anchors() -> set[str]:
     return {slugify(title) for title in re.findall(r"^#{2,3} (.+)$", text, re.MULTILINE)}
 
 
+def test_each_guide_has_a_number_of_its_own():
+    numbers = [path.name.split("-")[0] for path in (ROOT / "docs/guides").glob("*.md")]
+
+    assert len(numbers) == len(set(numbers))
+
+
 def test_every_figure_linked_in_a_template_has_its_entry_in_the_glossary():
     linked = {
         anchor or slugify(label)
