@@ -60,7 +60,7 @@ class InstrumentListApi(APIView):
             OpenApiParameter("q", str, description="Part of a symbol or name."),
             OpenApiParameter("asset_class", str),
         ],
-        responses=serializers.InstrumentSerializer(many=True),
+        responses=serializers.InstrumentPageSerializer,
     )
     def get(self, request: Request) -> Response:
         """List instruments by symbol, or the twenty that fit a search best."""
@@ -149,7 +149,7 @@ class BarListApi(APIView):
 class WatchlistListApi(APIView):
     """Your watchlists."""
 
-    @extend_schema(responses=serializers.WatchlistSerializer(many=True))
+    @extend_schema(responses=serializers.WatchlistsSerializer)
     def get(self, request: Request) -> Response:
         """List them, oldest first."""
         found = selectors.watchlist_list(_person(request))

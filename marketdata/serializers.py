@@ -93,6 +93,14 @@ class InstrumentSerializer(serializers.Serializer):
     note = serializers.CharField()
 
 
+class InstrumentPageSerializer(serializers.Serializer):
+    """One page of instruments; a search has no further pages."""
+
+    next = serializers.URLField(allow_null=True, required=False)
+    previous = serializers.URLField(allow_null=True, required=False)
+    results = InstrumentSerializer(many=True)
+
+
 class CoverageSerializer(serializers.Serializer):
     """What of a series is visible to you."""
 
@@ -118,6 +126,12 @@ class WatchlistSerializer(serializers.Serializer):
     symbols = serializers.ListField(
         child=serializers.CharField(max_length=24), required=False, max_length=100
     )
+
+
+class WatchlistsSerializer(serializers.Serializer):
+    """All watchlists of a person."""
+
+    results = WatchlistSerializer(many=True)
 
 
 class WatchlistItemSerializer(serializers.Serializer):
