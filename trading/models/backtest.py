@@ -79,6 +79,13 @@ class Backtest(TimestampedModel):
     out_of_sample_from = models.DateField(
         null=True, blank=True, help_text="First day out of sample; goes before the share."
     )
+    walk_forward_folds = models.PositiveSmallIntegerField(
+        default=0, help_text="Equal parts judged one after another; 0 for none."
+    )
+    benchmark = models.CharField(
+        max_length=24, blank=True,
+        help_text="CASH, or a symbol to hold; empty for holding what is traded.",
+    )  # fmt: skip
     seed = models.PositiveIntegerField(default=7)
     note = models.CharField(max_length=200, blank=True)
     client_key = models.CharField(
@@ -92,6 +99,10 @@ class Backtest(TimestampedModel):
     phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.QUEUED)
     progress = models.FloatField(default=0, help_text="0 to 1 over all phases; never falls.")
     detail = models.CharField(max_length=120, blank=True, help_text="“Simulating 2019-04”")
+    so_far = models.JSONField(
+        default=dict, blank=True,
+        help_text="Equity of the bars that have run: closed_at, equity, share; empty at the end.",
+    )  # fmt: skip
     n_bars_per_second = models.FloatField(null=True, blank=True)
     n_attempts = models.PositiveIntegerField(default=0)
     lease_key = models.UUIDField(null=True, blank=True)
@@ -101,6 +112,10 @@ class Backtest(TimestampedModel):
     is_cancel_requested = models.BooleanField(default=False)
     error_code = models.CharField(max_length=60, blank=True)
     error = models.TextField(blank=True)
+    report = models.CharField(
+        max_length=500, blank=True, help_text="What the owner said about a failure."
+    )
+    reported_at = models.DateTimeField(null=True, blank=True)
     log = models.JSONField(default=list, help_text="Last 50 lines: [{at, text}]")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -144,6 +159,28 @@ class BacktestTag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class BacktestShare(models.Model):
+    """A link with which anybody may read one result, until its owner takes it back."""
+
+    backtest = models.ForeignKey(Backtest, on_delete=models.CASCADE, related_name="shares")
+    token = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backtest"],
+                name="backtest_share_open_once",
+                condition=Q(revoked_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        # The token is the key; a log or a list of the staff must not carry it.
+        return f"share of {self.backtest_id}"
 
 
 class BacktestResult(models.Model):

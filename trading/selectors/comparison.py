@@ -240,6 +240,8 @@ def _settings_of(run: ComparedRun) -> dict[str, Any]:
         **{label: getattr(row, name) for name, label in COSTS.items()},
         **{name.replace("_", " ").capitalize(): value for name, value in row.allocation.items()},
         "Out of sample": row.out_of_sample_from or f"last {row.out_of_sample_share:.0%}",
+        "Walk-forward folds": row.walk_forward_folds or "none",
+        "Benchmark": row.benchmark or "holding what it trades",
         "Seed": row.seed,
         **{name.replace("_", " ").capitalize(): value for name, value in parameters.items()},
     }

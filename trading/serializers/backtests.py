@@ -38,6 +38,13 @@ class BacktestRequestSerializer(ExperimentRequestSerializer):
     out_of_sample_from = serializers.DateField(
         required=False, allow_null=True, help_text="First day out of sample; before the share."
     )
+    walk_forward_folds = serializers.IntegerField(
+        default=0, help_text="Equal parts judged one after another; 0, or 2 to 20."
+    )
+    benchmark = serializers.CharField(
+        max_length=24, default="", allow_blank=True,
+        help_text="CASH, or a symbol to hold; empty for holding what is traded.",
+    )  # fmt: skip
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
 
 
@@ -58,6 +65,8 @@ class BacktestSerializer(ExperimentSerializer):
     allocation = serializers.JSONField()
     out_of_sample_share = serializers.FloatField()
     out_of_sample_from = serializers.DateField(allow_null=True)
+    walk_forward_folds = serializers.IntegerField()
+    benchmark = serializers.CharField()
     tags = serializers.SerializerMethodField()
     phase = serializers.CharField()
     progress = serializers.FloatField()

@@ -8,6 +8,7 @@ from trading.engine.strategies import STRATEGIES
 from trading.views.backtest_costs import cost_context
 from trading.views.backtest_metrics import metric_groups
 from trading.views.backtest_overview import overview_context
+from trading.views.backtest_words import benchmark_words
 
 TABS = (
     ("overview", "Overview"),
@@ -24,6 +25,7 @@ def result_context(backtest: Any, tab: str) -> dict[str, Any]:
     """Return what one tab of a finished run shows."""
     result = backtest.result
     context = {"result": result, "figures": result.metrics, "honesty": result.honesty}
+    context["benchmark"] = benchmark_words(backtest)
     makers = {
         "overview": overview_context,
         "metrics": lambda row: {"groups": metric_groups(row.result.metrics)},

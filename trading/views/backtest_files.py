@@ -14,7 +14,7 @@ from trading.services.backtests.splits import split_figures
 from trading.views.backtest_context import parameter_rows
 from trading.views.backtest_costs import cost_rows
 from trading.views.backtest_metrics import METRICS, SEGMENTS
-from trading.views.backtest_overview import regime_rows
+from trading.views.backtest_overview import fold_rows, regime_rows
 from trading.views.backtest_split import split_day
 from trading.views.backtest_words import MONTHS
 
@@ -28,6 +28,11 @@ REGIME_COLUMNS = (
 INSTRUMENT_COLUMNS = (
     "symbol", "first_at", "last_at", "n_bars", "n_orders", "n", "n_wins", "win_rate",
     "null_win_rate", "profit_factor", "cost_total", "open_pnl", "pnl", "contribution",
+)  # fmt: skip
+FOLD_COLUMNS = (
+    "number", "first_at", "last_at", "n_bars", "total_return", "benchmark_return", "sharpe_ratio",
+    "sharpe_low", "sharpe_high", "max_drawdown", "n_round_trips", "n_wins", "win_rate",
+    "win_rate_low", "win_rate_high", "cost_total",
 )  # fmt: skip
 DRAWDOWN_COLUMNS = ("depth", "started_at", "trough_at", "recovered_at", "length_bars", "regime")
 CURVE_COLUMNS = ("equity", "drawdown", "benchmark", "null_low", "null_median", "null_high")
@@ -59,6 +64,10 @@ def _regimes(backtest: Any, query: Mapping[str, str]) -> Table:
 
 def _instruments(backtest: Any, query: Mapping[str, str]) -> Table:
     return INSTRUMENT_COLUMNS, backtest.result.per_instrument
+
+
+def _folds(backtest: Any, query: Mapping[str, str]) -> Table:
+    return FOLD_COLUMNS, fold_rows(backtest.result)
 
 
 def _months(backtest: Any, query: Mapping[str, str]) -> Table:
@@ -100,7 +109,7 @@ def _curve(backtest: Any, query: Mapping[str, str]) -> Table:
 def _figures(backtest: Any, query: Mapping[str, str]) -> Table:
     figures = backtest.result.metrics
     parts = {name: figures[name] for name, _ in SEGMENTS}
-    parts |= {"buy_and_hold": figures["benchmark"]["all"]}
+    parts |= {"benchmark": figures["benchmark"]["all"]}
     return _by_part(parts)
 
 
@@ -111,8 +120,8 @@ def _split(backtest: Any, query: Mapping[str, str]) -> Table:
         {
             "in_sample": inside,
             "out_of_sample": outside,
-            "holding_in_sample": inside["benchmark"],
-            "holding_out_of_sample": outside["benchmark"],
+            "benchmark_in_sample": inside["benchmark"],
+            "benchmark_out_of_sample": outside["benchmark"],
         }
     )
 
@@ -157,6 +166,7 @@ TABLES: dict[str, dict[str, Callable[[Any, Mapping[str, str]], Table]]] = {
     "overview": {
         "regimes": _regimes,
         "instruments": _instruments,
+        "folds": _folds,
         "months": _months,
         "drawdowns": _drawdowns,
         "reasons": _reasons,

@@ -6,23 +6,22 @@ import math
 import re
 import uuid
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
 
 from elson.common.errors import DomainError
+from elson.common.formatting import parse_whole
 from marketdata.selectors import instrument_list, series_map
 from trading.engine.errors import UnknownStrategy
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
 from trading.engine.types import Regime
 from trading.selectors.versions import regime_grid
-from trading.services.backtests.draft_fields import MOST_SYMBOLS
+from trading.services.backtests.benchmarks import CASH
+from trading.services.backtests.draft_fields import MOST_FOLDS, MOST_SYMBOLS
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
-from trading.services.pretrade import PAPER_SLIPPAGE_BPS
+from trading.views.backtest_address import COST_NUMBERS, PREFIX, WEIGHT_PREFIX
 
-PREFIX = "p_"
-WEIGHT_PREFIX = "w_"
 DEFAULT_STRATEGY = "volatility_adaptive_trend"
 DEFAULT_SYMBOL = "SPX"
 TIMEFRAMES = (
@@ -39,16 +38,20 @@ SHARES = (
     ("0.5", "Last half"),
     ("0", "None"),
 )
+FOLDS = (
+    ("0", "No"),
+    ("3", "3 folds"),
+    ("5", "5 folds"),
+    ("10", "10 folds"),
+    ("20", "20 folds"),
+)
+BENCHMARKS = (("", "Holding what it trades"), (CASH, "Cash"))
 FIXED_WEIGHT = "FIXED_WEIGHT"
 ALLOCATIONS = (
     ("EQUAL_WEIGHT", "Equal weight"),
     ("EQUAL_RISK", "Equal risk"),
     (FIXED_WEIGHT, "Fixed weights"),
 )
-COST_NUMBERS = (
-    "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
-    "borrow_bps_per_day", "financing_bps_per_year", "max_participation",
-)  # fmt: skip
 PORTFOLIO_FIELDS = ("symbols", "allocation", "max_positions", "gross_cap")
 DEFAULTS = {
     "timeframe": "1d",
@@ -62,7 +65,8 @@ DEFAULTS = {
 PLAIN_FIELDS = (
     "strategy_key", "symbol", "timeframe", "start_date", "end_date", "cash", "commission_bps",
     "slippage_bps", "has_regime_costs", "is_free_confirmed", "out_of_sample_share",
-    "out_of_sample_from", "seed", "note", "tags", "carries_rest", *COST_NUMBERS, *PORTFOLIO_FIELDS,
+    "out_of_sample_from", "walk_forward_folds", "benchmark", "seed", "note", "tags",
+    "carries_rest", *COST_NUMBERS, *PORTFOLIO_FIELDS,
 )  # fmt: skip
 
 
@@ -128,6 +132,17 @@ class BacktestForm(forms.Form):
     )
     gross_cap = forms.CharField(label="Invested at most", required=False)
     is_free_confirmed = forms.BooleanField(label="I know this is unrealistic", required=False)
+    walk_forward_folds = forms.ChoiceField(
+        label="Walk-forward",
+        choices=FOLDS,
+        required=False,
+        help_text="Judges equal parts one after another. Nothing is fitted between them.",
+    )
+    benchmark = forms.ChoiceField(
+        label="Benchmark",
+        required=False,
+        help_text="The verdict always compares with holding what is traded.",
+    )
     seed = forms.CharField(
         label="Seed", required=False, help_text="Of the random entries it is compared with."
     )
@@ -145,8 +160,11 @@ class BacktestForm(forms.Form):
         self.spec = spec
         self.draft: BacktestDraft | None = None
         self._choose("strategy_key", [(s.key, s.name) for s in STRATEGIES.values()])
-        self._choose("symbol", _symbol_choices())
+        known = _symbol_choices()
+        self._choose("symbol", known)
+        self._choose("benchmark", [*BENCHMARKS, *((s, f"Holding {name}") for s, name in known)])
         self._choose("out_of_sample_share", _shares(self["out_of_sample_share"].value()))
+        self._choose("walk_forward_folds", _folds(self["walk_forward_folds"].value()))
         for name in ("cash", "commission_bps", "slippage_bps", "gross_cap", *COST_NUMBERS):
             self.fields[name].widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
         self.fields["seed"].widget.attrs["inputmode"] = "numeric"
@@ -265,58 +283,6 @@ def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestFo
     return BacktestForm(initial=initial, spec=spec)
 
 
-def url_values(draft: BacktestDraft) -> dict[str, str]:
-    """Return the query string's values that set the form up as this request was."""
-    values = {
-        "strategy_key": draft.strategy_key,
-        "symbol": draft.symbol,
-        "timeframe": draft.timeframe,
-        "start_date": draft.start_date.isoformat() if draft.start_date else "",
-        "end_date": draft.end_date.isoformat() if draft.end_date else "",
-        "cash": plain_number(draft.cash),
-        "commission_bps": plain_number(draft.commission_bps),
-        "slippage_bps": plain_number(draft.slippage_bps),
-        "has_regime_costs": "on" if draft.has_regime_costs else "",
-        **{name: _shown(getattr(draft, name)) for name in COST_NUMBERS},
-        "carries_rest": "on" if draft.carries_rest else "",
-        **_portfolio_values(draft),
-        "is_free_confirmed": "on" if draft.is_free else "",
-        "out_of_sample_share": plain_number(draft.out_of_sample_share),
-        "out_of_sample_from": f"{draft.out_of_sample_from or ''}",
-        "seed": str(draft.seed),
-        "note": draft.note,
-        "tags": ", ".join(draft.tags),
-    }
-    values |= {PREFIX + name: plain_number(value) for name, value in draft.parameters.items()}
-    return {name: value for name, value in values.items() if value}
-
-
-def plain_number(value: Any) -> str:
-    """Write a number as a person types it, with every digit and no exponent; words as they are."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return str(value)
-    exact = Decimal(str(value))
-    whole = exact == exact.to_integral_value()
-    return f"{exact.quantize(Decimal(1)) if whole else exact.normalize():f}"
-
-
-def version_values(version: Any) -> dict[str, str]:
-    """Return the query string's values that test a strategy version at its own costs."""
-    costs = version.costs or {"has_regime_costs": True, "slippage_bps": PAPER_SLIPPAGE_BPS}
-    values = {
-        "strategy_key": version.strategy.key,
-        "note": f"{version.strategy.name} v{version.number}",
-        "commission_bps": "0",
-        "slippage_bps": "0",
-    }
-    values |= {
-        name: "on" if value is True else plain_number(value) for name, value in costs.items()
-    }
-    return values | {
-        PREFIX + name: plain_number(value) for name, value in version.parameters.items()
-    }
-
-
 def _own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
     """Names of own values per regime among what was given, as far as the rule adapts them."""
     known = {
@@ -325,23 +291,6 @@ def _own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
         for regime in Regime
     }
     return sorted(name for name in known if given.get(name) not in (None, ""))
-
-
-def _portfolio_values(draft: BacktestDraft) -> dict[str, str]:
-    if not draft.is_portfolio:
-        return {}
-    return {
-        "symbols": ", ".join(draft.symbols),
-        "allocation": draft.allocation,
-        "max_positions": str(draft.max_positions or ""),
-        "gross_cap": plain_number(draft.gross_cap),
-        **{WEIGHT_PREFIX + symbol: plain_number(share) for symbol, share in draft.weights.items()},
-    }
-
-
-def _shown(value: float | None) -> str:
-    """Write a cost; empty for the default, which is 0 or None."""
-    return plain_number(value) if value else ""
 
 
 def _short(name: str, message: str) -> str:
@@ -378,6 +327,14 @@ def _shares(chosen: Any) -> list[tuple[str, str]]:
     if re.fullmatch(r"0\.\d{1,6}", str(chosen or "")) and chosen not in known:
         return [(str(chosen), f"Last {100 * float(chosen):g}%"), *SHARES]
     return list(SHARES)
+
+
+def _folds(chosen: Any) -> list[tuple[str, str]]:
+    """Offer the usual counts, and the one a run asked for by REST has."""
+    number = parse_whole(str(chosen or ""))
+    if number is None or str(number) in dict(FOLDS) or not 2 <= number <= MOST_FOLDS:
+        return list(FOLDS)
+    return [(str(number), f"{number} folds"), *FOLDS]
 
 
 def _weight_field(symbol: str, n_symbols: int) -> forms.Field:

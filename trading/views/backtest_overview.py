@@ -18,6 +18,7 @@ from trading.views.backtest_words import (
     FEWEST_FOR_WIN_RATE,
     MARKS,
     MONTHS,
+    benchmark_words,
 )
 
 
@@ -37,6 +38,8 @@ def overview_context(backtest: Any) -> dict[str, Any]:
         "sharpe_label": f"this run {formatting.ratio(figures['all']['sharpe_ratio'])}",
         "chart": _chart(backtest),
         "comparison": _comparison(figures),
+        "folds": fold_rows(result),
+        "folds_sentence": _folds_sentence(backtest),
         "comparison_meta": "out of sample" if figures["out_of_sample"] else "whole span",
         "chart_summary": _chart_summary(result, backtest.instrument.currency),
         "regimes": regime_rows(result),
@@ -150,6 +153,30 @@ def _comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def fold_rows(result: Any) -> list[dict[str, Any]]:
+    """Return one row per walk-forward fold, with what the benchmark returned on the same bars."""
+    return [
+        {
+            **fold,
+            "number": number,
+            "first_on": fold["first_at"][:10],
+            "last_on": fold["last_at"][:10],
+            "benchmark_return": fold["benchmark"]["total_return"],
+            "is_short": fold["n_bars"] < FEWEST_DAYS_FOR_SHARPE,
+            "is_few": fold["n_round_trips"] < FEWEST_FOR_WIN_RATE,
+        }
+        for number, fold in enumerate(result.metrics.get("folds", []), start=1)
+    ]
+
+
+def _folds_sentence(backtest: Any) -> str:
+    rows = fold_rows(backtest.result)
+    gained = sum(row["total_return"] > 0.0 for row in rows)
+    ahead = sum(row["total_return"] > row["benchmark_return"] for row in rows)
+    name = benchmark_words(backtest).lower()
+    return f"{gained} of {len(rows)} folds gained, {ahead} did better than {name}."
+
+
 def _chart(backtest: Any) -> dict[str, Any]:
     curve = backtest.result.curve
     is_daily = backtest.timeframe == "1d"
@@ -157,7 +184,11 @@ def _chart(backtest: Any) -> dict[str, Any]:
     names = [str(regime) for regime in Regime]
     series = [
         {"role": "strategy", "name": "Strategy", "points": _points(times, curve["equity"])},
-        {"role": "benchmark", "name": "Buy and hold", "points": _points(times, curve["benchmark"])},
+        {
+            "role": "benchmark",
+            "name": benchmark_words(backtest),
+            "points": _points(times, curve["benchmark"]),
+        },
     ]
     band: list[Any] = []
     if "null_median" in curve:

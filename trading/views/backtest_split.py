@@ -8,6 +8,7 @@ from typing import Any
 from elson.common.errors import DomainError
 from trading.services.backtests.splits import SplitInvalid, split_days, split_figures
 from trading.views.backtest_metrics import METRICS, cell_of, term_of
+from trading.views.backtest_words import benchmark_words
 
 # What the stored daily values and trades can tell.
 SHOWN = frozenset(
@@ -20,8 +21,9 @@ SHOWN = frozenset(
 )  # fmt: skip
 
 
-def split_context(result: Any, text: str) -> dict[str, Any]:
+def split_context(backtest: Any, text: str) -> dict[str, Any]:
     """Return slider and table of the split at the day in the URL, the run's own without one."""
+    result, beside = backtest.result, benchmark_words(backtest)
     bounds = split_days(result)
     if bounds is None:
         return {"split": None}
@@ -35,13 +37,15 @@ def split_context(result: Any, text: str) -> dict[str, Any]:
     context = {
         "first": first, "last": last, "day": day, "own": own, "n_days": (last - first).days,
         "offset": min(max((day - first).days, 0), (last - first).days),
-        "is_intraday": result.manifest["data"]["timeframe"] != "1d",
+        "beside": beside, "is_intraday": result.manifest["data"]["timeframe"] != "1d",
     }  # fmt: skip
     try:
         figures = split_figures(result, day)
     except DomainError as refused:
         return {"split": context | {"error": error or refused.message, "groups": []}}
-    return {"split": context | {"error": error, "figures": figures, "groups": _groups(figures)}}
+    return {
+        "split": context | {"error": error, "figures": figures, "groups": _groups(figures, beside)}
+    }
 
 
 def split_day(result: Any, text: str) -> dt.date:
@@ -65,14 +69,14 @@ def _own_split(result: Any) -> dt.date | None:
     return dt.date.fromisoformat(outside["first_at"][:10]) if outside else None
 
 
-def _groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
-    """Write the lines: in sample, out of sample, and holding over the same two."""
+def _groups(figures: dict[str, Any], beside: str) -> list[dict[str, Any]]:
+    """Write the lines: in sample, out of sample, and the benchmark over the same two."""
     inside, outside = figures["in_sample"], figures["out_of_sample"]
     parts = {
         "In sample": inside,
         "Out of sample": outside,
-        "Holding, in sample": inside["benchmark"],
-        "Holding, out of sample": outside["benchmark"],
+        f"{beside}, in sample": inside["benchmark"],
+        f"{beside}, out of sample": outside["benchmark"],
     }
     return [
         {
@@ -94,6 +98,6 @@ def _groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _cell(part: dict[str, Any], key: str, kind: str) -> Any:
-    """Leave empty what holding does not have: it makes no trades."""
+    """Leave empty what a benchmark does not have: it makes no trades."""
     names = {"sharpe": "sharpe_low"}
     return cell_of(part, key, kind) if names.get(key, key) in part else ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trading.engine.strategies import STRATEGIES
+from trading.services.backtests.benchmarks import CASH
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit", "NOT_APPLICABLE": "info"}
@@ -18,3 +21,10 @@ def strategy_name(key: str) -> str:
 def exit_words(rule: str) -> str:
     """Say in words which rule ended a trade."""
     return rule.replace("_", " ").lower().capitalize() or "—"
+
+
+def benchmark_words(backtest: Any) -> str:
+    """Name the line a run is laid beside."""
+    if backtest.benchmark == CASH:
+        return "Cash"
+    return f"Holding {backtest.benchmark}" if backtest.benchmark else "Buy and hold"

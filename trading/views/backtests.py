@@ -41,6 +41,7 @@ from trading.services.backtests.requests import (
     backtest_rerun,
     draft_of,
 )
+from trading.views.backtest_address import url_values, version_values
 from trading.views.backtest_chart import chart_context
 from trading.views.backtest_context import TABS, result_context
 from trading.views.backtest_coverage import cost_words, coverage_bar
@@ -50,8 +51,6 @@ from trading.views.backtest_form import (
     BacktestForm,
     WordsForm,
     form_for,
-    url_values,
-    version_values,
 )
 from trading.views.backtest_progress import run_context
 from trading.views.backtest_rows import list_rows
@@ -192,7 +191,7 @@ def backtest(request: MemberRequest, backtest_id: int) -> HttpResponse:
     if tab == "chart":
         context |= chart_context(row, request.GET.dict())
     if tab == "metrics":
-        context |= split_context(row.result, request.GET.get("split", ""))
+        context |= split_context(row, request.GET.get("split", ""))
         if request.htmx:
             return render(request, "trading/_backtest_split.html", context)
     return render(request, f"trading/backtest_{tab}.html", context | _tabs(row, tab))

@@ -12,7 +12,8 @@ from django import forms
 from trading.engine.strategies.base import CHOICE, INT, Parameter, StrategySpec
 from trading.selectors.studies import METHODS
 from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
-from trading.views.backtest_form import DEFAULTS, PREFIX, BacktestForm, default_symbol, spec_of
+from trading.views.backtest_address import PREFIX
+from trading.views.backtest_form import DEFAULTS, BacktestForm, default_symbol, spec_of
 
 SPACE = "s_"
 # A new form moves the first two numbers of a strategy, in about this many steps each.
@@ -55,7 +56,8 @@ class StudyForm(BacktestForm):
     def __init__(self, *args: Any, spec: StrategySpec, **kwargs: Any) -> None:
         super().__init__(*args, spec=spec, **kwargs)
         self.study_draft: StudyDraft | None = None
-        del self.fields["out_of_sample_share"]
+        for name in ("out_of_sample_share", "walk_forward_folds", "benchmark"):
+            del self.fields[name]
         self.fields["seed"].help_text = "Decides which combinations are drawn."
         for name, (_, _, _, _, label) in NUMBERS.items():
             if name != "n_workers":

@@ -13,6 +13,7 @@ from trading.engine.allocation import AllocationRule
 
 MOST_SYMBOLS = 40
 MOST_TAGS = 8
+MOST_FOLDS = 20
 LONGEST_TAG = 24
 LARGEST_BPS = 1_000
 LARGEST_CASH = Decimal(10) ** 12
@@ -152,6 +153,13 @@ def _seed(name: str, value: Any) -> int:
     return int(number)
 
 
+def _folds(name: str, value: Any) -> int:
+    number = _decimal(value)
+    if number != number.to_integral_value() or not (number == 0 or 2 <= number <= MOST_FOLDS):
+        raise FieldFault(f"{_label(name)} {number:f} must be 0 or lie between 2 and {MOST_FOLDS}.")
+    return int(number)
+
+
 def _flag(name: str, value: Any) -> bool:
     word = str(value).strip().lower()
     if word not in TRUE_WORDS | FALSE_WORDS:
@@ -186,6 +194,7 @@ _LABELS = {
     "gross_cap": "Invested at most",
     "out_of_sample_share": "Out-of-sample share",
     "out_of_sample_from": "Out of sample from",
+    "walk_forward_folds": "Walk-forward folds",
     "start_date": "Start",
     "end_date": "End",
 }
@@ -214,6 +223,8 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "is_free_confirmed": _flag,
     "out_of_sample_share": _share,
     "out_of_sample_from": _date,
+    "walk_forward_folds": _folds,
+    "benchmark": _text(24),
     "seed": _seed,
     "note": _text(200),
     "tags": tags_read,

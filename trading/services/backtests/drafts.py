@@ -77,6 +77,8 @@ class BacktestDraft:
     out_of_sample_share: float = DEFAULT_OUT_OF_SAMPLE
     # The first day that is out of sample; it goes before the share.
     out_of_sample_from: dt.date | None = None
+    walk_forward_folds: int = 0
+    benchmark: str = ""
     seed: int = DEFAULT_SEED
     note: str = ""
     tags: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from elson.common.formatting import signed_percent
+from marketdata.selectors import bars_hash
 from marketdata.types import Bars, FloatArray
 from trading.engine import backtest as engine
 from trading.engine.backtest import BacktestConfig, BacktestRun
@@ -22,6 +23,7 @@ from trading.engine.costs import TRADE_COSTS, CostModel
 from trading.engine.strategies import StrategySpec, strategy_get
 from trading.engine.types import AssetClass, DecisionAction, TimeInForce
 from trading.services.backtests import judgement, statistics
+from trading.services.backtests.benchmarks import benchmark_equity
 from trading.services.backtests.manifest import manifest_of
 from trading.services.backtests.statistics import plain
 
@@ -77,6 +79,10 @@ class ExperimentConfig:
     judged_windows: Sequence[tuple[str, str]] | None = None
     out_of_sample_share: float = 0.3
     out_of_sample_from: dt.date | None = None
+    walk_forward_folds: int = 0
+    # What it is shown beside; see `benchmarks`. The bars are those of another instrument.
+    benchmark: str = ""
+    benchmark_bars: Bars | None = None
     seed: int = 7
     n_null_draws: int = judgement.N_DRAWS
     source: str = "database"
@@ -145,7 +151,8 @@ def experiment_run(
         bars=bars, run=run, seed=config.seed, n_draws=config.n_null_draws, trials=config.trials
     )
     report.phase(STATISTICS)
-    figures = figures_of(run, split, judged.benchmark)
+    held = benchmark_equity(run, config.benchmark, config.benchmark_bars, judged.benchmark)
+    figures = figures_of(run, split, held, config.walk_forward_folds)
     return ExperimentOutcome(
         run=run,
         headline=headline(figures["all"]),
@@ -156,8 +163,8 @@ def experiment_run(
         honesty=plain(
             judgement.panel_values(judged, figures, config.n_null_draws, config.judged_windows)
         ),
-        curve=statistics.curve(run, judged.benchmark, judged.band, split),
-        daily=statistics.daily(run, judged.benchmark),
+        curve=statistics.curve(run, held, judged.band, split),
+        daily=statistics.daily(run, held),
         round_trips=plain(statistics.trips_as_rows(run, split, bars)),
         monthly=plain(statistics.monthly(run)),
         drawdowns=plain(statistics.worst_drawdowns(run)),
@@ -185,8 +192,8 @@ def engine_config(bars: Bars, config: ExperimentConfig, report: Report) -> Backt
     )
 
 
-def figures_of(run: BacktestRun, split: int, held: FloatArray) -> dict[str, Any]:
-    """Whole span, in-sample and out-of-sample, and buy-and-hold over the same three."""
+def figures_of(run: BacktestRun, split: int, held: FloatArray, n_folds: int = 0) -> dict[str, Any]:
+    """Whole span, in-sample and out-of-sample, the benchmark over the same three, and folds."""
     n_bars = run.equity.shape[0]
     spans = {"all": (0, n_bars), "in_sample": (0, split), "out_of_sample": (split, n_bars)}
     opening = {
@@ -201,6 +208,7 @@ def figures_of(run: BacktestRun, split: int, held: FloatArray) -> dict[str, Any]
         )
         for name, (first, stop) in spans.items()
     }
+    figures["folds"] = statistics.folds(run, held, n_folds)
     figures["open_position"] = statistics.open_position(run)
     return figures
 
@@ -295,6 +303,9 @@ def settings_values(config: ExperimentConfig) -> dict[str, Any]:
         "carries_rest": config.carries_rest,
         "out_of_sample_share": config.out_of_sample_share,
         "out_of_sample_from": config.out_of_sample_from,
+        "walk_forward_folds": config.walk_forward_folds,
+        "benchmark": config.benchmark,
+        "benchmark_sha256": bars_hash(config.benchmark_bars) if config.benchmark_bars else None,
         "n_null_draws": config.n_null_draws,
         "trials": asdict(config.trials or Trials()),
     }

@@ -18,6 +18,7 @@ from trading.engine.portfolio_nulls import instrument_rates
 from trading.engine.shared_account import Leg
 from trading.engine.strategies import strategy_get
 from trading.services.backtests import judgement, statistics
+from trading.services.backtests.benchmarks import benchmark_equity
 from trading.services.backtests.experiment import (
     NULL_MODEL,
     SIMULATING,
@@ -89,7 +90,8 @@ def portfolio_experiment(
     )
     judged = Judgement(panel, nulls, panel.buy_and_hold, judgement.band_of(account, panel))
     report.phase(STATISTICS)
-    figures = figures_of(account, split, judged.benchmark)
+    held = benchmark_equity(account, config.benchmark, config.benchmark_bars, judged.benchmark)
+    figures = figures_of(account, split, held, config.walk_forward_folds)
     return ExperimentOutcome(
         run=account,
         headline=headline(figures["all"]),
@@ -100,8 +102,8 @@ def portfolio_experiment(
         honesty=plain(
             judgement.panel_values(judged, figures, config.n_null_draws, config.judged_windows)
         ),
-        curve=statistics.curve(account, judged.benchmark, judged.band, split),
-        daily=statistics.daily(account, judged.benchmark),
+        curve=statistics.curve(account, held, judged.band, split),
+        daily=statistics.daily(account, held),
         round_trips=plain(_trips(run, split, series)),
         monthly=plain(statistics.monthly(account)),
         drawdowns=plain(statistics.worst_drawdowns(account)),

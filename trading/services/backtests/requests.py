@@ -17,6 +17,7 @@ from elson.common.errors import Conflict, DomainError, TooMany
 from marketdata.selectors import coverage_get, instrument_get
 from trading.models import Backtest, BacktestTag
 from trading.selectors import backtests as selectors
+from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import READERS
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, attempt
 from trading.services.backtests.loading import bars_between
@@ -188,6 +189,8 @@ def draft_of(backtest: Backtest) -> BacktestDraft:
         is_free_confirmed=True,
         out_of_sample_share=backtest.out_of_sample_share,
         out_of_sample_from=backtest.out_of_sample_from,
+        walk_forward_folds=backtest.walk_forward_folds,
+        benchmark=backtest.benchmark,
         seed=backtest.seed,
         note=backtest.note,
         tags=tuple(tag.name for tag in backtest.tags.order_by("pk")),
@@ -260,6 +263,8 @@ def _asked(draft: BacktestDraft) -> dict[str, Any]:
         "allocation": _allocation_of(draft) if draft.is_portfolio else {},
         "out_of_sample_share": draft.out_of_sample_share,
         "out_of_sample_from": draft.out_of_sample_from,
+        "walk_forward_folds": draft.walk_forward_folds,
+        "benchmark": draft.benchmark,
         "seed": draft.seed,
     }
 
@@ -292,6 +297,8 @@ def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symb
         if n_bars >= FEWEST_BARS:
             if field == "symbol":
                 _check_split(draft, instrument, n_bars, span)
+                _check_folds(draft, n_bars, span)
+                _check_benchmark(draft, first, last)
             return instrument
         found = f"The span holds {n_bars} bars and {FEWEST_BARS} are needed"
         fault = {"start_date": f"{found}: {span}."}
@@ -308,3 +315,26 @@ def _check_split(draft: BacktestDraft, instrument: Instrument, n_bars: int, span
         if n < FEWEST_EITHER_SIDE:
             text = f"{n} bars lie {side} {day} and {FEWEST_EITHER_SIDE} are needed: {span}."
             raise BacktestInvalid({"out_of_sample_from": text})
+
+
+def _check_folds(draft: BacktestDraft, n_bars: int, span: str) -> None:
+    """Each fold needs as many bars as a run of its own."""
+    n_folds = draft.walk_forward_folds
+    if n_folds and n_bars < n_folds * FEWEST_BARS:
+        text = f"{n_folds} folds need {n_folds * FEWEST_BARS} bars and the span holds {n_bars}: "
+        raise BacktestInvalid({"walk_forward_folds": f"{text}{span}."})
+
+
+def _check_benchmark(draft: BacktestDraft, first: dt.date, last: dt.date) -> None:
+    """Another instrument to hold must have bars over the whole span that is run."""
+    if draft.benchmark in ("", CASH):
+        return
+    begin, end = max(draft.start_date or first, first), min(draft.end_date or last, last)
+    try:
+        coverage = coverage_get(instrument_get(draft.benchmark), draft.timeframe)
+    except DomainError as error:
+        raise BacktestInvalid({"benchmark": error.message}) from error
+    known = coverage.first_at.date(), coverage.last_at.date()
+    if known[0] > begin or known[1] < end:
+        text = f"{draft.benchmark} has {draft.timeframe} bars from {known[0]} to {known[1]}"
+        raise BacktestInvalid({"benchmark": f"{text}; the run goes from {begin} to {end}."})

@@ -18,6 +18,7 @@ from trading.engine.luck import bar_sharpe
 from trading.models import Backtest, BacktestResult
 from trading.selectors.backtests import judged_windows, study_overfitting
 from trading.selectors.studies import trials_counted
+from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.experiment import (
     ExperimentConfig,
     ExperimentOutcome,
@@ -124,9 +125,24 @@ def _config(backtest: Backtest) -> ExperimentConfig:
         judged_windows=judged_windows(backtest=backtest),
         out_of_sample_share=backtest.out_of_sample_share,
         out_of_sample_from=backtest.out_of_sample_from,
+        walk_forward_folds=backtest.walk_forward_folds,
+        benchmark=backtest.benchmark,
+        benchmark_bars=_benchmark_bars(backtest),
         seed=backtest.seed,
         spec=bound.spec,
         model=bound.model,
+    )
+
+
+def _benchmark_bars(backtest: Backtest) -> Bars | None:
+    """Read another instrument to hold from its beginning: the run's first bar needs an earlier."""
+    if backtest.benchmark in ("", CASH):
+        return None
+    return bars_stored(
+        symbol=backtest.benchmark,
+        timeframe=backtest.timeframe,
+        start=None,
+        end=backtest.end_date,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,22 @@ def segment(run: BacktestRun, first: int, stop: int) -> dict[str, Any]:
         "bars_held_mean": float(np.mean([t.bars_held for t in trips])) if trips else math.nan,
         "cost_share": _cost_share(trips, costs),
     }
+
+
+def folds(run: BacktestRun, held: FloatArray, n_folds: int) -> list[dict[str, Any]]:
+    """Judge equal parts of the run one after another; what was held is carried over their edges.
+
+    Nothing is fitted between them: the parameters were given. None asked for, none returned.
+    """
+    if not n_folds:
+        return []
+    edges = np.linspace(0, run.equity.shape[0], n_folds + 1).astype(np.int64).tolist()
+    found = []
+    for first, stop in pairwise(edges):
+        opening = float(held[first - 1]) if first else float(run.config.cash)
+        benchmark = benchmark_segment(held[first:stop], opening, run.bars_per_year)
+        found.append({**segment(run, first, stop), "benchmark": benchmark})
+    return found
 
 
 def equity_figures(equity: FloatArray, opening: float, bars_per_year: float) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from accounts.services import entitlement_grant
 from trading.models import Backtest
+from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import user_make
-from trading.views.backtest_form import plain_number
+from trading.views.backtest_address import plain_number
 
 pytestmark = pytest.mark.django_db
 PART = {"HX-Request": "true"}
@@ -284,6 +285,23 @@ def test_out_of_sample_stands_before_everything_else(desk, owner):
 
     places = [html.index(f'data-testid="{name}"') for name in ("oos-tiles", "verdict", "by-regime")]
     assert places == sorted(places)
+
+
+def test_folds_and_benchmark_of_the_form_are_stored_and_shown(desk, owner):
+    walk_make()
+    sent = {"walk_forward_folds": "3", "benchmark": "CASH"}
+    desk.post("/backtests/new/", FORM | sent)
+    made = Backtest.objects.get()
+    backtest_run(backtest_id=made.pk, clock=timezone.now)
+
+    shown = text(desk.get(f"/backtests/{made.pk}/"))
+    form = desk.get(f"/backtests/new/?from={made.pk}").context["form"]
+
+    assert re.findall(r'data-fold="(\d)"', shown) == ["1", "2", "3"]
+    assert "of 3 folds gained" in shown
+    assert "did better than cash." in shown
+    assert "Cash" in text(desk.get(f"/backtests/{made.pk}/?tab=metrics"))
+    assert {name: form[name].value() for name in sent} == sent
 
 
 def test_a_failed_run_says_why(desk, owner):

@@ -24,7 +24,7 @@ from trading.tests.factories import (
     user_make,
 )
 from trading.tests.services.model_rows import version_make as model_make
-from trading.views.backtest_form import version_values
+from trading.views.backtest_address import version_values
 
 pytestmark = pytest.mark.django_db
 KEY = "volatility_adaptive_trend"
