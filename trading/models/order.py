@@ -18,6 +18,12 @@ from trading.models.portfolio import Portfolio
 class Order(TimestampedModel):
     """An instruction to buy or sell; changes only through its state table, with an OrderEvent."""
 
+    class Protection(models.TextChoices):
+        """What a resting order protects a strategy's position by."""
+
+        STOP = "STOP", "Stop"
+        TARGET = "TARGET", "Target"
+
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="orders")
     instrument = models.ForeignKey(
@@ -46,6 +52,11 @@ class Order(TimestampedModel):
         default=False,
         help_text="Buys with all cash of the strategy's book: the fill decides the quantity.",
     )
+    protection = models.CharField(
+        max_length=6, choices=Protection.choices, blank=True,
+        help_text="Rests for a strategy's position, as its stop or its target; it reserves "
+        "nothing and is sized by what is held.",
+    )  # fmt: skip
     is_triggered = models.BooleanField(default=False, help_text="Its stop price was met.")
     regime = models.CharField(
         max_length=10, choices=choices_of(Regime), blank=True,

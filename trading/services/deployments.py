@@ -140,6 +140,8 @@ def deployment_start(
 def deployment_pause(*, deployment: Deployment) -> Deployment:
     """Let it decide nothing more until resumed; what it holds stays, its open orders are canceled.
 
+    The stop and target that rest for what it holds stay too.
+
     A second time answers the same. Raises DeploymentFinal.
     """
     return _move(deployment, Status.PAUSED, cancels=True)
@@ -268,7 +270,7 @@ def _move(deployment: Deployment, status: str, *, cancels: bool) -> Deployment:
     if current.status == Status.STOPPED:
         raise DeploymentFinal("DEPLOYMENT_STOPPED", "a stopped strategy is not started again")
     if cancels:
-        _cancel_orders(current)
+        _cancel_orders(current, keeps_protection=True)
     current.status = status
     current.error = ""
     current.save(update_fields=["status", "error", "updated_at"])
@@ -276,8 +278,11 @@ def _move(deployment: Deployment, status: str, *, cancels: bool) -> Deployment:
     return current
 
 
-def _cancel_orders(deployment: Deployment) -> None:
-    for order in Order.objects.filter(deployment=deployment, status__in=WORKING).order_by("pk"):
+def _cancel_orders(deployment: Deployment, *, keeps_protection: bool = False) -> None:
+    orders = Order.objects.filter(deployment=deployment, status__in=WORKING)
+    if keeps_protection:
+        orders = orders.filter(protection="")
+    for order in orders.order_by("pk"):
         order_cancel(order=order)
 
 

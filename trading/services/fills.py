@@ -92,29 +92,35 @@ def orders_match(
 ) -> list[FillNews]:
     """Let the paper broker meet one bar with every order placed before it; sales first.
 
+    Not with those that rest for a strategy's position: see `live_protection`.
     `book_cash` is the cash of each deployment's own book by id, which its purchases may not exceed.
     The caller holds the portfolio's lock inside its transaction.
     """
     orders = list(
         Order.objects.filter(
-            portfolio=portfolio, instrument=instrument, status__in=WORKING, market_at__lt=closed_at
+            portfolio=portfolio,
+            instrument=instrument,
+            status__in=WORKING,
+            market_at__lt=closed_at,
+            protection="",
         ).select_related("instrument")
     )
     # Sales first: what they bring in may pay for a purchase on the same bar.
     orders.sort(key=lambda order: (order.side == OrderSide.BUY, order.pk))
     news: list[FillNews] = []
     for order in orders:
-        news.extend(_match(portfolio, order, bar, closed_at, book_cash))
+        news.extend(order_match(portfolio, order, bar, closed_at, book_cash))
     return news
 
 
-def _match(
+def order_match(
     portfolio: Portfolio,
     order: Order,
     bar: BarPrices,
     closed_at: dt.datetime,
     book_cash: dict[int, float],
 ) -> list[FillNews]:
+    """Let the paper broker meet one bar with one order; the caller holds the portfolio's lock."""
     terms = _terms(portfolio, order, book_cash)
     try:
         report = PAPER.match(engine_order(order), bar, terms)

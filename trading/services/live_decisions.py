@@ -21,6 +21,7 @@ from trading.services.amounts import UNIT, amount_of
 from trading.services.bindings import spec_for
 from trading.services.events import decision_published, event_publish
 from trading.services.live_bars import InstrumentBar
+from trading.services.live_protection import protection_keep
 from trading.services.models.predictions import predictions_record
 from trading.services.orders import order_submit
 from trading.services.pretrade import MarketView, costs_of
@@ -70,22 +71,34 @@ def _decide(
         spec=spec,
         costs=costs_of(bar.instrument),
         quantity_step=float(bar.instrument.quantity_step),
+        tick_size=float(bar.instrument.tick_size),
         correlation=_correlation(positions, bar, features, state),
     )
     outcome = step(features, bar.index, state, context)
     decision = _decision_write(deployment, bar, outcome)
-    if outcome.order_intent is not None:
-        market = MarketView(
-            price=amount_of(bar.prices.close),
-            price_at=bar.closed_at,
-            regime=_regime(features, bar),
-            market_at=bar.closed_at,
+    after = outcome.state
+    market = MarketView(
+        price=amount_of(bar.prices.close),
+        price_at=bar.closed_at,
+        regime=_regime(features, bar),
+        market_at=bar.closed_at,
+    )
+    if after.rests_protection:
+        # First, for all that is held: the order of this decision takes its part when it is filled.
+        after = protection_keep(
+            portfolio=portfolio,
+            deployment=deployment,
+            decision=decision,
+            state=after,
+            market=market,
+            now=now,
         )
+    if outcome.order_intent is not None:
         _order(portfolio, deployment, decision, outcome.order_intent, market, now)
     predictions_record(
         strategy_key=spec.key, features=features, i=bar.index, instrument=bar.instrument, now=now
     )
-    deployment.state = outcome.state.to_dict()
+    deployment.state = after.to_dict()
     deployment.last_bar_at = bar.closed_at
     deployment.save(update_fields=["state", "last_bar_at", "updated_at"])
     decision_published(decision, bar.instrument.symbol, portfolio.pk)

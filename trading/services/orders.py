@@ -91,6 +91,7 @@ def order_submit(
     decision: Decision | None = None,
     deployment: Deployment | None = None,
     is_all_cash: bool = False,
+    protection: str = "",
     market: MarketView | None = None,
     now: dt.datetime,
 ) -> Order:
@@ -131,6 +132,7 @@ def order_submit(
         limit_price=draft.limit_price,
         stop_price=draft.stop_price,
         is_all_cash=is_all_cash,
+        protection=protection,
         regime=str(seen.regime or ""),
         market_at=seen.market_at,
         risk_check=rules_stored(results),
@@ -151,7 +153,9 @@ def order_submit(
 
 
 @transaction.atomic
-def order_cancel(*, order: Order) -> Order:
+def order_cancel(
+    *, order: Order, code: str = "CANCELED_BY_OWNER", reason: str = "canceled by its owner"
+) -> Order:
     """Cancel what is left of an order; a second time answers the same. Raises OrderFinal."""
     locked = portfolio_lock(order.portfolio_id)
     current = Order.objects.select_related("instrument").get(pk=order.pk)
@@ -167,7 +171,7 @@ def order_cancel(*, order: Order) -> Order:
     market_at = market_time(locked) or current.market_at
     order_transition(
         order=current, to_status=OrderStatus.CANCELED, market_at=market_at,
-        code="CANCELED_BY_OWNER", reason="canceled by its owner",
+        code=code, reason=reason,
     )  # fmt: skip
     order_published(current, market_at)
     return current

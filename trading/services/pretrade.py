@@ -175,6 +175,8 @@ def held_of(portfolio: Portfolio, instrument: Instrument) -> PositionView:
         instrument=instrument,
         side=OrderSide.SELL,
         status__in=WORKING_STATUSES,
+        # What rests for a position sells only what other sales have left of it.
+        protection="",
     ).values_list("quantity", "filled_quantity")
     reserved = sum((asked - filled for asked, filled in selling), ZERO)
     return PositionView(quantity if quantity is not None else ZERO, reserved)

@@ -164,6 +164,7 @@ def _config(bars: Bars, instrument: Instrument, terms: PreviewTerms) -> Backtest
         cash=terms.capital,
         cost_model=version_costs(terms.costs, instrument),
         quantity_step=float(instrument.quantity_step),
+        tick_size=float(instrument.tick_size),
         start_index=max(len(bars) - HISTORY_BARS, 0),
         keeps_decisions=True,
     )

@@ -24,8 +24,10 @@ from trading.services.fills import FillNews, orders_match
 from trading.services.live_bars import InstrumentBar, bars_by_time, next_close
 from trading.services.live_decisions import decide_all
 from trading.services.live_equity import equity_write
+from trading.services.live_protection import protection_keep, protection_match
 from trading.services.orders import WORKING
 from trading.services.portfolios import portfolio_lock
+from trading.services.pretrade import MarketView
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _bar_advance(portfolio_id: int, until: dt.datetime, now: dt.datetime) -> Adv
         if n:
             # What was ordered at one moment meets the bars of the next.
             step.working = _working(portfolio)
-        n_filled = sum(_fill_and_mark(portfolio, bar, step) for bar in bars)
+        n_filled = sum(_fill_and_mark(portfolio, bar, step, now) for bar in bars)
         if n_filled:
             step.positions = positions_ever(portfolio)
         for bar in bars:
@@ -164,22 +166,45 @@ def _lead_bars(
     return series_bars(lead, until=bar_at)
 
 
-def _fill_and_mark(portfolio: Portfolio, bar: InstrumentBar, step: _Step) -> int:
+def _fill_and_mark(portfolio: Portfolio, bar: InstrumentBar, step: _Step, now: dt.datetime) -> int:
     """Let orders meet the bar, book fills in the strategies' own books, mark the holding."""
     own = [item for item in step.deployments if item.instrument_id == bar.instrument.pk]
-    news: list[FillNews] = []
+    n_filled = 0
     if bar.instrument.pk in step.working:
-        news = orders_match(
-            portfolio=portfolio,
-            instrument=bar.instrument,
-            bar=bar.prices,
-            closed_at=bar.closed_at,
-            book_cash={item.pk: float(item.state["cash"]) for item in own},
-        )
+        # What rests is met inside a bar: after fills at its open, before fills at its close.
+        turns = (_fill, _protect)
+        for turn in reversed(turns) if bar.instrument.is_close_only else turns:
+            n_filled += turn(portfolio, bar, own, now)
+    _mark(portfolio, bar, step.positions, is_filled=bool(n_filled))
+    return n_filled
+
+
+def _fill(portfolio: Portfolio, bar: InstrumentBar, own: list[Deployment], now: dt.datetime) -> int:
+    """Let every order but the protective ones meet the bar."""
+    news = orders_match(
+        portfolio=portfolio,
+        instrument=bar.instrument,
+        bar=bar.prices,
+        closed_at=bar.closed_at,
+        book_cash={item.pk: float(item.state["cash"]) for item in own},
+    )
     for deployment in own:
-        _book(deployment, [item for item in news if item.order.deployment_id == deployment.pk], bar)
-    _mark(portfolio, bar, step.positions, is_filled=bool(news))
+        of_it = [item for item in news if item.order.deployment_id == deployment.pk]
+        _book(portfolio, deployment, of_it, bar, now)
     return len(news)
+
+
+def _protect(
+    portfolio: Portfolio, bar: InstrumentBar, own: list[Deployment], now: dt.datetime
+) -> int:
+    """Let what rests for the strategies' positions meet the bar."""
+    n_filled = 0
+    for deployment in own:
+        if deployment.state.get("rests_protection"):
+            news = protection_match(portfolio=portfolio, deployment=deployment, bar=bar)
+            _book(portfolio, deployment, news, bar, now)
+            n_filled += len(news)
+    return n_filled
 
 
 def _mark(
@@ -196,11 +221,20 @@ def _mark(
         )
 
 
-def _book(deployment: Deployment, news: list[FillNews], bar: InstrumentBar) -> None:
-    """Book fills with the broker's own floats: the book is then the backtest's to the last bit."""
+def _book(
+    portfolio: Portfolio,
+    deployment: Deployment,
+    news: list[FillNews],
+    bar: InstrumentBar,
+    now: dt.datetime,
+) -> None:
+    """Book fills with the broker's own floats: the book is then the backtest's to the last bit.
+
+    What rests for the position follows what is held.
+    """
     if not news:
         return
-    state = StrategyState.from_dict(deployment.state)
+    before = state = StrategyState.from_dict(deployment.state)
     for item in news:
         fill = Fill(
             client_order_id=item.order.client_order_id,
@@ -213,5 +247,15 @@ def _book(deployment: Deployment, news: list[FillNews], bar: InstrumentBar) -> N
             filled_at=item.report.filled_at,
         )
         state = book_fill(state, fill)
+    if before.rests_protection or state.rests_protection:
+        state = protection_keep(
+            portfolio=portfolio,
+            deployment=deployment,
+            decision=news[-1].order.decision,
+            state=state,
+            # A stop is judged by the fill it follows: the close of this bar comes later.
+            market=MarketView(news[-1].fill.price, bar.closed_at, None, bar.closed_at),
+            now=now,
+        )
     deployment.state = state.to_dict()
     deployment.save(update_fields=["state", "updated_at"])

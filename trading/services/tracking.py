@@ -18,7 +18,7 @@ from trading.engine.costs import BPS, CostModel, impact_scales, price_rates
 from trading.engine.errors import EngineError, InsufficientBars
 from trading.engine.strategies import StrategySpec, resolve_params
 from trading.engine.tracking import MeanCost, TrackingBand, mean_cost, tracking_band
-from trading.engine.types import OrderSide
+from trading.engine.types import OrderSide, OrderType
 from trading.models import Deployment, Fill
 from trading.selectors.own_books import book_of
 from trading.services.bindings import spec_for
@@ -164,6 +164,7 @@ def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Trackin
         cash=capital,
         cost_model=version_costs(version.costs, deployment.instrument),
         quantity_step=float(deployment.instrument.quantity_step),
+        tick_size=float(deployment.instrument.tick_size),
     )
     try:
         expected = backtest.equity_of(
@@ -256,6 +257,8 @@ def _fill_cost(
     signal = max(int(np.searchsorted(bars.closed_at, nanoseconds(order.market_at))), 0)
     signal = min(signal, len(bars) - 1)
     expected_rate = float(rates[signal] + scales[signal] * np.sqrt(quantity))
+    if order.order_type not in (OrderType.MARKET, OrderType.STOP_MARKET):
+        expected_rate = 0.0
     expected_commission = costs.commission(quantity, price, regime_code(order.regime))
     decided_at = order.decision.price if order.decision else None
     return FillCost(
