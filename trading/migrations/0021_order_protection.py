@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0019_training_trigger'),
+        ('trading', '0020_backtest_choices_and_shares'),
     ]
 
     operations = [
