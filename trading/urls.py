@@ -11,6 +11,7 @@ from trading.api import strategies as strategies_api
 from trading.api import studies as studies_api
 from trading.views import (
     backtest_adopt,
+    backtest_share,
     backtests,
     compare,
     dashboard,
@@ -42,6 +43,17 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         "backtests/<int:backtest_id>/adopt/",
         backtest_adopt.backtest_adopt_page,
         name="backtest_adopt",
+    ),
+    path(
+        "backtests/<int:backtest_id>/share/",
+        backtest_share.backtest_share,
+        name="backtest_share",
+    ),
+    path("shared/backtests/<str:token>/", backtest_share.backtest_shared, name="backtest_shared"),
+    path(
+        "backtests/<int:backtest_id>/report/",
+        backtests.backtest_failure,
+        name="backtest_report",
     ),
     path(
         "backtests/<int:backtest_id>/describe/",
@@ -83,6 +95,16 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         "api/v1/backtests/<int:backtest_id>/rerun/",
         backtests_api.BacktestRerunApi.as_view(),
         name="api_backtest_rerun",
+    ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/share/",
+        backtests_api.BacktestShareApi.as_view(),
+        name="api_backtest_share",
+    ),
+    path(
+        "api/v1/backtests/<int:backtest_id>/report/",
+        backtests_api.BacktestReportApi.as_view(),
+        name="api_backtest_report",
     ),
     path(
         "api/v1/backtests/<int:backtest_id>/adopt/",

@@ -13,6 +13,7 @@ from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOn
 from trading.models import (
     Backtest,
     BacktestResult,
+    BacktestShare,
     Decision,
     Deployment,
     EquityPoint,
@@ -247,9 +248,12 @@ class BacktestAdmin(CsvAdmin):
 
     list_display = (
         "id", "user", "strategy_key", "instrument", "status", "phase", "progress", "n_attempts",
-        "created_at", "words", "error",
+        "created_at", "words", "error", "reported_at",
     )  # fmt: skip
-    list_filter = ("status", "phase", "strategy_key", ("error_code", NamedBlankFilter))
+    list_filter = (
+        "status", "phase", "strategy_key", ("error_code", NamedBlankFilter),
+        ("reported_at", admin.EmptyFieldListFilter),
+    )  # fmt: skip
     list_select_related = ("user", "instrument")
     search_fields = ("user__email", "instrument__symbol", "error", "tags__name")
     date_hierarchy = "created_at"
@@ -267,6 +271,19 @@ class BacktestAdmin(CsvAdmin):
     def words(self, backtest: Backtest) -> str:
         """List the tags."""
         return ", ".join(tag.name for tag in backtest.tags.all())
+
+
+@admin.register(BacktestShare)
+class BacktestShareAdmin(ReadOnlyAdmin):
+    """Which results are open by a link; the link itself is the key and not shown."""
+
+    list_display = ("id", "backtest", "created_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("backtest",)
+    search_fields = ("backtest__user__email",)
+    raw_id_fields = ("backtest",)
+    exclude = ("token",)
+    ordering = ("-id",)
 
 
 @admin.register(BacktestResult)

@@ -15,18 +15,21 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from elson.common.api import idempotency_header, idempotency_key_given
-from elson.common.errors import Conflict
+from elson.common.errors import Conflict, NotFound
 from elson.common.listing import csv_response
 from trading.api.parameters import PAGING, choice_read, day_read, ids_read, parameters_known
 from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
+from trading.selectors.shares import share_open
 from trading.serializers.backtests import (
     AdoptedVersionSerializer,
     BacktestAdoptSerializer,
     BacktestDescriptionSerializer,
+    BacktestReportSerializer,
     BacktestRequestSerializer,
     BacktestResultSerializer,
     BacktestSerializer,
+    BacktestShareSerializer,
     BacktestSplitSerializer,
 )
 from trading.serializers.comparison import ComparisonSerializer
@@ -36,9 +39,11 @@ from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import (
     backtest_cancel,
     backtest_describe,
+    backtest_report,
     backtest_request,
     backtest_rerun,
 )
+from trading.services.backtests.sharing import share_create, share_revoke
 from trading.services.backtests.splits import split_figures
 
 if TYPE_CHECKING:
@@ -194,6 +199,44 @@ class BacktestRerunApi(APIView):
             client_key=idempotency_key_given(request),
         )
         return _accepted(made)
+
+
+class BacktestShareApi(APIView):
+    """The link with which anybody may read a result."""
+
+    @extend_schema(responses=BacktestShareSerializer)
+    def get(self, request: Request, backtest_id: int) -> Response:
+        """Answer 404 while there is none."""
+        share = share_open(_own(request, backtest_id))
+        if share is None:
+            raise NotFound("link to backtest", f"#{backtest_id}")
+        return Response(BacktestShareSerializer(share).data)
+
+    @extend_schema(request=None, responses={201: BacktestShareSerializer})
+    def post(self, request: Request, backtest_id: int) -> Response:
+        """Make it; a second time answers the same link. 409 without a result."""
+        share = share_create(backtest=_own(request, backtest_id), now=timezone.now())
+        return Response(BacktestShareSerializer(share).data, status=201)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, backtest_id: int) -> Response:
+        """Take it back; a second time answers the same."""
+        share_revoke(backtest=_own(request, backtest_id), now=timezone.now())
+        return Response(status=204)
+
+
+class BacktestReportApi(APIView):
+    """Tell the people who run this site about a run that failed."""
+
+    @extend_schema(request=BacktestReportSerializer, responses={202: BacktestSerializer})
+    def post(self, request: Request, backtest_id: int) -> Response:
+        """Report it; 409 for a run that did not fail."""
+        asked = BacktestReportSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        row = backtest_report(
+            backtest=_own(request, backtest_id), now=timezone.now(), **asked.validated_data
+        )
+        return Response(BacktestSerializer(row).data, status=202)
 
 
 class BacktestAdoptApi(APIView):

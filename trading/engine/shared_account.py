@@ -199,8 +199,9 @@ def replay(account: SharedAccount, clock: IntArray) -> tuple[FloatArray, FloatAr
             book.volatility = float(book.features.regimes.volatility[i])
         equity[tick], cash[tick], gross[tick] = account.equity, account.cash, account.gross
         _decide(account, arrived, equity[tick])
-        if account.config.progress is not None and tick % PROGRESS_EVERY_TICKS == 0:
-            account.config.progress("Simulating", tick / n_ticks)
+        if tick % PROGRESS_EVERY_TICKS == 0:
+            account.config.show(clock[: tick + 1], equity.__getitem__)
+            account.config.report("Simulating", tick / n_ticks)
     return equity, cash, gross
 
 

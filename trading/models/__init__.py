@@ -1,6 +1,6 @@
 """The rows of trading, one subject a module."""
 
-from trading.models.backtest import Backtest, BacktestResult, BacktestTag
+from trading.models.backtest import Backtest, BacktestResult, BacktestShare, BacktestTag
 from trading.models.decision import Decision
 from trading.models.deployment import Deployment
 from trading.models.ledger import JournalEntry, LedgerAccount, Posting
@@ -24,6 +24,7 @@ from trading.models.trial_ledger import TrialLedgerEntry
 __all__ = [
     "Backtest",
     "BacktestResult",
+    "BacktestShare",
     "BacktestTag",
     "Decision",
     "Deployment",

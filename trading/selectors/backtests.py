@@ -58,7 +58,14 @@ def backtest_list(
         Backtest.objects.filter(user_id=user_id)
         .select_related("instrument", "result", "version")
         .prefetch_related(TAGS_IN_ORDER)
-        .defer("result__curve", "result__round_trips", "result__daily", "result__monthly", "log")
+        .defer(
+            "result__curve",
+            "result__round_trips",
+            "result__daily",
+            "result__monthly",
+            "log",
+            "so_far",
+        )
     )
     if status in Backtest.Status.values:
         rows = rows.filter(status=status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
 
 from trading.serializers.experiments import ExperimentRequestSerializer, ExperimentSerializer
@@ -71,6 +72,8 @@ class BacktestSerializer(ExperimentSerializer):
     phase = serializers.CharField()
     progress = serializers.FloatField()
     detail = serializers.CharField()
+    so_far = serializers.JSONField(help_text="Equity of the bars that have run; empty at the end.")
+    reported_at = serializers.DateTimeField(allow_null=True)
     n_bars_per_second = serializers.FloatField(allow_null=True)
     rerun_of = serializers.IntegerField(source="rerun_of_id", allow_null=True)
 
@@ -104,6 +107,23 @@ class AdoptedVersionSerializer(serializers.Serializer[Any]):
     is_draft = serializers.BooleanField()
     parameters = serializers.JSONField()
     note = serializers.CharField()
+
+
+class BacktestShareSerializer(serializers.Serializer[Any]):
+    """A link to one result; whoever has it can read it."""
+
+    path = serializers.SerializerMethodField(help_text="Behind the address of this site.")
+    created_at = serializers.DateTimeField()
+
+    def get_path(self, share: Any) -> str:
+        """Return the address a reader opens."""
+        return reverse("backtest_shared", args=[share.token])
+
+
+class BacktestReportSerializer(serializers.Serializer[Any]):
+    """What its owner says about a run that failed."""
+
+    text = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class BacktestSplitSerializer(serializers.Serializer[Any]):

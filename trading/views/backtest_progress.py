@@ -42,7 +42,30 @@ def run_context(backtest: Any, now: dt.datetime) -> dict[str, Any]:
         "detail": " · ".join(words),
         "failed_phase": dict(PHASES).get(backtest.phase, ""),
         "log": backtest.log[::-1],
+        "so_far": equity_so_far(backtest),
     }
+
+
+def equity_so_far(backtest: Any) -> dict[str, Any] | None:
+    """Return chart and sentence of the bars that have run; None before there are two points."""
+    told = backtest.so_far
+    if len(told.get("equity", ())) < 2:
+        return None
+    currency = backtest.instrument.currency
+    days = [_day(seconds) for seconds in told["closed_at"]]
+    times = days if backtest.timeframe == "1d" else told["closed_at"]
+    first, last = (formatting.money(told["equity"][i], currency) for i in (0, -1))
+    points = list(zip(times, told["equity"], strict=True))
+    series = {"role": "strategy", "name": "Equity so far", "points": points}
+    return {
+        "chart": {"currency": currency, "series": [series]},
+        "summary": f"{first} on {days[0]}, {last} on {days[-1]}; "
+        f"{formatting.number(told['n_bars'], 0)} bars have run. Not judged yet.",
+    }
+
+
+def _day(seconds: int) -> str:
+    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).date().isoformat()
 
 
 def _ordinal(n: int) -> str:

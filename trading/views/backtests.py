@@ -37,6 +37,7 @@ from trading.services.backtests.requests import (
     backtest_cancel,
     backtest_describe,
     backtest_quota,
+    backtest_report,
     backtest_request,
     backtest_rerun,
     draft_of,
@@ -266,6 +267,20 @@ def backtest_stop(request: MemberRequest, backtest_id: int) -> HttpResponse:
         backtest_cancel(backtest=_own(request, backtest_id), now=timezone.now())
     except Conflict:
         messages.info(request, "The run had already finished; nothing was canceled.")
+    return redirect("backtest", backtest_id)
+
+
+@login_required
+@require_POST
+def backtest_failure(request: MemberRequest, backtest_id: int) -> HttpResponse:
+    """Report a run that failed."""
+    row = _own(request, backtest_id)
+    try:
+        backtest_report(backtest=row, text=request.POST.get("text", ""), now=timezone.now())
+    except (Conflict, BacktestInvalid) as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"Run #{row.pk} is reported. Thank you.")
     return redirect("backtest", backtest_id)
 
 

@@ -6,12 +6,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from marketdata.types import FloatArray, IntArray
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid
 from trading.engine.execution import ExecutionTerms
 from trading.engine.types import AssetClass, TimeInForce
 
 Progress = Callable[[str, float], None]
+# Closes of the bars that have run, and their equity at chosen indices.
+EquityAt = Callable[[IntArray], FloatArray]
+Observer = Callable[[IntArray, EquityAt], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class BacktestConfig:
         False sizes all-in rules at the close, as a live runner does.
     progress : callable or None
         Called with a phase and a share in [0, 1]; may raise to cancel the run.
+    observe : callable or None
+        Called before `progress` where a run goes bar by bar, with the closes of the bars that have
+        run (int64, nanoseconds) and a function from indices to their equity, currency; the
+        compiled loops end before anybody could look.
     """
 
     cash: float = 100_000.0
@@ -62,6 +70,7 @@ class BacktestConfig:
     max_participation: float | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     tick_size: float = 0.0
+    observe: Observer | None = None
 
     def __post_init__(self) -> None:
         """Refuse impossible capital, lot size and start."""
@@ -103,3 +112,8 @@ class BacktestConfig:
         """Tell `progress`, where there is one, how far the run is."""
         if self.progress is not None:
             self.progress(phase, share)
+
+    def show(self, closed_at: IntArray, equity_at: EquityAt) -> None:
+        """Tell `observe`, where there is one, which bars have run and how to read their equity."""
+        if self.observe is not None:
+            self.observe(closed_at, equity_at)

@@ -214,6 +214,11 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
     market = market_of(features.bars, features.regimes.codes, config.costs)
     blotter = Blotter(start(config.cash))
     tape = Tape(blotter, np.full(n_bars, config.cash), np.zeros(n_bars))
+    close = features.bars.close
+
+    def equity_at(bars: IntArray) -> FloatArray:
+        return np.asarray(tape.cash[bars] + tape.quantity[bars] * close[bars])
+
     for i in range(config.start_index, n_bars):
         blotter.accrue(i, market, terms)
         blotter.trade(i, market, terms)
@@ -224,5 +229,6 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
         if outcome.decision is not None:
             tape.decisions.append(outcome.decision)
         if i % PROGRESS_EVERY_BARS == 0:
+            config.show(features.bars.closed_at[: i + 1], equity_at)
             config.report("Simulating", i / n_bars)
     return tape

@@ -139,7 +139,7 @@ def _agree(rules: Sequence[Rule], legs: Sequence[Leg], moment: int) -> bool:
 def _earns_the_same(
     run: PortfolioRun, legs: Sequence[Leg], allocation: Allocation, moment: int
 ) -> bool:
-    config = replace(run.account.config, progress=None, keeps_decisions=False)
+    config = replace(run.account.config, progress=None, observe=None, keeps_decisions=False)
     try:
         equity = account_equity(legs, config, allocation, until=moment)
     except (IndexError, InsufficientBars):

@@ -31,7 +31,9 @@ class AccountReruns:
     def __init__(
         self, run: PortfolioRun, legs: Sequence[Leg], allocation: Allocation, n_expected: int
     ) -> None:
-        self.config = replace(run.account.config, progress=None, keeps_decisions=False)
+        self.config = replace(
+            run.account.config, progress=None, observe=None, keeps_decisions=False
+        )
         self.allocation = allocation
         self.bars_per_year = run.account.bars_per_year
         self.legs = _latest(run, legs, max(n_expected, 1))

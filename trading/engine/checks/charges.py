@@ -108,6 +108,7 @@ def scaled_config(config: BacktestConfig, factor: float) -> BacktestConfig:
         cost_model=config.costs.scaled(factor),
         keeps_decisions=False,
         progress=None,
+        observe=None,
     )
 
 

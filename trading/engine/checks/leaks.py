@@ -150,7 +150,7 @@ def _same_trades(run: BacktestRun, known: Bars, cut: int) -> bool:
     if cut <= run.spec.warm_up(run.params) or cut - run.first_bar < 2:
         # Too short to run at all.
         return True
-    config = replace(run.config, progress=None, keeps_decisions=False)
+    config = replace(run.config, progress=None, observe=None, keeps_decisions=False)
     try:
         part = backtest_run(known, run.spec, run.params, config)
     except IndexError:

@@ -251,3 +251,6 @@ class _RunReport:
 
     def advance(self, phase: str, share: float, detail: str = "") -> None:
         self._line.draw(share, detail)
+
+    def observe(self, *seen: Any) -> None:
+        """Leave the equity out; a line of text has no room for it."""

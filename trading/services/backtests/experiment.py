@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from elson.common.formatting import signed_percent
 from marketdata.selectors import bars_hash
-from marketdata.types import Bars, FloatArray
+from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import backtest as engine
 from trading.engine.backtest import BacktestConfig, BacktestRun
+from trading.engine.backtest.config import EquityAt
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.costs import TRADE_COSTS, CostModel
@@ -53,6 +54,9 @@ class Report(Protocol):
     def advance(self, phase: str, share: float, detail: str = "") -> None:
         """Tell the share of a phase that is done."""
 
+    def observe(self, closed_at: IntArray, equity_at: EquityAt) -> None:
+        """Show the bars that have run; told at the next phase or share."""
+
 
 class Silent:
     """A report nobody listens to."""
@@ -61,6 +65,9 @@ class Silent:
         """Do nothing."""
 
     def advance(self, phase: str, share: float, detail: str = "") -> None:
+        """Do nothing."""
+
+    def observe(self, closed_at: IntArray, equity_at: EquityAt) -> None:
         """Do nothing."""
 
 
@@ -146,6 +153,7 @@ def experiment_run(
         engine_config(bars, config, report),
     )
     split = statistics.split_index(run, config.out_of_sample_share, config.out_of_sample_from)
+    report.observe(run.closed_at, run.equity.__getitem__)
     report.phase(NULL_MODEL)
     judged = judgement.judge(
         bars=bars, run=run, seed=config.seed, n_draws=config.n_null_draws, trials=config.trials
@@ -189,6 +197,7 @@ def engine_config(bars: Bars, config: ExperimentConfig, report: Report) -> Backt
         time_in_force=TimeInForce.GTC if config.carries_rest else TimeInForce.DAY,
         seed=config.seed,
         progress=progress,
+        observe=report.observe,
     )
 
 
@@ -257,7 +266,7 @@ def _decision_counts(bars: Bars, run: BacktestRun, config: ExperimentConfig) -> 
         bars,
         config.spec or config.strategy_key,
         config.parameters,
-        replace(run.config, keeps_decisions=True, progress=None),
+        replace(run.config, keeps_decisions=True, progress=None, observe=None),
     )
     counted = Counter((d.action, d.blocked_by or "") for d in told.decisions)
     last: dict[tuple[DecisionAction, str], str] = {

@@ -76,6 +76,7 @@ def portfolio_experiment(
     run = run_portfolio(legs, engine_config(longest, config, report), allocation)
     account = run.account
     split = statistics.split_index(account, config.out_of_sample_share, config.out_of_sample_from)
+    report.observe(account.closed_at, account.equity.__getitem__)
     report.phase(NULL_MODEL)
     chances = _chances(run, legs)
     nulls = judgement.mean_chances(_joined(chances.values()))

@@ -9,7 +9,11 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from marketdata.types import IntArray
 from trading import broadcast
+from trading.engine.backtest.config import EquityAt
 from trading.models import Backtest
 from trading.services.leases import lease_claim, lease_write
 
@@ -21,6 +25,8 @@ LEASE = dt.timedelta(seconds=30)
 # Two writes a second at most, whatever the loop does.
 WRITE_EVERY = dt.timedelta(milliseconds=500)
 LOG_LINES = 50
+# Points of the equity that is shown while a run goes on.
+POINTS_SO_FAR = 120
 # Where each phase begins and ends on the bar from 0 to 1.
 SPANS = {
     Phase.QUEUED: (0.0, 0.0),
@@ -55,6 +61,7 @@ class RunProgress:
         self._floor = backtest.progress
         self._floor_phase = PHASES.index(Phase(backtest.phase))
         self.n_bars = 0
+        self._seen: tuple[IntArray, EquityAt] | None = None
 
     def phase(self, phase: str, detail: str = "") -> None:
         """Enter a phase; always written, and the moment at which a cancel is noticed."""
@@ -73,6 +80,10 @@ class RunProgress:
             return
         rate = share * self.n_bars / max((now - self._phase_began).total_seconds(), 1e-3)
         self._write(Phase(phase), share, detail, now, n_bars_per_second=round(rate))
+
+    def observe(self, closed_at: IntArray, equity_at: EquityAt) -> None:
+        """Remember which bars have run; the next row that is written shows some of them."""
+        self._seen = (closed_at, equity_at)
 
     def _write(
         self,
@@ -93,6 +104,7 @@ class RunProgress:
             phase=PHASES[self._floor_phase],
             progress=self._floor,
             detail=detail[:120],
+            so_far=_points(*self._seen) if self._seen else {},
             lease=lease,
             **values,
         )
@@ -100,6 +112,16 @@ class RunProgress:
         announce(self._backtest)
         if Backtest.objects.filter(pk=self._backtest.pk, is_cancel_requested=True).exists():
             raise RunCanceled
+
+
+def _points(closed_at: IntArray, equity_at: EquityAt) -> dict[str, Any]:
+    n_bars = closed_at.shape[0]
+    at = np.unique(np.linspace(0, n_bars - 1, POINTS_SO_FAR).astype(np.int64))
+    return {
+        "closed_at": [int(t) // 10**9 for t in closed_at[at]],
+        "equity": np.round(equity_at(at), 2).tolist(),
+        "n_bars": n_bars,
+    }
 
 
 def log_with(backtest: Backtest, now: dt.datetime, text: str) -> list[dict[str, str]]:

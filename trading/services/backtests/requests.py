@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from accounts.models import User
     from marketdata.models import Instrument
 
+logger = structlog.get_logger(__name__)
+
 TASK = "trading.backtest_run"
+LONGEST_REPORT = 500
 PER_DAY = "backtests.per_day"
 AT_ONCE = "backtests.at_once"
 # A message normally arrives within a second; the sweeper looks again after this long.
@@ -154,6 +158,25 @@ def backtest_describe(*, backtest: Backtest, note: str, tags: str | Sequence[str
     backtest.tags.all().delete()
     _tag(backtest, read["tags"])
     return backtest
+
+
+@transaction.atomic
+def backtest_report(*, backtest: Backtest, text: str, now: dt.datetime) -> Backtest:
+    """Put a failed run before the people who run this site, with what its owner says.
+
+    Once more replaces the words. Raises Conflict for a run that did not fail, BacktestInvalid for
+    too many words.
+    """
+    row = Backtest.objects.select_for_update().get(pk=backtest.pk)
+    if row.status != Backtest.Status.FAILED:
+        raise Conflict("BACKTEST_NOT_FAILED", f"Backtest #{row.pk} is {row.status}, not failed.")
+    if len(text) > LONGEST_REPORT:
+        found = f"Report has {len(text)} characters; the limit is {LONGEST_REPORT}."
+        raise BacktestInvalid({"text": found})
+    row.report, row.reported_at = text.strip(), row.reported_at or now
+    row.save(update_fields=["report", "reported_at", "updated_at"])
+    logger.warning("backtest_reported", backtest_id=row.pk, error_code=row.error_code)
+    return row
 
 
 def backtest_rerun(*, backtest: Backtest, now: dt.datetime, client_key: str = "") -> Backtest:

@@ -177,6 +177,7 @@ def _store(backtest: Backtest, outcome: ExperimentOutcome, now: dt.datetime) -> 
         phase=Phase.DONE,
         progress=1.0,
         detail=outcome.headline[:120],
+        so_far={},
         finished_at=now,
         log=log_with(backtest, now, outcome.headline),
     )
@@ -204,6 +205,7 @@ def _end(
             lease=LEASE,
             status=status,
             detail=str(status.label),
+            so_far={},
             error_code=code[:60],
             error=error,
             finished_at=now,

@@ -155,6 +155,22 @@ def test_progress_never_falls_within_a_phase():
     assert shares == sorted(shares)
 
 
+def test_equity_is_shown_bar_by_bar_as_it_ends_up():
+    seen = []
+
+    def observe(closed_at, equity_at):
+        at = np.arange(closed_at.shape[0])
+        seen.append((closed_at.copy(), equity_at(at)))
+
+    result = run(BARS, "sma_cross", {}, BacktestConfig(observe=observe, keeps_decisions=True))
+
+    assert len(seen) >= 2
+    for closed_at, equity in seen:
+        n = closed_at.shape[0] - result.first_bar
+        assert np.array_equal(closed_at, BARS.closed_at[: closed_at.shape[0]])
+        assert np.array_equal(equity[result.first_bar :], result.equity[: max(n, 0)])
+
+
 def test_constant_price_trades_nothing_and_has_no_ratio():
     result = run(tape([(5.0, 5.0, 5.0, 5.0)] * 300), "rsi2_reversion", {"entry_level": 0.5})
 

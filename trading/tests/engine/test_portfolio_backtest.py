@@ -212,3 +212,19 @@ def test_time_in_a_regime_is_the_mean_share_over_the_instruments():
     assert sum(row["time_share"] for row in table.values()) == pytest.approx(1.0)
     assert all(row["sharpe_low"] < row["sharpe_high"] for row in table.values()
                if row["n_bars"] >= 60)  # fmt: skip
+
+
+def test_equity_of_the_account_is_shown_tick_by_tick_as_it_ends_up():
+    seen = []
+
+    def observe(closed_at, equity_at):
+        seen.append(equity_at(np.arange(closed_at.shape[0])).copy())
+
+    account = run_portfolio(legs(), replace(CONFIG, observe=observe)).account
+
+    assert len(seen) >= 2
+    whole = account.equity
+    for equity in seen:
+        n = equity.shape[0]
+        skipped = account.first_bar
+        assert np.array_equal(equity[skipped:], whole[: max(n - skipped, 0)])

@@ -12,6 +12,7 @@ from marketdata.models import Instrument
 from trading.engine.errors import EngineError
 from trading.models import Backtest, BacktestResult
 from trading.selectors.backtests import backtest_newest, study_overfitting
+from trading.services.backtests import progress
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
 from trading.services.backtests.progress import LEASE, WRITE_EVERY
 from trading.services.backtests.requests import (
@@ -567,3 +568,50 @@ def test_what_only_names_a_run_and_the_case_of_its_symbol_make_no_other_request(
     same = draft_read(VALUES | {"note": "again", "symbol": "walk", "is_free_confirmed": True})
 
     assert backtest_request(user=owner, draft=same, now=NOW, client_key="k") == first
+
+
+# --- equity while it runs -------------------------------------------------------------------------
+
+
+def _watched(monkeypatch, backtest):
+    """Run it and return what the row showed each time it was written."""
+    seen = []
+
+    def look(*, backtest_id, values):
+        seen.append(Backtest.objects.values_list("phase", "so_far").get(pk=backtest_id))
+
+    monkeypatch.setattr(progress.broadcast, "backtest_progress", look)
+    assert backtest_run(backtest_id=backtest.pk, clock=Ticks()) == "SUCCEEDED"
+    return seen
+
+
+def test_the_equity_shown_while_a_run_goes_on_is_that_of_its_result(monkeypatch):
+    backtest = asked(parameters={"fast": 5, "slow": 20})
+
+    seen = _watched(monkeypatch, backtest)
+
+    shown = [so_far for phase, so_far in seen if phase in ("NULL_MODEL", "STATISTICS")]
+    result = backtest.result
+    days = {86_400 * day: value for day, value in zip(
+        result.daily["day"], result.daily["equity"], strict=True)}  # fmt: skip
+    assert len(shown) >= 2
+    for so_far in shown:
+        assert so_far["n_bars"] == result.metrics["all"]["n_bars"]
+        ends = [days[at - at % 86_400] for at in so_far["closed_at"]]
+        assert so_far["equity"] == pytest.approx(ends, abs=0.01)
+    assert seen[0][1] == {}
+    assert Backtest.objects.get().so_far == {}
+
+
+def test_a_canceled_run_keeps_no_equity():
+    counted = Ticks()
+    backtest_run(backtest_id=asked().pk, clock=counted)
+    backtest, kept = asked(), []
+
+    def cancel():
+        kept.append(Backtest.objects.get(pk=backtest.pk).so_far)
+        backtest_cancel(backtest=backtest, now=NOW)
+
+    assert backtest_run(backtest_id=backtest.pk, clock=Ticks(counted.n - 1, cancel)) == "CANCELED"
+    assert kept[0]["equity"]
+    assert Backtest.objects.get(pk=backtest.pk).so_far == {}
