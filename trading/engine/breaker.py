@@ -66,6 +66,8 @@ ALLOWED = (
     "only selling is allowed, what is held is sold",
 )
 NS = 1_000_000_000
+# A limit that no rank and no correlation reaches.
+NEVER = 1.1
 
 # Annualized volatility at which an asset class is calm no more, relative to an equity index.
 VOLATILITY_SCALES: Mapping[AssetClass, float] = {
@@ -96,7 +98,8 @@ class BreakerConfig:
     loss_streaks : tuple of float
         Losing round trips in a row.
     correlations : tuple of float
-        Mean correlation with what else is held, where it is known.
+        Mean correlation with what else is held, where it is known. It cuts and does not halt
+        (ADR 0024): what moves together is too much of one thing, not a loss.
     factors : tuple of float
         Share of the size each level leaves, falling; the last is 0.
     cool_down_days : tuple of float
@@ -107,12 +110,12 @@ class BreakerConfig:
         A rise within so many days of the last cool-down finds it doubled.
     """
 
-    percentiles: tuple[float, float, float] = (0.95, 0.99, 1.1)
+    percentiles: tuple[float, float, float] = (0.95, 0.99, NEVER)
     volatilities: tuple[float, float, float] = (0.40, 0.60, 0.90)
     daily_losses: tuple[float, float, float] = (0.02, 0.025, 0.03)
     drawdowns: tuple[float, float, float] = (0.10, 0.15, 0.20)
     loss_streaks: tuple[float, float, float] = (6.0, 8.0, 10.0)
-    correlations: tuple[float, float, float] = (0.75, 0.80, 0.85)
+    correlations: tuple[float, float, float] = (0.75, 0.85, NEVER)
     factors: tuple[float, float, float] = (0.75, 0.5, 0.0)
     cool_down_days: tuple[float, float, float] = (1.0, 2.0, 3.0)
     most_cool_down_days: float = 48.0

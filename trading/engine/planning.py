@@ -40,6 +40,9 @@ class StepContext:
     correlation : float
         Mean correlation with what else is held (`correlation.mean_correlation`), for the circuit
         breaker; NaN where not known.
+    watched_equity : float
+        Equity by which the circuit breaker measures losses, currency; NaN for the book's own. A
+        book that is a share of an account has the account's: a smaller share is no loss.
     """
 
     spec: StrategySpec
@@ -49,6 +52,7 @@ class StepContext:
     explains: bool = True
     allows_all_cash: bool = True
     correlation: float = math.nan
+    watched_equity: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

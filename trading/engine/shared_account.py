@@ -291,7 +291,9 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
         share, was_taken = _share(book, account), _is_taken(book)
         own = share * equity
         state = replace(book.blotter.state, cash=own - book.value, equity=own)
-        context = replace(book.context, correlation=_correlation(account, book, i))
+        context = replace(
+            book.context, correlation=_correlation(account, book, i), watched_equity=equity
+        )
         outcome = step(book.features, i, state, context)
         book.blotter.state = outcome.state
         if outcome.decision is not None:

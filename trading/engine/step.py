@@ -100,11 +100,12 @@ def _guard(
     config = breaker_config(features.params)
     if config is None:
         return state, 1.0
+    watched = context.watched_equity
     breaker, factor = breaker_next(
         state.breaker,
         config_vector(config, context.costs.preset),
         int(features.bars.closed_at[i]),
-        state.equity,
+        state.equity if math.isnan(watched) else watched,
         quantity=state.quantity,
         volatility=float(features.regimes.volatility[i]),
         percentile=float(features.regimes.percentile[i]),

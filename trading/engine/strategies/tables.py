@@ -11,7 +11,7 @@ import math
 from functools import lru_cache
 
 from trading.engine import rules
-from trading.engine.breaker import BreakerConfig
+from trading.engine.breaker import NEVER, BreakerConfig
 from trading.engine.rules import KINDS, REASONS, RuleTable
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import (
@@ -127,9 +127,9 @@ def breaker_parameters(default: str) -> tuple[Parameter, ...]:
             unit="trades",
         ),
         Parameter(
-            "breaker_correlation", FLOAT, config.correlations[2],
-            "Mean correlation with what else is held that halts it; less from 0.10 below on; above "
-            "1.10 never", 0.2, 1.2, 0.05, unit="ratio",
+            "breaker_correlation", FLOAT, config.correlations[1],
+            "Mean correlation with what else is held that halves the size; a quarter less from "
+            "0.10 below on; above 1.10 never", 0.2, 1.2, 0.05, unit="ratio",
         ),
         Parameter(
             "breaker_cool_down", FLOAT, config.cool_down_days[2],
@@ -146,7 +146,7 @@ def _breaker_config(
         daily_losses=(loss * 2.0 / 3.0, loss * 5.0 / 6.0, loss),
         drawdowns=(drawdown * 0.5, drawdown * 0.75, drawdown),
         loss_streaks=(math.ceil(streak * 0.6), math.ceil(streak * 0.8), streak),
-        correlations=(correlation - 0.10, correlation - 0.05, correlation),
+        correlations=(correlation - 0.10, correlation, max(correlation, NEVER)),
         cool_down_days=(days / 3.0, days * 2.0 / 3.0, days),
         most_cool_down_days=16.0 * days,
     )

@@ -101,7 +101,13 @@ def test_volatility_and_correlation_raise_the_level_too():
     high = feed([100.0], percentile=0.96)[-1][0]
     alike = feed([100.0], correlation=0.82)[-1][0]
 
-    assert levels([(wild, 0), (high, 0), (alike, 0)]) == ["RESTRICTED", "CAUTIOUS", "RESTRICTED"]
+    assert levels([(wild, 0), (high, 0), (alike, 0)]) == ["RESTRICTED", "CAUTIOUS", "CAUTIOUS"]
+
+
+def test_what_moves_together_is_cut_and_never_halted():
+    twins = feed([100.0] * 5, correlation=1.0)
+
+    assert levels(twins) == ["RESTRICTED"] * 5
 
 
 def test_crypto_may_swing_more_before_its_breaker_speaks():

@@ -228,3 +228,19 @@ def test_equity_of_the_account_is_shown_tick_by_tick_as_it_ends_up():
         n = equity.shape[0]
         skipped = account.first_bar
         assert np.array_equal(equity[skipped:], whole[: max(n - skipped, 0)])
+
+
+def test_a_smaller_share_of_the_account_is_no_loss_to_a_breaker():
+    # One is wild while the other is calm, so that their shares by risk change all the time.
+    one, later = random_walk(5, 420, 0.003), random_walk(6, 520, 0.003).slice(100, 520)
+    other = replace(later, symbol="OTHER", closed_at=one.closed_at)
+    watchful = {"breaker_drawdown": 0.9, "breaker_loss_streak": 50, "breaker_daily_loss": 0.03}
+    legs = [Leg(bars, "volatility_adaptive_trend", watchful) for bars in (one, other)]
+
+    found = run_portfolio(
+        legs, BacktestConfig(keeps_decisions=True), Allocation(AllocationRule.EQUAL_RISK)
+    ).account
+
+    assert (np.diff(found.equity) / found.equity[:-1]).min() > -0.02
+    assert found.round_trips
+    assert not any("daily loss" in str(decision.parameters) for decision in found.decisions)

@@ -82,6 +82,6 @@ def test_a_breaker_sees_live_the_correlation_of_the_portfolio_backtest():
 def test_the_decision_says_that_the_correlation_raised_the_breaker():
     decided = [item for item in play(instruments_make()) if "correlation" in item.inputs]
 
-    because = [str(item.parameters) for item in decided if "HALTED" in str(item.parameters)]
+    because = [str(item.parameters) for item in decided if "RESTRICTED" in str(item.parameters)]
     assert because
     assert all("correlation 100.0% reached the limit of 85.0%" in text for text in because)
