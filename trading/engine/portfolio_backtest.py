@@ -100,7 +100,7 @@ def run_portfolio(
     >>> found.account.final_equity, [row.symbol for row in found.instruments]
     (50.0, ['A', 'B'])
     """
-    account, clock = _opened(legs, config or BacktestConfig(), allocation or Allocation())
+    account, clock = account_opened(legs, config or BacktestConfig(), allocation or Allocation())
     equity, cash, gross = replay(account, clock)
     return _result(account, clock, equity, cash, gross)
 
@@ -132,14 +132,27 @@ def account_equity(
     ConfigInvalid, InsufficientBars, UnknownStrategy, ParameterInvalid
         As `run_portfolio`.
     """
-    account, clock = _opened(legs, config, allocation)
+    account, clock = account_opened(legs, config, allocation)
     return replay(account, clock if until is None else clock[clock < until])[0]
 
 
-def _opened(
+def account_opened(
     legs: Sequence[Leg], config: BacktestConfig, allocation: Allocation
 ) -> tuple[SharedAccount, IntArray]:
-    """Open the account with a book for each instrument, in order of symbol, and its clock."""
+    """Open an account with a book for each instrument, in order of symbol.
+
+    Returns
+    -------
+    SharedAccount
+        With nothing traded yet.
+    int64, shape (n_ticks,)
+        Its clock: the closes of all instruments, nanoseconds since 1970, increasing.
+
+    Raises
+    ------
+    ConfigInvalid, InsufficientBars, UnknownStrategy, ParameterInvalid
+        As `run_portfolio`.
+    """
     _check_symbols(legs, allocation)
     clock = np.unique(np.concatenate([leg.bars.closed_at for leg in legs]))
     books = sorted((book_of(leg, config, clock) for leg in legs), key=lambda book: book.symbol)

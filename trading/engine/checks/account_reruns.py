@@ -13,67 +13,90 @@ from dataclasses import replace
 
 import numpy as np
 
-from trading.engine import metrics
+from marketdata.types import IntArray
+from trading.engine import account_loop, metrics
 from trading.engine.allocation import Allocation
+from trading.engine.backtest import BacktestConfig
+from trading.engine.checks.reruns import constant_costs
 from trading.engine.errors import EngineError
-from trading.engine.portfolio_backtest import PortfolioRun, account_equity
-from trading.engine.shared_account import Leg
+from trading.engine.portfolio_backtest import PortfolioRun, account_opened
+from trading.engine.shared_account import Leg, SharedAccount, replay
 
-# Bars of single instruments that the reruns of one check may step together; half a run if more.
+# Bars of single instruments that the reruns of one check may take together: step by step some
+# three seconds; compiled some seconds, most of them for the correlations that breakers ask for.
 STEPPED_BARS = 60_000
+COMPILED_BARS = 3_000_000
 FEWEST_BARS = 120
 Progress = Callable[[float], None]
 
 
 class AccountReruns:
-    """The account again, on the bars that `n_expected` reruns may take."""
+    """The account again, with costs that are a constant share so that tables stay compiled.
+
+    Every rerun of an instrument pays what it paid on average in the run, per side. `n_expected`
+    reruns share the bars that they may take.
+    """
 
     def __init__(
         self, run: PortfolioRun, legs: Sequence[Leg], allocation: Allocation, n_expected: int
     ) -> None:
-        self.config = replace(
-            run.account.config, progress=None, observe=None, keeps_decisions=False
-        )
+        paid = {row.symbol: row.costs.paid_bps for row in run.instruments}
+        own = run.account.config.costs
+        self.config = BacktestConfig(cash=run.account.config.cash)
         self.allocation = allocation
         self.bars_per_year = run.account.bars_per_year
-        self.legs = _latest(run, legs, max(n_expected, 1))
-        self.is_partial = self.legs is not legs
+        every = [
+            replace(leg, costs=constant_costs(leg.costs or own, paid[leg.bars.symbol]))
+            for leg in legs
+        ]
+        self.is_compiled = account_loop.runs_compiled(self._opened(every)[0])
+        self.legs = _latest(every, COMPILED_BARS if self.is_compiled else STEPPED_BARS, n_expected)
+        self.is_partial = self.legs is not every
         self.baseline = self.sharpe_ratio(self.legs)
 
     @property
     def span_words(self) -> str:
         """Say on which bars of the clock, empty for all of them."""
-        return f" on the last {_n_ticks(self.legs):,} bars" if self.is_partial else ""
+        return f" on the last {_clock(self.legs).shape[0]:,} bars" if self.is_partial else ""
 
     def sharpe_ratio(self, legs: Sequence[Leg]) -> float:
         """Return the Sharpe ratio of a rerun; NaN where it cannot run or never traded."""
         try:
-            equity = account_equity(legs, self.config, self.allocation)
+            account, clock = self._opened(legs)
+            if self.is_compiled and account_loop.runs_compiled(account):
+                equity = account_loop.equity_of(account, clock)
+            else:
+                equity, _, _ = replay(account, clock)
         except (EngineError, IndexError):
             # Too short for these parameters, or a rule that reads ahead; its own row tells of that.
             return math.nan
         returns = metrics.simple_returns(equity, start=self.config.cash)
         return metrics.sharpe_ratio(returns, self.bars_per_year)
 
+    def _opened(self, legs: Sequence[Leg]) -> tuple[SharedAccount, IntArray]:
+        return account_opened(legs, self.config, self.allocation)
 
-def _latest(run: PortfolioRun, legs: Sequence[Leg], n_expected: int) -> Sequence[Leg]:
-    """Keep the last bars, so that all reruns together step about as often as half the run."""
-    n_steps = sum(len(leg.bars) for leg in legs)
-    warm_up = run.account.spec.warm_up(run.account.params)
-    budget = max(STEPPED_BARS, n_steps // 2)
-    n_bars = max(budget // (n_expected * len(legs)), 2 * warm_up, FEWEST_BARS)
-    if n_bars >= max(len(leg.bars) for leg in legs):
+
+def _latest(legs: Sequence[Leg], budget: int, n_expected: int) -> Sequence[Leg]:
+    """Keep the last bars, so that all reruns together step about as often as the budget says."""
+    warm_ups = [_warm_up(leg) for leg in legs]
+    clock = _clock(legs)
+    n_ticks = max(budget // (max(n_expected, 1) * len(legs)), 2 * max(warm_ups), FEWEST_BARS)
+    if n_ticks >= clock.shape[0]:
         return legs
-    clock = run.account.closed_at
-    moment = int(clock[max(clock.shape[0] - n_bars, 0)])
     kept = []
-    for leg in legs:
-        first = int(np.searchsorted(leg.bars.closed_at, moment, "left"))
-        part = leg.bars.slice(min(first, len(leg.bars) - 1), len(leg.bars))
-        if len(part) > warm_up and len(part) > 1:
-            kept.append(replace(leg, bars=part))
+    for leg, warm_up in zip(legs, warm_ups, strict=True):
+        first = int(np.searchsorted(leg.bars.closed_at, clock[-n_ticks], "left"))
+        if len(leg.bars) - first > max(warm_up, 1):
+            kept.append(replace(leg, bars=leg.bars.slice(first, len(leg.bars))))
     return kept or legs
 
 
-def _n_ticks(legs: Sequence[Leg]) -> int:
-    return int(np.unique(np.concatenate([leg.bars.closed_at for leg in legs])).shape[0])
+def _warm_up(leg: Leg) -> int:
+    spec, params = leg.resolved()
+    return spec.warm_up(params)
+
+
+def _clock(legs: Sequence[Leg]) -> IntArray:
+    clock: IntArray = np.unique(np.concatenate([leg.bars.closed_at for leg in legs]))
+    return clock

@@ -31,7 +31,7 @@ class Reruns:
 
     def __init__(self, run: BacktestRun, bars: Bars, n_expected: int) -> None:
         self.run = run
-        costs = CostModel(commission_bps=min(run.costs.paid_bps, 1_000.0))
+        costs = constant_costs(run.config.costs, run.costs.paid_bps)
         self.config = BacktestConfig(
             cash=run.config.cash,
             cost_model=costs,
@@ -71,3 +71,8 @@ class Reruns:
             return bars
         self.config = replace(self.config, start_index=0)
         return bars.slice(len(bars) - n_bars, len(bars))
+
+
+def constant_costs(costs: CostModel, paid_bps: float) -> CostModel:
+    """Return costs of a constant share; the class stays, because breakers measure by it."""
+    return CostModel(commission_bps=min(paid_bps, 1_000.0), preset=costs.preset, preset_scale=0.0)

@@ -149,7 +149,7 @@ def test_a_parameter_on_a_needle_is_caught_in_an_account():
         features = sma_cross.prepare(bars, params)
         is_long = np.concatenate((bars.close[1:] > bars.close[:-1], [False])).astype(float)
         fast = is_long if params["fast"] == 5 else 1.0 - is_long
-        return replace(features, arrays={"fast": fast, "slow": np.full(len(bars), 0.5)})
+        return replace(features, arrays={"fast": fast, "slow": np.full(len(bars), 0.5)}, table=None)
 
     legs = legs_of(planted("needle", prepare), [bars.slice(200, 320) for bars in WALKS])
     run = run_portfolio(legs, CONFIG)
@@ -178,7 +178,7 @@ def test_no_more_neighbors_are_tried_than_the_budget_allows(monkeypatch):
 
 
 def test_a_long_account_says_on_which_bars_it_was_run_again(monkeypatch):
-    monkeypatch.setattr("trading.engine.checks.account_reruns.STEPPED_BARS", 100)
+    monkeypatch.setattr("trading.engine.checks.account_reruns.COMPILED_BARS", 100)
     legs = legs_of("sma_cross")
     run = run_portfolio(legs, CONFIG)
 

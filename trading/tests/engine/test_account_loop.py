@@ -1,0 +1,131 @@
+"""The compiled account earns what the account that is written down earns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trading.engine import account_loop
+from trading.engine.allocation import Allocation, AllocationRule
+from trading.engine.backtest import BacktestConfig
+from trading.engine.checks.account_reruns import AccountReruns
+from trading.engine.checks.reruns import Reruns
+from trading.engine.costs import CostModel
+from trading.engine.portfolio_backtest import account_opened, run_portfolio
+from trading.engine.shared_account import Leg, replay
+from trading.engine.strategies import sma_cross
+from trading.engine.types import AssetClass
+from trading.tests.engine.walks import random_walk
+
+WALKS = [
+    replace(random_walk(seed, 420, 0.02), symbol=name)
+    for name, seed in (("A", 31), ("B", 32), ("C", 33))
+]
+# The second is younger; the third moves with the first, so that breakers have something to say.
+BARS = [WALKS[0], WALKS[1].slice(60, 420), replace(WALKS[0], symbol="C")]
+FAST = {
+    "sma_cross": {"fast": 5, "slow": 12},
+    "rsi2_reversion": {},
+    "donchian_breakout": {"entry_bars": 15, "exit_bars": 7},
+    "volatility_adaptive_trend": {},
+    "hybrid": {},
+}
+PRESET = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, range_share=0.05)
+CONFIG = BacktestConfig(cost_model=PRESET)
+ALLOCATIONS = {
+    "equal": Allocation(),
+    "risk": Allocation(AllocationRule.EQUAL_RISK, max_positions=2, gross_cap=0.8),
+    "fixed": Allocation(AllocationRule.FIXED_WEIGHT, {"A": 0.5, "B": 0.2}),
+}
+
+
+def opened(key, allocation=ALLOCATIONS["equal"], config=CONFIG, **params):
+    legs = [Leg(bars, key, {**FAST[key], **params}) for bars in BARS]
+    return account_opened(legs, config, allocation)
+
+
+@pytest.mark.parametrize("step", [0.0, 1.0])
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+@pytest.mark.parametrize("key", FAST)
+def test_the_loop_earns_what_the_replay_earns(key, allocation, step):
+    config = replace(CONFIG, quantity_step=step)
+    account, clock = opened(key, ALLOCATIONS[allocation], config)
+
+    equity = account_loop.equity_of(account, clock)
+
+    expected, _, _ = replay(account, clock)
+    np.testing.assert_allclose(equity, expected, rtol=1e-10)
+    assert np.ptp(expected) > 0.0
+
+
+def test_breakers_see_the_same_correlation_in_the_loop():
+    tight = {"breaker_correlation": 0.3, "breaker_drawdown": 0.9, "breaker_loss_streak": 50}
+    account, clock = opened("volatility_adaptive_trend", **tight)
+    loose, _ = opened("volatility_adaptive_trend", **tight | {"breaker_correlation": 1.2})
+
+    equity = account_loop.equity_of(account, clock)
+
+    np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
+    assert not np.allclose(equity, account_loop.equity_of(loose, clock))
+
+
+def test_the_compiled_loop_is_its_source(monkeypatch):
+    account, clock = opened("volatility_adaptive_trend", ALLOCATIONS["risk"])
+    equity = account_loop.equity_of(account, clock)
+
+    monkeypatch.setattr(account_loop, "account_nb", account_loop.account_nb.py_func)
+
+    assert np.array_equal(account_loop.equity_of(account, clock), equity)
+
+
+def shorting(bars, params):
+    features = sma_cross.prepare(bars, params)
+    return replace(features, table=replace(features.table, rows=-np.abs(features.table.rows)))
+
+
+@pytest.mark.parametrize(
+    ("key", "config"),
+    [
+        ("sma_cross", replace(CONFIG, keeps_decisions=True)),
+        ("sma_cross", replace(CONFIG, max_participation=0.1)),
+        ("sma_cross", BacktestConfig(cost_model=CostModel(impact=1.0))),
+        ("rsi2_reversion", BacktestConfig(cost_model=CostModel(financing_bps_per_year=500.0))),
+    ],
+)
+def test_what_the_loop_does_not_know_is_left_to_the_replay(key, config):
+    assert account_loop.runs_compiled(opened(key)[0])
+    assert not account_loop.runs_compiled(opened(key, config=config)[0])
+
+
+def test_a_table_that_sells_short_is_left_to_the_replay():
+    spec = replace(sma_cross.SPEC, key="shorting", prepare=shorting)
+    legs = [Leg(bars, spec, FAST["sma_cross"]) for bars in BARS]
+
+    account, _ = account_opened(legs, CONFIG, ALLOCATIONS["equal"])
+
+    assert not account_loop.runs_compiled(account)
+
+
+def test_reruns_of_an_account_cover_all_of_it_and_pay_what_it_paid():
+    legs = [Leg(bars, "sma_cross", FAST["sma_cross"]) for bars in BARS]
+    config = BacktestConfig(commission_bps=5.0)
+    run = run_portfolio(legs, config)
+
+    reruns = AccountReruns(run, legs, ALLOCATIONS["equal"], 30)
+
+    assert reruns.is_compiled
+    assert not reruns.is_partial
+    assert reruns.baseline == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
+
+
+def test_reruns_keep_the_class_by_which_a_breaker_measures_volatility():
+    wild = random_walk(31, 420, 0.04)
+    costs = CostModel(commission_bps=5.0, preset=AssetClass.CRYPTO, preset_scale=0.0)
+    leg = Leg(wild, "volatility_adaptive_trend")
+    run = run_portfolio([leg], BacktestConfig(cost_model=costs))
+
+    alone = Reruns(run.account, wild, 30).baseline
+    account = AccountReruns(run, [leg], ALLOCATIONS["equal"], 30).baseline
+
+    assert alone == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
+    assert account == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
