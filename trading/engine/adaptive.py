@@ -204,10 +204,10 @@ def own_values(params: Mapping[str, float | int | str]) -> tuple[tuple[str, int,
     (('size_factor', 2, 0.5),)
     """
     found = []
-    for key, value in params.items():
-        name, _, regime = key.partition(".")
+    for key in params:
+        name, _, regime = key.partition(".") if "." in key else (key, "", "")
         if regime:
-            found.append((name, int(RegimeCode[regime]), float(value)))
+            found.append((name, int(RegimeCode[regime]), float(params[key])))
     return tuple(sorted(found))
 
 

@@ -17,6 +17,8 @@ import numpy as np
 from trading.engine.kernels import FloatArray, inlined, kernel
 
 DAY_S = 86_400.0
+# Beyond the rounding of two divisions and a difference.
+MARGIN = 1e-12
 
 # Cells of the state vector: the fields of `Level`, then those of `Book`.
 LEVEL, UNTIL, SINCE, RULE, VALUE, LIMIT, BACKOFF, QUIET_FROM, N_TRIPS = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -131,10 +133,9 @@ def worst_nb(measured: Measured, limits: Limits) -> Asked:
 
 
 @inlined
-def booked_nb(book: Book, now: float, equity: float, held: float) -> Book:
-    """Bring day, peak and streak up to this close."""
+def booked_nb(book: Book, today: float, equity: float, held: float) -> Book:
+    """Bring day, peak and streak up to this close; `today` is its day, counted from 1970."""
     peak, day, day_equity, last_equity, streak, is_holding, flat_equity = book
-    today = np.floor(now / DAY_S)
     if peak == 0.0:
         peak = day_equity = last_equity = flat_equity = equity
         day = today
@@ -203,22 +204,26 @@ def quieted_nb(held: Level, limits: Limits, now: float) -> Level:
 
 
 @inlined
-def moved_nb(
+def factor_nb(held: Level, limits: Limits) -> float:
+    """Return the share of the size that a level leaves."""
+    return 1.0 if held.level == 0.0 else at_nb(limits.factors, int(held.level))
+
+
+@inlined
+def judged_nb(
     held: Level,
     book: Book,
     limits: Limits,
     now: float,
     equity: float,
-    quantity: float,
     volatility: float,
     percentile: float,
     correlation: float,
-) -> tuple[Level, Book, float]:
-    """Move the breaker on by one close; return what it remembers and the size factor.
+) -> tuple[Level, Book]:
+    """Move the level on by a close that is booked; return what the breaker remembers.
 
     `now` is the close in seconds UTC; a NaN volatility, percentile or correlation is not known.
     """
-    book = booked_nb(book, now, equity, quantity)
     daily_loss = lost_nb(equity, book.day_equity)
     drawdown = lost_nb(equity, book.peak)
     held = quieted_nb(held, limits, now)
@@ -233,8 +238,78 @@ def moved_nb(
         held = risen_nb(held, limits, now, asked)
     elif asked.level < held.level and now >= held.until:
         held = fallen_nb(held, limits, now)
-    factor = 1.0 if held.level == 0.0 else at_nb(limits.factors, int(held.level))
-    return held, book, factor
+    return held, book
+
+
+@inlined
+def left_nb(limit: float, margin: float) -> float:
+    """Return the share of an equity that is left where a loss is at its limit, and a margin."""
+    return 1.0 - limit + margin * (1.0 + limit)
+
+
+@kernel
+def bounds_nb(limits: Limits) -> FloatArray:
+    """Lay out for each level the bounds that `is_steady_nb` reads.
+
+    The first five cells of a row raise the level, the other five keep it from falling: percentile,
+    volatility, losses in a row, and the shares left of the day's and of the highest equity.
+    """
+    bounds = np.full((4, 10), np.inf)
+    # From level 3 nothing raises; to level 0 nothing falls; level 3 is judged once it is over.
+    bounds[3, 3:5] = -np.inf
+    bounds[:, 8:] = -np.inf
+    bounds[0, 7] = -np.inf
+    for level in range(3):
+        bounds[level, 0] = limits.percentile[level]
+        bounds[level, 1] = limits.volatility[level]
+        bounds[level, 2] = limits.losses[level]
+        bounds[level, 3] = left_nb(limits.daily_loss[level], MARGIN)
+        bounds[level, 4] = left_nb(limits.drawdown[level], MARGIN)
+    for level in range(2):
+        bounds[level + 1, 5] = limits.percentile[level]
+        bounds[level + 1, 6] = limits.volatility[level]
+        bounds[level + 1, 7] = limits.losses[level]
+        bounds[level + 1, 8] = left_nb(limits.daily_loss[level], -MARGIN)
+        bounds[level + 1, 9] = left_nb(limits.drawdown[level], -MARGIN)
+    return bounds
+
+
+@inlined
+def is_steady_nb(
+    held: Level,
+    book: Book,
+    bounds: FloatArray,
+    look_back: float,
+    now: float,
+    equity: float,
+    volatility: float,
+    percentile: float,
+) -> bool:
+    """Tell whether a booked close certainly changes nothing: then `judged_nb` need not be asked.
+
+    Nine bars of ten are so. It divides nothing; where rounding could decide, the answer is no.
+    """
+    level = int(held.level)
+    day_equity, peak, losses = book.day_equity, book.peak, book.streak
+    is_raised = (
+        (percentile >= bounds[level, 0])
+        | (volatility >= bounds[level, 1])
+        | (losses >= bounds[level, 2])
+        | (not equity > day_equity * bounds[level, 3])
+        | (not equity > peak * bounds[level, 4])
+        | (not equity > 0.0)
+        | (not day_equity > 0.0)
+    )
+    if is_raised or (held.backoff > 0.0 and now - held.quiet_from >= look_back):
+        return False
+    is_kept = (
+        (losses >= bounds[level, 7])
+        | (percentile >= bounds[level, 5])
+        | (volatility >= bounds[level, 6])
+        | (equity < day_equity * bounds[level, 8])
+        | (equity < peak * bounds[level, 9])
+    )
+    return is_kept or now < held.until
 
 
 @inlined
@@ -245,7 +320,10 @@ def triple_nb(config: FloatArray, first: int) -> Triple:
 
 @inlined
 def limits_of_nb(config: FloatArray) -> Limits:
-    """Read the settings out of their vector."""
+    """Read the settings out of their vector; an empty one asks for nothing and takes nothing."""
+    if config.shape[0] == 0:
+        none, all_of_it = (np.inf, np.inf, np.inf), (1.0, 1.0, 1.0)
+        return Limits(none, none, none, none, none, none, all_of_it, none, np.inf, np.inf)
     return Limits(
         triple_nb(config, 0),
         triple_nb(config, 3),
@@ -258,13 +336,6 @@ def limits_of_nb(config: FloatArray) -> Limits:
         config[CAP],
         config[LOOK_BACK],
     )
-
-
-@inlined
-def no_limits_nb() -> Limits:
-    """Return settings that ask for nothing."""
-    none = (np.inf, np.inf, np.inf)
-    return Limits(none, none, none, none, none, none, none, none, np.inf, np.inf)
 
 
 @inlined
@@ -318,16 +389,10 @@ def breaker_next_nb(
     correlation: float,
 ) -> float:
     """Move a state vector on by one close, in place, and return the size factor."""
-    held, book, factor = moved_nb(
-        level_of_nb(cells),
-        book_of_nb(cells),
-        limits_of_nb(config),
-        now,
-        equity,
-        quantity,
-        volatility,
-        percentile,
-        correlation,
+    limits = limits_of_nb(config)
+    book = booked_nb(book_of_nb(cells), np.floor(now / DAY_S), equity, quantity)
+    held, book = judged_nb(
+        level_of_nb(cells), book, limits, now, equity, volatility, percentile, correlation
     )
     remember_nb(cells, held, book)
-    return float(factor)
+    return float(factor_nb(held, limits))

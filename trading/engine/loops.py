@@ -119,7 +119,7 @@ def breakout_targets_nb(
 def signal_rows_nb(signals: IntArray, weights: FloatArray, holding_limit: int) -> FloatArray:
     """Write the rows of a `rules.RuleTable` without stops: signals, one weight, one limit."""
     n = signals.shape[0]
-    rows = np.empty((n, N_COLUMNS))
+    rows = np.empty((N_COLUMNS, n)).T
     for i in range(n):
         rows[i, SIGNALS] = signals[i]
         rows[i, TREND_WEIGHT] = weights[i]

@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trading.engine.breaker import NS
 from trading.engine.breaker_kernels import (
     book_of_nb,
+    booked_nb,
+    bounds_nb,
+    factor_nb,
+    is_steady_nb,
+    judged_nb,
     level_of_nb,
     limits_of_nb,
-    moved_nb,
-    no_limits_nb,
 )
 from trading.engine.breaker_kernels import remember_nb as breaker_remember_nb
 from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
@@ -28,8 +30,10 @@ from trading.engine.rules import (
     BREAKER_REASON,
     COST_RATE,
     DIP_WEIGHT,
+    ENTERS,
     FLAT,
     HOLDING_LIMIT,
+    NO_SETUP,
     SIGNALS,
     STOP_DISTANCE,
     TARGET_DISTANCE,
@@ -170,6 +174,18 @@ def opened_nb(pending: Pending, price: float) -> Position:
 
 
 @inlined
+def filled_nb(
+    position: Position, pending: Pending, before: float, held: float, price: float
+) -> tuple[Position, Pending]:
+    """Return what a fill leaves: it ends a position, opens one, or changes its size."""
+    if held == 0.0:
+        return nothing_held_nb(), nothing_pending_nb()
+    if before == 0.0:
+        return opened_nb(pending, price), nothing_pending_nb()
+    return position, pending
+
+
+@inlined
 def trailed_nb(stop_price: float, close: float, distance: float) -> float:
     """Return the stop after a close: it only rises, and stays without a distance (NaN)."""
     trailed = close - distance
@@ -298,10 +314,7 @@ def book_nb(memory: FloatArray, quantity: float, price: float, commission: float
     memory[CASH] += -quantity * price - commission
     memory[HELD] = held
     position, pending = position_of_nb(memory), pending_of_nb(memory)
-    if held == 0.0:
-        position, pending = nothing_held_nb(), nothing_pending_nb()
-    elif before == 0.0:
-        position, pending = opened_nb(pending, price), nothing_pending_nb()
+    position, pending = filled_nb(position, pending, before, held, price)
     decided = Decided(memory[DELTA], int(memory[REASON]), memory[TAKES_ALL] != 0.0)
     remember_nb(memory, position, pending, decided)
 
@@ -310,8 +323,9 @@ def book_nb(memory: FloatArray, quantity: float, price: float, commission: float
 def simulate_rules_nb(
     exec_price: FloatArray,
     close: FloatArray,
-    closed_at: IntArray,
-    rows: FloatArray,
+    seconds: FloatArray,
+    days: FloatArray,
+    columns: FloatArray,
     volatility: FloatArray,
     percentile: FloatArray,
     commission: FloatArray,
@@ -325,8 +339,9 @@ def simulate_rules_nb(
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, IntArray, int]:
     """Run a table of signals from bar `start`, deciding from `first` on.
 
-    `commission` and `slippage` are fractions read at the signal bar; `closed_at` is the bars' close
-    in nanoseconds UTC; an empty `breaker_config` leaves the breaker out. `memory` and `breaker`
+    `columns` is the table, column after column: what a bar does not look at is not read.
+    `commission` and `slippage` are fractions read at the signal bar; `seconds` and `days` are the
+    bars' close since 1970; an empty `breaker_config` leaves the breaker out. `memory` and `breaker`
     begin as they are and are moved on in place; `sizing_terms` holds quantity step, no-trade band,
     as 0 or 1 whether the rule rebalances, wants all cash and may have it, the slippage a plan
     allows for, and as 0 or 1 whether a position keeps the holding limit of its signal bar. Returns
@@ -342,18 +357,23 @@ def simulate_rules_nb(
     decided = Decided(memory[DELTA], int(memory[REASON]), memory[TAKES_ALL] != 0.0)
     sizing = sizing_of_nb(sizing_terms)
     has_breaker = breaker_config.shape[0] > 0
-    limits = limits_of_nb(breaker_config) if has_breaker else no_limits_nb()
+    limits = limits_of_nb(breaker_config)
     level, book = level_of_nb(breaker), book_of_nb(breaker)
-    cash_path = np.full(n, cash)
-    held_path = np.full(n, held)
+    bounds = bounds_nb(limits)
+    cash_path = np.empty(n)
+    held_path = np.empty(n)
     fill_bars = np.empty(n, dtype=np.int64)
     quantities = np.empty(n)
     prices = np.empty(n)
     fees = np.empty(n)
     reasons = np.empty(n, dtype=np.int64)
     n_fills = 0
-    factor = 1.0
-    for i in range(start, n):
+    factor = factor_nb(level, limits)
+    for i in range(n):
+        if i < start:
+            cash_path[i] = cash
+            held_path[i] = held
+            continue
         if decided.delta != 0.0:
             quantity, price, fee = fill_nb(
                 decided.delta,
@@ -367,10 +387,7 @@ def simulate_rules_nb(
             if quantity != 0.0:
                 cash += -quantity * price - fee
                 before, held = held, held_after_nb(held, quantity)
-                if held == 0.0:
-                    position, pending = nothing_held_nb(), nothing_pending_nb()
-                elif before == 0.0:
-                    position, pending = opened_nb(pending, price), nothing_pending_nb()
+                position, pending = filled_nb(position, pending, before, held, price)
                 fill_bars[n_fills] = i
                 quantities[n_fills] = quantity
                 prices[n_fills] = price
@@ -384,26 +401,34 @@ def simulate_rules_nb(
         if i < first:
             continue
         if has_breaker:
-            level, book, factor = moved_nb(
+            now, equity = seconds[i], cash + held * close[i]
+            book = booked_nb(book, days[i], equity, held)
+            if not is_steady_nb(
                 level,
                 book,
-                limits,
-                closed_at[i] / NS,
-                cash + held * close[i],
-                held,
+                bounds,
+                limits.look_back,
+                now,
+                equity,
                 volatility[i],
                 percentile[i],
-                np.nan,
-            )
+            ):
+                level, book = judged_nb(
+                    level, book, limits, now, equity, volatility[i], percentile[i], np.nan
+                )
+                factor = factor_nb(level, limits)
+        if held == 0.0 and int(columns[SIGNALS, i]) & ENTERS == 0:
+            decided = Decided(0.0, NO_SETUP, False)
+            continue
         row = Row(
-            rows[i, SIGNALS],
-            rows[i, TREND_WEIGHT],
-            rows[i, DIP_WEIGHT],
-            rows[i, HOLDING_LIMIT],
-            rows[i, STOP_DISTANCE],
-            rows[i, TARGET_DISTANCE],
-            rows[i, TRAIL_DISTANCE],
-            rows[i, COST_RATE],
+            columns[SIGNALS, i],
+            columns[TREND_WEIGHT, i],
+            columns[DIP_WEIGHT, i],
+            columns[HOLDING_LIMIT, i],
+            columns[STOP_DISTANCE, i],
+            columns[TARGET_DISTANCE, i],
+            columns[TRAIL_DISTANCE, i],
+            columns[COST_RATE, i],
         )
         position, pending, decided = decided_nb(
             position, pending, row, sizing, cash, held, close[i], commission[i], factor

@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 from trading.engine.kernels import FloatArray, inlined
 
-# Columns of `RuleTable.rows`; eight doubles are one cache line.
+# Columns of `RuleTable.rows`.
 SIGNALS, TREND_WEIGHT, DIP_WEIGHT, HOLDING_LIMIT = 0, 1, 2, 3
 STOP_DISTANCE, TARGET_DISTANCE, TRAIL_DISTANCE, COST_RATE = 4, 5, 6, 7
 N_COLUMNS = 8
 
-# Bits of the first column.
+# Bits of the first column; both that open a position.
 ENTER_TREND, ENTER_DIP, LEAVE_TREND, LEAVE_DIP = 1, 2, 4, 8
+ENTERS = ENTER_TREND | ENTER_DIP
 
 FLAT, TREND, DIP = 0, 1, 2
 KINDS = ("", "TREND", "PULLBACK")
@@ -43,7 +44,7 @@ REASONS = (
     "STOP_GAPPED",
     "TARGET_REACHED",
 )
-BREAKER_REASON = 9
+NO_SETUP, BREAKER_REASON = 0, 9
 # Why an order that rested was filled.
 STOP_REACHED, STOP_GAPPED, TARGET_REACHED = 10, 11, 12
 
@@ -60,7 +61,8 @@ class RuleTable:
         Per bar: signal bits (see the module), weight of a TREND and of a DIP as shares of equity,
         holding limit of a DIP in bars (0 none; see ``keeps_limit``), and in price units the
         distances of stop, target and trailing stop (NaN none); last the cost per side as a fraction
-        a target must earn first. Value at i uses bars 0..i only.
+        a target must earn first. Value at i uses bars 0..i only. Best column after column in memory
+        (the transpose of a C-contiguous array), as the bar loop reads it: it copies others.
     no_trade_band : float
         Weight differences up to this are left alone.
     rebalances : bool

@@ -12,10 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from marketdata.types import Bars
 from trading.engine import rich
-from trading.engine.breaker import config_vector, state_of, state_vector
+from trading.engine.breaker import NS, config_vector, state_of, state_vector
+from trading.engine.breaker_kernels import DAY_S
 from trading.engine.costs import CostModel, commission_rates, price_rates
 from trading.engine.kernels import FloatArray
+from trading.engine.once import once_per_bars
+from trading.engine.regimes import regimes_of
 from trading.engine.rich import RichFills
 from trading.engine.rules import KINDS, RuleTable
 from trading.engine.state import StrategyState, worth
@@ -23,6 +27,8 @@ from trading.engine.strategies.base import Features
 from trading.engine.strategies.tables import breaker_config, table_of
 
 NO_BREAKER = np.empty(0)
+NOTHING_HELD = np.zeros(rich.N_MEMORY)
+NOTHING_HELD[[rich.STOP_PRICE, rich.TARGET_PRICE, rich.PENDING_STOP, rich.PENDING_TARGET]] = np.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,15 +80,16 @@ def simulate(
     bars, regimes, table = features.bars, features.regimes, table_of(features)
     config = breaker_config(features.params)
     memory, breaker = start_memory(cash), state_vector(None)
+    commission, slippage = rates_of(bars, costs)
     found = rich.simulate_rules_nb(
         bars.exec_prices,
         bars.close,
-        bars.closed_at,
-        table.rows,
+        *clock_of(bars),
+        np.ascontiguousarray(table.rows.T),
         regimes.volatility,
         regimes.percentile,
-        commission_rates(costs, regimes.codes),
-        price_rates(costs, bars.high, bars.low, bars.close),
+        commission,
+        slippage,
         NO_BREAKER if config is None else config_vector(config, costs.preset),
         breaker,
         memory,
@@ -95,11 +102,24 @@ def simulate(
     return TableRun(cash_path, held_path, fills, memory, breaker)
 
 
+@once_per_bars
+def clock_of(bars: Bars) -> tuple[FloatArray, FloatArray]:
+    """Return the seconds and the whole days from 1970 to each close; shared, not to be written."""
+    seconds = bars.closed_at / NS
+    return seconds, np.floor(seconds / DAY_S)
+
+
+@once_per_bars
+def rates_of(bars: Bars, costs: CostModel) -> tuple[FloatArray, FloatArray]:
+    """Return commission and slippage of a fill decided at each bar; shared, not to be written."""
+    commission = commission_rates(costs, regimes_of(bars).codes)
+    return commission, price_rates(costs, bars.high, bars.low, bars.close)
+
+
 def start_memory(cash: float) -> FloatArray:
     """Return the memory of a strategy that holds nothing but ``cash``."""
-    memory = np.zeros(rich.N_MEMORY)
+    memory = NOTHING_HELD.copy()
     memory[rich.CASH] = cash
-    memory[[rich.STOP_PRICE, rich.TARGET_PRICE, rich.PENDING_STOP, rich.PENDING_TARGET]] = np.nan
     return memory
 
 

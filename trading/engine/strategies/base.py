@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from marketdata.types import Bars
 from trading.engine.adaptive import RULES, AdaptiveBase
@@ -69,12 +70,17 @@ class Parameter:
 class ArraysOnDemand(Mapping[str, FloatArray]):
     """Arrays by name, each computed when it is first looked at.
 
-    For what explains a decision and is not needed to take it.
+    For what explains a decision and is not needed to take it. `listed` returns a function for each
+    name; it is not called either before somebody looks.
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], FloatArray]]) -> None:
-        self._makers = makers
+    def __init__(self, listed: Callable[[], Mapping[str, Callable[[], FloatArray]]]) -> None:
+        self._listed = listed
         self._made: dict[str, FloatArray] = {}
+
+    @cached_property
+    def _makers(self) -> Mapping[str, Callable[[], FloatArray]]:
+        return self._listed()
 
     def __getitem__(self, name: str) -> FloatArray:
         """Return an array, computed now if nobody asked before."""

@@ -160,7 +160,7 @@ def dip_rows_nb(
 ) -> FloatArray:
     """Write rules 3 and 4 of the module's docstring as rows of a `RuleTable`."""
     n = codes.shape[0]
-    rows = np.full((n, rules.N_COLUMNS), np.nan)
+    rows = np.full((rules.N_COLUMNS, n), np.nan).T
     for i in range(n):
         # While its regime is unknown a bar has no entry, and so no use for what stands there.
         code = max(codes[i], 0)

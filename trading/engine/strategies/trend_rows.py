@@ -1,8 +1,10 @@
-"""The arithmetic of the volatility-adaptive trend: one bar's row, and the rows of a whole series.
+"""The arithmetic of the volatility-adaptive trend, one bar at a time.
 
-INPUT    highs, lows, closes, volatilities and settled regimes
-OUTPUT   rows of a `RuleTable`
-LOOKBACK the longest adaptive average; Wilder's averages and the blend remember further back
+INPUT    one bar's prices, averages, volatility and adaptive values
+OUTPUT   one row of a `RuleTable`
+LOOKBACK none; Wilder's averages are handed in and returned
+
+`trend_table` writes whole series with it, `engine.online` bar after bar.
 """
 
 from __future__ import annotations
@@ -12,17 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from trading.engine import rules
-from trading.engine.adaptive import adapt_next_nb
-from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
+from trading.engine.kernels import inlined
 from trading.engine.rules import Row
-from trading.engine.smoothing import moves_nb, range_nb, strength_nb, wilder_nb
-from trading.engine.types import RegimeCode
+from trading.engine.smoothing import moves_nb, range_nb, wilder_nb
 
 ATR_BARS = 14
 EXIT_BARS = 5
 RSI_BARS = 2
 BAND_ATR = 0.25
-NORMAL = int(RegimeCode.NORMAL)
 
 
 class Adapted(NamedTuple):
@@ -54,9 +53,10 @@ class Terms(NamedTuple):
 
 
 @inlined
-def mean_nb(total: float, sum_before: float, i: int, window: int) -> float:
+def mean_nb(total: float, sum_before: float, i: int, window: float) -> float:
     """Mean of the last `window` values up to `i` from running sums; NaN while there are fewer."""
-    return (total - sum_before) / window if i >= window - 1 else np.nan
+    mean = np.divide(total - sum_before, window)
+    return mean if i >= window - 1 else np.nan
 
 
 @inlined
@@ -81,6 +81,35 @@ def strengthened_nb(
 
 
 @inlined
+def signals_nb(
+    close: float, trend_mean: float, exit_mean: float, atr: float, strength: float, entry: float
+) -> int:
+    """Return the signal bits of one bar."""
+    band = BAND_ATR * atr
+    # Sums of products: prices make up their mind too often for a branch to be foreseen.
+    return (
+        rules.ENTER_TREND * int(close > trend_mean + band)
+        + rules.ENTER_DIP * int(strength < entry)
+        + rules.LEAVE_TREND * int(close < trend_mean - band)
+        + rules.LEAVE_DIP * int(close > exit_mean)
+    )
+
+
+@inlined
+def weight_nb(volatility: float, size: float, target_volatility: float, max_weight: float) -> float:
+    """Return the share of equity for a volatility; 0 while it is not known."""
+    # `np.divide` checks nothing: a check would keep the processor from doing many bars at once.
+    weight = min(np.divide(target_volatility, volatility), max_weight) * size
+    return weight if volatility > 0.0 else 0.0
+
+
+@inlined
+def distance_nb(times: float, atr: float) -> float:
+    """Return so many ATRs; NaN for none."""
+    return times * atr if times > 0.0 else np.nan
+
+
+@inlined
 def adaptive_row_nb(
     close: float,
     trend_mean: float,
@@ -92,95 +121,14 @@ def adaptive_row_nb(
     terms: Terms,
 ) -> Row:
     """Write the rule of `volatility_adaptive_trend` as one row of a `RuleTable`."""
-    band = BAND_ATR * atr
-    signals = 0
-    if close > trend_mean + band:
-        signals |= rules.ENTER_TREND
-    if strength < now.entry:
-        signals |= rules.ENTER_DIP
-    if close < trend_mean - band:
-        signals |= rules.LEAVE_TREND
-    if close > exit_mean:
-        signals |= rules.LEAVE_DIP
-    weight = 0.0
-    if volatility > 0.0:
-        weight = min(terms.target_volatility / volatility, terms.max_weight) * now.size
+    weight = weight_nb(volatility, now.size, terms.target_volatility, terms.max_weight)
     return Row(
-        float(signals),
+        float(signals_nb(close, trend_mean, exit_mean, atr, strength, now.entry)),
         weight,
         weight * terms.pullback_share,
         np.round(now.holding),
-        now.stop * atr,
-        now.target * atr if now.target > 0.0 else np.nan,
-        terms.trail_atr * atr if terms.trail_atr > 0.0 else np.nan,
+        distance_nb(now.stop, atr),
+        distance_nb(now.target, atr),
+        distance_nb(terms.trail_atr, atr),
         0.0,
     )
-
-
-@kernel
-def adaptive_rows_nb(
-    high: FloatArray,
-    low: FloatArray,
-    close: FloatArray,
-    volatility: FloatArray,
-    codes: IntArray,
-    values: FloatArray,
-    falls_at_once: FloatArray,
-    blend_bars: int,
-    blend_share: float,
-    target_volatility: float,
-    max_weight: float,
-    pullback_share: float,
-    trail_atr: float,
-) -> FloatArray:
-    """Write `adaptive_row_nb` for every bar in one pass, every feature on the way.
-
-    `codes` are settled regimes, -1 to 3; `values` and `falls_at_once` are what
-    `adaptive.regime_values` returns. Equal to the indicators of the same names, to the bit.
-    """
-    n = close.shape[0]
-    rows = np.empty((n, rules.N_COLUMNS))
-    sums = np.empty(n)
-    terms = Terms(target_volatility, max_weight, pullback_share, trail_atr)
-    is_immediate = blend_share >= 1.0 and blend_bars <= 1
-    blended = values[:, NORMAL].copy()
-    strengths = Strengths(0.0, 0.0, 0.0)
-    total = 0.0
-    n_equal = 0
-    code_before = -1
-    for i in range(n):
-        total += close[i]
-        sums[i] = total
-        if i > 0:
-            strengths = strengthened_nb(strengths, i, high[i], low[i], close[i], close[i - 1])
-        code = codes[i] if codes[i] >= 0 else NORMAL
-        if is_immediate:
-            now = Adapted(
-                values[0, code],
-                values[1, code],
-                values[2, code],
-                values[3, code],
-                values[4, code],
-                values[5, code],
-            )
-        else:
-            n_equal = n_equal + 1 if code == code_before else 1
-            code_before = code
-            adapt_next_nb(values, falls_at_once, blended, code, n_equal, blend_bars, blend_share)
-            now = Adapted(blended[0], blended[1], blended[2], blended[3], blended[4], blended[5])
-        window = int(np.round(now.lookback))
-        trend_mean = mean_nb(total, sums[i - window] if i >= window else 0.0, i, window)
-        exit_sum = sums[i - EXIT_BARS] if i >= EXIT_BARS else 0.0
-        row = adaptive_row_nb(
-            close[i],
-            trend_mean,
-            mean_nb(total, exit_sum, i, EXIT_BARS),
-            strengths.span if i >= ATR_BARS else np.nan,
-            strength_nb(strengths.gain, strengths.loss) if i >= RSI_BARS else np.nan,
-            volatility[i],
-            now,
-            terms,
-        )
-        for k in range(rules.N_COLUMNS):
-            rows[i, k] = row[k]
-    return rows

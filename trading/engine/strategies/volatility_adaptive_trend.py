@@ -25,8 +25,9 @@ Everything is a market order on bar t + 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 
@@ -44,6 +45,7 @@ from trading.engine.adaptive import (
 from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, variable_sma_nb
+from trading.engine.once import once_per_bars
 from trading.engine.regimes import WARM_UP_BARS, regimes_of
 from trading.engine.rules import RuleTable
 from trading.engine.sizing import volatility_target_weight
@@ -71,12 +73,15 @@ from trading.engine.strategies.trend_rows import (
     BAND_ATR,
     EXIT_BARS,
     RSI_BARS,
+)
+from trading.engine.strategies.trend_table import (
+    LOOKBACK,
     adaptive_rows_nb,
+    blended_rows_nb,
+    measured_nb,
 )
 
 PULLBACK = "PULLBACK"
-# Row of `adapt_series`.
-LOOKBACK = 0
 
 
 def adaptive_base(params: Params) -> AdaptiveBase:
@@ -94,7 +99,12 @@ def adaptive_base(params: Params) -> AdaptiveBase:
 
 def warm_up(params: Params) -> int:
     """Return the first index with every value under every regime."""
-    values, _ = regime_values(adaptive_base(params))
+    return _first(adaptive_base(params))
+
+
+@lru_cache(maxsize=256)
+def _first(base: AdaptiveBase) -> int:
+    values, _ = regime_values(base)
     return max(int(values[LOOKBACK].max()) - 1, ATR_BARS, WARM_UP_BARS)
 
 
@@ -103,20 +113,18 @@ def prepare(bars: Bars, params: Params) -> Features:
     regimes = regimes_of(bars)
     base = adaptive_base(params)
     blend_bars, blend_share = int(params["blend_bars"]), float(params["blend_share"])
-    rows = adaptive_rows_nb(
-        bars.high,
-        bars.low,
-        bars.close,
-        regimes.volatility,
-        regimes.settled_codes,
-        *regime_values(base),
-        blend_bars,
-        blend_share,
+    values, falls_at_once = regime_values(base)
+    market = (bars.close, *measured_of(bars), regimes.volatility, regimes.settled_codes, values)
+    terms = (
         float(params["target_volatility"]),
         float(params["max_weight"]),
         float(params["pullback_share"]),
         float(params["trail_atr"]),
     )
+    if blend_share >= 1.0 and blend_bars <= 1:
+        rows = adaptive_rows_nb(*market, *terms)
+    else:
+        rows = blended_rows_nb(*market, falls_at_once, blend_bars, blend_share, *terms)
 
     @cache
     def series() -> FloatArray:
@@ -124,22 +132,31 @@ def prepare(bars: Bars, params: Params) -> Features:
             base, regimes.settled_codes, blend_bars=blend_bars, blend_share=blend_share
         )
 
-    arrays = ArraysOnDemand(
-        {
+    def explained() -> dict[str, Callable[[], FloatArray]]:
+        return {
             "trend_mean": lambda: variable_sma_nb(bars.close, series()[LOOKBACK]),
             "atr": lambda: atr(bars.high, bars.low, bars.close, ATR_BARS),
             "rsi": lambda: rsi(bars.close, RSI_BARS),
             "exit_mean": lambda: sma(bars.close, EXIT_BARS),
             **{name: partial(lambda row: series()[row], row) for row, name in enumerate(RULES)},
         }
-    )
+
     table = RuleTable(
         rows,
         float(params["no_trade_band"]),
         rebalances=True,
         rests_protection=params["protection"] == RESTING,
     )
-    return Features(bars, params, regimes, warm_up(params), arrays, table)
+    return Features(bars, params, regimes, _first(base), ArraysOnDemand(explained), table)
+
+
+@once_per_bars
+def measured_of(bars: Bars) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return what `measured_nb` finds in a series, the same for every setting; not to be written.
+
+    Running sums of the closes, their exit mean, ATR and RSI.
+    """
+    return measured_nb(bars.high, bars.low, bars.close)
 
 
 def decide(features: Features, i: int, state: StrategyState) -> Proposal:

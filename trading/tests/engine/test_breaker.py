@@ -277,3 +277,56 @@ def test_limits_that_make_no_sense_are_refused(change, words):
 def test_a_stored_state_of_another_kind_is_refused(stored):
     with pytest.raises(StateInvalid, match="breaker state has"):
         BreakerState.from_dict(stored)
+
+
+def steady(cells, now, equity, held, volatility, percentile):
+    """Ask for a close whether it certainly changes nothing, before it is fed."""
+    limits = breaker_kernels.limits_of_nb.py_func(LIMITS)
+    book = breaker_kernels.book_of_nb.py_func(cells)
+    book = breaker_kernels.booked_nb.py_func(book, np.floor(now / 86_400.0), equity, held)
+    return breaker_kernels.is_steady_nb.py_func(
+        breaker_kernels.level_of_nb.py_func(cells),
+        book,
+        breaker_kernels.bounds_nb(limits),
+        limits.look_back,
+        now,
+        equity,
+        volatility,
+        percentile,
+    )
+
+
+@examples(100)
+@given(PATHS)
+def test_a_steady_close_leaves_level_and_factor_as_they_are(path):
+    cells, now, equity, factor = state_vector(None), 0.0, 100.0, 1.0
+    for change, held, volatility, percentile, days in path:
+        now, equity = now + days * 86_400.0, equity * (1.0 + change)
+        is_steady = steady(cells, now, equity, held, volatility, percentile)
+        before = cells[: breaker_kernels.PEAK].copy(), factor
+        factor = breaker_kernels.breaker_next_nb(
+            cells, LIMITS, now, equity, held, volatility, percentile, np.nan
+        )
+        if is_steady:
+            assert np.array_equal(cells[: breaker_kernels.PEAK], before[0])
+            assert factor == before[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_steady"),
+    [
+        ([100.0, 101.0, 100.5], True),
+        ([100.0, 97.9], False),
+        ([100.0, 97.9, 97.8], False),
+        ([100.0, 94.9, 95.0, 94.0, 94.5, 94.0, 89.8, 89.9], True),
+    ],
+    ids=["calm", "a loss raises the level", "time falls it", "a drawdown keeps it"],
+)
+def test_a_close_is_steady_where_nothing_speaks_for_another_level(path, is_steady):
+    cells = state_vector(None)
+    for day, equity in enumerate(path[:-1]):
+        breaker_kernels.breaker_next_nb(
+            cells, LIMITS, day * 86_400.0, equity, 1.0, 0.15, 0.5, np.nan
+        )
+
+    assert steady(cells, 9 * 86_400.0, path[-1], 1.0, 0.15, 0.5) == is_steady
