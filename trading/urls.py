@@ -9,6 +9,7 @@ from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
 from trading.api import studies as studies_api
+from trading.api import trainings as trainings_api
 from trading.views import (
     backtest_adopt,
     backtest_share,
@@ -24,6 +25,7 @@ from trading.views import (
     strategy_tracking,
     strategy_versions,
     studies,
+    trainings,
 )
 
 BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
@@ -175,6 +177,15 @@ STUDY_API_PATTERNS: list[URLPattern | URLResolver] = [
     ),
 ]
 
+TRAINING_API_PATTERNS: list[URLPattern | URLResolver] = [
+    path("models/trainings/", trainings_api.TrainingListApi.as_view(), name="api_trainings"),
+    path(
+        "models/trainings/<int:training_id>/cancel/",
+        trainings_api.TrainingCancelApi.as_view(),
+        name="api_training_cancel",
+    ),
+]
+
 PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     path("dashboard/", dashboard.dashboard, name="dashboard"),
     path("markets/", markets.markets, name="markets"),
@@ -187,6 +198,11 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     path("markets/<str:symbol>/", markets.instrument, name="instrument"),
     path("markets/<str:symbol>/bars/", markets.instrument_bars, name="instrument_bars"),
     path("models/regimes/", regimes.regimes, name="regimes"),
+    path(
+        "models/trainings/<int:training_id>/cancel/",
+        trainings.training_stop,
+        name="training_cancel",
+    ),
     path("orders/", orders.order_list_page, name="orders"),
     path("orders/new/", orders.order_new, name="order_new"),
     path("orders/preview/", orders.order_preview_part, name="order_preview"),
@@ -337,4 +353,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *STUDY_PATTERNS,
     path("api/v1/", include(API_PATTERNS)),
     path("api/v1/", include(STUDY_API_PATTERNS)),
+    path("api/v1/", include(TRAINING_API_PATTERNS)),
 ]

@@ -42,6 +42,7 @@ from trading.engine.learning.features import MEANINGS
 from trading.engine.strategies import STRATEGIES
 from trading.selectors.model_inputs import data_problems, series_watched
 from trading.selectors.model_performance import performance_latest
+from trading.selectors.model_trainings import training_is_cancelable, trainings_unfinished
 from trading.selectors.model_versions import (
     FEWEST_RESOLVED,
     artifact_list,
@@ -124,6 +125,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "detector_href": f"{reverse('models')}?part=detector",
         "data_href": f"{reverse('models')}?part=data&strategy={key}",
         "history": history(version_list(key), key),
+        "trainings": trainings_context(key, user),
     }
     if version is not None:
         context |= _of_version(version, now, context)
@@ -131,6 +133,19 @@ def models(request: HttpRequest) -> HttpResponse:
             return _csv(request, version, context)
     is_part = getattr(request, "htmx", False)
     return render(request, f"monitoring/{'_models' if is_part else 'models'}.html", context)
+
+
+def trainings_context(key: str, user: User) -> list[dict[str, Any]]:
+    """Return the trainings that wait or run, each with whether this person may call it off."""
+    return [
+        {
+            "row": row,
+            "percent": None if row.status == "QUEUED" else 100.0 * row.progress,
+            "phase": row.detail or row.get_phase_display(),
+            "is_cancelable": training_is_cancelable(row, user),
+        }
+        for row in trainings_unfinished(key)
+    ]
 
 
 def _csv(request: HttpRequest, version: Any, context: dict[str, Any]) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Max, Q
 
 from elson.common import jobs
-from elson.common.errors import DomainError
+from elson.common.errors import DomainError, Forbidden
 from marketdata.models import Instrument
 from marketdata.selectors import bars_get, instant, nanoseconds
 from marketdata.types import BarsError
@@ -209,6 +209,16 @@ def training_cancel(*, training: ModelTraining, now: dt.datetime) -> ModelTraini
         row.is_cancel_requested = True
     row.save()
     return row
+
+
+def training_cancel_by(*, user: User, training: ModelTraining, now: dt.datetime) -> ModelTraining:
+    """Call a training off for a person; Forbidden for all but staff and who asked for it."""
+    if not (user.is_staff or training.requested_by_id == user.pk):
+        raise Forbidden(
+            "TRAINING_OF_OTHERS",
+            f"Training #{training.pk} was asked for by somebody else; only staff can cancel it.",
+        )
+    return training_cancel(training=training, now=now)
 
 
 def bars_of_database(training: ModelTraining) -> Iterator[TrainingBars]:

@@ -1,0 +1,40 @@
+"""Trainings of models as pages and the API read them; they belong to the site, not to a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import QuerySet
+
+from elson.common.errors import NotFound
+from trading.models import ModelTraining
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+UNFINISHED = (ModelTraining.Status.QUEUED, ModelTraining.Status.RUNNING)
+
+
+def training_list() -> QuerySet[ModelTraining]:
+    """Return every training, newest first."""
+    return ModelTraining.objects.order_by("-pk")
+
+
+def trainings_unfinished(strategy_key: str) -> list[ModelTraining]:
+    """Return the trainings of a strategy that wait or run, oldest first."""
+    rows = ModelTraining.objects.filter(strategy_key=strategy_key, status__in=UNFINISHED)
+    return list(rows.order_by("pk"))
+
+
+def training_get(training_id: int) -> ModelTraining:
+    """Return one training; NotFound if there is none."""
+    found = ModelTraining.objects.filter(pk=training_id).first()
+    if found is None:
+        raise NotFound("training", f"#{training_id}")
+    return found
+
+
+def training_is_cancelable(training: ModelTraining, user: User) -> bool:
+    """Tell whether this person may call it off: staff, or who asked for it, before its end."""
+    is_theirs = user.is_staff or training.requested_by_id == user.pk
+    return is_theirs and training.status in UNFINISHED and not training.is_cancel_requested

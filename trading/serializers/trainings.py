@@ -1,0 +1,26 @@
+"""Trainings as the API writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class ModelTrainingSerializer(serializers.Serializer[Any]):
+    """What was asked for and how far it is; not who asked."""
+
+    id = serializers.IntegerField()
+    strategy = serializers.CharField(source="strategy_key")
+    kind = serializers.CharField()
+    trigger = serializers.CharField()
+    status = serializers.CharField()
+    phase = serializers.CharField()
+    progress = serializers.FloatField()
+    detail = serializers.CharField()
+    is_cancel_requested = serializers.BooleanField()
+    error_code = serializers.CharField()
+    error = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
