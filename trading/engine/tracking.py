@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.kernels import FloatArray
@@ -149,9 +148,11 @@ def mean_cost(costs_bps: FloatArray) -> MeanCost:
     >>> (found.n, found.mean, [round(edge, 3) for edge in found.interval])
     (10, 4.5, [2.334, 6.666])
     """
+    from scipy.special import stdtrit  # only this needs SciPy
+
     n = int(costs_bps.shape[0])
     mean = float(costs_bps.mean()) if n else math.nan
     if n < FEWEST_FILLS:
         return MeanCost(n, mean, None)
-    half = float(stats.t.ppf(0.975, n - 1) * costs_bps.std(ddof=1) / math.sqrt(n))
+    half = float(stdtrit(n - 1, 0.975) * costs_bps.std(ddof=1) / math.sqrt(n))
     return MeanCost(n, mean, (mean - half, mean + half))

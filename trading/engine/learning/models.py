@@ -195,28 +195,48 @@ def _calibrated(
     calibrated = CalibratedClassifierCV(FrozenEstimator(model), method=method)
     calibrated.fit(x[late], y[late])
     if kind is ModelKind.LOGISTIC:
-        _shrink(calibrated, model.decision_function(x[late]), float(y[late].mean()))
+        line = calibrated.calibrated_classifiers_[0].calibrators[0]
+        scores = model.decision_function(x[late])
+        line.a_, line.b_ = shrunk_line(line.a_, line.b_, scores, float(y[late].mean()))
     return calibrated
 
 
-def _shrink(calibrated: Any, scores: FloatArray, base_rate: float) -> None:
-    """Draw log-odds to the base rate by as much as the slope is uncertain.
+def shrunk_line(
+    slope: float, intercept: float, scores: FloatArray, base_rate: float
+) -> tuple[float, float]:
+    """Draw log-odds to the base rate by as much as their slope is uncertain.
 
     Keeps ``z^2 / (z^2 + CLUSTERING)`` of the slope, z its number of standard errors were the rows
     independent. Dips of one week share their fate, so they tell less than their number says: the
     slope that came true out of sample was about half of the fitted one (docs/research/
     win-rates.md). Ranks, and so vetoes, stay as they are.
+
+    Parameters
+    ----------
+    slope, intercept : float
+        As scikit-learn writes them, ``p = 1 / (1 + exp(slope * score + intercept))``.
+    scores : float64, shape (n_rows,)
+        Of the rows the line was fitted to.
+    base_rate : float
+        Share of wins among them, above 0 and below 1.
+
+    Returns
+    -------
+    tuple of float
+        Slope and intercept of the shrunk line.
+
+    Examples
+    --------
+    >>> shrunk_line(0.0, 0.3, np.array([-1.0, 1.0]), 0.5)  # a line that says nothing
+    (0.0, 0.0)
     """
-    calibrator = calibrated.calibrated_classifiers_[0].calibrators[0]
-    # scikit-learn writes p = 1 / (1 + exp(a * score + b)).
-    p = 1.0 / (1.0 + np.exp(calibrator.a_ * scores + calibrator.b_))
+    p = 1.0 / (1.0 + np.exp(slope * scores + intercept))
     weight = p * (1.0 - p)
     center = (weight * scores).sum() / weight.sum()
-    squared_z = calibrator.a_**2 * float((weight * (scores - center) ** 2).sum())
-    kept = squared_z / (squared_z + CLUSTERING)
+    squared_z = slope**2 * float((weight * (scores - center) ** 2).sum())
+    kept = float(squared_z / (squared_z + CLUSTERING))
     base_odds = math.log(base_rate / (1.0 - base_rate))
-    calibrator.a_ *= kept
-    calibrator.b_ = kept * calibrator.b_ - (1.0 - kept) * base_odds
+    return slope * kept, kept * intercept - (1.0 - kept) * base_odds
 
 
 def _parts(
