@@ -188,7 +188,7 @@ class Blotter:
         financing = max(-state.cash, 0.0) * rate * days
         self.borrow += borrow
         self.financing += financing
-        self.state = replace(state, cash=state.cash - borrow - financing)
+        self.state = state.changed(cash=state.cash - borrow - financing)
 
     @property
     def limit_orders(self) -> frozenset[str]:

@@ -219,7 +219,7 @@ def _charge(
             continue
         before = book.blotter.borrow
         # Only the account borrows cash; an instrument's own cash is a share of it.
-        book.blotter.state = replace(book.blotter.state, cash=0.0)
+        book.blotter.state = book.blotter.state.changed(cash=0.0)
         book.blotter.accrue(i, book.market, book.terms)
         account.cash -= book.blotter.borrow - before
 
@@ -290,7 +290,7 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
     for book, i in arrived:
         share, was_taken = _share(book, account), _is_taken(book)
         own = share * equity
-        state = replace(book.blotter.state, cash=own - book.value, equity=own)
+        state = book.blotter.state.changed(cash=own - book.value, equity=own)
         context = replace(
             book.context, correlation=_correlation(account, book, i), watched_equity=equity
         )

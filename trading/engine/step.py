@@ -111,7 +111,7 @@ def _guard(
         percentile=float(features.regimes.percentile[i]),
         correlation=context.correlation,
     )
-    return replace(state, breaker=breaker), factor
+    return state.changed(breaker=breaker), factor
 
 
 def _allowed(proposal: Proposal, factor: float) -> Proposal:
@@ -131,8 +131,7 @@ def _remember(
 ) -> StrategyState:
     """Keep what the next bar needs: the entry ordered, the rule that judges, the raised stop."""
     if plan.action in (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT):
-        return replace(
-            state,
+        return state.changed(
             pending_kind=proposal.kind,
             pending_stop_distance=proposal.stop_distance,
             pending_target_distance=proposal.target_distance,
@@ -144,7 +143,7 @@ def _remember(
         return state
     if proposal.kind != state.entry_kind:
         # The position is judged by another rule from now on (a dip that became a trend).
-        state = replace(state, entry_kind=proposal.kind)
+        state = state.changed(entry_kind=proposal.kind)
     if proposal.trail_distance is None:
         return state
     # The stop of a short position is the mirror image: it only falls.
@@ -154,15 +153,14 @@ def _remember(
         sign * float(features.bars.close[i]),
         proposal.trail_distance,
     )
-    return state if stop == state.stop_price else replace(state, stop_price=stop)
+    return state if stop == state.stop_price else state.changed(stop_price=stop)
 
 
 def _arrive(features: Features, i: int, state: StrategyState) -> StrategyState:
     """Mark the book at this close and count bars."""
     code = int(features.regimes.settled_codes[i])
     is_same = code == state.regime_code
-    return replace(
-        state,
+    return state.changed(
         equity=worth(state, float(features.bars.close[i])),
         bars_held=state.bars_held + 1 if state.quantity != 0.0 else 0,
         regime_code=code,

@@ -239,7 +239,7 @@ def _changed_share(rule: Rule, length: int, blocks: list[int]) -> float:
         part = rule.spec.prepare(rule.bars.slice(begin, first + BLOCK_BARS), rule.params)
         for i in range(first, first + BLOCK_BARS):
             for state in _states(rule, i):
-                moved = replace(state, entry_bar=max(state.entry_bar - begin, -1))
+                moved = state.changed(entry_bar=max(state.entry_bar - begin, -1))
                 ours = _side(rule.features, i, state, rule)
                 n_changed += ours != _side(part, i - begin, moved, rule)
                 n_judged += 1
@@ -258,8 +258,7 @@ def _states(rule: Rule, i: int) -> tuple[StrategyState, ...]:
     """Flat, and invested since the bar before: every rule asks one or the other."""
     flat = start(rule.cash)
     price = float(rule.bars.close[i - 1])
-    held = replace(
-        flat,
+    held = flat.changed(
         cash=0.0,
         quantity=flat.cash / price,
         avg_entry_price=price,

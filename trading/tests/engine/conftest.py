@@ -3,6 +3,7 @@
 They run without Django (pytest.toml beside this file), and with everything else in `make test`.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,3 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same few examples every time; `make test` draws all of a law's own.
 settings.register_profile("quick", max_examples=10, deadline=None, derandomize=True)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported out of the garbage collector's sight: none of it ever goes."""
+    gc.freeze()

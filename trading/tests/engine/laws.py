@@ -17,3 +17,8 @@ def examples(number: int) -> settings:
 def some(items: Sequence[Item], step: int, first: int = 0) -> Sequence[Item]:
     """Return all items, in the quick suite every ``step``-th from ``first % step`` on."""
     return items[first % step :: step] if IS_QUICK else items
+
+
+def length(number: int, quick: int) -> int:
+    """Return how many bars a tape has: ``number``, in the quick suite as few as tell the same."""
+    return quick if IS_QUICK else number

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass, OrderStatus
+from trading.tests.engine.laws import some
 from trading.tests.engine.walks import random_walk, tape
 
 # vectorbt 1.2.0 on seeded random walks: docs/research/vectorbt_equality.py --golden wrote it.
@@ -37,9 +39,10 @@ def test_backtest_equals_vectorbt(key, seed):
         assert result.metrics["max_drawdown"] == pytest.approx(row["max_drawdown"], rel=1e-9)
 
 
-@pytest.mark.parametrize("start_index", [0, 100])
-@pytest.mark.parametrize("costs", [{}, COSTLY])
-@pytest.mark.parametrize("key", SIMPLE)
+# Every rule, cost and start in the quick suite, every combination in the whole one.
+@pytest.mark.parametrize(
+    ("key", "costs", "start_index"), some(list(product(SIMPLE, [{}, COSTLY], [0, 100])), 3)
+)
 def test_compiled_path_equals_the_stepped_path(key, costs, start_index):
     fast = run(BARS, key, {}, BacktestConfig(start_index=start_index, **costs))
 
@@ -216,8 +219,7 @@ CHARGED = {
 }
 
 
-@pytest.mark.parametrize("name", CHARGED)
-@pytest.mark.parametrize("key", list(STRATEGIES))
+@pytest.mark.parametrize(("key", "name"), some(list(product(STRATEGIES, CHARGED)), 2))
 def test_the_curve_of_a_search_is_that_of_the_run_with_as_many_trades(key, name):
     bars = random_walk(41, 480, 0.02)
     spec, config = STRATEGIES[key], CHARGED[name]

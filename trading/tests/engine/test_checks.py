@@ -16,9 +16,11 @@ from trading.engine.costs import CostModel
 from trading.engine.nulls import exceedance, random_entries
 from trading.engine.strategies import long_flat, sma_cross
 from trading.engine.types import RuleStatus
+from trading.tests.engine.laws import length, some
 from trading.tests.engine.walks import random_walk, tape
 
-BARS = random_walk(41, 600)
+BARS = random_walk(41, length(600, quick=420))
+STEPPED = ["rsi2_reversion", "volatility_adaptive_trend"]
 COSTLY = {"commission_bps": 5.0, "slippage_bps": 2.0}
 KEYS = [
     "ENOUGH_TRADES",
@@ -91,8 +93,13 @@ def test_a_strategy_that_sees_tomorrow_is_caught(peeking_strategy):
     assert "no look-ahead" in found.verdict
 
 
-@pytest.mark.parametrize("keeps_decisions", [False, True])
-@pytest.mark.parametrize("key", ["rsi2_reversion", "volatility_adaptive_trend"])
+# Each rule and each path in the quick suite, every pair of them in the whole one.
+@pytest.mark.parametrize(
+    ("key", "keeps_decisions"),
+    some(
+        list(itertools.product(["rsi2_reversion", "volatility_adaptive_trend"], [False, True])), 3
+    ),
+)
 def test_an_honest_strategy_passes_the_look_ahead_row(key, keeps_decisions):
     result = run(BARS, key, {}, BacktestConfig(**COSTLY, keeps_decisions=keeps_decisions))
 
@@ -119,7 +126,7 @@ def test_free_trading_is_warned_about():
 
 
 def test_a_run_without_a_trade_fails_and_says_so():
-    found = panel(run(BARS, "donchian_breakout", {"entry_bars": 500, "exit_bars": 500}))
+    found = panel(run(BARS, "donchian_breakout", {"entry_bars": 400, "exit_bars": 400}))
 
     statuses = {row.key: row.status for row in found.rows}
     assert statuses["ENOUGH_TRADES"] is RuleStatus.FAIL
@@ -195,7 +202,7 @@ def test_a_rule_that_hangs_on_the_start_of_history_is_caught():
     assert row.numbers["changed_share_longest"] > 0.0
 
 
-@pytest.mark.parametrize("key", ["sma_cross", "donchian_breakout"])
+@pytest.mark.parametrize("key", some(["sma_cross", "donchian_breakout"], 2))
 def test_a_rule_with_a_finite_window_has_enough_warm_up(key):
     bars = random_walk(41, 2_200)
 
@@ -303,9 +310,9 @@ def test_the_panel_judges_a_run_with_volume_limits_and_impact():
     costs = CostModel(spread_bps=2.0, impact=1.0, commission_minimum=1.0, commission_bps=1.0)
     config = BacktestConfig(cost_model=costs, max_participation=0.001)
 
-    result = run(BARS.slice(0, 300), "rsi2_reversion", {}, config)
+    result = run(BARS.slice(0, length(300, quick=200)), "rsi2_reversion", {}, config)
 
-    rows = {row.key: row for row in panel(result, BARS.slice(0, 300)).rows}
+    rows = {row.key: row for row in panel(result, BARS.slice(0, length(300, quick=200))).rows}
 
     assert rows["LOOK_AHEAD"].status is RuleStatus.PASS
     assert "impact" in rows["COSTS"].sentence

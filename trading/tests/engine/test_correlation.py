@@ -14,9 +14,10 @@ from trading.engine.correlation import (
     pearson_nb,
 )
 from trading.engine.portfolio_backtest import Leg, run_portfolio
+from trading.tests.engine.laws import length
 from trading.tests.engine.walks import DAY_NS, random_walk
 
-N_BARS = 400
+N_BARS = length(400, quick=310)
 OWN, OTHER, THIRD = (random_walk(seed, N_BARS) for seed in (54, 52, 53))
 NOW = int(OWN.closed_at[-1])
 

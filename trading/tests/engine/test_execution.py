@@ -14,7 +14,7 @@ from trading.engine.execution import Blotter, ExecutionTerms, market_of
 from trading.engine.fills import FillRules, payable_quantity
 from trading.engine.state import start
 from trading.engine.types import AssetClass, OrderIntent, OrderSide, OrderType, TimeInForce
-from trading.tests.engine.laws import examples
+from trading.tests.engine.laws import examples, length
 from trading.tests.engine.walks import random_walk, tape
 
 # open, high, low, close; bar 3 gaps down through 95, bar 5 gaps up through 105.
@@ -165,7 +165,7 @@ def test_impossible_terms_are_refused(values):
 
 # --- laws -----------------------------------------------------------------------------------
 
-BARS = random_walk(7, 400)
+BARS = random_walk(7, length(400, quick=240))
 FULL = CostModel(
     preset=AssetClass.EQUITY, commission_bps=1.0, spread_bps=2.0, slippage_bps=1.0,
     commission_per_unit=0.005, commission_minimum=1.0, range_share=0.05, impact=1.0,

@@ -16,10 +16,12 @@ from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.portfolio_nulls import instrument_rates, permuted_legs, random_accounts
 from trading.engine.shared_account import Leg
 from trading.engine.types import AssetClass, RuleStatus
+from trading.tests.engine.laws import length
 from trading.tests.engine.walks import random_walk, tape
 
 CONFIG = BacktestConfig(cost_model=CostModel(preset=AssetClass.EQUITY, spread_bps=1.0))
-BARS = [replace(random_walk(seed, 500), symbol=name) for name, seed in (("A", 31), ("B", 32))]
+N_BARS = length(500, quick=300)
+BARS = [replace(random_walk(seed, N_BARS), symbol=name) for name, seed in (("A", 31), ("B", 32))]
 LEGS = [Leg(bars, "rsi2_reversion") for bars in BARS]
 RUN = run_portfolio(LEGS, CONFIG)
 
@@ -49,7 +51,7 @@ def test_the_same_seed_gives_the_same_accounts_whatever_the_order_of_the_legs():
 
 
 def test_on_constant_prices_random_accounts_lose_their_costs_alone():
-    flat = [replace(tape([(5.0, 5.0, 5.0, 5.0)] * 500), symbol=name) for name in "AB"]
+    flat = [replace(tape([(5.0, 5.0, 5.0, 5.0)] * N_BARS), symbol=name) for name in "AB"]
 
     found = draws(0, legs=[Leg(bars, "rsi2_reversion") for bars in flat])
 
@@ -128,7 +130,7 @@ def test_the_panel_compares_the_account_with_random_entries_and_shuffled_days():
 
 
 def test_without_a_trade_there_is_no_account_to_draw():
-    params = {"entry_bars": 400, "exit_bars": 400}
+    params = {"entry_bars": 250, "exit_bars": 250}
     idle = run_portfolio([Leg(bars, "donchian_breakout", params) for bars in BARS], CONFIG)
 
     with pytest.raises(ConfigInvalid, match="found 0"):

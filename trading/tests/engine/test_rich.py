@@ -13,11 +13,12 @@ from trading.engine.backtest import BacktestConfig, run
 from trading.engine.rules import REASONS, plan_nb, round_down_nb, rule_next_nb
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass
+from trading.tests.engine.laws import length
 from trading.tests.engine.walks import random_walk, tape
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "strategies.json").read_text())
 BARS = random_walk(41, 700, 0.008)
-WILD = random_walk(8, 420, 0.03)
+WILD = random_walk(8, length(420, quick=300), 0.03)
 SMALL = {"sma_cross": {"fast": 5, "slow": 20}, "rsi2_reversion": {"trend_bars": 50}}
 CONFIGS = {
     "default": ({}, BacktestConfig()),

