@@ -295,7 +295,7 @@ class Blotter:
         if met is None:
             return None
         self._end(OrderStatus.CANCELED)
-        self.state = replace(self.state, is_stopped=self.state.is_stopped or met.is_stopped)
+        self.state = self.state.changed(is_stopped=self.state.is_stopped or met.is_stopped)
         if not met.execution.quantity > 0.0:
             return None
         return self._book_protection(met, i, int(market.bars.closed_at[i]))
