@@ -38,9 +38,8 @@ Known = Sequence[tuple[Moving, float]]
 
 # So many trials are drawn at random before any is estimated.
 N_STARTUP = 20
-# The best tenth of the trials, and no more than so many, show where to look.
+# The best tenth of the trials shows where to look.
 BEST_SHARE = 0.1
-MOST_BEST = 25
 # A suggestion is the best of so many candidates.
 N_CANDIDATES = 24
 # How often it is tried again for a combination that is new, and for one the strategy accepts.
@@ -159,9 +158,8 @@ def _refused(space: Space) -> ConfigInvalid:
 
 def _are_good(objectives: Sequence[float]) -> list[bool]:
     """Tell which trials are among the best; of equal ones the earlier."""
-    n_best = min(math.ceil(BEST_SHARE * len(objectives)), MOST_BEST)
     order = sorted(range(len(objectives)), key=lambda k: (-objectives[k], k))
-    best = set(order[:n_best])
+    best = set(order[: math.ceil(BEST_SHARE * len(objectives))])
     return [k in best for k in range(len(objectives))]
 
 

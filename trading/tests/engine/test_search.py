@@ -156,17 +156,63 @@ def test_tpe_goes_where_trials_were_good():
     assert np.mean([abs(moving["fast"] - 70) for moving in found]) < 20
 
 
+def first_value(moving):
+    return next(iter(moving.values()))
+
+
 def fast_only(low, high):
     return space_from(SPEC, {"fast": {"low": low, "high": high}}, {"slow": 500})
 
 
 def test_tpe_repeats_nothing_while_something_new_is_left():
-    known = [({"fast": k}, -abs(k - 12.0)) for k in range(1, 26)]
+    known = [({"fast": k}, float(k)) for k in range(1, 26)]
 
-    found = tpe_suggest(fast_only(1, 30), seed=1, n_trials=3, known=known, running=[{"fast": 27}])
+    found = tpe_suggest(fast_only(1, 30), seed=1, n_trials=4, known=known, running=[{"fast": 27}])
 
-    assert {moving["fast"] for moving in found} <= {26, 28, 29, 30}
-    assert len({moving["fast"] for moving in found}) == 3
+    assert sorted(moving["fast"] for moving in found) == [26, 28, 29, 30]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tpe_begins_with_what_is_new(seed):
+    known = [({"fast": k}, float(k)) for k in (1, 2, 3)]
+
+    found = tpe_suggest(fast_only(1, 6), seed=seed, n_trials=1, known=known)
+
+    assert found[0]["fast"] > 3
+
+
+def test_tpe_keeps_away_from_where_others_run():
+    space = space_from(SPEC, {"target_volatility": {"step": None}})
+    known = [({"target_volatility": x}, -abs(x - 0.7)) for x in np.linspace(0.02, 1.0, 30)]
+    running = [{"target_volatility": x} for x in np.linspace(0.6, 0.8, 21)]
+
+    found = [
+        tpe_suggest(space, seed=5, n_trials=10, known=known, running=others)
+        for others in ([], running)
+    ]
+
+    near, far = np.abs(np.array([[*map(first_value, row)] for row in found]) - 0.7).mean(axis=1)
+    assert far > 1.5 * near
+
+
+def test_tpe_keeps_away_from_its_own_suggestions():
+    space = space_from(SPEC, {"target_volatility": {"step": None}})
+    known = [({"target_volatility": x}, -abs(x - 0.7)) for x in np.linspace(0.02, 1.0, 30)]
+
+    together = tpe_suggest(space, seed=5, n_trials=20, known=known)
+    apart = [tpe_suggest(space, seed=k, n_trials=1, known=known)[0] for k in range(20)]
+
+    spreads = [np.std([*map(first_value, found)]) for found in (together, apart)]
+    assert spreads[0] > 1.5 * spreads[1]
+
+
+def test_tpe_learns_nothing_from_a_trial_without_an_objective():
+    known = [({"fast": k}, -abs(k - 70.0)) for k in range(1, 101, 3)]
+    more = [*known, *[({"fast": k}, math.nan) for k in range(2, 40, 3)]]
+
+    expected = tpe_suggest(fast_only(1, 100), seed=5, n_trials=3, known=known)
+
+    assert tpe_suggest(fast_only(1, 100), seed=5, n_trials=3, known=more) == expected
 
 
 def test_tpe_repeats_where_nothing_new_is_left():
