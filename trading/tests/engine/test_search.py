@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trading.engine import backtest, metrics
 from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import ConfigInvalid, EngineError, InsufficientBars, ParameterInvalid
-from trading.engine.luck import overfitting
+from trading.engine.luck import expected_max_sharpe, overfitting
 from trading.engine.search import (
     evaluate,
     grid,
@@ -24,6 +24,7 @@ from trading.engine.search import (
     tpe_suggest,
 )
 from trading.engine.search.judgement import ScoredTrial, luck_warning, rank_correlation
+from trading.engine.search.scoring import score_equity
 from trading.engine.strategies import strategy_get
 from trading.tests.engine.walks import random_walk
 
@@ -49,7 +50,7 @@ TRIALS = scored()
 RANKED = [trial for trial in TRIALS if not trial.score.refusal][:9]
 
 
-def judged(trials=RANKED, n_counted=0):
+def judged(trials=RANKED, n_counted=0, returns=None):
     spread = float(np.std([trial.score.bar_sharpe for trial in trials]))
     return judge(
         SPACE,
@@ -58,7 +59,7 @@ def judged(trials=RANKED, n_counted=0):
         bars_per_year=BARS.bars_per_year,
         n_trials_counted=n_counted,
         sharpe_std=spread,
-        returns_of=lambda trial: returns_of(trial.moving),
+        returns_of=lambda trial: returns_of(trial.moving) if returns is None else returns,
     )
 
 
@@ -69,6 +70,12 @@ def returns_of(moving):
 
 
 # --- space ---------------------------------------------------------------------------------------
+
+
+def test_steps_that_do_not_add_up_in_binary_reach_the_upper_bound():
+    space = space_from(SPEC, {"target_volatility": {"low": 0.1, "high": 0.7, "step": 0.1}})
+
+    assert [moving["target_volatility"] for moving in grid(space)][-2:] == [0.6, 0.7]
 
 
 def test_a_grid_lists_every_combination_the_strategy_accepts_once():
@@ -311,6 +318,30 @@ def test_folds_follow_their_training_and_end_at_the_holdout():
     assert PLAN.folds[-1].test[1] == PLAN.n_search
 
 
+def test_trials_begin_where_the_longest_of_them_is_warm():
+    assert PLAN.start == 79
+
+
+def test_a_share_of_a_bar_belongs_to_the_holdout():
+    assert plan_search(1001, SPACE).n_search == 800
+
+
+def test_a_long_warm_up_takes_no_more_than_a_quarter_of_the_search():
+    space = space_from(SPEC, {"slow": {"low": 20, "high": 900}})
+
+    assert plan_search(1200, space).start == 240
+
+
+@pytest.mark.parametrize(("n_trades", "is_refused"), [(1, True), (2, False)])
+def test_as_many_trades_as_are_asked_for_are_enough(n_trades, is_refused):
+    equity = BARS.close[PLAN.start : PLAN.n_search]
+
+    score = score_equity(equity, PLAN, cash=100.0, bars_per_year=252.0, n_trades=n_trades)
+
+    assert bool(score.refusal) is is_refused
+    assert math.isnan(score.objective) is is_refused
+
+
 def test_a_score_never_sees_the_holdout():
     changed = replace(
         BARS,
@@ -404,10 +435,65 @@ def test_the_zone_is_in_one_piece():
     assert x[found.zone].min() > 0.5
 
 
+def test_the_zone_is_what_one_standard_error_does_not_tell_apart():
+    x = np.linspace(0, 1, 30)[:, None]
+    slope = np.linspace(0, 1, 30)
+
+    narrow, wide = (plateau_of(x, slope, np.full(30, error)) for error in (0.1, 0.3))
+
+    assert len(wide.zone) - len(narrow.zone) == pytest.approx(0.2 * 29, abs=1.0)
+
+
+def test_a_neighborhood_is_worth_what_its_middle_trial_is():
+    alone = np.where(np.arange(20) == 10, 9.0, 1.0)
+
+    found = plateau_of(np.linspace(0, 1, 20)[:, None], alone, np.full(20, 0.1))
+
+    assert found.smoothed.tolist() == [1.0] * 20
+
+
+def even(trial, mean):
+    """Give a trial the same mean return in every block, and the same deviation as all others."""
+    n = np.diff(PLAN.block_edges)
+    sums, squares = tuple(mean * n), tuple(n * (mean**2 + 1e-4))
+    return replace(trial, score=replace(trial.score, block_sums=sums, block_squares=squares))
+
+
+STEADY = [even(trial, 1e-3 * k) for k, trial in enumerate(RANKED)]
+LUCKY = 0.01 + 0.001 * np.sin(np.arange(500.0))
+
+
+@pytest.mark.parametrize(
+    ("trials", "returns", "is_overfit"),
+    [(STEADY, LUCKY, False), (RANKED, LUCKY, True), (STEADY, LUCKY - 0.01, True)],
+    ids=["neither", "pbo", "deflated"],
+)
+def test_one_sign_of_overfitting_is_enough(trials, returns, is_overfit):
+    assert judged(trials, returns=returns).is_overfit is is_overfit
+
+
+def test_the_procedure_earns_what_its_choice_of_each_fold_earned_afterwards():
+    folds = [((3.0, 0.0, 3.0), (0.1, 9.0, 0.3)), ((1.0, 2.0, 1.0), (9.0, 0.2, 9.0))]
+    trials = [
+        replace(trial, score=replace(trial.score, fold_in_sample=a, fold_out_of_sample=b))
+        for trial, (a, b) in zip(RANKED, folds, strict=False)
+    ]
+
+    assert judged(trials).procedure_sharpe == 0.2
+
+
 def test_the_pbo_of_a_judgement_is_that_of_the_full_returns():
     returns = np.column_stack([returns_of(trial.moving) for trial in RANKED])
 
     assert judged().probability_of_overfitting == overfitting(returns, n_blocks=12).probability
+
+
+def test_luck_is_said_by_the_year():
+    spread = float(np.std([trial.score.bar_sharpe for trial in RANKED]))
+
+    found = judged(n_counted=500).expected_max_sharpe
+
+    assert found == pytest.approx(expected_max_sharpe(500, spread) * math.sqrt(BARS.bars_per_year))
 
 
 def test_a_random_walk_is_called_overfit():
