@@ -30,6 +30,7 @@ from trading.models import (
     Strategy,
     StrategyVersion,
     Study,
+    StudyChunk,
     StudyProposal,
     Trial,
     TrialLedgerEntry,
@@ -311,9 +312,19 @@ class StudyAdmin(CsvAdmin):
     ordering = ("-id",)
 
 
+@admin.register(StudyChunk)
+class StudyChunkAdmin(ReadOnlyAdmin):
+    """Trials that are not finished: held by a worker, or free."""
+
+    list_display = ("study", "first", "n_trials", "lease_key", "lease_expires_at")
+    list_select_related = ("study",)
+    search_fields = ("=study__id",)
+    ordering = ("-id",)
+
+
 @admin.register(Trial)
 class TrialAdmin(ReadOnlyAdmin):
-    """Trials, failed and unranked ones included."""
+    """Finished trials, failed and unranked ones included."""
 
     list_display = (
         "study", "number", "status", "objective", "in_sample_sharpe", "out_of_sample_sharpe",

@@ -18,7 +18,7 @@ from trading.models.portfolio import EquityPoint, Portfolio, Position
 from trading.models.prediction import DriftReport, Prediction
 from trading.models.risk import RiskLimits
 from trading.models.strategy import Strategy, StrategyVersion
-from trading.models.study import Study, StudyProposal, Trial
+from trading.models.study import Study, StudyChunk, StudyProposal, Trial
 from trading.models.trial_ledger import TrialLedgerEntry
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "Strategy",
     "StrategyVersion",
     "Study",
+    "StudyChunk",
     "StudyProposal",
     "Trial",
     "TrialLedgerEntry",

@@ -118,25 +118,43 @@ class Study(TimestampedModel):
         return f"#{self.pk} {self.strategy_key} on {self.instrument_id}"
 
 
+class StudyChunk(models.Model):
+    """Trials that are not finished: those one worker holds by a lease, or those nobody holds."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="chunks")
+    first = models.PositiveIntegerField(help_text="Number of its first trial.")
+    n_trials = models.PositiveIntegerField()
+    parameters = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Of the moving ones, per trial; empty: drawn from the seed, or not yet suggested",
+    )
+    lease_key = models.UUIDField(null=True, blank=True, help_text="Of the worker; empty: free.")
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["study", "first"], name="chunk_first_unique"),
+            models.CheckConstraint(condition=Q(n_trials__gte=1), name="chunk_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"trials {self.first} to {self.first + self.n_trials - 1} of study {self.study_id}"
+
+
 class Trial(models.Model):
-    """One combination of parameters and what it showed; a worker holds it by a lease."""
+    """One finished combination of parameters and what it showed."""
 
     class Status(models.TextChoices):
-        """Where it is."""
+        """How it ended."""
 
-        WAITING = "WAITING", "Waiting"
-        RUNNING = "RUNNING", "Running"
         DONE = "DONE", "Done"
         FAILED = "FAILED", "Failed"
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="trials")
     number = models.PositiveIntegerField()
-    parameters = models.JSONField(
-        default=dict, help_text="Of the moving ones; empty until the sampler has spoken."
-    )
-    status = models.CharField(max_length=7, choices=Status.choices, default=Status.WAITING)
-    lease_key = models.UUIDField(null=True, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    parameters = models.JSONField(default=dict, help_text="Of the moving ones.")
+    status = models.CharField(max_length=7, choices=Status.choices)
     objective = models.FloatField(null=True, blank=True, help_text="Empty: a constraint is broken.")
     in_sample_sharpe = models.FloatField(null=True, blank=True)
     out_of_sample_sharpe = models.FloatField(null=True, blank=True)
@@ -148,7 +166,7 @@ class Trial(models.Model):
     folds = models.JSONField(default=dict, help_text="Per fold in- and out-of-sample; block sums.")
     refusal = models.CharField(max_length=200, blank=True, help_text="Which constraint it breaks.")
     error = models.CharField(max_length=300, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField()
 
     class Meta:
         constraints = [

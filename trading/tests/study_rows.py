@@ -7,9 +7,11 @@ from typing import Any
 
 from accounts.models import Entitlement, User
 from marketdata.models import Instrument
-from trading.models import Study
+from trading.models import Study, StudyChunk
 from trading.services.studies.drafts import study_draft_read
+from trading.services.studies.drawing import trials_drawn
 from trading.services.studies.requests import study_request
+from trading.services.studies.setup import setup_of
 from trading.services.studies.work import study_work
 from trading.tests.backtest_rows import walk_make
 from trading.tests.factories import NOW, user_make
@@ -46,3 +48,15 @@ def study_make(user: User, *, now: dt.datetime = NOW, n_bars: int = 500, **asked
 def study_finish(study: Study, *, now: dt.datetime = NOW) -> Study:
     assert study_work(study_id=study.pk, clock=lambda: now) == "SUCCEEDED"
     return Study.objects.get(pk=study.pk)
+
+
+def trial_spoil(study: Study, *, number: int) -> None:
+    """Give one trial of a study nobody works on parameters that its rules refuse."""
+    rows = [dict(moving) for moving in drawn_of(study)]
+    rows[number - 1] = {"fast": 0, "slow": 20}
+    StudyChunk.objects.filter(study=study).update(parameters=rows)
+
+
+def drawn_of(study: Study) -> Any:
+    space = setup_of(study).space
+    return trials_drawn(space, method=study.method, seed=study.seed, n_trials=study.n_trials)

@@ -1,8 +1,9 @@
 """Trials in chunks: who holds which, and what a worker that lost its lease may not write.
 
-A chunk is a set of trial rows with one lease key. A killed worker loses what it has not written;
-its rows are taken by the next claim once the lease lapses. Counters, ledger and rows change in one
-transaction under the lease, so nothing counts twice.
+A `StudyChunk` is a run of trial numbers that are not finished. The free ones are a stock: a worker
+cuts its chunk from the front of it and holds it by a lease. Trial rows, ledger and counters appear
+in the transaction that ends the chunk, under its lease, so nothing counts twice. A killed worker
+loses what it has not written; its chunk is free again once the lease lapses.
 """
 
 from __future__ import annotations
@@ -10,32 +11,37 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
-from trading.models import Study, Trial
+from trading.models import Study, StudyChunk, Trial
 from trading.services.trial_ledger import trials_append
 
 # A silent worker's trials are given to another after this long.
 LEASE = dt.timedelta(seconds=30)
+# Where the stock runs out chunks shrink, but not below this part of what was asked for.
+SMALLEST_SHARE = 0.1
+# What others may have changed since a worker last looked.
+MOVING = ("status", "n_done", "n_failed", "n_trials", "judgement")
 Status = Trial.Status
-# What an outcome changes of its row.
-WRITTEN = (
-    "status", "lease_key", "lease_expires_at", "error", "finished_at",
-    "objective", "in_sample_sharpe", "out_of_sample_sharpe", "dispersion", "n_trades",
-    "max_drawdown", "total_return", "bar_sharpe", "refusal", "folds",
-)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Chunk:
-    """Trials one worker holds."""
+    """Trials one worker holds: their numbers, and their parameters where the sampler chose."""
 
     key: uuid.UUID
-    trials: Sequence[Trial]
+    first: int
+    n_trials: int
+    parameters: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        """Number of its last trial."""
+        return self.first + self.n_trials - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +49,53 @@ class TrialOutcome:
     """What became of one trial: the columns of its score, or an error."""
 
     number: int
+    parameters: Mapping[str, Any]
     values: Mapping[str, Any]
     error: str = ""
 
 
+def chunks_add(*, study: Study, first: int, n_trials: int) -> None:
+    """Put trials into the stock of a study."""
+    StudyChunk.objects.create(study=study, first=first, n_trials=n_trials)
+
+
 @transaction.atomic
-def chunk_claim(*, study: Study, size: int, now: dt.datetime) -> Chunk | None:
-    """Take up to `size` trials that wait, or whose worker fell silent; None when there is none."""
-    key = uuid.uuid4()
-    waiting = Trial.objects.filter(study=study, status=Status.WAITING)
-    lapsed = Trial.objects.filter(study=study, status=Status.RUNNING, lease_expires_at__lt=now)
-    for free in (waiting, lapsed):
-        can_skip = connection.features.has_select_for_update_skip_locked
-        rows = free.select_for_update(skip_locked=can_skip).order_by("number")
-        picked = list(rows.values_list("pk", flat=True)[:size])
-        taken = free.filter(pk__in=picked).update(
-            status=Status.RUNNING, lease_key=key, lease_expires_at=now + LEASE
-        )
-        if taken:
-            # By status too: its index keeps this as cheap in a long study as in a short one.
-            running = Trial.objects.filter(study=study, status=Status.RUNNING, lease_key=key)
-            return Chunk(key, list(running.order_by("number")))
-    return None
+def chunk_claim(*, study: Study, size: int, now: dt.datetime, n_sharing: int = 1) -> Chunk | None:
+    """Take up to `size` trials that are free, or whose worker fell silent; None when there is none.
+
+    The last ones are divided among `n_sharing` workers, so that all of them end at about the same
+    time. `study` is read again on the way; one that does not run has nothing to take.
+    """
+    # The row of the study is the lock: whoever waits for it sees the stock as it was left.
+    study.refresh_from_db(from_queryset=Study.objects.select_for_update(), fields=MOVING)
+    if study.status != Study.Status.RUNNING:
+        return None
+    can_skip = connection.features.has_select_for_update_skip_locked
+    is_free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=now)
+    rows = StudyChunk.objects.filter(is_free, study=study)
+    stock = rows.select_for_update(skip_locked=can_skip).order_by("first").first()
+    if stock is None:
+        return None
+    n_trials = max(min(size, -(-stock.n_trials // n_sharing)), int(size * SMALLEST_SHARE), 1)
+    taken = Chunk(uuid.uuid4(), stock.first, min(n_trials, stock.n_trials))
+    taken.parameters = stock.parameters[: taken.n_trials]
+    held = StudyChunk(study=study, lease_key=taken.key, lease_expires_at=now + LEASE)
+    held.first, held.n_trials, held.parameters = taken.first, taken.n_trials, taken.parameters
+    _cut(stock, taken.n_trials)
+    held.save(force_insert=True)
+    return taken
 
 
 def chunk_renew(*, study: Study, chunk: Chunk, now: dt.datetime) -> bool:
     """Keep the lease of a slow chunk alive; False when it was lost."""
-    held = Trial.objects.filter(study=study, lease_key=chunk.key, status=Status.RUNNING)
     Study.objects.filter(pk=study.pk).update(lease_expires_at=now + LEASE)
-    return bool(held.update(lease_expires_at=now + LEASE))
+    return bool(_held(study, chunk).update(lease_expires_at=now + LEASE))
 
 
-def parameters_write(*, study: Study, chunk: Chunk) -> None:
+def chunk_suggested(*, study: Study, chunk: Chunk, parameters: list[dict[str, Any]]) -> None:
     """Store what the sampler suggested before it is evaluated, so that others keep away from it."""
-    for trial in chunk.trials:
-        Trial.objects.filter(pk=trial.pk, lease_key=chunk.key).update(parameters=trial.parameters)
+    chunk.parameters = parameters
+    _held(study, chunk).update(parameters=parameters)
 
 
 @transaction.atomic
@@ -89,47 +107,52 @@ def chunk_write(
     n_bars: int,
     now: dt.datetime,
 ) -> int:
-    """Write what was evaluated, count it, give back the rest; return how many counted.
+    """Write the outcomes, the first of the chunk, and free its rest; return how many counted.
 
-    A trial whose lease went to another worker is left to that one.
+    A chunk whose lease went to another worker is left to that one. `study` is read again: to one
+    worker alone its counters say that this was the last chunk.
     """
-    written = _outcomes_write(study, chunk, outcomes, now)
-    Trial.objects.filter(study=study, lease_key=chunk.key, status=Status.RUNNING).update(
-        status=Status.WAITING, lease_key=None, lease_expires_at=None
-    )
-    sharpes = {o.number: o.values["bar_sharpe"] for o in written if not o.error}
+    held = _held(study, chunk).select_for_update().first()
+    if held is None:
+        return 0
+    _cut(held, len(outcomes))
+    Trial.objects.bulk_create(_trial(study, outcome, now) for outcome in outcomes)
+    sharpes = {o.number: o.values["bar_sharpe"] for o in outcomes if not o.error}
     trials_append(study=study, sharpes=sharpes, n_bars=n_bars, now=now)
     Study.objects.filter(pk=study.pk).update(
-        n_done=F("n_done") + len(written),
-        n_failed=F("n_failed") + sum(1 for o in written if o.error),
+        n_done=F("n_done") + len(outcomes),
+        n_failed=F("n_failed") + len(outcomes) - len(sharpes),
         lease_expires_at=now + LEASE,
         n_revivals=0,
         updated_at=now,
     )
-    return len(written)
+    study.refresh_from_db(fields=MOVING)
+    return len(outcomes)
 
 
-def _outcomes_write(
-    study: Study, chunk: Chunk, outcomes: Sequence[TrialOutcome], now: dt.datetime
-) -> list[TrialOutcome]:
-    """Write every outcome whose trial is still held, in a few statements; return those."""
-    rows = Trial.objects.filter(study=study, status=Status.RUNNING, lease_key=chunk.key)
-    is_held = set(rows.select_for_update().values_list("pk", flat=True))
-    held = {trial.number: trial for trial in chunk.trials if trial.pk in is_held}
-    written = [outcome for outcome in outcomes if outcome.number in held]
-    for outcome in written:
-        trial = held[outcome.number]
-        trial.status = Status.FAILED if outcome.error else Status.DONE
-        trial.error = outcome.error[:300]
-        trial.finished_at = now
-        trial.lease_key = trial.lease_expires_at = None
-        for name, value in outcome.values.items():
-            setattr(trial, name, value)
-    # An insert that meets its own locked row: one statement for many, which UPDATE has no form for.
-    Trial.objects.bulk_create(
-        [held[outcome.number] for outcome in written],
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=WRITTEN,
+def _held(study: Study, chunk: Chunk) -> Any:
+    return StudyChunk.objects.filter(study=study, first=chunk.first, lease_key=chunk.key)
+
+
+def _cut(row: StudyChunk, n_trials: int) -> None:
+    """Take trials from the front of a chunk and leave the rest to anybody."""
+    if n_trials == row.n_trials:
+        row.delete()
+        return
+    row.first += n_trials
+    row.n_trials -= n_trials
+    row.parameters = row.parameters[n_trials:]
+    row.lease_key = row.lease_expires_at = None
+    row.save()
+
+
+def _trial(study: Study, outcome: TrialOutcome, now: dt.datetime) -> Trial:
+    return Trial(
+        study=study,
+        number=outcome.number,
+        parameters=outcome.parameters,
+        status=Status.FAILED if outcome.error else Status.DONE,
+        error=outcome.error[:300],
+        finished_at=now,
+        **outcome.values,
     )
-    return written

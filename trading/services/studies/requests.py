@@ -15,16 +15,18 @@ from elson.common import jobs
 from elson.common.errors import Conflict, DomainError, Forbidden, TooMany
 from marketdata.selectors import coverage_get, instrument_get
 from trading.engine.errors import EngineError
-from trading.engine.search import grid, random_trials, space_from
+from trading.engine.search import space_from
 from trading.engine.search.judgement import luck_warning
 from trading.engine.strategies import strategy_get
-from trading.models import Study, Trial
+from trading.models import Study
 from trading.selectors import studies as selectors
 from trading.services.backtests.loading import bars_between
 from trading.services.bindings import version_to_bind
 from trading.services.keys import key_check
 from trading.services.quotas import DayQuota, day_of
+from trading.services.studies.chunks import chunks_add
 from trading.services.studies.drafts import MOST_TRIALS, StudyDraft, StudyInvalid
+from trading.services.studies.drawing import trials_drawn
 from trading.services.studies.progress import announce
 from trading.services.studies.setup import plan_of
 
@@ -72,7 +74,7 @@ def study_request(
     client_key: str = "",
     repeat_of: Study | None = None,
 ) -> Study:
-    """Store a study with all its trials and enqueue its workers; the same key returns the same.
+    """Store a study and enqueue its workers; the same key returns the same.
 
     Raises KeyReused when the key made another search, StudyInvalid when data or space do not
     carry it, Forbidden when the plan has no searches, TooMany when today's are used up. A repeat by
@@ -95,12 +97,12 @@ def study_request(
     if repeat_of is None:
         _check_quota(quota, draft.n_trials)
     instrument, end_date = _covered(draft)
-    rows = _parameters(draft)
+    n_trials = _n_trials(draft)
     study = Study(
         user=user,
         instrument=instrument,
         end_date=end_date,
-        n_trials=len(rows),
+        n_trials=n_trials,
         client_key=client_key,
         model_version=version_to_bind(draft.base.strategy_key),
         parent=repeat_of,
@@ -111,10 +113,7 @@ def study_request(
     )
     _check_plan(study, draft, instrument)
     study.save()
-    Trial.objects.bulk_create(
-        (Trial(study=study, number=k, parameters=row) for k, row in enumerate(rows, start=1)),
-        batch_size=500,
-    )
+    chunks_add(study=study, first=1, n_trials=n_trials)
     _send(study, study.n_workers)
     return study
 
@@ -168,18 +167,12 @@ def study_extend(*, study: Study, n_more: int, now: dt.datetime) -> Study:
             {"n_more": f"{n_more:,} more trials make {total:,}; at most {MOST_TRIALS:,} are run."}
         )
     _check_trials(quota, total)
-    rows = _extension(row, total)
-    if not rows:
+    n_added = _n_added(row, total)
+    if n_added < 1:
         raise Conflict("SPACE_EXHAUSTED", f"Every combination of study #{row.pk} has been tried.")
-    Trial.objects.bulk_create(
-        (
-            Trial(study=row, number=row.n_trials + k, parameters=moving)
-            for k, moving in enumerate(rows, start=1)
-        ),
-        batch_size=500,
-    )
+    chunks_add(study=row, first=row.n_trials + 1, n_trials=n_added)
     was_running = row.status == Status.RUNNING
-    row.n_trials += len(rows)
+    row.n_trials += n_added
     row.status = Status.RUNNING
     row.finished_at = None
     row.judgement = None
@@ -236,35 +229,30 @@ def _asked(draft: StudyDraft) -> dict[str, Any]:
     }
 
 
-def _parameters(draft: StudyDraft) -> list[dict[str, Any]]:
-    """Decide every combination now, so that no number of workers changes them; TPE decides late."""
+def _n_trials(draft: StudyDraft) -> int:
+    """Count the combinations there are to try, at most as many as were asked for."""
     try:
-        if draft.method == Study.Method.GRID:
-            rows = grid(draft.space)
-            if len(rows) > draft.n_trials:
-                raise StudyInvalid(
-                    {
-                        "n_trials": f"The grid has {len(rows):,} combinations and "
-                        f"{draft.n_trials:,} trials were asked for; allow more trials, "
-                        "use larger steps, or random."
-                    }
-                )
-            return rows
-        if draft.method == Study.Method.RANDOM:
-            return random_trials(draft.space, draft.base.seed, draft.n_trials)
+        drawn = trials_drawn(
+            draft.space, method=draft.method, seed=draft.base.seed, n_trials=draft.n_trials
+        )
     except EngineError as error:
         raise StudyInvalid({"space": str(error)}) from error
-    return [{} for _ in range(draft.n_trials)]
+    if draft.method == Study.Method.GRID and len(drawn) > draft.n_trials:
+        raise StudyInvalid(
+            {
+                "n_trials": f"The grid has {len(drawn):,} combinations and {draft.n_trials:,} "
+                "trials were asked for; allow more trials, use larger steps, or random."
+            }
+        )
+    return len(drawn) or draft.n_trials
 
 
-def _extension(study: Study, total: int) -> list[dict[str, Any]]:
+def _n_added(study: Study, total: int) -> int:
     if study.method == Study.Method.GRID:
-        return []
-    n_more = total - study.n_trials
-    if study.method == Study.Method.TPE:
-        return [{} for _ in range(n_more)]
+        return 0
     space = space_from(strategy_get(study.strategy_key), study.space, study.fixed)
-    return random_trials(space, study.seed, total)[study.n_trials :]
+    drawn = trials_drawn(space, method=study.method, seed=study.seed, n_trials=total)
+    return (len(drawn) or total) - study.n_trials
 
 
 def _covered(draft: StudyDraft) -> tuple[Instrument, dt.date]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -17,16 +17,17 @@ from elson.common.errors import DomainError
 from marketdata.types import BarsError
 from trading.engine.errors import EngineError
 from trading.engine.search import evaluate, tpe_suggest
-from trading.engine.search.sampling import TPE_BEST, TPE_NEWEST
-from trading.models import Study, Trial
+from trading.engine.search.sampling import TPE_BEST, TPE_NEWEST, Moving
+from trading.models import Study, StudyChunk, Trial
 from trading.services.studies.chunks import (
     Chunk,
     TrialOutcome,
     chunk_claim,
     chunk_renew,
+    chunk_suggested,
     chunk_write,
-    parameters_write,
 )
+from trading.services.studies.drawing import trials_drawn
 from trading.services.studies.progress import announce
 from trading.services.studies.renewal import proposal_consider
 from trading.services.studies.requests import TASK
@@ -72,33 +73,41 @@ def study_work(*, study_id: int, clock: Clock) -> str:
 
 def _turn(study: Study, setup: StudySetup, clock: Clock) -> str:
     began = announced_at = clock()
-    size = TPE_CHUNK if study.method == Study.Method.TPE else FIRST_CHUNK
+    is_tpe = study.method == Study.Method.TPE
+    size = TPE_CHUNK if is_tpe else FIRST_CHUNK
+    drawn: Sequence[Moving] = ()
+    is_idle = True
     while True:
         now = clock()
         if now - began > TURN:
             jobs.enqueue(TASK, study_id=study.pk)
             return CONTINUES
-        chunk = chunk_claim(study=study, size=size, now=now)
+        n_sharing = 1 if is_tpe else study.n_workers
+        chunk = chunk_claim(study=study, size=size, now=now, n_sharing=n_sharing)
+        # All workers together speak about once a second.
+        if now - announced_at >= LOOK_EVERY * study.n_workers:
+            announce(study)
+            announced_at = now
         if chunk is None:
-            return _finish(study, setup, clock())
-        outcomes = _evaluated(study, setup, chunk, clock)
+            # Sent for nothing but the verdict: whoever should have given it fell silent.
+            return _turn_end(study, setup, clock, is_last=is_idle)
+        if chunk.last > len(drawn):
+            drawn = trials_drawn(
+                setup.space, method=study.method, seed=study.seed, n_trials=study.n_trials
+            )
+        outcomes = _evaluated(study, setup, chunk, drawn, clock)
         ended = clock()
-        chunk_write(
+        is_idle = False
+        n_written = chunk_write(
             study=study,
             chunk=chunk,
             outcomes=outcomes,
             n_bars=setup.plan.n_search - setup.plan.start,
             now=ended,
         )
-        study.refresh_from_db(fields=["status", "n_done", "n_failed", "n_trials", "judgement"])
-        # All workers together speak about once a second.
-        if ended - announced_at >= LOOK_EVERY * study.n_workers:
-            announce(study)
-            announced_at = ended
-        if study.status != Status.RUNNING:
-            announce(study)
-            return _judged(study, setup) if study.status == Status.STOPPED else NOTHING_TO_DO
-        if study.method != Study.Method.TPE:
+        if n_written and study.n_done >= study.n_trials:
+            return _turn_end(study, setup, clock, is_last=True)
+        if not is_tpe:
             size = _next_size(len(outcomes), (ended - now).total_seconds())
 
 
@@ -108,15 +117,17 @@ def _next_size(n_done: int, seconds: float) -> int:
 
 
 def _evaluated(
-    study: Study, setup: StudySetup, chunk: Chunk, clock: Clock
+    study: Study, setup: StudySetup, chunk: Chunk, drawn: Sequence[Moving], clock: Clock
 ) -> Sequence[TrialOutcome]:
     """Evaluate in order; stop early when the study stops or the lease is gone."""
-    if study.method == Study.Method.TPE:
+    if study.method == Study.Method.TPE and not chunk.parameters:
         _suggest(study, setup, chunk)
     outcomes: list[TrialOutcome] = []
     looked_at = clock()
-    for trial in chunk.trials:
-        outcomes.append(_outcome(setup, trial))
+    for number, moving in enumerate(
+        chunk.parameters or drawn[chunk.first - 1 : chunk.last], start=chunk.first
+    ):
+        outcomes.append(_outcome(setup, number, moving))
         now = clock()
         if now - looked_at < LOOK_EVERY:
             continue
@@ -127,42 +138,38 @@ def _evaluated(
     return outcomes
 
 
-def _outcome(setup: StudySetup, trial: Trial) -> TrialOutcome:
+def _outcome(setup: StudySetup, number: int, moving: Mapping[str, Any]) -> TrialOutcome:
     try:
-        params = setup.params(trial.parameters)
-        score = evaluate(setup.search_bars, setup.spec, params, setup.plan, setup.config)
+        score = evaluate(
+            setup.search_bars, setup.spec, setup.params(moving), setup.plan, setup.config
+        )
     except EngineError as error:
-        return TrialOutcome(trial.number, {}, error=str(error))
+        return TrialOutcome(number, moving, {}, error=str(error))
     except SoftTimeLimitExceeded:
-        return TrialOutcome(trial.number, {}, error="It took longer than a worker may spend on it.")
+        text = "It took longer than a worker may spend on it."
+        return TrialOutcome(number, moving, {}, error=text)
     except DatabaseError:
         raise
     except Exception:
         reference = uuid.uuid4().hex[:12]
-        logger.exception("trial_failed", trial_id=trial.pk, reference=reference)
+        logger.exception("trial_failed", trial=number, reference=reference)
         text = f"Elson made a mistake while running this; the reference is {reference}."
-        return TrialOutcome(trial.number, {}, error=text)
-    return TrialOutcome(trial.number, score_values(score))
+        return TrialOutcome(number, moving, {}, error=text)
+    return TrialOutcome(number, moving, score_values(score))
 
 
 def _suggest(study: Study, setup: StudySetup, chunk: Chunk) -> None:
-    """Ask the sampler for those of the chunk that have no parameters yet."""
-    empty = [trial for trial in chunk.trials if not trial.parameters]
-    if not empty:
-        return
-    trials = Trial.objects.filter(study=study)
-    running = trials.filter(status=Trial.Status.RUNNING).exclude(lease_key=chunk.key)
-    asked = running.order_by("number").values_list("parameters", flat=True)
+    """Ask the sampler for the chunk."""
+    others = StudyChunk.objects.filter(study=study).exclude(lease_key=chunk.key)
+    asked = others.order_by("first").values_list("parameters", flat=True)
     found = tpe_suggest(
         setup.space,
-        seed=study.seed + empty[0].number,
-        n_trials=len(empty),
-        known=_known(trials.filter(status=Trial.Status.DONE)),
-        running=[one for one in asked if one],
+        seed=study.seed + chunk.first,
+        n_trials=chunk.n_trials,
+        known=_known(Trial.objects.filter(study=study, status=Trial.Status.DONE)),
+        running=[moving for parameters in asked for moving in parameters],
     )
-    for trial, moving in zip(empty, found, strict=True):
-        trial.parameters = moving
-    parameters_write(study=study, chunk=chunk)
+    chunk_suggested(study=study, chunk=chunk, parameters=found)
 
 
 def _known(done: QuerySet[Trial]) -> list[tuple[dict[str, Any], float]]:
@@ -178,13 +185,21 @@ def _known(done: QuerySet[Trial]) -> list[tuple[dict[str, Any], float]]:
     ]
 
 
-def _finish(study: Study, setup: StudySetup, now: dt.datetime) -> str:
-    """End the study when every trial is done; otherwise others still hold some."""
-    study.refresh_from_db(fields=["status", "n_done", "n_failed", "n_trials"])
-    if study.status != Status.RUNNING or study.n_done < study.n_trials:
+def _turn_end(study: Study, setup: StudySetup, clock: Clock, *, is_last: bool) -> str:
+    """Find nothing to take: another worker's chunks are left, or the verdict, or it was halted."""
+    if study.status == Status.STOPPED:
         announce(study)
-        return NOTHING_TO_DO
+        return _judged(study, setup)
+    if study.status == Status.RUNNING and is_last and study.n_done >= study.n_trials:
+        return _finish(study, setup, clock)
+    announce(study)
+    return NOTHING_TO_DO
+
+
+def _finish(study: Study, setup: StudySetup, clock: Clock) -> str:
+    """Judge a study whose trials are all done, and end it."""
     judgement = study_judge(study=study, setup=setup)
+    now = clock()
     # Trials may have been added while it was judged; then it goes on instead.
     ended = Study.objects.filter(pk=study.pk, status=Status.RUNNING, n_done=F("n_trials")).update(
         status=Status.SUCCEEDED, finished_at=now, judgement=judgement

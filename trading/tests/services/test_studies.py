@@ -6,7 +6,14 @@ import pytest
 
 from elson.common.errors import Conflict, Forbidden, TooMany
 from elson.common.models import OutboxEvent
-from trading.models import Deployment, Strategy, StrategyVersion, Study, Trial, TrialLedgerEntry
+from trading.models import (
+    Deployment,
+    Strategy,
+    StrategyVersion,
+    Study,
+    Trial,
+    TrialLedgerEntry,
+)
 from trading.selectors.studies import study_pace, trial_list, trials_counted
 from trading.selectors.versions import parameters_diff
 from trading.services.strategies import strategy_create
@@ -28,7 +35,14 @@ from trading.services.studies.setup import setup_of
 from trading.services.studies.verdict import HoldoutAlreadyOpened, holdout_open
 from trading.services.studies.work import TrialOutcome, study_work
 from trading.tests.factories import NOW, user_make
-from trading.tests.study_rows import ASKED, member_make, study_finish, study_make
+from trading.tests.study_rows import (
+    ASKED,
+    drawn_of,
+    member_make,
+    study_finish,
+    study_make,
+    trial_spoil,
+)
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + chunks.LEASE + dt.timedelta(seconds=1)
@@ -57,10 +71,11 @@ def part_evaluated(study, n, now=NOW):
 # --- asking --------------------------------------------------------------------------------------
 
 
-def test_a_request_stores_every_trial_and_one_job_per_worker():
+def test_a_request_stores_its_trials_as_one_free_chunk_and_one_job_per_worker():
     study = study_make(member_make(), n_workers=3)
 
-    assert study.trials.count() == study.n_trials == 12
+    assert study.n_trials == study.chunks.get().n_trials == 12
+    assert not study.trials.exists()
     assert n_jobs() == 3
     assert study.end_date is not None
 
@@ -193,7 +208,7 @@ def test_any_number_of_workers_finds_the_same(method):
     study_finish(one)
     _, chunk = part_evaluated(two, 5)
     other = chunks.chunk_claim(study=two, size=5, now=NOW)
-    assert not {t.pk for t in chunk.trials} & {t.pk for t in other.trials}
+    assert chunk.last < other.first
 
     for held in (other, chunk):
         chunks.chunk_write(study=two, chunk=held, outcomes=[], n_bars=1, now=NOW)
@@ -211,7 +226,7 @@ def test_one_worker_repeats_a_tpe_study():
 def test_a_silent_worker_loses_its_chunk_to_the_next_claim_and_counts_once():
     study = study_make(member_make())
     _, lost = part_evaluated(study, 4)
-    outcomes = [TrialOutcome(t.number, {"bar_sharpe": 9.0}) for t in lost.trials]
+    outcomes = [TrialOutcome(k, {}, {"bar_sharpe": 9.0}) for k in range(1, lost.last + 1)]
 
     assert study_work(study_id=study.pk, clock=lambda: LATER) == "SUCCEEDED"
     late = chunks.chunk_write(study=study, chunk=lost, outcomes=outcomes, n_bars=1, now=LATER)
@@ -238,12 +253,43 @@ def test_what_a_chunk_did_not_evaluate_waits_again():
 
     chunks.chunk_write(study=study, chunk=chunk, outcomes=[], n_bars=1, now=NOW)
 
-    assert study.trials.filter(status="WAITING").count() == 12
+    assert chunks.chunk_claim(study=study, size=12, now=NOW).last == 5
+    assert chunks.chunk_claim(study=study, size=12, now=NOW).last == 12
+
+
+def test_the_last_trials_are_divided_among_the_workers():
+    study = study_make(member_make())
+
+    sizes = []
+    while chunk := chunks.chunk_claim(study=study, size=8, now=NOW, n_sharing=2):
+        sizes.append(chunk.n_trials)
+
+    assert sizes == [6, 3, 2, 1]
+
+
+def test_only_the_worker_that_wrote_the_last_chunk_judges(monkeypatch):
+    study = study_make(member_make())
+    setup, slow = part_evaluated(study, 6)
+    outcomes = work._evaluated(study, setup, slow, drawn_of(study), lambda: NOW)
+    claim = chunks.chunk_claim
+
+    def claim_when_the_slow_one_is_done(**asked):
+        if study.trials.count() == 6:
+            chunks.chunk_write(study=study, chunk=slow, outcomes=outcomes, n_bars=9, now=NOW)
+        return claim(**asked)
+
+    monkeypatch.setattr(work, "chunk_claim", claim_when_the_slow_one_is_done)
+
+    assert turn(study) == "NOTHING_TO_DO"
+    study.refresh_from_db()
+    assert (study.status, study.n_done, study.judgement) == ("RUNNING", 12, None)
+    # Had it died before the verdict: whoever is sent then gives it.
+    assert turn(study) == "SUCCEEDED"
 
 
 def test_a_trial_that_cannot_run_is_counted_as_failed_and_listed():
     study = study_make(member_make(), n_bars=500)
-    Trial.objects.filter(study=study, number=3).update(parameters={"fast": 0, "slow": 20})
+    trial_spoil(study, number=3)
 
     done = study_finish(study)
 
@@ -285,12 +331,7 @@ def test_stopping_twice_is_the_same_as_once():
 def test_a_stopped_study_is_judged_with_what_it_has():
     study = study_make(member_make())
     setup, chunk = part_evaluated(study, 12)
-    Trial.objects.filter(study=study, number__gt=6).update(
-        status="WAITING", lease_key=None, lease_expires_at=None
-    )
-    from trading.services.studies.work import _evaluated
-
-    outcomes = _evaluated(study, setup, chunks.Chunk(chunk.key, chunk.trials[:6]), lambda: NOW)
+    outcomes = work._evaluated(study, setup, chunk, drawn_of(study), lambda: NOW)[:6]
     chunks.chunk_write(study=study, chunk=chunk, outcomes=outcomes, n_bars=9, now=NOW)
 
     assert turn(study_stop(study=study, now=NOW)) == "STOPPED"
@@ -455,9 +496,8 @@ def test_the_difference_lists_every_parameter_and_marks_the_changed():
 def test_the_pace_tells_how_long_the_rest_takes():
     study = study_make(member_make())
     for k in range(1, 4):
-        Trial.objects.filter(study=study, number=k).update(
-            status="DONE", finished_at=NOW + dt.timedelta(seconds=2 * k)
-        )
+        at = NOW + dt.timedelta(seconds=2 * k)
+        Trial.objects.create(study=study, number=k, status="DONE", finished_at=at)
     study.n_done = 3
 
     pace = study_pace(study)

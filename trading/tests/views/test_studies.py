@@ -19,7 +19,7 @@ from trading.services.strategies import strategy_create
 from trading.services.studies.requests import study_pause
 from trading.tests.backtest_rows import walk_make
 from trading.tests.factories import NOW, user_make
-from trading.tests.study_rows import member_make, study_finish, study_make
+from trading.tests.study_rows import member_make, study_finish, study_make, trial_spoil
 from trading.views.backtest_form import _parameter_field as backtest_field
 from trading.views.study_context import heat, scatter
 from trading.views.study_form import _space_defaults
@@ -161,7 +161,7 @@ def test_the_live_part_reloads_the_page_when_the_search_has_ended(desk, owner):
 
 def test_failed_trials_are_listed(desk, owner):
     study = study_make(owner)
-    Trial.objects.filter(study=study, number=2).update(parameters={"fast": 0, "slow": 20})
+    trial_spoil(study, number=2)
     study_finish(study)
 
     assert "must be at least 1" in text(desk.get(f"/optimizations/{study.pk}/"))
@@ -232,10 +232,9 @@ def test_rules_that_do_not_adapt_say_so(desk, owner):
 def test_the_time_is_what_the_latest_searches_took(desk, owner):
     study, address = study_make(owner), "/optimizations/new/?strategy_key=sma_cross&symbol=WALK"
     before = text(desk.get(address))
-    for trial in study.trials.order_by("number")[:3]:
-        Trial.objects.filter(pk=trial.pk).update(
-            status="DONE", finished_at=NOW + trial.number * dt.timedelta(seconds=2)
-        )
+    for k in range(1, 4):
+        at = NOW + k * dt.timedelta(seconds=2)
+        Trial.objects.create(study=study, number=k, status="DONE", finished_at=at)
     Study.objects.update(n_done=3)
 
     after = text(desk.get(address))
