@@ -33,6 +33,14 @@ def _keep_freed_memory(**_: Any) -> None:
     freed_memory_keep()
 
 
+@signals.worker_process_init.connect
+def _limit_threads(**_: Any) -> None:
+    """Let a pool process compute in one thread: there is a process for each core."""
+    from elson.common.threads import library_threads_limit
+
+    library_threads_limit()
+
+
 @signals.task_prerun.connect
 def _bind_log(task: Any = None, task_id: str = "", **_: Any) -> None:
     """Carry the id of the request that caused the job into the job's log lines."""

@@ -21,8 +21,8 @@ from trading.engine.kernels import FloatArray, IntArray
 NORMAL = NormalDist()
 FEWEST_RETURNS = 4
 MOST_BLOCKS = 20
-# Values of one array of a batch of splits; bounds memory whatever the number of trials.
-BATCH_VALUES = 2_000_000
+# Values of one array of a batch of splits: what a core keeps close by, and a bound of memory.
+BATCH_VALUES = 64_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -163,7 +163,12 @@ class Trial(models.Model):
     max_drawdown = models.FloatField(null=True, blank=True)
     total_return = models.FloatField(null=True, blank=True)
     bar_sharpe = models.FloatField(null=True, blank=True)
-    folds = models.JSONField(default=dict, help_text="Per fold in- and out-of-sample; block sums.")
+    folds = models.JSONField(default=dict, help_text="Per fold in- and out-of-sample.")
+    blocks = models.BinaryField(
+        default=b"",
+        help_text="Of returns per block, float64: the sums, then the sums of squares. Only the "
+        "verdict reads them, thousands at once.",
+    )
     refusal = models.CharField(max_length=200, blank=True, help_text="Which constraint it breaks.")
     error = models.CharField(max_length=300, blank=True)
     finished_at = models.DateTimeField()

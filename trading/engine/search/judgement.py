@@ -24,8 +24,8 @@ from trading.engine.search.space import Space
 GOOD_DEFLATED = 0.95
 WEAK_PBO = 0.25
 BAD_PBO = 0.5
-# More rows teach a forest of this size nothing about which parameter matters.
-IMPORTANCE_ROWS = 2_000
+# More rows teach a forest of this size nothing about which parameter matters, and a tree needs few.
+IMPORTANCE_ROWS, TREE_ROWS = 2_000, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,12 @@ def importance(space: Space, units: FloatArray, objective: FloatArray) -> dict[s
 
     rows = np.linspace(0, objective.shape[0] - 1, min(objective.shape[0], IMPORTANCE_ROWS))
     kept = np.unique(rows.astype(np.int64))
-    forest = RandomForestRegressor(n_estimators=32, min_samples_leaf=2, random_state=0)
+    forest = RandomForestRegressor(
+        n_estimators=32,
+        min_samples_leaf=2,
+        max_samples=min(TREE_ROWS, kept.shape[0]),
+        random_state=0,
+    )
     shares = forest.fit(units[kept], objective[kept]).feature_importances_
     return {d.key: float(share) for d, share in zip(space.dimensions, shares, strict=True)}
 

@@ -8,7 +8,7 @@ LOOKBACK none
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -96,9 +96,11 @@ def random_trials(space: Space, seed: int, n_trials: int) -> list[Moving]:
     rng = np.random.default_rng(seed)
     found: dict[tuple[ParameterValue, ...], Moving] = {}
     misses = 0
-    while len(found) < n_trials and misses < PATIENCE:
-        moving = {d.key: _draw(d, rng) for d in space.dimensions}
-        key = tuple(moving.values())
+    keys = [d.key for d in space.dimensions]
+    for key in _draws(space, rng, n_trials):
+        if len(found) == n_trials or misses == PATIENCE:
+            break
+        moving = dict(zip(keys, key, strict=True))
         if key in found or not space.allows(moving):
             misses += 1
             continue
@@ -111,11 +113,22 @@ def random_trials(space: Space, seed: int, n_trials: int) -> list[Moving]:
     return list(found.values())
 
 
-def _draw(dimension: Dimension, rng: np.random.Generator) -> ParameterValue:
-    u = float(rng.random())
-    if dimension.is_log or dimension.n_values is None:
-        return dimension.cast(dimension.number(u))
-    return dimension.value_at(min(int(u * dimension.n_values), dimension.n_values - 1))
+def _draws(
+    space: Space, rng: np.random.Generator, n_trials: int
+) -> Iterator[tuple[ParameterValue, ...]]:
+    """Draw without end; in batches, which changes nothing of what the generator gives."""
+    turns = [_turn(dimension) for dimension in space.dimensions]
+    while True:
+        for units in rng.random((n_trials, len(turns))).tolist():
+            yield tuple([turn(unit) for turn, unit in zip(turns, units, strict=True)])
+
+
+def _turn(dimension: Dimension) -> Callable[[float], ParameterValue]:
+    """Return what makes a value of a number in [0, 1)."""
+    n_values = dimension.n_values
+    if dimension.is_log or n_values is None:
+        return lambda unit: dimension.cast(dimension.number(unit))
+    return lambda unit: dimension.value_at(min(int(unit * n_values), n_values - 1))
 
 
 def tpe_suggest(

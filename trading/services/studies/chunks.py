@@ -98,7 +98,6 @@ def chunk_suggested(*, study: Study, chunk: Chunk, parameters: list[dict[str, An
     _held(study, chunk).update(parameters=parameters)
 
 
-@transaction.atomic
 def chunk_write(
     *,
     study: Study,
@@ -112,21 +111,23 @@ def chunk_write(
     A chunk whose lease went to another worker is left to that one. `study` is read again: to one
     worker alone its counters say that this was the last chunk.
     """
-    held = _held(study, chunk).select_for_update().first()
-    if held is None:
-        return 0
-    _cut(held, len(outcomes))
-    Trial.objects.bulk_create(_trial(study, outcome, now) for outcome in outcomes)
+    rows = [_trial(study, outcome, now) for outcome in outcomes]
     sharpes = {o.number: o.values["bar_sharpe"] for o in outcomes if not o.error}
-    trials_append(study=study, sharpes=sharpes, n_bars=n_bars, now=now)
-    Study.objects.filter(pk=study.pk).update(
-        n_done=F("n_done") + len(outcomes),
-        n_failed=F("n_failed") + len(outcomes) - len(sharpes),
-        lease_expires_at=now + LEASE,
-        n_revivals=0,
-        updated_at=now,
-    )
-    study.refresh_from_db(fields=MOVING)
+    with transaction.atomic():
+        held = _held(study, chunk).select_for_update().first()
+        if held is None:
+            return 0
+        _cut(held, len(outcomes))
+        Trial.objects.bulk_create(rows)
+        trials_append(study=study, sharpes=sharpes, n_bars=n_bars, now=now)
+        Study.objects.filter(pk=study.pk).update(
+            n_done=F("n_done") + len(outcomes),
+            n_failed=F("n_failed") + len(outcomes) - len(sharpes),
+            lease_expires_at=now + LEASE,
+            n_revivals=0,
+            updated_at=now,
+        )
+        study.refresh_from_db(fields=MOVING)
     return len(outcomes)
 
 

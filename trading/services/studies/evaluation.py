@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
+from elson.common.threads import library_threads_limit
 from marketdata.types import Bars
 from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import EngineError
@@ -74,6 +75,7 @@ class Evaluator:
 
 
 def _begin(task: Task) -> None:
+    library_threads_limit()
     _here["task"] = task
 
 

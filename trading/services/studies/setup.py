@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ from trading.engine.search import SearchPlan, Space, plan_search, space_from
 from trading.engine.search.judgement import ScoredTrial
 from trading.engine.search.scoring import TrialScore
 from trading.engine.strategies import StrategySpec
-from trading.models import Study, Trial
+from trading.models import Study
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.loading import bars_stored
 from trading.services.bindings import spec_with
@@ -33,14 +35,16 @@ class StudySetup:
     plan: SearchPlan
     config: BacktestConfig
 
-    def params(self, moving: dict[str, Any]) -> dict[str, Any]:
+    def params(self, moving: Mapping[str, Any]) -> dict[str, Any]:
         """Complete moving parameters to a full set."""
         return self.space.params(moving)
 
     def returns_of(self, trial: ScoredTrial) -> FloatArray:
         """Run a trial again and return its returns per bar on the search span."""
-        run = backtest.run(self.search_bars, self.spec, self.params(trial.moving), self.config)
-        return metrics.simple_returns(run.equity, start=self.config.cash)
+        curve = backtest.curve_of(
+            self.search_bars, self.spec, self.params(trial.moving), self.config
+        )
+        return metrics.simple_returns(curve.equity, start=self.config.cash)
 
 
 def setup_of(study: Study) -> StudySetup:
@@ -104,36 +108,42 @@ def score_values(score: TrialScore) -> dict[str, Any]:
         "total_return": score.total_return,
         "bar_sharpe": score.bar_sharpe,
         "refusal": score.refusal[:200],
-        "folds": {
-            "in_sample": score.fold_in_sample,
-            "out_of_sample": score.fold_out_of_sample,
-            "block_sums": score.block_sums,
-            "block_squares": score.block_squares,
-        },
+        "folds": {"in_sample": score.fold_in_sample, "out_of_sample": score.fold_out_of_sample},
+        "blocks": array("d", (*score.block_sums, *score.block_squares)).tobytes(),
     }
 
 
-def scored_of(trial: Trial) -> ScoredTrial:
-    """Read a finished trial back; what was never stored is NaN."""
-    nan = float("nan")
-    folds = trial.folds
+# Of a finished trial, in the order `scored_of` takes them.
+SCORED = (
+    "number", "parameters", "objective", "in_sample_sharpe", "out_of_sample_sharpe", "dispersion",
+    "folds", "n_trades", "max_drawdown", "total_return", "bar_sharpe", "blocks", "refusal",
+)  # fmt: skip
+
+
+def scored_of(row: Sequence[Any]) -> ScoredTrial:
+    """Read the columns `SCORED` of a finished trial back; what was never stored is NaN."""
+    number, moving, objective, inside, outside, dispersion, folds, *rest = row
+    n_trades, deepest, total_return, bar_sharpe, packed, refusal = rest
+    blocks = array("d")
+    blocks.frombytes(bytes(packed))
+    middle = len(blocks) // 2
     return ScoredTrial(
-        number=trial.number,
-        moving=trial.parameters,
+        number=number,
+        moving=moving,
         score=TrialScore(
-            objective=nan if trial.objective is None else trial.objective,
-            in_sample_sharpe=_or_nan(trial.in_sample_sharpe),
-            out_of_sample_sharpe=_or_nan(trial.out_of_sample_sharpe),
-            dispersion=_or_nan(trial.dispersion),
+            objective=_or_nan(objective),
+            in_sample_sharpe=_or_nan(inside),
+            out_of_sample_sharpe=_or_nan(outside),
+            dispersion=_or_nan(dispersion),
             fold_in_sample=tuple(folds["in_sample"]),
             fold_out_of_sample=tuple(folds["out_of_sample"]),
-            n_trades=trial.n_trades or 0,
-            max_drawdown=_or_nan(trial.max_drawdown),
-            total_return=_or_nan(trial.total_return),
-            bar_sharpe=_or_nan(trial.bar_sharpe),
-            block_sums=tuple(folds["block_sums"]),
-            block_squares=tuple(folds["block_squares"]),
-            refusal=trial.refusal,
+            n_trades=n_trades or 0,
+            max_drawdown=_or_nan(deepest),
+            total_return=_or_nan(total_return),
+            bar_sharpe=_or_nan(bar_sharpe),
+            block_sums=tuple(blocks[:middle]),
+            block_squares=tuple(blocks[middle:]),
+            refusal=refusal,
         ),
     )
 
