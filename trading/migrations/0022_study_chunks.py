@@ -39,7 +39,7 @@ def blocks_to_bytes(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0019_training_trigger'),
+        ('trading', '0021_order_protection'),
     ]
 
     operations = [
