@@ -174,24 +174,20 @@ def _check_symbols(legs: Sequence[Leg], allocation: Allocation) -> None:
 def _result(
     account: SharedAccount, clock: IntArray, equity: FloatArray, cash: FloatArray, gross: FloatArray
 ) -> PortfolioRun:
-    config, books = account.config, account.books
+    books, start = account.books, account.config.cash
     rows = tuple(_row(book) for book in books)
-    trips, booked = _trips(books, rows), _booked(books)
-    fills = tuple(fill for fill, _, _ in booked)
-    orders = _orders(books)
-    returns = metrics.simple_returns(equity, start=config.cash)
-    exposure = gross / equity
+    trips, booked, exposure = _trips(books, rows), _booked(books), gross / equity
     bars_per_year = max(book.features.bars.bars_per_year for book in books)
     unknown = np.full(clock.shape[0], -1, dtype=np.int64)
     run = BacktestRun(
         spec=books[0].context.spec,
         params=books[0].features.params,
-        config=config,
+        config=account.config,
         symbol=" + ".join(book.symbol for book in books),
         first_bar=0,
         bars_per_year=bars_per_year,
-        orders=orders,
-        fills=fills,
+        orders=_orders(books),
+        fills=tuple(fill for fill, _, _ in booked),
         signal_bars=tuple(signal for _, signal, _ in booked),
         fill_reasons=tuple(reason for _, _, reason in booked),
         round_trips=trips,
@@ -199,18 +195,26 @@ def _result(
         equity=equity,
         cash=cash,
         quantity=np.zeros(clock.shape[0]),
-        drawdown=metrics.drawdowns(equity, start=config.cash),
+        drawdown=metrics.drawdowns(equity, start=start),
         exposure=exposure,
         regime_codes=unknown,
         absolute_regime_codes=unknown,
-        metrics=run_metrics(equity, returns, exposure, trips, fills, config.cash, bars_per_year)
-        | {"n_orders": float(len(orders))},
-        by_regime=account_regimes(books, trips, equity, config.cash, bars_per_year),
+        metrics={},
+        by_regime=account_regimes(books, trips, equity, start, bars_per_year),
         by_absolute_regime={},
         costs=_total(rows, account.financing),
         decisions=tuple(account.decisions),
     )
-    return PortfolioRun(run, rows)
+    return PortfolioRun(replace(run, metrics=_metrics(run)), rows)
+
+
+def _metrics(run: BacktestRun) -> dict[str, float]:
+    cash = run.config.cash
+    returns = metrics.simple_returns(run.equity, start=cash)
+    found = run_metrics(
+        run.equity, returns, run.exposure, run.round_trips, run.fills, cash, run.bars_per_year
+    )
+    return {**found, "n_orders": float(len(run.orders))}
 
 
 def _trips(books: Sequence[Book], rows: Sequence[InstrumentResult]) -> tuple[RoundTrip, ...]:

@@ -20,6 +20,7 @@ from trading.engine.checks import chance, charges, panel
 from trading.engine.checks.account_reruns import Progress
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty
+from trading.engine.checks.row import CheckRow
 from trading.engine.portfolio_backtest import PortfolioRun, run_portfolio
 from trading.engine.portfolio_nulls import instrument_rates, random_accounts
 from trading.engine.shared_account import Leg
@@ -83,8 +84,9 @@ def portfolio_honesty(
     future at most one each.
     """
     account = run.account
+    has_longs_only = all(trip.side is OrderSide.BUY for trip in account.round_trips)
     nulls = None
-    if account.round_trips and all(trip.side is OrderSide.BUY for trip in account.round_trips):
+    if account.round_trips and has_longs_only:
         nulls = random_accounts(run, legs, rng, n_draws=n_draws, gross_cap=allocation.gross_cap)
     told = progress or _ignore
     shuffled_row, shuffled = stability.shuffled_bars(
@@ -103,14 +105,26 @@ def portfolio_honesty(
         charges.break_even(account, curve),
         charges.costs_included(account),
         panel.without_best(account),
-        stability.neighborhood(run, legs, allocation, _stage(told, "Neighboring parameters")),
-        leaks.look_ahead(run, legs, allocation, rng, _stage(told, "No look-ahead")),
-        leaks.shuffled_future(run, legs, allocation, rng, _stage(told, "Shuffled future")),
-        leaks.warm_up(run, legs, _stage(told, "Warm-up")),
+        *_rerun_rows(run, legs, allocation, rng, told),
         panel.regimes(account),
     )
     status, words = panel.verdict(rows)
     return Honesty(status, words, rows, nulls, benchmark, curve, shuffled)
+
+
+def _rerun_rows(
+    run: PortfolioRun,
+    legs: Sequence[Leg],
+    allocation: Allocation,
+    rng: np.random.Generator,
+    told: Report,
+) -> tuple[CheckRow, ...]:
+    return (
+        stability.neighborhood(run, legs, allocation, _stage(told, "Neighboring parameters")),
+        leaks.look_ahead(run, legs, allocation, rng, _stage(told, "No look-ahead")),
+        leaks.shuffled_future(run, legs, allocation, rng, _stage(told, "Shuffled future")),
+        leaks.warm_up(run, legs, _stage(told, "Warm-up")),
+    )
 
 
 def _ignore(share: float, words: str) -> None:
@@ -151,7 +165,8 @@ def _cost_curve(
     run: PortfolioRun, legs: Sequence[Leg], allocation: Allocation, tell: Progress
 ) -> tuple[charges.CostPoint, ...]:
     account = run.account
-    if not account.fills or account.config.costs.is_free:
+    own = account.config.costs
+    if not account.fills or all((leg.costs or own).is_free for leg in legs):
         return ()
     points = []
     for k, factor in enumerate(FACTORS):

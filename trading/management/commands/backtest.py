@@ -25,7 +25,7 @@ from trading.management.options import (
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
     from trading.services.backtests.drafts import BacktestDraft
-    from trading.services.backtests.experiment import ExperimentOutcome
+    from trading.services.backtests.experiment import ExperimentConfig, ExperimentOutcome
 
 MOST_DRAWS = 10_000
 COST_OPTIONS = {
@@ -121,39 +121,13 @@ class Command(ExampleCommand):
         self._write(outcome, options)
 
     def _outcome(self, options: dict[str, Any]) -> ExperimentOutcome:
-        from trading.services.backtests.drafts import draft_read
-        from trading.services.backtests.experiment import (
-            ExperimentConfig,
-            costs_of,
-            experiment_run,
-        )
+        from trading.services.backtests.experiment import experiment_run
         from trading.services.backtests.loading import market_costs
         from trading.services.backtests.portfolios import AllocationChoice, portfolio_experiment
 
-        if not options["strategy"]:
-            raise CommandError(
-                "Name a strategy: --strategy KEY (--list shows all).", returncode=USAGE
-            )
-        bars_check(options)
-        draft = draft_read(_draft_values(options))
-        if len(options["data"]) > 1 and options["symbol"]:
-            raise CommandError("Several --data files name themselves.", returncode=USAGE)
-        if draft.has_regime_costs and options["data"]:
-            raise CommandError("--usual-costs needs --symbol alone.", returncode=USAGE)
+        draft = _draft(options)
         series = bars_read(draft, options)
-        config = ExperimentConfig(
-            strategy_key=draft.strategy_key,
-            parameters=draft.parameters,
-            cash=float(draft.cash),
-            costs=costs_of(draft, _market(draft)),
-            max_participation=draft.max_participation,
-            carries_rest=draft.carries_rest,
-            out_of_sample_share=draft.out_of_sample_share,
-            out_of_sample_from=draft.out_of_sample_from,
-            seed=draft.seed,
-            n_null_draws=options["null_draws"],
-            source=options["data"][0].name if options["data"] else "database",
-        )
+        config = _config(draft, options)
         n_bars = max(len(bars) for bars in series)
         with PhaseLine(sys.stderr, total=n_bars, unit="bars") as line:
             report = _RunReport(line)
@@ -178,6 +152,39 @@ class Command(ExampleCommand):
             self.stdout.write(json.dumps(values, allow_nan=False, separators=(",", ":")))
         else:
             self.stdout.write(summary_text(outcome))
+
+
+def _draft(options: dict[str, Any]) -> BacktestDraft:
+    """Check what was asked for; raise CommandError for what cannot go together."""
+    from trading.services.backtests.drafts import draft_read
+
+    if not options["strategy"]:
+        raise CommandError("Name a strategy: --strategy KEY (--list shows all).", returncode=USAGE)
+    bars_check(options)
+    draft = draft_read(_draft_values(options))
+    if len(options["data"]) > 1 and options["symbol"]:
+        raise CommandError("Several --data files name themselves.", returncode=USAGE)
+    if draft.has_regime_costs and options["data"]:
+        raise CommandError("--usual-costs needs --symbol alone.", returncode=USAGE)
+    return draft
+
+
+def _config(draft: BacktestDraft, options: dict[str, Any]) -> ExperimentConfig:
+    from trading.services.backtests.experiment import ExperimentConfig, costs_of
+
+    return ExperimentConfig(
+        strategy_key=draft.strategy_key,
+        parameters=draft.parameters,
+        cash=float(draft.cash),
+        costs=costs_of(draft, _market(draft)),
+        max_participation=draft.max_participation,
+        carries_rest=draft.carries_rest,
+        out_of_sample_share=draft.out_of_sample_share,
+        out_of_sample_from=draft.out_of_sample_from,
+        seed=draft.seed,
+        n_null_draws=options["null_draws"],
+        source=options["data"][0].name if options["data"] else "database",
+    )
 
 
 def _draft_values(options: dict[str, Any]) -> dict[str, Any]:

@@ -30,8 +30,11 @@ from trading.management.options import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trading.engine.backtest import BacktestConfig
+    from trading.engine.search import SearchPlan
     from trading.engine.types import AssetClass
     from trading.selectors.studies import TrialCount
+    from trading.services.studies.drafts import StudyDraft
     from trading.services.studies.local import Count, LocalOutcome, LocalSearch
 
 EXAMPLES = """examples:
@@ -103,8 +106,6 @@ class Command(ExampleCommand):
 
 
 def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:
-    from trading.engine.backtest import BacktestConfig
-    from trading.engine.search import plan_search
     from trading.services.bindings import identity_of, spec_with, version_to_bind
     from trading.services.studies.drafts import study_draft_read
     from trading.services.studies.local import LocalSearch
@@ -118,23 +119,7 @@ def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:
         raise CommandError(f"A search takes one series, found {n_series}.", returncode=USAGE)
     draft = study_draft_read(_draft_values(options))
     (bars,) = bars_read(draft.base, options)
-    plan = plan_search(
-        len(bars),
-        draft.space,
-        n_folds=draft.n_folds,
-        holdout_share=draft.holdout_share,
-        dispersion_weight=draft.dispersion_weight,
-        fewest_trades=draft.fewest_trades,
-        deepest_drawdown=draft.deepest_drawdown,
-    )
-    config = BacktestConfig(
-        cash=float(draft.base.cash),
-        commission_bps=draft.base.commission_bps,
-        slippage_bps=draft.base.slippage_bps,
-        cost_preset=_preset(options) if draft.base.has_regime_costs else None,
-        seed=draft.base.seed,
-        start_index=plan.start,
-    )
+    plan = _plan(draft, len(bars))
     key = draft.base.strategy_key
     version = None if options["data"] else version_to_bind(key)
     found = LocalSearch(
@@ -142,13 +127,40 @@ def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:
         bars,
         draft.space,
         plan,
-        config,
+        _config(draft, options, plan.start),
         draft.method,
         draft.n_trials,
         bound=None if version is None else spec_with(key, version),
         model=identity_of(version),
     )
     return found, draft.n_workers
+
+
+def _plan(draft: StudyDraft, n_bars: int) -> SearchPlan:
+    from trading.engine.search import plan_search
+
+    return plan_search(
+        n_bars,
+        draft.space,
+        n_folds=draft.n_folds,
+        holdout_share=draft.holdout_share,
+        dispersion_weight=draft.dispersion_weight,
+        fewest_trades=draft.fewest_trades,
+        deepest_drawdown=draft.deepest_drawdown,
+    )
+
+
+def _config(draft: StudyDraft, options: dict[str, Any], start_index: int) -> BacktestConfig:
+    from trading.engine.backtest import BacktestConfig
+
+    return BacktestConfig(
+        cash=float(draft.base.cash),
+        commission_bps=draft.base.commission_bps,
+        slippage_bps=draft.base.slippage_bps,
+        cost_preset=_preset(options) if draft.base.has_regime_costs else None,
+        seed=draft.base.seed,
+        start_index=start_index,
+    )
 
 
 def _user_id(options: dict[str, Any]) -> int | None:
@@ -257,19 +269,10 @@ def _space_text(given: str) -> str:
 
 
 def _values(search: LocalSearch, outcome: LocalOutcome, n_top: int) -> dict[str, Any]:
-    from trading.services.backtests.manifest import manifest_of
     from trading.services.backtests.statistics import plain
 
     verdict = outcome.judgement
-    by_number = {trial.number: trial for trial in outcome.trials}
-    ranked = sorted(
-        (t for t in outcome.trials if math.isfinite(t.score.objective)),
-        key=lambda t: (-t.score.objective, t.number),
-    )
-
-    def row(number: int | None) -> dict[str, Any] | None:
-        return None if number is None else _row(search, by_number[number])
-
+    rows: dict[int | None, Any] = {trial.number: _row(search, trial) for trial in outcome.trials}
     found: dict[str, Any] = plain(
         {
             "strategy": search.strategy_key,
@@ -278,46 +281,69 @@ def _values(search: LocalSearch, outcome: LocalOutcome, n_top: int) -> dict[str,
             "n_trials": len(outcome.trials) + len(outcome.errors),
             "n_failed": len(outcome.errors),
             "n_ranked": verdict.n_ranked,
-            "best": row(verdict.best),
-            "suggested": row(verdict.pick),
-            "leaderboard": [_row(search, trial) for trial in ranked[: max(n_top, 0)]],
-            "in_sample": _side(by_number, verdict.pick, "in_sample_sharpe", "fold_in_sample"),
-            "out_of_sample": _side(
-                by_number, verdict.pick, "out_of_sample_sharpe", "fold_out_of_sample"
-            ),
-            "pbo": verdict.probability_of_overfitting,
-            "deflated_sharpe_ratio": verdict.deflated_sharpe,
-            "trial_count": verdict.n_trials_counted,
-            "expected_max_sharpe": verdict.expected_max_sharpe,
-            "rank_correlation": verdict.rank_correlation,
-            "walk_forward_sharpe": verdict.procedure_sharpe,
-            "is_overfit": verdict.is_overfit,
-            "is_spike": verdict.is_spike,
-            "stable_zone": verdict.zone,
-            "importance": verdict.importance,
-            "sentences": verdict.sentences,
+            "best": rows.get(verdict.best),
+            "suggested": rows.get(verdict.pick),
+            "leaderboard": [rows[number] for number in _ranking(outcome)[: max(n_top, 0)]],
+            **_verdict_values(outcome),
             "errors": outcome.errors,
             "plan": asdict(search.plan),
             "holdout": {
                 "n_bars": search.plan.n_bars - search.plan.n_search,
                 "is_opened": False,
             },
-            "manifest": manifest_of(
-                bars=search.bars,
-                parameters={"space": search.space.to_dict(), "fixed": dict(search.space.fixed)},
-                seed=search.config.seed,
-                source="file or database",
-                settings_used={
-                    "cash": search.config.cash,
-                    "commission_bps": search.config.commission_bps,
-                    "slippage_bps": search.config.slippage_bps,
-                    "cost_preset": search.config.cost_preset,
-                    "model": search.model,
-                },
-            ),
+            "manifest": _manifest(search),
         }
     )
     return found
+
+
+def _ranking(outcome: LocalOutcome) -> list[int]:
+    """Return the numbers of the trials that have an objective, best first."""
+    ranked = sorted(
+        (t for t in outcome.trials if math.isfinite(t.score.objective)),
+        key=lambda t: (-t.score.objective, t.number),
+    )
+    return [trial.number for trial in ranked]
+
+
+def _verdict_values(outcome: LocalOutcome) -> dict[str, Any]:
+    verdict = outcome.judgement
+    by_number = {trial.number: trial for trial in outcome.trials}
+    return {
+        "in_sample": _side(by_number, verdict.pick, "in_sample_sharpe", "fold_in_sample"),
+        "out_of_sample": _side(
+            by_number, verdict.pick, "out_of_sample_sharpe", "fold_out_of_sample"
+        ),
+        "pbo": verdict.probability_of_overfitting,
+        "deflated_sharpe_ratio": verdict.deflated_sharpe,
+        "trial_count": verdict.n_trials_counted,
+        "expected_max_sharpe": verdict.expected_max_sharpe,
+        "rank_correlation": verdict.rank_correlation,
+        "walk_forward_sharpe": verdict.procedure_sharpe,
+        "is_overfit": verdict.is_overfit,
+        "is_spike": verdict.is_spike,
+        "stable_zone": verdict.zone,
+        "importance": verdict.importance,
+        "sentences": verdict.sentences,
+    }
+
+
+def _manifest(search: LocalSearch) -> dict[str, Any]:
+    from trading.services.backtests.manifest import manifest_of
+
+    return manifest_of(
+        bars=search.bars,
+        parameters={"space": search.space.to_dict(), "fixed": dict(search.space.fixed)},
+        seed=search.config.seed,
+        source="file or database",
+        settings_used={
+            "cash": search.config.cash,
+            "commission_bps": search.config.commission_bps,
+            "slippage_bps": search.config.slippage_bps,
+            "cost_preset": search.config.cost_preset,
+            "model": search.model,
+        },
+    )
 
 
 def _row(search: LocalSearch, trial: Any) -> dict[str, Any]:

@@ -159,25 +159,47 @@ def experiment_run(
         bars=bars, run=run, seed=config.seed, n_draws=config.n_null_draws, trials=config.trials
     )
     report.phase(STATISTICS)
+    return outcome_of(
+        run,
+        judged,
+        split,
+        config,
+        round_trips=statistics.trips_as_rows(run, split, bars),
+        decisions=_decision_counts(bars, run, config),
+        manifest=_manifest(bars, run, config),
+    )
+
+
+def outcome_of(
+    run: BacktestRun,
+    judged: judgement.Judgement,
+    split: int,
+    config: ExperimentConfig,
+    *,
+    round_trips: list[dict[str, Any]],
+    decisions: dict[str, Any],
+    manifest: dict[str, Any],
+    per_instrument: Sequence[Mapping[str, Any]] = (),
+) -> ExperimentOutcome:
+    """Put together what is stored of a judged run, of one instrument or of an account."""
     held = benchmark_equity(run, config.benchmark, config.benchmark_bars, judged.benchmark)
     figures = figures_of(run, split, held, config.walk_forward_folds)
+    panel = judgement.panel_values(judged, figures, config.n_null_draws, config.judged_windows)
     return ExperimentOutcome(
         run=run,
         headline=headline(figures["all"]),
         metrics=plain(figures),
         by_regime=plain(by_regime_values(run, judged.null_win_rates)),
         costs=plain(cost_values(run, judged.panel.cost_curve)),
-        per_instrument=[],
-        honesty=plain(
-            judgement.panel_values(judged, figures, config.n_null_draws, config.judged_windows)
-        ),
+        per_instrument=plain(list(per_instrument)),
+        honesty=plain(panel),
         curve=statistics.curve(run, held, judged.band, split),
         daily=statistics.daily(run, held),
-        round_trips=plain(statistics.trips_as_rows(run, split, bars)),
+        round_trips=plain(round_trips),
         monthly=plain(statistics.monthly(run)),
         drawdowns=plain(statistics.worst_drawdowns(run)),
-        decisions=plain(_decision_counts(bars, run, config)),
-        manifest=_manifest(bars, run, config),
+        decisions=plain(decisions),
+        manifest=manifest,
     )
 
 

@@ -18,7 +18,6 @@ from trading.engine.portfolio_nulls import instrument_rates
 from trading.engine.shared_account import Leg
 from trading.engine.strategies import strategy_get
 from trading.services.backtests import judgement, statistics
-from trading.services.backtests.benchmarks import benchmark_equity
 from trading.services.backtests.experiment import (
     NULL_MODEL,
     SIMULATING,
@@ -27,16 +26,13 @@ from trading.services.backtests.experiment import (
     ExperimentOutcome,
     Report,
     Silent,
-    by_regime_values,
-    cost_values,
     engine_config,
-    figures_of,
-    headline,
+    outcome_of,
     settings_values,
 )
 from trading.services.backtests.judgement import ALL, Judgement
 from trading.services.backtests.manifest import manifest_of_many
-from trading.services.backtests.statistics import iso, plain
+from trading.services.backtests.statistics import iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +43,16 @@ class AllocationChoice:
     max_positions: int | None = None
     gross_cap: float = 1.0
     weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def engine_allocation(self) -> Allocation:
+        """The same in the engine's terms."""
+        return Allocation(
+            AllocationRule(self.allocation),
+            self.weights,
+            max_positions=self.max_positions,
+            gross_cap=self.gross_cap,
+        )
 
 
 def portfolio_experiment(
@@ -66,54 +72,49 @@ def portfolio_experiment(
     report.phase(SIMULATING)
     strategy = config.spec or config.strategy_key
     legs = [Leg(bars, strategy, config.parameters, own.get(bars.symbol)) for bars in series]
-    allocation = Allocation(
-        AllocationRule(choice.allocation),
-        choice.weights,
-        max_positions=choice.max_positions,
-        gross_cap=choice.gross_cap,
-    )
     longest = max(series, key=len)
-    run = run_portfolio(legs, engine_config(longest, config, report), allocation)
+    run = run_portfolio(legs, engine_config(longest, config, report), choice.engine_allocation)
     account = run.account
     split = statistics.split_index(account, config.out_of_sample_share, config.out_of_sample_from)
     report.observe(account.closed_at, account.equity.__getitem__)
     report.phase(NULL_MODEL)
     chances = _chances(run, legs)
-    nulls = judgement.mean_chances(_joined(chances.values()))
-    panel = portfolio_honesty(
-        run,
-        legs,
-        allocation,
-        np.random.default_rng(config.seed),
-        n_draws=config.n_null_draws,
-        trials=config.trials,
-        progress=lambda share, words: report.advance(NULL_MODEL, share, f"{words} {share:.0%}"),
-    )
-    judged = Judgement(panel, nulls, panel.buy_and_hold, judgement.band_of(account, panel))
+    judged = _judge(run, legs, chances, config, choice, report)
     report.phase(STATISTICS)
-    held = benchmark_equity(account, config.benchmark, config.benchmark_bars, judged.benchmark)
-    figures = figures_of(account, split, held, config.walk_forward_folds)
-    return ExperimentOutcome(
-        run=account,
-        headline=headline(figures["all"]),
-        metrics=plain(figures),
-        by_regime=plain(by_regime_values(account, nulls)),
-        costs=plain(cost_values(account, panel.cost_curve)),
-        per_instrument=plain([_row(row, run, chances[row.symbol]) for row in run.instruments]),
-        honesty=plain(
-            judgement.panel_values(judged, figures, config.n_null_draws, config.judged_windows)
-        ),
-        curve=statistics.curve(account, held, judged.band, split),
-        daily=statistics.daily(account, held),
-        round_trips=plain(_trips(run, split, series)),
-        monthly=plain(statistics.monthly(account)),
-        drawdowns=plain(statistics.worst_drawdowns(account)),
+    return outcome_of(
+        account,
+        judged,
+        split,
+        config,
+        per_instrument=[_row(row, run, chances[row.symbol]) for row in run.instruments],
+        round_trips=_trips(run, split, series),
         decisions={"n_bars": len(account.equity), "n_orders": len(account.orders), "counts": []},
         manifest=_manifest(series, run, config, choice),
     )
 
 
 Chances = dict[str, list[float]]
+
+
+def _judge(
+    run: PortfolioRun,
+    legs: Sequence[Leg],
+    chances: Mapping[str, Chances],
+    config: ExperimentConfig,
+    choice: AllocationChoice,
+    report: Report,
+) -> Judgement:
+    panel = portfolio_honesty(
+        run,
+        legs,
+        choice.engine_allocation,
+        np.random.default_rng(config.seed),
+        n_draws=config.n_null_draws,
+        trials=config.trials,
+        progress=lambda share, words: report.advance(NULL_MODEL, share, f"{words} {share:.0%}"),
+    )
+    nulls = judgement.mean_chances(_joined(chances.values()))
+    return Judgement(panel, nulls, panel.buy_and_hold, judgement.band_of(run.account, panel))
 
 
 def _chances(run: PortfolioRun, legs: Sequence[Leg]) -> dict[str, Chances]:

@@ -9,6 +9,7 @@ from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig
 from trading.engine.checks import account_leaks, account_stability, panel
 from trading.engine.checks.account import STAGES, portfolio_honesty
+from trading.engine.costs import CostModel
 from trading.engine.portfolio_backtest import account_equity, run_portfolio
 from trading.engine.portfolio_nulls import permuted_legs
 from trading.engine.shared_account import Leg
@@ -204,3 +205,16 @@ def test_equity_alone_is_that_of_the_whole_run_up_to_a_moment():
     equity = account_equity(legs, CONFIG, Allocation(), until=int(run.account.closed_at[150]))
 
     assert np.array_equal(equity, run.account.equity[:150])
+
+
+@pytest.mark.slow
+def test_costs_of_the_instruments_alone_are_costs_too():
+    costs = CostModel(commission_bps=5.0)
+    legs = [replace(leg, costs=costs) for leg in legs_of("sma_cross")]
+    run = run_portfolio(legs, BacktestConfig())
+
+    found = portfolio_honesty(run, legs, Allocation(), rng(), n_draws=5)
+
+    rows = {row.key: row for row in found.rows}
+    assert rows["COSTS"].status is RuleStatus.PASS
+    assert [point.factor for point in found.cost_curve] == [0.0, 1.0, 2.0, 3.0]
