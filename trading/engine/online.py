@@ -41,7 +41,7 @@ from trading.engine.rules import RuleTable
 from trading.engine.simulation import NO_BREAKER, sizing_terms, start_memory
 from trading.engine.smoothing import strength_nb
 from trading.engine.strategies.base import Params
-from trading.engine.strategies.tables import breaker_config
+from trading.engine.strategies.tables import RESTING, breaker_config
 from trading.engine.strategies.trend_rows import (
     EXIT_BARS,
     Adapted,
@@ -210,7 +210,7 @@ def online_step_nb(
         position,
         rich.pending_of_nb(memory),
         row,
-        rich.sizing_of_nb(sizing),
+        rich.sizing_of_nb(sizing, sizing[rich.RESTS_PROTECTION] != 0.0),
         memory[rich.CASH],
         held,
         close,
@@ -242,6 +242,8 @@ class OnlineCells(NamedTuple):
 class OnlineTrend:
     """A running volatility-adaptive trend: feed it bars and fills; it remembers the rest.
 
+    Protection that rests is the caller's to place; its fills are fed like all others.
+
     Attributes
     ----------
     cells : OnlineCells
@@ -259,7 +261,8 @@ class OnlineTrend:
 
     def book(self, quantity: float, price: float, commission: float) -> None:
         """Take a fill: signed units, price, commission in currency."""
-        rich.book_nb(self.cells.memory, quantity, price, commission)
+        rests = self.cells.sizing[rich.RESTS_PROTECTION] != 0.0
+        rich.book_nb(self.cells.memory, quantity, price, commission, rests)
 
 
 def online_trend(
@@ -300,7 +303,12 @@ def online_trend(
     carried = np.zeros(N_CARRIED)
     carried[[HELD_CODE, HIGHEST_LOWER, CODE_BEFORE]] = -1.0
     config = breaker_config(params)
-    table = RuleTable(np.empty((0, 8)), float(params["no_trade_band"]), rebalances=True)
+    table = RuleTable(
+        np.empty((0, 8)),
+        float(params["no_trade_band"]),
+        rebalances=True,
+        rests_protection=params["protection"] == RESTING,
+    )
     cells = OnlineCells(
         carried,
         np.zeros(N_SUMS),

@@ -36,13 +36,17 @@ from trading.engine.rules import (
     NO_SETUP,
     SIGNALS,
     STOP_DISTANCE,
+    STOP_GAPPED,
+    STOP_REACHED,
     TARGET_DISTANCE,
+    TARGET_REACHED,
     TRAIL_DISTANCE,
     TREND,
     TREND_WEIGHT,
     Row,
     affordable_nb,
     kind_after_nb,
+    order_level_nb,
     plan_nb,
     rule_next_nb,
 )
@@ -56,7 +60,7 @@ N_MEMORY = 15
 
 # Cells of the sizing terms.
 QUANTITY_STEP, NO_TRADE_BAND, REBALANCES, WANTS_ALL_CASH, ALLOWS_ALL_CASH = 0, 1, 2, 3, 4
-SLIPPAGE_RATE, KEEPS_LIMIT = 5, 6
+SLIPPAGE_RATE, KEEPS_LIMIT, RESTS_PROTECTION, TICK_SIZE = 5, 6, 7, 8
 
 
 class Position(NamedTuple):
@@ -97,13 +101,16 @@ class Sizing(NamedTuple):
     allows_all_cash: bool
     slippage_rate: float
     keeps_limit: bool
+    rests_protection: bool
+    tick_size: float
 
 
 class RichFills(NamedTuple):
     """Fills of one run in order, each array of shape (n_fills,).
 
-    bar, signed quantity in units, price with slippage, commission in currency, and the reason as an
-    index in `rules.REASONS`.
+    bar, signed quantity in units, price with slippage, commission in currency, the reason as an
+    index in `rules.REASONS`, and the level of an order that rested (NaN for others; empty where
+    none may rest).
     """
 
     bars: IntArray
@@ -111,6 +118,7 @@ class RichFills(NamedTuple):
     prices: FloatArray
     commissions: FloatArray
     reasons: IntArray
+    levels: FloatArray
 
 
 @inlined
@@ -166,23 +174,58 @@ def aged_nb(position: Position, held: float) -> Position:
 
 
 @inlined
-def opened_nb(pending: Pending, price: float) -> Position:
+def opened_nb(pending: Pending, price: float, rests_protection: bool) -> Position:
     """Return the position that the fill of a pending order opens."""
     paid = price * (1.0 + pending.rate)
     stop_price, target_price = price - pending.stop, paid + pending.target
+    if rests_protection:
+        # An order that rests is filled before costs; what is watched at the close, after them.
+        target_price /= 1.0 - pending.rate
     return Position(pending.kind, 0, stop_price, target_price, pending.limit)
 
 
 @inlined
 def filled_nb(
-    position: Position, pending: Pending, before: float, held: float, price: float
+    position: Position,
+    pending: Pending,
+    before: float,
+    held: float,
+    price: float,
+    rests_protection: bool,
 ) -> tuple[Position, Pending]:
     """Return what a fill leaves: it ends a position, opens one, or changes its size."""
     if held == 0.0:
         return nothing_held_nb(), nothing_pending_nb()
     if before == 0.0:
-        return opened_nb(pending, price), nothing_pending_nb()
+        return opened_nb(pending, price, rests_protection), nothing_pending_nb()
     return position, pending
+
+
+@inlined
+def protected_nb(
+    position: Position,
+    opened: float,
+    high: float,
+    low: float,
+    tick_size: float,
+    slippage_rate: float,
+) -> tuple[int, float, float]:
+    """Let a bar meet what rests for a long position: reason (0 for none), price paid, level.
+
+    As `protection.protection_met`: what the open is beyond comes first, then the stop.
+    """
+    stop, target = -np.inf, np.inf
+    if position.stop_price == position.stop_price:
+        stop = order_level_nb(position.stop_price, tick_size, False)
+    if position.target_price == position.target_price:
+        target = order_level_nb(position.target_price, tick_size, True)
+    if opened <= stop:
+        return STOP_GAPPED, opened * (1.0 - slippage_rate), stop
+    if opened >= target:
+        return TARGET_REACHED, opened, target
+    if low <= stop:
+        return STOP_REACHED, stop * (1.0 - slippage_rate), stop
+    return (TARGET_REACHED, target, target) if high >= target else (0, 0.0, 0.0)
 
 
 @inlined
@@ -214,8 +257,8 @@ def decided_nb(
         position.bars_held,
         position.limit if sizing.keeps_limit else limit,
         close,
-        position.stop_price,
-        position.target_price,
+        np.nan if sizing.rests_protection else position.stop_price,
+        np.nan if sizing.rests_protection else position.target_price,
         row.cost_rate,
     )
     kind = kind_after_nb(reason)
@@ -275,8 +318,8 @@ def pending_of_nb(memory: FloatArray) -> Pending:
 
 
 @inlined
-def sizing_of_nb(sizing: FloatArray) -> Sizing:
-    """Read the terms of sizing out of their vector."""
+def sizing_of_nb(sizing: FloatArray, rests_protection: bool) -> Sizing:
+    """Read the terms of sizing out of their vector, but for what the caller knows better."""
     return Sizing(
         sizing[QUANTITY_STEP],
         sizing[NO_TRADE_BAND],
@@ -285,6 +328,8 @@ def sizing_of_nb(sizing: FloatArray) -> Sizing:
         sizing[ALLOWS_ALL_CASH] != 0.0,
         sizing[SLIPPAGE_RATE],
         sizing[KEEPS_LIMIT] != 0.0,
+        rests_protection,
+        sizing[TICK_SIZE],
     )
 
 
@@ -307,14 +352,16 @@ def remember_nb(memory: FloatArray, position: Position, pending: Pending, decide
 
 
 @kernel
-def book_nb(memory: FloatArray, quantity: float, price: float, commission: float) -> None:
+def book_nb(
+    memory: FloatArray, quantity: float, price: float, commission: float, rests_protection: bool
+) -> None:
     """Book a fill in the memory: cash, what is held, and what the fill opened or ended."""
     before = memory[HELD]
     held = held_after_nb(before, quantity)
     memory[CASH] += -quantity * price - commission
     memory[HELD] = held
     position, pending = position_of_nb(memory), pending_of_nb(memory)
-    position, pending = filled_nb(position, pending, before, held, price)
+    position, pending = filled_nb(position, pending, before, held, price, rests_protection)
     decided = Decided(memory[DELTA], int(memory[REASON]), memory[TAKES_ALL] != 0.0)
     remember_nb(memory, position, pending, decided)
 
@@ -322,6 +369,8 @@ def book_nb(memory: FloatArray, quantity: float, price: float, commission: float
 @kernel
 def simulate_rules_nb(
     exec_price: FloatArray,
+    high: FloatArray | None,
+    low: FloatArray | None,
     close: FloatArray,
     seconds: FloatArray,
     days: FloatArray,
@@ -336,7 +385,17 @@ def simulate_rules_nb(
     sizing_terms: FloatArray,
     start: int,
     first: int,
-) -> tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray, IntArray, int]:
+) -> tuple[
+    FloatArray,
+    FloatArray,
+    IntArray,
+    FloatArray,
+    FloatArray,
+    FloatArray,
+    IntArray,
+    FloatArray,
+    int,
+]:
     """Run a table of signals from bar `start`, deciding from `first` on.
 
     `columns` is the table, column after column: what a bar does not look at is not read.
@@ -344,9 +403,12 @@ def simulate_rules_nb(
     bars' close since 1970; an empty `breaker_config` leaves the breaker out. `memory` and `breaker`
     begin as they are and are moved on in place; `sizing_terms` holds quantity step, no-trade band,
     as 0 or 1 whether the rule rebalances, wants all cash and may have it, the slippage a plan
-    allows for, and as 0 or 1 whether a position keeps the holding limit of its signal bar. Returns
-    cash and quantity after each bar, then the fills (see `RichFills`), of which the last item says
-    how many are valid.
+    allows for, as 0 or 1 whether a position keeps the holding limit of its signal bar and whether
+    its stop and target rest as orders, and their tick. Orders that rest meet the bar after a fill
+    at its open: `exec_price` is then the open. Where none may rest, `high` and `low` are None and
+    what meets them is not compiled in, so that the loop does not pay for it. Returns cash and
+    quantity after each bar, then the fills (see `RichFills`), of which the last item says how many
+    are valid.
 
     It is long because everything remembered from bar to bar is a local variable: in an array each
     bar would wait for the one before to come back from memory.
@@ -355,18 +417,21 @@ def simulate_rules_nb(
     cash, held = memory[CASH], memory[HELD]
     position, pending = position_of_nb(memory), pending_of_nb(memory)
     decided = Decided(memory[DELTA], int(memory[REASON]), memory[TAKES_ALL] != 0.0)
-    sizing = sizing_of_nb(sizing_terms)
+    sizing = sizing_of_nb(sizing_terms, high is not None)
     has_breaker = breaker_config.shape[0] > 0
     limits = limits_of_nb(breaker_config)
     level, book = level_of_nb(breaker), book_of_nb(breaker)
     bounds = bounds_nb(limits)
     cash_path = np.empty(n)
     held_path = np.empty(n)
-    fill_bars = np.empty(n, dtype=np.int64)
-    quantities = np.empty(n)
-    prices = np.empty(n)
-    fees = np.empty(n)
-    reasons = np.empty(n, dtype=np.int64)
+    # What rests may fill once more on the bar of another fill.
+    most = n + n * int(sizing.rests_protection)
+    fill_bars = np.empty(most, dtype=np.int64)
+    quantities = np.empty(most)
+    prices = np.empty(most)
+    fees = np.empty(most)
+    reasons = np.empty(most, dtype=np.int64)
+    levels = np.full(2 * (most - n), np.nan)
     n_fills = 0
     factor = factor_nb(level, limits)
     for i in range(n):
@@ -387,7 +452,9 @@ def simulate_rules_nb(
             if quantity != 0.0:
                 cash += -quantity * price - fee
                 before, held = held, held_after_nb(held, quantity)
-                position, pending = filled_nb(position, pending, before, held, price)
+                position, pending = filled_nb(
+                    position, pending, before, held, price, sizing.rests_protection
+                )
                 fill_bars[n_fills] = i
                 quantities[n_fills] = quantity
                 prices[n_fills] = price
@@ -395,6 +462,22 @@ def simulate_rules_nb(
                 reasons[n_fills] = decided.reason
                 n_fills += 1
             decided = Decided(0.0, decided.reason, decided.takes_all_cash)
+        if high is not None and low is not None and held != 0.0:
+            reason, price, rested_at = protected_nb(
+                position, exec_price[i], high[i], low[i], sizing.tick_size, slippage[i - 1]
+            )
+            if reason != 0:
+                fee = held * price * commission[i - 1]
+                cash += held * price - fee
+                fill_bars[n_fills] = i
+                quantities[n_fills] = -held
+                prices[n_fills] = price
+                fees[n_fills] = fee
+                reasons[n_fills] = reason
+                levels[n_fills] = rested_at
+                n_fills += 1
+                held = 0.0
+                position, pending = nothing_held_nb(), nothing_pending_nb()
         position = aged_nb(position, held)
         cash_path[i] = cash
         held_path[i] = held
@@ -436,4 +519,4 @@ def simulate_rules_nb(
     memory[CASH], memory[HELD] = cash, held
     remember_nb(memory, position, pending, decided)
     breaker_remember_nb(breaker, level, book)
-    return cash_path, held_path, fill_bars, quantities, prices, fees, reasons, n_fills
+    return cash_path, held_path, fill_bars, quantities, prices, fees, reasons, levels, n_fills

@@ -52,6 +52,7 @@ def simulate(
     cash: float,
     costs: CostModel,
     quantity_step: float = 0.0,
+    tick_size: float = 0.0,
     start_index: int = 0,
     allows_all_cash: bool = True,
 ) -> TableRun:
@@ -67,6 +68,8 @@ def simulate(
         Proportional to the notional: an impact that grows with the order needs the step.
     quantity_step : float
         Units are rounded down to a multiple; 0 for fractional units.
+    tick_size : float
+        Prices of resting orders are rounded to a multiple, away from the market; 0 for any price.
     start_index : int
         First bar that may decide.
     allows_all_cash : bool
@@ -83,6 +86,8 @@ def simulate(
     commission, slippage = rates_of(bars, costs)
     found = rich.simulate_rules_nb(
         bars.exec_prices,
+        bars.high if table.rests_protection else None,
+        bars.low if table.rests_protection else None,
         bars.close,
         *clock_of(bars),
         np.ascontiguousarray(table.rows.T),
@@ -93,12 +98,12 @@ def simulate(
         NO_BREAKER if config is None else config_vector(config, costs.preset),
         breaker,
         memory,
-        sizing_terms(table, costs, quantity_step, allows_all_cash),
+        sizing_terms(table, costs, quantity_step, allows_all_cash, tick_size),
         start_index,
         max(start_index, features.first),
     )
-    cash_path, held_path, fill_bars, quantities, prices, fees, reasons, n = found
-    fills = RichFills(fill_bars[:n], quantities[:n], prices[:n], fees[:n], reasons[:n])
+    cash_path, held_path, fill_bars, quantities, prices, fees, reasons, levels, n = found
+    fills = RichFills(fill_bars[:n], quantities[:n], prices[:n], fees[:n], reasons[:n], levels[:n])
     return TableRun(cash_path, held_path, fills, memory, breaker)
 
 
@@ -124,7 +129,11 @@ def start_memory(cash: float) -> FloatArray:
 
 
 def sizing_terms(
-    table: RuleTable, costs: CostModel, quantity_step: float, allows_all_cash: bool
+    table: RuleTable,
+    costs: CostModel,
+    quantity_step: float,
+    allows_all_cash: bool,
+    tick_size: float = 0.0,
 ) -> FloatArray:
     """Lay the terms of sizing out for the kernel."""
     return np.array(
@@ -136,6 +145,8 @@ def sizing_terms(
             float(allows_all_cash),
             costs.slippage_rate,
             float(table.keeps_limit),
+            float(table.rests_protection),
+            tick_size,
         ]
     )
 
@@ -161,6 +172,7 @@ def state_after(
     StrategyState
         What `step.step` returns at the last bar.
     """
+    rests = table_of(features).rests_protection
     memory, codes = run.memory, features.regimes.settled_codes[start_index:]
     changes = np.flatnonzero(codes != codes[-1])
     n_equal = codes.shape[0] - (int(changes[-1]) + 1 if changes.size else 0)
@@ -174,12 +186,14 @@ def state_after(
         entry_kind=KINDS[int(memory[rich.KIND])],
         stop_price=_known(memory[rich.STOP_PRICE]),
         target_price=_known(memory[rich.TARGET_PRICE]),
+        rests_protection=rests and memory[rich.HELD] != 0.0,
         holding_limit=int(memory[rich.LIMIT]),
         pending_kind=KINDS[int(memory[rich.PENDING_KIND])],
         pending_stop_distance=_known(memory[rich.PENDING_STOP]),
         pending_target_distance=_known(memory[rich.PENDING_TARGET]),
         pending_cost_rate=float(memory[rich.PENDING_RATE]),
         pending_holding_limit=int(memory[rich.PENDING_LIMIT]),
+        pending_rests_protection=rests and memory[rich.PENDING_KIND] != 0.0,
         regime_code=int(codes[-1]),
         regime_bars=n_equal,
         last_bar_at=int(features.bars.closed_at[-1]),

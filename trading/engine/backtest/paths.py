@@ -8,6 +8,7 @@ Python and every run that keeps its decisions, bar by bar through `step.step`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from trading.engine.backtest.result import Tape
 from trading.engine.costs import commission_rates, price_rates
 from trading.engine.execution import Blotter, fill_of, market_of
 from trading.engine.planning import StepContext
-from trading.engine.rules import REASONS, STOP_REACHED
+from trading.engine.rules import REASONS, STOP_REACHED, TARGET_REACHED
 from trading.engine.simulation import TableRun, simulate, state_after
 from trading.engine.state import book_fill, start
 from trading.engine.step import step
@@ -109,7 +110,8 @@ def reads_table(features: Features, config: BacktestConfig) -> bool:
     table = features.table
     if table is None or config.keeps_decisions or not config.terms.is_plain:
         return False
-    if table.rests_protection:
+    if table.rests_protection and features.bars.exec_price == "CLOSE":
+        # Orders that rest would meet the bar before the fill at its close: only the step does.
         return False
     # The dust of an all-in purchase would be charged as borrowed cash in the step only.
     return not (table.uses_all_cash and config.costs.financing_bps_per_year)
@@ -144,8 +146,10 @@ def _table_tape(features: Features, config: BacktestConfig) -> Tape:
     found = _simulated(features, config)
     blotter = Blotter(start(config.cash))
     words = table_of(features).reasons
-    for i, signed, price, fee, reason in zip(*found.fills, strict=True):
-        _book(blotter, features.bars, int(i), signed, price, fee, words[reason])
+    *columns, levels = found.fills
+    for k, (i, signed, price, fee, reason) in enumerate(zip(*columns, strict=True)):
+        level = float(levels[k]) if reason >= STOP_REACHED else None
+        _book(blotter, features.bars, int(i), signed, price, fee, words[reason], level)
     blotter.state = state_after(found, features, blotter.state, config.start_index)
     return Tape(blotter, found.cash, found.quantity)
 
@@ -156,6 +160,7 @@ def _simulated(features: Features, config: BacktestConfig) -> TableRun:
         cash=float(config.cash),
         costs=config.costs,
         quantity_step=config.quantity_step,
+        tick_size=config.tick_size,
         start_index=config.start_index,
         allows_all_cash=config.allows_all_cash,
     )
@@ -169,9 +174,12 @@ def _book(
     price: float,
     commission: float,
     reason: str,
+    level: float | None = None,
 ) -> None:
-    """Write down one fill of a compiled loop."""
+    """Write down one fill of a compiled loop; ``level`` is where an order rested for it."""
     order = _filled_order(bars, i, float(signed), number=len(blotter.orders) + 1)
+    if level is not None:
+        order = _rested(order, level, reason)
     fill = fill_of(
         order,
         order.quantity,
@@ -198,6 +206,18 @@ def _filled_order(bars: Bars, i: int, signed: float, *, number: int) -> Order:
         filled_quantity=abs(signed),
         status=OrderStatus.FILLED,
         submitted_at=int(bars.closed_at[i - 1]),
+    )
+
+
+def _rested(order: Order, level: float, reason: str) -> Order:
+    is_target = reason == REASONS[TARGET_REACHED]
+    return replace(
+        order,
+        order_type=OrderType.LIMIT if is_target else OrderType.STOP_MARKET,
+        limit_price=level if is_target else None,
+        stop_price=None if is_target else level,
+        time_in_force=TimeInForce.GTC,
+        is_triggered=not is_target,
     )
 
 

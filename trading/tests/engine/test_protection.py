@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.backtest import BacktestConfig, curve_of, run
+from trading.engine.fills import BarPrices, FillRules
 from trading.engine.portfolio_backtest import run_portfolio
-from trading.engine.protection import protective_orders
+from trading.engine.protection import level_of, protection_met, protective_orders
 from trading.engine.regimes import regimes_of
-from trading.engine.rules import order_level_nb
+from trading.engine.rich import Position, protected_nb
+from trading.engine.rules import REASONS, order_level_nb
 from trading.engine.shared_account import Leg
 from trading.engine.state import start
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, Narrative, Proposal, StrategySpec
-from trading.engine.types import OrderSide, OrderStatus, OrderType, TimeInForce
+from trading.engine.types import AssetClass, OrderSide, OrderStatus, OrderType, TimeInForce
 from trading.tests.engine.laws import examples
 from trading.tests.engine.walks import random_walk, tape
 
@@ -285,3 +287,47 @@ def test_side_of_a_protective_order_is_against_the_position():
     (order,) = protective_orders(short, "X", 0.01)
 
     assert (order.side, order.stop_price, order.quantity) == (OrderSide.BUY, 11.01, 2.0)
+
+
+@pytest.mark.parametrize("key", ["volatility_adaptive_trend", "hybrid"])
+def test_the_compiled_loop_leaves_the_orders_and_the_state_of_the_step(key):
+    bars = random_walk(5, 420, 0.02)
+    config = BacktestConfig(
+        slippage_bps=2.0, cost_preset=AssetClass.EQUITY, quantity_step=1.0, tick_size=0.01
+    )
+    params = {"protection": "resting"}
+
+    compiled = run(bars, key, params, config)
+    stepped = run(bars, key, params, replace(config, keeps_decisions=True))
+
+    assert {OrderType.STOP_MARKET, OrderType.LIMIT} & {o.order_type for o in compiled.orders}
+    assert compiled.orders == stepped.orders
+    assert compiled.fills == stepped.fills
+    assert compiled.final_state == stepped.final_state
+    assert compiled.costs == stepped.costs
+
+
+@pytest.mark.parametrize("stop", [95.004, np.nan])
+@pytest.mark.parametrize("target", [110.006, np.nan])
+def test_a_compiled_bar_meets_what_its_source_meets(stop, target):
+    position = Position(1, 3, stop, target, 0)
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        low, opened, high = np.sort(rng.uniform(90.0, 115.0, 3))
+        args = (position, opened, high, low, 0.01, 0.001)
+        assert protected_nb(*args) == protected_nb.py_func(*args)
+        reason, price, level = protected_nb(*args)
+        held = replace(start(9.0), quantity=2.0, rests_protection=True)
+        held = replace(
+            held,
+            stop_price=None if np.isnan(stop) else stop,
+            target_price=None if np.isnan(target) else target,
+        )
+        bar = BarPrices(opened, high, low, opened, 0.0, 0)
+        rules = FillRules(slippage_rate=0.001)
+        met = protection_met(protective_orders(held, "X", 0.01), bar, rules)
+        if met is None:
+            assert reason == 0
+        else:
+            assert (REASONS[reason], price) == (met.reason, met.execution.price)
+            assert level == level_of(met.order)
