@@ -73,7 +73,7 @@ def runs_compiled(account: SharedAccount) -> bool:
     Returns
     -------
     bool
-        False also where decisions are to be kept or borrowed cash costs interest.
+        False also where decisions are to be kept, borrowed cash costs interest, or stops rest.
     """
     config = account.config
     if config.costs.financing_bps_per_year:
@@ -81,6 +81,7 @@ def runs_compiled(account: SharedAccount) -> bool:
     own = replace(config, cost_model=None, commission_bps=0.0, slippage_bps=0.0, cost_preset=None)
     return all(
         reads_table(book.features, replace(own, cost_model=book.terms.costs))
+        and not table_of(book.features).rests_protection
         and not (table_of(book.features).rows[:, [TREND_WEIGHT, DIP_WEIGHT]] < 0.0).any()
         for book in account.books
     )
@@ -252,7 +253,7 @@ def account_nb(
                     position,
                     pending,
                     row,
-                    sizing_of_nb(sizing[k]),
+                    sizing_of_nb(sizing[k], False),
                     own - value,
                     held,
                     prices[j, CLOSE],
@@ -328,7 +329,7 @@ def filled_nb(
     memory[DELTA] = 0.0
     if quantity == 0.0:
         return 0.0
-    book_nb(memory, quantity, price, fee)
+    book_nb(memory, quantity, price, fee, False)
     return -quantity * price - fee
 
 

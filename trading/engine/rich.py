@@ -367,7 +367,7 @@ def book_nb(
 
 
 @kernel
-def simulate_rules_nb(
+def simulate_rules_nb(  # noqa: C901 - a branch per event of a bar; calls would take arrays along
     exec_price: FloatArray,
     high: FloatArray | None,
     low: FloatArray | None,

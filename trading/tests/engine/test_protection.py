@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading.engine import account_loop
+from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig, curve_of, run
 from trading.engine.fills import BarPrices, FillRules
 from trading.engine.portfolio_backtest import run_portfolio
@@ -14,7 +16,7 @@ from trading.engine.protection import level_of, protection_met, protective_order
 from trading.engine.regimes import regimes_of
 from trading.engine.rich import Position, protected_nb
 from trading.engine.rules import REASONS, order_level_nb
-from trading.engine.shared_account import Leg
+from trading.engine.shared_account import Leg, SharedAccount, book_of
 from trading.engine.state import start
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, Narrative, Proposal, StrategySpec
@@ -331,3 +333,12 @@ def test_a_compiled_bar_meets_what_its_source_meets(stop, target):
         else:
             assert (REASONS[reason], price) == (met.reason, met.execution.price)
             assert level == level_of(met.order)
+
+
+@pytest.mark.parametrize(("protection", "is_compiled"), [("close", True), ("resting", False)])
+def test_an_account_with_what_rests_is_stepped(protection, is_compiled):
+    leg = Leg(random_walk(5, 300, 0.02), "volatility_adaptive_trend", {"protection": protection})
+    book = book_of(leg, BacktestConfig(), leg.bars.closed_at)
+    account = SharedAccount([book], BacktestConfig(), Allocation(), 1_000.0)
+
+    assert account_loop.runs_compiled(account) is is_compiled
