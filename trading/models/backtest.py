@@ -6,10 +6,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from elson.common.models import TimestampedModel
+from trading.models.leased import JobModel
 
 
-class Backtest(TimestampedModel):
+class Backtest(JobModel):
     """One requested run; a worker holds it by a lease, a sweeper takes over when that lapses."""
 
     class Status(models.TextChoices):
@@ -97,28 +97,17 @@ class Backtest(TimestampedModel):
 
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.QUEUED)
     phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.QUEUED)
-    progress = models.FloatField(default=0, help_text="0 to 1 over all phases; never falls.")
     detail = models.CharField(max_length=120, blank=True, help_text="“Simulating 2019-04”")
     so_far = models.JSONField(
         default=dict, blank=True,
         help_text="Equity of the bars that have run: closed_at, equity, share; empty at the end.",
     )  # fmt: skip
     n_bars_per_second = models.FloatField(null=True, blank=True)
-    n_attempts = models.PositiveIntegerField(default=0)
-    lease_key = models.UUIDField(null=True, blank=True)
-    lease_expires_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the sweeper looks again; renewed by the worker."
-    )
-    is_cancel_requested = models.BooleanField(default=False)
-    error_code = models.CharField(max_length=60, blank=True)
-    error = models.TextField(blank=True)
     report = models.CharField(
         max_length=500, blank=True, help_text="What the owner said about a failure."
     )
     reported_at = models.DateTimeField(null=True, blank=True)
     log = models.JSONField(default=list, help_text="Last 50 lines: [{at, text}]")
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [

@@ -6,12 +6,13 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from elson.common.models import TimestampedModel, choices_of
+from elson.common.models import choices_of
 from trading.engine.learning.models import ModelKind
 from trading.models.immutable import ImmutableModel
+from trading.models.leased import JobModel
 
 
-class ModelTraining(TimestampedModel):
+class ModelTraining(JobModel):
     """One requested training; a worker holds it by a lease, a sweeper takes over when it lapses.
 
     Yearly models are stored one by one (`ModelArtifact`): a worker that was killed loses the year
@@ -59,16 +60,7 @@ class ModelTraining(TimestampedModel):
 
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.QUEUED)
     phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.QUEUED)
-    progress = models.FloatField(default=0, help_text="0 to 1 over all phases; never falls.")
     detail = models.CharField(max_length=120, blank=True)
-    n_attempts = models.PositiveIntegerField(default=0)
-    lease_key = models.UUIDField(null=True, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
-    is_cancel_requested = models.BooleanField(default=False)
-    error_code = models.CharField(max_length=60, blank=True)
-    error = models.TextField(blank=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from elson.common.models import TimestampedModel
+from trading.models.leased import LeasedModel
 
 
 class Study(TimestampedModel):
@@ -118,7 +119,7 @@ class Study(TimestampedModel):
         return f"#{self.pk} {self.strategy_key} on {self.instrument_id}"
 
 
-class StudyChunk(models.Model):
+class StudyChunk(LeasedModel):
     """Trials that are not finished: those one worker holds by a lease, or those nobody holds."""
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="chunks")
@@ -129,8 +130,6 @@ class StudyChunk(models.Model):
         blank=True,
         help_text="Of the moving ones, per trial; empty: drawn from the seed, or not yet suggested",
     )
-    lease_key = models.UUIDField(null=True, blank=True, help_text="Of the worker; empty: free.")
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -1,7 +1,6 @@
 """Rows a worker holds for a while: taken by a conditional update, kept alive by each write.
 
-A row has `status` (QUEUED, RUNNING, FAILED and others), `lease_key`, `lease_expires_at`,
-`n_attempts` and `started_at`. A worker that fell silent loses it; one that lost it may not write.
+A row is a `JobModel`. A worker that fell silent loses it; one that lost it may not write.
 """
 
 from __future__ import annotations
@@ -10,8 +9,10 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from django.db.models import F, Model, Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
+
+from trading.models.leased import JobModel
 
 QUEUED, RUNNING, FAILED = "QUEUED", "RUNNING", "FAILED"
 
@@ -20,7 +21,7 @@ class LeaseLost(Exception):
     """Another worker took the row over; this one must stop without writing anything."""
 
 
-def lease_claim(rows: type[Model], pk: int, *, now: dt.datetime, lease: dt.timedelta) -> bool:
+def lease_claim(rows: type[JobModel], pk: int, *, now: dt.datetime, lease: dt.timedelta) -> bool:
     """Take a row that waits or whose worker fell silent; tell whether it is ours now."""
     is_free = Q(status=QUEUED) | Q(status=RUNNING, lease_expires_at__lt=now)
     claimed = rows._default_manager.filter(is_free, pk=pk).update(
