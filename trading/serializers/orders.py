@@ -49,6 +49,9 @@ class OrderSerializer(serializers.Serializer[Any]):
     avg_fill_price = AmountField(allow_null=True)
     commission_total = AmountField()
     reserved_cash = AmountField()
+    protection = serializers.CharField(
+        allow_blank=True, help_text="STOP or TARGET where it rests for a strategy's position."
+    )
     reason_code = serializers.CharField(allow_blank=True)
     reason = serializers.CharField(allow_blank=True)
     regime = serializers.CharField(allow_blank=True)

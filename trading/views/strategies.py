@@ -22,6 +22,7 @@ from trading.selectors.model_versions import bound_text
 from trading.selectors.own_books import books_of, breaker_now, outcome_of
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.prices import regime_now
+from trading.selectors.protection import protection_now
 from trading.selectors.regimes import next_regime_get
 from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
@@ -245,6 +246,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "market": market,
         "following": next_regime_get(deployment.instrument, row.timeframe, until=until),
         "breaker": breaker_now(deployment),
+        "protection": protection_now(deployment),
         "decision": decision,
         "view": decision_view(decision) if decision else None,
     }

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from django.urls import reverse
 
 from marketdata.selectors import bars_get, instant
 from trading.engine import backtest
@@ -232,3 +233,34 @@ def test_a_stop_sells_no_more_than_a_person_left(walk):
     assert stop.filled_quantity == Decimal("1")
     assert deployment.portfolio.positions.get().quantity == 0
     assert ledger_verify(deployment.portfolio) == []
+
+
+def test_the_page_of_a_strategy_says_what_rests(walk, client):
+    deployment = deploy_on(walk)
+    client.force_login(deployment.portfolio.user)
+    page = reverse("strategy_detail", args=[deployment.version.strategy_id])
+    flat = client.get(page).content.decode()
+    play(deployment.portfolio, at(61))
+
+    held = client.get(page).content.decode()
+
+    stop = resting(deployment)["STOP"]
+    assert "Nothing is held. With the fill" in flat
+    assert reverse("order_detail", args=[stop.uuid]) in held
+    assert f"{stop.stop_price:.2f}" in held
+    assert "rests: " in held
+    order = client.get(reverse("order_detail", args=[stop.uuid])).content.decode()
+    assert "sells no more than is held" in order
+
+
+def test_the_page_of_a_strategy_says_why_an_order_could_not_rest(walk, client):
+    deployment = deploy_on(walk)
+    client.force_login(deployment.portfolio.user)
+    play(deployment.portfolio, at(59))
+    type(deployment.portfolio.risk_limits).objects.update(max_open_orders=1)
+
+    play(deployment.portfolio, at(60))
+    page = client.get(reverse("strategy_detail", args=[deployment.version.strategy_id]))
+
+    assert "An order could not rest: " in page.content.decode()
+    assert "open orders" in page.content.decode()
