@@ -98,6 +98,7 @@ def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
                     "key": key,
                     "term": term_of(key),
                     "cells": [(word, cell_of(figures[p], key, kind)) for p, word in SEGMENTS],
+                    "has_benchmark": key in held,
                     "benchmark": cell_of(held, key, kind) if key in held else formats.ratio(None),
                 }
                 for label, key, kind in lines

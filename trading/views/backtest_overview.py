@@ -173,7 +173,8 @@ def _folds_sentence(backtest: Any) -> str:
     rows = fold_rows(backtest.result)
     gained = sum(row["total_return"] > 0.0 for row in rows)
     ahead = sum(row["total_return"] > row["benchmark_return"] for row in rows)
-    name = benchmark_words(backtest).lower()
+    words = benchmark_words(backtest)
+    name = words[0].lower() + words[1:]
     return f"{gained} of {len(rows)} folds gained, {ahead} did better than {name}."
 
 

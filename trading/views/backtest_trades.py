@@ -12,7 +12,6 @@ SORTS = {
     "number": "number",
     "held": "bars_held",
     "quantity": "quantity",
-    "commission": "commission",
     "worst": "mae",
     "best": "mfe",
     "reason": "exit_reason",

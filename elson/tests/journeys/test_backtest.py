@@ -139,6 +139,47 @@ def test_progress_only_rises_and_phases_come_in_order(page: Page) -> None:
     assert places == sorted(places)
 
 
+def test_a_result_is_read_by_a_link_until_it_is_taken_back(
+    page: Page, new_context: NewContext, watch: Watch
+) -> None:
+    email = sign_up(page)
+    _run(page, f"/backtests/new/?strategy_key=rsi2_reversion&{SHORT_SPAN}")
+    page.get_by_role("link", name="Share", exact=True).click()
+    page.get_by_role("button", name="Make a link").click()
+    href = page.get_by_test_id("share-link").locator("code").inner_text()
+
+    reader = new_context(width=360).new_page()
+    reader.goto(href)
+    expect(reader.get_by_text("Simulated", exact=True)).to_be_visible()
+    expect(reader.get_by_test_id("verdict")).to_be_visible()
+    assert email not in reader.content()
+    assert axe_violations(reader) == []
+    screenshot(reader, "backtest-shared")
+    page.get_by_role("button", name="Take the link back").click()
+    expect(page.get_by_text("There is no link to this result.")).to_be_visible()
+    watch.allowed_statuses = {404}
+    answer = reader.reload()
+    assert answer is not None
+    assert answer.status == 404
+
+
+def test_run_again_makes_one_run_of_two_clicks(page: Page) -> None:
+    sign_up(page)
+    number = _run(page, f"/backtests/new/?strategy_key=sma_cross&{SHORT_SPAN}")
+    key = page.locator('form[action$="/rerun/"] input[name=client_key]').input_value()
+    page.get_by_role("button", name="Run again").click()
+    page.wait_for_url(lambda url: not url.endswith(f"/{number}/"))
+    again = page.url
+
+    page.go_back()
+    page.locator('form[action$="/rerun/"] input[name=client_key]').evaluate(
+        "(field, key) => { field.value = key; }", key
+    )
+    page.get_by_role("button", name="Run again").click()
+
+    expect(page).to_have_url(again)
+
+
 def test_free_trading_needs_a_tick_and_bad_input_keeps_what_was_typed(
     page: Page, watch: Watch
 ) -> None:

@@ -6,9 +6,10 @@ Signed in, with data, in both themes at two widths; pictures stay in var/screens
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from elson.tests.journeys.conftest import (
     NewContext,
@@ -57,6 +58,10 @@ STAFF = [
     "/staff/trading/modelversion/",
     "/staff/trading/modelperformance/",
 ]
+RUN = (
+    "strategy_key=rsi2_reversion&symbol=SPX&commission_bps=5&start_date=2015-01-01"
+    "&end_date=2017-12-31&walk_forward_folds=3&benchmark=CASH"
+)
 LOOKS = [(1440, "light"), (1440, "dark"), (360, "light"), (360, "dark")]
 
 
@@ -77,9 +82,27 @@ def test_pages_of_a_member_are_accessible(new_context: NewContext, width: int, t
     found += _links(page, found[0], r"^/strategies/\d+/decisions/")[:1]
     found += _links(page, found[0], r"^/strategies/\d+/(edit|versions/\d+/(run|preview))/$")[:3]
     found += _links(page, "/orders/", r"^/orders/[0-9a-f-]{36}/$")[:1]
+    found += _result_pages(page)
 
-    assert len(found) == 6
+    assert len(found) == 17
     assert _faults(page, MEMBERS + found, width, theme) == []
+
+
+def _result_pages(page: Page) -> list[str]:
+    """Run a short backtest and share it; return every page of its result."""
+    page.goto(f"/backtests/new/?{RUN}")
+    page.get_by_role("button", name="Run backtest").click()
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=120_000)
+    run = urlsplit(page.url).path
+    page.goto(f"{run}share/")
+    page.get_by_role("button", name="Make a link").click()
+    shared = page.get_by_role("link", name="See it as a reader does").get_attribute("href")
+    assert shared is not None
+    tabs = ("trades", "chart", "metrics", "costs", "parameters", "log")
+    return [
+        run, *(f"{run}?tab={tab}" for tab in tabs), f"{run}describe/", f"{run}adopt/",
+        f"{run}share/", shared,
+    ]  # fmt: skip
 
 
 def test_staff_pages_are_accessible(new_context: NewContext, platform: Platform) -> None:
@@ -111,7 +134,7 @@ def _links(page: Page, path: str, pattern: str) -> list[str]:
 
 
 def _name(path: str) -> str:
-    plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "id", path)
+    plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|[\w-]{43}", "id", path)
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-") or "landing"
 
 
