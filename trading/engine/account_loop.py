@@ -221,7 +221,7 @@ def account_nb(
         for event in range(low, high):
             k, j = owners[event], bars[event]
             held = memory[k, HELD]
-            position = aged_nb(position_of_nb(memory[k]), held)
+            position = aged_nb(position_of_nb(memory[k]))
             pending = pending_of_nb(memory[k])
             decided = Decided(0.0, 0, False)
             if j >= first[k]:

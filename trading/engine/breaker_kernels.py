@@ -133,7 +133,7 @@ def worst_nb(measured: Measured, limits: Limits) -> Asked:
 
 
 @inlined
-def booked_nb(book: Book, today: float, equity: float, held: float) -> Book:
+def booked_nb(book: Book, today: float, equity: float, is_held: bool) -> Book:
     """Bring day, peak and streak up to this close; `today` is its day, counted from 1970."""
     peak, day, day_equity, last_equity, streak, is_holding, flat_equity = book
     if peak == 0.0:
@@ -144,11 +144,11 @@ def booked_nb(book: Book, today: float, equity: float, held: float) -> Book:
         day_equity = last_equity
     if equity > peak:
         peak = equity
-    if held == 0.0:
+    if not is_held:
         if is_holding != 0.0:
             streak = streak + 1.0 if equity < flat_equity else 0.0
         flat_equity = equity
-    is_holding = 1.0 if held != 0.0 else 0.0
+    is_holding = 1.0 if is_held else 0.0
     return Book(peak, day, day_equity, equity, streak, is_holding, flat_equity)
 
 
@@ -313,6 +313,28 @@ def is_steady_nb(
 
 
 @inlined
+def watched_nb(
+    held: Level,
+    book: Book,
+    factor: float,
+    limits: Limits,
+    bounds: FloatArray,
+    now: float,
+    today: float,
+    equity: float,
+    is_held: bool,
+    volatility: float,
+    percentile: float,
+) -> tuple[Level, Book, float]:
+    """Move the breaker on by one close of an account of its own; see `breaker_next_nb`."""
+    book = booked_nb(book, today, equity, is_held)
+    if is_steady_nb(held, book, bounds, limits.look_back, now, equity, volatility, percentile):
+        return held, book, factor
+    held, book = judged_nb(held, book, limits, now, equity, volatility, percentile, np.nan)
+    return held, book, factor_nb(held, limits)
+
+
+@inlined
 def triple_nb(config: FloatArray, first: int) -> Triple:
     """Read three cells from ``first`` on."""
     return config[first], config[first + 1], config[first + 2]
@@ -390,7 +412,7 @@ def breaker_next_nb(
 ) -> float:
     """Move a state vector on by one close, in place, and return the size factor."""
     limits = limits_of_nb(config)
-    book = booked_nb(book_of_nb(cells), np.floor(now / DAY_S), equity, quantity)
+    book = booked_nb(book_of_nb(cells), np.floor(now / DAY_S), equity, quantity != 0.0)
     held, book = judged_nb(
         level_of_nb(cells), book, limits, now, equity, volatility, percentile, correlation
     )

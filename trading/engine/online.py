@@ -179,7 +179,7 @@ def online_step_nb(
     """Take one closed bar and return the units to trade on the next; all memory moves in place."""
     advance_nb(carried, sums, volatilities, values, at_once, now, terms, high, low, close)
     held = memory[rich.HELD]
-    position = rich.aged_nb(rich.position_of_nb(memory), held)
+    position = rich.aged_nb(rich.position_of_nb(memory))
     memory[rich.BARS_HELD] = position.bars_held
     if int(carried[N_SEEN]) <= first:
         return 0.0

@@ -16,13 +16,11 @@ import numpy as np
 
 from trading.engine.breaker_kernels import (
     book_of_nb,
-    booked_nb,
     bounds_nb,
     factor_nb,
-    is_steady_nb,
-    judged_nb,
     level_of_nb,
     limits_of_nb,
+    watched_nb,
 )
 from trading.engine.breaker_kernels import remember_nb as breaker_remember_nb
 from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
@@ -30,9 +28,11 @@ from trading.engine.rules import (
     BREAKER_REASON,
     COST_RATE,
     DIP_WEIGHT,
+    ENTER_TREND,
     ENTERS,
     FLAT,
     HOLDING_LIMIT,
+    LEAVE_TREND,
     NO_SETUP,
     SIGNALS,
     STOP_DISTANCE,
@@ -165,9 +165,9 @@ def nothing_pending_nb() -> Pending:
 
 
 @inlined
-def aged_nb(position: Position, held: float) -> Position:
+def aged_nb(position: Position) -> Position:
     """Count one more close that something was held."""
-    bars_held = position.bars_held + 1 if held != 0.0 else 0
+    bars_held = position.bars_held + 1 if position.kind != FLAT else 0
     return Position(
         position.kind, bars_held, position.stop_price, position.target_price, position.limit
     )
@@ -238,6 +238,46 @@ def trailed_nb(stop_price: float, close: float, distance: float) -> float:
 
 
 @inlined
+def kept_nb(position: Position, kind: int, close: float, trail_distance: float) -> Position:
+    """Return a position after a close that keeps it: its kind may change, its stop may rise."""
+    stop = trailed_nb(position.stop_price, close, trail_distance)
+    return Position(kind, position.bars_held, stop, position.target_price, position.limit)
+
+
+@inlined
+def trend_reason_nb(signals: int) -> int:
+    """Return the index in `REASONS` of why a TREND is kept."""
+    return 1 if signals & ENTER_TREND else 3
+
+
+@inlined
+def stays_nb(
+    position: Position,
+    signals: int,
+    weight: float,
+    cost_rate: float,
+    no_trade_band: float,
+    cash: float,
+    held: float,
+    close: float,
+) -> bool:
+    """Tell whether a TREND certainly stays as it is: then `decided_nb` need not be asked.
+
+    It looks where most bars end, at what `rules.rule_next_nb` and `rules.plan_nb` would look at.
+    """
+    invested = held * close
+    equity = cash + invested
+    return (
+        signals & (ENTER_TREND | LEAVE_TREND) != LEAVE_TREND
+        and not close <= position.stop_price
+        and not close * (1.0 - cost_rate) > position.target_price
+        and weight != 0.0
+        and equity > 0.0
+        and abs(weight - invested / equity) <= no_trade_band
+    )
+
+
+@inlined
 def decided_nb(
     position: Position,
     pending: Pending,
@@ -281,10 +321,7 @@ def decided_nb(
     takes_all = wants_all and sizing.allows_all_cash and held == 0.0
     if held != 0.0:
         if kind != FLAT:
-            stop = trailed_nb(position.stop_price, close, row.trail_distance)
-            position = Position(
-                kind, position.bars_held, stop, position.target_price, position.limit
-            )
+            position = kept_nb(position, kind, close, row.trail_distance)
     elif delta != 0.0:
         kept = limit if sizing.keeps_limit else 0
         pending = Pending(kind, row.stop_distance, row.target_distance, row.cost_rate, kept)
@@ -478,30 +515,40 @@ def simulate_rules_nb(  # noqa: C901 - a branch per event of a bar; calls would 
                 n_fills += 1
                 held = 0.0
                 position, pending = nothing_held_nb(), nothing_pending_nb()
-        position = aged_nb(position, held)
+        position = aged_nb(position)
         cash_path[i] = cash
         held_path[i] = held
         if i < first:
             continue
         if has_breaker:
-            now, equity = seconds[i], cash + held * close[i]
-            book = booked_nb(book, days[i], equity, held)
-            if not is_steady_nb(
+            level, book, factor = watched_nb(
                 level,
                 book,
+                factor,
+                limits,
                 bounds,
-                limits.look_back,
-                now,
-                equity,
+                seconds[i],
+                days[i],
+                cash + held * close[i],
+                position.kind != FLAT,
                 volatility[i],
                 percentile[i],
-            ):
-                level, book = judged_nb(
-                    level, book, limits, now, equity, volatility[i], percentile[i], np.nan
-                )
-                factor = factor_nb(level, limits)
-        if held == 0.0 and int(columns[SIGNALS, i]) & ENTERS == 0:
+            )
+        if position.kind == FLAT and int(columns[SIGNALS, i]) & ENTERS == 0:
             decided = Decided(0.0, NO_SETUP, False)
+            continue
+        if position.kind == TREND and stays_nb(
+            position,
+            int(columns[SIGNALS, i]),
+            factor * columns[TREND_WEIGHT, i],
+            columns[COST_RATE, i],
+            sizing.no_trade_band,
+            cash,
+            held,
+            close[i],
+        ):
+            position = kept_nb(position, TREND, close[i], columns[TRAIL_DISTANCE, i])
+            decided = Decided(0.0, trend_reason_nb(int(columns[SIGNALS, i])), False)
             continue
         row = Row(
             columns[SIGNALS, i],

@@ -283,7 +283,7 @@ def steady(cells, now, equity, held, volatility, percentile):
     """Ask for a close whether it certainly changes nothing, before it is fed."""
     limits = breaker_kernels.limits_of_nb.py_func(LIMITS)
     book = breaker_kernels.book_of_nb.py_func(cells)
-    book = breaker_kernels.booked_nb.py_func(book, np.floor(now / 86_400.0), equity, held)
+    book = breaker_kernels.booked_nb.py_func(book, np.floor(now / 86_400.0), equity, held != 0.0)
     return breaker_kernels.is_steady_nb.py_func(
         breaker_kernels.level_of_nb.py_func(cells),
         book,
