@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from django.db.models import Avg, Count, F, QuerySet, StdDev
+from django.db.models import Avg, Count, F, QuerySet
 
 from elson.common.errors import NotFound
 from trading.models import ParameterSweep, Study, StudyProposal, Trial, TrialLedgerEntry
@@ -67,10 +67,12 @@ class StudyPace:
 def trials_counted(*, user_id: int, strategy_key: str, instrument_id: int) -> TrialCount:
     """Count every backtest, trial and swept combination of this family; nobody can edit them."""
     family = {"user_id": user_id, "strategy_key": strategy_key, "instrument_id": instrument_id}
-    found = TrialLedgerEntry.objects.filter(**family).aggregate(
-        n=Count("pk"), mean=Avg("bar_sharpe"), spread=StdDev("bar_sharpe")
-    )
-    groups = [(found["n"], found["mean"] or 0.0, found["spread"] or 0.0)]
+    entries = TrialLedgerEntry.objects.filter(**family)
+    found = entries.aggregate(n=Count("pk"), mean=Avg("bar_sharpe"))
+    # SQLite's `StdDev` is Python's, over fractions: a long ledger would take longer than a verdict.
+    apart = F("bar_sharpe") - (found["mean"] or 0.0)
+    spread = math.sqrt(entries.aggregate(variance=Avg(apart * apart))["variance"] or 0.0)
+    groups = [(found["n"], found["mean"] or 0.0, spread)]
     groups += ParameterSweep.objects.filter(**family).values_list(
         "n_combinations", "sharpe_mean", "sharpe_spread"
     )
