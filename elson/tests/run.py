@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.engine:
-            return _pytest(["-q", *options.pytest, ENGINE], _environment())
+            # By file, so that what a module keeps for its tests is computed once.
+            arguments = ["-q", "--dist", "loadfile", *options.pytest, ENGINE]
+            return _pytest(arguments, _environment())
         if options.fast:
             return _pytest(["-m", FAST, *options.pytest], _environment())
         return _on_real_servers(options)

@@ -213,8 +213,10 @@ def sharpe_interval(returns: ArrayLike, bars_per_year: float) -> Interval:
     """
     values = np.asarray(returns, dtype=np.float64)
     n = values.shape[0]
+    if n < FEWEST_FOR_SHARPE:
+        return Interval(math.nan, math.nan)
     sharpe = sharpe_ratio(values, bars_per_year)
-    if n < FEWEST_FOR_SHARPE or not math.isfinite(sharpe):
+    if not math.isfinite(sharpe):
         return Interval(math.nan, math.nan)
     per_bar = sharpe / math.sqrt(bars_per_year)
     scaled = (values - values.mean()) / values.std(ddof=1)

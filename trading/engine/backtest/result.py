@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from marketdata.types import FloatArray, IntArray
 from trading.engine import metrics
@@ -15,7 +15,7 @@ from trading.engine.portfolio import round_trips
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, ParameterValue, StrategySpec
 from trading.engine.summary import regime_table, run_metrics
-from trading.engine.types import Fill, Order, RoundTrip
+from trading.engine.types import Fill, Order, RoundTrip, regime_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,9 +98,9 @@ def result_of(
     trips, _ = round_trips(
         fills, signal_bars=blotter.signal_bars, reasons=blotter.reasons, regime_codes=relative
     )
-    absolute_trips, _ = round_trips(
-        fills, signal_bars=blotter.signal_bars, reasons=blotter.reasons, regime_codes=absolute
-    )
+    absolute_trips = [
+        replace(trip, regime=regime_of(int(absolute[trip.signal_bar]))) for trip in trips
+    ]
     parts = cost_parts(
         fills,
         blotter.signal_bars,

@@ -1,6 +1,7 @@
 """The compiled account earns what the account that is written down earns."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,14 +16,16 @@ from trading.engine.portfolio_backtest import account_opened, run_portfolio
 from trading.engine.shared_account import Leg, replay
 from trading.engine.strategies import sma_cross
 from trading.engine.types import AssetClass
+from trading.tests.engine.laws import length, some
 from trading.tests.engine.walks import random_walk
 
+N_BARS = length(420, quick=360)
 WALKS = [
-    replace(random_walk(seed, 420, 0.02), symbol=name)
+    replace(random_walk(seed, N_BARS, 0.02), symbol=name)
     for name, seed in (("A", 31), ("B", 32), ("C", 33))
 ]
 # The second is younger; the third moves with the first, so that breakers have something to say.
-BARS = [WALKS[0], WALKS[1].slice(60, 420), replace(WALKS[0], symbol="C")]
+BARS = [WALKS[0], WALKS[1].slice(60, N_BARS), replace(WALKS[0], symbol="C")]
 FAST = {
     "sma_cross": {"fast": 5, "slow": 12},
     "rsi2_reversion": {},
@@ -44,9 +47,10 @@ def opened(key, allocation=ALLOCATIONS["equal"], config=CONFIG, **params):
     return account_opened(legs, config, allocation)
 
 
-@pytest.mark.parametrize("step", [0.0, 1.0])
-@pytest.mark.parametrize("allocation", ALLOCATIONS)
-@pytest.mark.parametrize("key", FAST)
+# Every rule, allocation and step in the quick suite, every combination in the whole one.
+@pytest.mark.parametrize(
+    ("key", "allocation", "step"), some(list(product(FAST, ALLOCATIONS, [0.0, 1.0])), 5)
+)
 def test_the_loop_earns_what_the_replay_earns(key, allocation, step):
     config = replace(CONFIG, quantity_step=step)
     account, clock = opened(key, ALLOCATIONS[allocation], config)

@@ -18,6 +18,7 @@ from trading.tests.engine.laws import length
 from trading.tests.engine.walks import DAY_NS, random_walk
 
 N_BARS = length(400, quick=310)
+LAST = length(399, quick=219)  # bar of the tests that replay an account
 OWN, OTHER, THIRD = (random_walk(seed, N_BARS) for seed in (54, 52, 53))
 NOW = int(OWN.closed_at[-1])
 
@@ -121,7 +122,8 @@ def test_compiled_and_plain_kernels_give_the_same_bits():
 def test_the_breakers_of_a_portfolio_know_the_correlation_of_what_is_held():
     twin = replace(OWN, symbol="TWIN")
     legs = [
-        Leg(bars, "volatility_adaptive_trend", {"breaker_drawdown": 0.9}) for bars in (OWN, twin)
+        Leg(bars, "volatility_adaptive_trend", {"breaker_drawdown": 0.9})
+        for bars in (OWN.until(LAST), twin.until(LAST))
     ]
 
     found = run_portfolio(legs, BacktestConfig(keeps_decisions=True)).account.decisions
@@ -133,9 +135,9 @@ def test_the_breakers_of_a_portfolio_know_the_correlation_of_what_is_held():
 
 
 def test_a_breaker_alone_in_its_portfolio_knows_no_correlation():
-    alone = [Leg(OWN, "volatility_adaptive_trend")]
+    alone = [Leg(OWN.until(LAST), "volatility_adaptive_trend")]
 
     found = run_portfolio(alone, BacktestConfig(keeps_decisions=True)).account.decisions
 
-    assert len(found) == N_BARS
+    assert len(found) == LAST + 1
     assert all("correlation" not in decision.inputs for decision in found)

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import linecache
 import pkgutil
 
 import pytest
@@ -16,6 +17,9 @@ MODULES = ["marketdata.types"] + [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_the_module_run(name):
+    # Each example asks of every file in this cache whether it changed: hundreds, left to grow.
+    linecache.clearcache()
+
     failed, _ = doctest.testmod(importlib.import_module(name))
 
     assert failed == 0

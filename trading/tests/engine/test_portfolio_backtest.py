@@ -1,6 +1,7 @@
 """Several instruments, one account: the books add up, and nobody depends on the order given."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.portfolio_regimes import profit_of
 from trading.engine.shared_account import Leg, SharedAccount, book_of, replay
 from trading.engine.types import AssetClass
-from trading.tests.engine.laws import examples
+from trading.tests.engine.laws import examples, length
 from trading.tests.engine.walks import random_walk, tape
 
 COSTS = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, commission_minimum=1.0)
@@ -37,6 +38,11 @@ BARS = [walk("AAA", 1), walk("BBB", 2, 120, every=2, start=30), walk("CCC", 3, 2
 
 def legs(strategy="rsi2_reversion", chosen=BARS):
     return [Leg(bars, strategy) for bars in chosen]
+
+
+@cache
+def equal_parts():
+    return run_portfolio(legs(), CONFIG)
 
 
 @pytest.mark.parametrize("key", ["sma_cross", "rsi2_reversion", "volatility_adaptive_trend"])
@@ -79,7 +85,7 @@ def test_the_order_of_the_instruments_changes_nothing(rule, max_positions):
     participation=st.sampled_from([None, 0.001]),
 )
 def test_cash_and_positions_explain_the_account(seeds, rule, gross_cap, participation):
-    chosen = [walk(f"S{seed}", seed, 90, start=seed % 20) for seed in seeds]
+    chosen = [walk(f"S{seed}", seed, length(90, quick=60), start=seed % 20) for seed in seeds]
     config = replace(CONFIG, max_participation=participation)
 
     found = run_portfolio(legs(chosen=chosen), config, Allocation(rule, gross_cap=gross_cap))
@@ -99,7 +105,7 @@ def test_cash_and_positions_explain_the_account(seeds, rule, gross_cap, particip
 
 
 def test_an_instrument_trades_on_its_own_bars_only():
-    found = run_portfolio(legs(), CONFIG)
+    found = equal_parts()
 
     closes = {bars.symbol: set(bars.closed_at.tolist()) for bars in BARS}
     assert {fill.symbol for fill in found.account.fills} == {"AAA", "BBB", "CCC"}
@@ -207,7 +213,7 @@ def test_profits_of_the_regimes_add_up_to_the_account_at_every_tick():
 
 
 def test_time_in_a_regime_is_the_mean_share_over_the_instruments():
-    table = run_portfolio(legs(), CONFIG).account.by_regime
+    table = equal_parts().account.by_regime
 
     assert sum(row["time_share"] for row in table.values()) == pytest.approx(1.0)
     assert all(row["sharpe_low"] < row["sharpe_high"] for row in table.values()
@@ -232,7 +238,9 @@ def test_equity_of_the_account_is_shown_tick_by_tick_as_it_ends_up():
 
 def test_a_smaller_share_of_the_account_is_no_loss_to_a_breaker():
     # One is wild while the other is calm, so that their shares by risk change all the time.
-    one, later = random_walk(5, 420, 0.003), random_walk(6, 520, 0.003).slice(100, 520)
+    n_bars = length(420, quick=300)
+    one = random_walk(5, n_bars, 0.003)
+    later = random_walk(6, n_bars + 100, 0.003).slice(100, n_bars + 100)
     other = replace(later, symbol="OTHER", closed_at=one.closed_at)
     watchful = {"breaker_drawdown": 0.9, "breaker_loss_streak": 50, "breaker_daily_loss": 0.03}
     legs = [Leg(bars, "volatility_adaptive_trend", watchful) for bars in (one, other)]

@@ -21,9 +21,10 @@ from trading.engine.state import start
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, Narrative, Proposal, StrategySpec
 from trading.engine.types import AssetClass, OrderSide, OrderStatus, OrderType, TimeInForce
-from trading.tests.engine.laws import examples
+from trading.tests.engine.laws import examples, length
 from trading.tests.engine.walks import random_walk, tape
 
+N_BARS = length(420, quick=330)
 CALM = (100.0, 101.0, 99.0, 100.0)
 FREE = BacktestConfig(cash=1_000.0, keeps_decisions=True)
 ATR_STOPS = {"protection": "resting", "target_atr.NORMAL": 1.5, "target_atr.HIGH": 2.0}
@@ -219,7 +220,7 @@ def test_nothing_rests_below_zero_or_for_nobody():
 @given(seed=st.integers(0, 10_000), stop=st.floats(0.5, 6.0), trail=st.sampled_from([0.0, 2.0]))
 @examples(20)
 def test_nothing_is_filled_outside_its_bar_and_no_stop_better_than_it_rests(seed, stop, trail):
-    bars = random_walk(seed, 220, 0.02)
+    bars = random_walk(seed, length(220, quick=110), 0.02)
     params = {**ATR_STOPS, "stop_atr": stop, "trail_atr": trail}
 
     result = run(bars, "volatility_adaptive_trend", params)
@@ -235,7 +236,7 @@ def test_nothing_is_filled_outside_its_bar_and_no_stop_better_than_it_rests(seed
 
 @pytest.mark.parametrize("key", ["volatility_adaptive_trend", "hybrid"])
 def test_what_comes_later_changes_no_fill_of_what_rests(key):
-    bars = random_walk(5, 420, 0.02)
+    bars = random_walk(5, N_BARS, 0.02)
     whole = run(bars, key, {"protection": "resting"})
     assert {"STOP_REACHED", "TARGET_REACHED", "STOP_GAPPED"} & set(whole.fill_reasons)
 
@@ -245,7 +246,7 @@ def test_what_comes_later_changes_no_fill_of_what_rests(key):
 
 
 def test_watched_at_the_close_is_the_default_and_sells_at_the_next_open():
-    bars = random_walk(5, 420, 0.02)
+    bars = random_walk(5, N_BARS, 0.02)
 
     plain = run(bars, "volatility_adaptive_trend")
     named = run(bars, "volatility_adaptive_trend", {"protection": "close"})
@@ -256,7 +257,7 @@ def test_watched_at_the_close_is_the_default_and_sells_at_the_next_open():
 
 
 def test_one_account_fills_what_rests_as_a_single_run_does():
-    bars = random_walk(5, 420, 0.02)
+    bars = random_walk(5, N_BARS, 0.02)
     alone = run(bars, "volatility_adaptive_trend", {"protection": "resting"}, FREE)
 
     shared = run_portfolio(
@@ -273,7 +274,7 @@ def test_one_account_fills_what_rests_as_a_single_run_does():
 
 @pytest.mark.parametrize("explains", [False, True])
 def test_a_trade_within_one_bar_counts_for_a_search(explains):
-    bars, config = random_walk(5, 420, 0.02), replace(FREE, keeps_decisions=explains)
+    bars, config = random_walk(5, N_BARS, 0.02), replace(FREE, keeps_decisions=explains)
     params = {"protection": "resting", "stop_atr": 0.5}
     spec = strategy_get("volatility_adaptive_trend")
 

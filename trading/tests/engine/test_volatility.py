@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trading.engine import volatility
 from trading.engine.errors import NonFiniteInput, ParameterInvalid
-from trading.tests.engine.laws import examples
+from trading.tests.engine.laws import examples, length
 from trading.tests.engine.walks import random_walk
 
 BARS = random_walk(11, 120)
@@ -89,16 +89,16 @@ def test_the_unit_of_the_price_does_not_matter(name, factor):
 
 
 def test_estimators_agree_on_a_driftless_walk_without_gaps():
-    rng = np.random.default_rng(4)
-    path = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01 / 20.0, (4_000, 400)).ravel()))
-    bars = path.reshape(4_000, 400)
+    rng, n_bars = np.random.default_rng(4), length(4_000, quick=1_500)
+    path = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01 / 20.0, (n_bars, 400)).ravel()))
+    bars = path.reshape(n_bars, 400)
     opens = np.concatenate(([100.0], bars[:-1, -1]))
     tops, bottoms = np.maximum(bars.max(axis=1), opens), np.minimum(bars.min(axis=1), opens)
     columns = opens, tops, bottoms, bars[:, -1]
 
     truth = 0.01 * math.sqrt(252.0)
     for name in ALL:
-        assert ALL[name](*columns, 3_999)[-1] == pytest.approx(truth, rel=0.06)
+        assert ALL[name](*columns, n_bars - 1)[-1] == pytest.approx(truth, rel=0.06)
 
 
 def test_impossible_input_is_refused_by_name():
