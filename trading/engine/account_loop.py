@@ -220,53 +220,74 @@ def account_nb(
             n_taken += memory[k, HELD] != 0.0 or memory[k, DELTA] != 0.0
         for event in range(low, high):
             k, j = owners[event], bars[event]
-            held = memory[k, HELD]
-            position = aged_nb(position_of_nb(memory[k]))
-            pending = pending_of_nb(memory[k])
-            decided = Decided(0.0, 0, False)
-            if j >= first[k]:
-                own = share_nb(shares, known, k, gross_cap, n_slots) * equity[tick]
-                factor = 1.0
-                if has_breaker[k]:
-                    factor = breaker_next_nb(
-                        breakers[k],
-                        configs[k],
-                        closed_at[j] / NS,
-                        equity[tick],
-                        held,
-                        prices[j, VOLATILITY],
-                        prices[j, PERCENTILE],
-                        correlation_nb(memory, begins, closed_at, prices, k, closed_at[j]),
-                    )
-                row = Row(
-                    rows[j, SIGNALS],
-                    rows[j, TREND_WEIGHT],
-                    rows[j, DIP_WEIGHT],
-                    rows[j, HOLDING_LIMIT],
-                    rows[j, STOP_DISTANCE],
-                    rows[j, TARGET_DISTANCE],
-                    rows[j, TRAIL_DISTANCE],
-                    rows[j, COST_RATE],
+            own = share_nb(shares, known, k, gross_cap, n_slots) * equity[tick]
+            factor = 1.0
+            if has_breaker[k] and j >= first[k]:
+                factor = breaker_next_nb(
+                    breakers[k],
+                    configs[k],
+                    closed_at[j] / NS,
+                    equity[tick],
+                    memory[k, HELD],
+                    prices[j, VOLATILITY],
+                    prices[j, PERCENTILE],
+                    correlation_nb(memory, begins, closed_at, prices, k, closed_at[j]),
                 )
-                value = held * known[k, PRICE] if held != 0.0 else 0.0
-                position, pending, decided = decided_nb(
-                    position,
-                    pending,
-                    row,
-                    sizing_of_nb(sizing[k], False),
-                    own - value,
-                    held,
-                    prices[j, CLOSE],
-                    prices[j, COMMISSION],
-                    factor,
-                )
-                if held == 0.0 and decided.delta != 0.0:
-                    if n_taken < most:
-                        n_taken += 1
-                    else:
-                        decided = Decided(0.0, decided.reason, False)
-            remember_nb(memory[k], position, pending, decided)
+            is_full = n_taken >= most
+            n_taken += decide_nb(
+                memory[k], sizing[k], prices, rows, j, j >= first[k], own, factor, is_full
+            )
     return equity
+
+
+@kernel
+def decide_nb(
+    memory: FloatArray,
+    sizing: FloatArray,
+    prices: FloatArray,
+    rows: FloatArray,
+    j: int,
+    is_ready: bool,
+    own: float,
+    factor: float,
+    is_full: bool,
+) -> int:
+    """Decide for one book at the close of bar `j`; return how many more positions are taken.
+
+    `own` is the book's share of the account's equity; a full account opens nothing more.
+    """
+    held = memory[HELD]
+    position = aged_nb(position_of_nb(memory))
+    pending = pending_of_nb(memory)
+    decided = Decided(0.0, 0, False)
+    if is_ready:
+        row = Row(
+            rows[j, SIGNALS],
+            rows[j, TREND_WEIGHT],
+            rows[j, DIP_WEIGHT],
+            rows[j, HOLDING_LIMIT],
+            rows[j, STOP_DISTANCE],
+            rows[j, TARGET_DISTANCE],
+            rows[j, TRAIL_DISTANCE],
+            rows[j, COST_RATE],
+        )
+        close, rate = prices[j, CLOSE], prices[j, COMMISSION]
+        position, pending, decided = decided_nb(
+            position,
+            pending,
+            row,
+            sizing_of_nb(sizing, False),
+            own - held * close,
+            held,
+            close,
+            rate,
+            factor,
+        )
+    is_entry = held == 0.0 and decided.delta != 0.0
+    if is_entry and is_full:
+        decided = Decided(0.0, decided.reason, False)
+    remember_nb(memory, position, pending, decided)
+    return int(is_entry and not is_full)
 
 
 @kernel

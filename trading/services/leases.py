@@ -9,10 +9,8 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Model, Q
 from django.db.models.functions import Coalesce
-
-from trading.models.leased import JobModel
 
 QUEUED, RUNNING, FAILED = "QUEUED", "RUNNING", "FAILED"
 
@@ -21,7 +19,7 @@ class LeaseLost(Exception):
     """Another worker took the row over; this one must stop without writing anything."""
 
 
-def lease_claim(rows: type[JobModel], pk: int, *, now: dt.datetime, lease: dt.timedelta) -> bool:
+def lease_claim(rows: type[Model], pk: int, *, now: dt.datetime, lease: dt.timedelta) -> bool:
     """Take a row that waits or whose worker fell silent; tell whether it is ours now."""
     is_free = Q(status=QUEUED) | Q(status=RUNNING, lease_expires_at__lt=now)
     claimed = rows._default_manager.filter(is_free, pk=pk).update(
