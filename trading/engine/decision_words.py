@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from trading.engine.breaker import LEVELS, breaker_sentence
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
-from trading.engine.planning import Plan, StepContext
+from trading.engine.own_limits import Cut
+from trading.engine.planning import Bounds, Plan, StepContext
 from trading.engine.protection import level_of, protective_orders
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
@@ -37,6 +38,8 @@ _BLOCKS = {
     "NO_EQUITY": "the book has no equity left",
     "WARM_UP": "too few bars",
     "BREAKER": "the circuit breaker allows nothing",
+    "SIZE_LIMIT": "its own limits leave no room",
+    "LOSS_LIMIT": "its own daily loss is used up",
 }
 
 
@@ -52,14 +55,14 @@ def decision_of(
     i: int,
     state: StrategyState,
     context: StepContext,
-    proposal: Proposal,
-    allowed: Proposal,
+    bounds: Bounds,
     plan: Plan,
 ) -> Decision:
-    """Explain one bar; ``allowed`` is what the circuit breaker left of ``proposal``."""
-    narrative = STOPPED if state.is_stopped else context.spec.narrate(features, i, state, proposal)
-    is_halted = proposal.target_weight != 0.0 and allowed.target_weight == 0.0
-    blocked_by = "BREAKER" if is_halted else plan.blocked_by
+    """Explain one bar: what the rule wanted, what breaker and own limits left of it."""
+    narrative = (
+        STOPPED if state.is_stopped else context.spec.narrate(features, i, state, bounds.proposal)
+    )
+    blocked_by = bounds.stop or plan.blocked_by
     return Decision(
         action=plan.action,
         bar=i,
@@ -68,17 +71,18 @@ def decision_of(
         strategy_key=context.spec.key,
         close=float(features.bars.close[i]),
         regime=regime_of(state.regime_code),
-        signal=proposal.signal,
-        target_weight=allowed.target_weight,
+        signal=bounds.proposal.signal,
+        target_weight=bounds.allowed.target_weight,
         target_quantity=plan.target_quantity,
-        reason=_sentence(plan, narrative, context, blocked_by),
+        reason=_sentence(plan, narrative, context, blocked_by, bounds.cut),
         would_change=f"What would have changed it: {narrative.would_change}.",
         blocked_by=blocked_by,
         inputs=_inputs(narrative, state, context),
         parameters=narrative.parameters + _breaker_parameters(state),
         sizing=narrative.sizing
-        + _breaker_lines(state, proposal, allowed)
-        + _quantity_lines(features, i, state, allowed, plan, context),
+        + _breaker_lines(state, bounds.proposal, bounds.guarded)
+        + _limit_lines(bounds.cut)
+        + _quantity_lines(features, i, state, bounds.allowed, plan, context),
     )
 
 
@@ -154,8 +158,14 @@ def _breaker_lines(
     )
 
 
+def _limit_lines(cut: Cut) -> tuple[SizingLine, ...]:
+    if not cut.rule:
+        return ()
+    return (SizingLine("own limit", cut.weight, f"cut to {cut.weight:.3f}: {cut.because}"),)
+
+
 def _sentence(
-    plan: Plan, narrative: Narrative, context: StepContext, blocked_by: str | None
+    plan: Plan, narrative: Narrative, context: StepContext, blocked_by: str | None, cut: Cut
 ) -> str:
     head = _VERBS[plan.action]
     if plan.delta and plan.uses_all_cash:
@@ -164,6 +174,8 @@ def _sentence(
         digits = ".0f" if context.quantity_step >= 1.0 else ".4f"
         head += f" {abs(plan.delta):,{digits}} units"
     tail = f"; {_BLOCKS[blocked_by]}" if blocked_by else ""
+    if cut.rule:
+        tail += f"; cut to {cut.weight:.1%} of its book: {cut.because}"
     return f"{head}: {narrative.reason}{tail}."
 
 

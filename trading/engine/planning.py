@@ -11,12 +11,14 @@ import math
 from dataclasses import dataclass
 
 from trading.engine.costs import CostModel
+from trading.engine.own_limits import AccountView, Cut, OwnLimits
 from trading.engine.rules import BLOCKS, plan_nb
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Proposal, StrategySpec
 from trading.engine.types import DecisionAction, OrderIntent, OrderSide
 
 NO_COSTS = CostModel()
+NO_LIMITS = OwnLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ class StepContext:
     watched_equity : float
         Equity by which the circuit breaker measures losses, currency; NaN for the book's own. A
         book that is a share of an account has the account's: a smaller share is no loss.
+    limits : OwnLimits
+        What the strategy limits itself to; its wishes are cut to them.
+    account : AccountView or None
+        The account around the strategy's own book, which the limits are measured against as well.
+    measures_book : bool
+        False measures the limits against ``account`` alone, where the book is only a share of it.
     """
 
     spec: StrategySpec
@@ -53,6 +61,29 @@ class StepContext:
     allows_all_cash: bool = True
     correlation: float = math.nan
     watched_equity: float = math.nan
+    limits: OwnLimits = NO_LIMITS
+    account: AccountView | None = None
+    measures_book: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a wish went through: as the rule made it, behind the breaker, behind own limits.
+
+    `allowed` is what is left at the end, `cut` says what the strategy's own limits took.
+    """
+
+    proposal: Proposal
+    guarded: Proposal
+    allowed: Proposal
+    cut: Cut
+
+    @property
+    def stop(self) -> str | None:
+        """Return what left nothing of a wish, as a decision names it."""
+        if self.proposal.target_weight != 0.0 and self.guarded.target_weight == 0.0:
+            return "BREAKER"
+        return self.cut.rule if self.cut.rule and self.cut.weight == 0.0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from trading.engine.types import OrderSide, RuleStatus
 
+# A size that was cut to a limit may come back above it by the last digits of its arithmetic.
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class RiskLimits:
@@ -252,7 +255,7 @@ def _limited(
     if limit is None:
         return RuleResult(rule, RuleStatus.PASS, value, None, unit, f"{name} {shown}, no limit set")
     allowed = _text(limit, unit, suffix)
-    if value > limit:
+    if value > limit * (1.0 + ROUNDING):
         sentence = f"{name} {shown} exceeds the limit of {allowed}"
         return RuleResult(rule, RuleStatus.FAIL, value, limit, unit, sentence)
     sentence = f"{name} {shown} is within the limit of {allowed}"

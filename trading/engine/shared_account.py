@@ -34,6 +34,7 @@ from trading.engine.execution import (
     market_of,
 )
 from trading.engine.explanation import Decision
+from trading.engine.own_limits import AccountView
 from trading.engine.planning import StepContext
 from trading.engine.state import start
 from trading.engine.step import step
@@ -105,6 +106,7 @@ class SharedAccount:
     allocation: Allocation
     cash: float
     financing: float = 0.0
+    day_start_equity: float = 0.0
     decisions: list[Decision] = field(default_factory=list)
 
     @property
@@ -159,6 +161,8 @@ def book_of(leg: Leg, config: BacktestConfig, clock: IntArray) -> Book:
             quantity_step=config.quantity_step,
             tick_size=config.tick_size,
             explains=config.keeps_decisions,
+            limits=config.limits,
+            measures_book=False,
         ),
         market=market_of(leg.bars, features.regimes.codes, costs),
         terms=replace(config.terms, costs=costs),
@@ -185,7 +189,10 @@ def replay(account: SharedAccount, clock: IntArray) -> tuple[FloatArray, FloatAr
     n_ticks = clock.shape[0]
     equity, cash, gross = np.empty(n_ticks), np.empty(n_ticks), np.empty(n_ticks)
     at_bar = [0] * len(account.books)
+    account.day_start_equity = account.equity
     for tick in range(n_ticks):
+        if tick and clock[tick] // DAY_NS != clock[tick - 1] // DAY_NS:
+            account.day_start_equity = float(equity[tick - 1])
         arrived = []
         for k, book in enumerate(account.books):
             i = at_bar[k]
@@ -292,7 +299,12 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
         own = share * equity
         state = book.blotter.state.changed(cash=own - book.value, equity=own)
         context = replace(
-            book.context, correlation=_correlation(account, book, i), watched_equity=equity
+            book.context,
+            correlation=_correlation(account, book, i),
+            account=AccountView(
+                equity, account.gross, book.blotter.state.quantity, account.day_start_equity
+            ),
+            watched_equity=equity,
         )
         outcome = step(book.features, i, state, context)
         book.blotter.state = outcome.state

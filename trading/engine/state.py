@@ -59,6 +59,8 @@ class StrategyState:
         Bars the settled regime has lasted.
     last_bar_at : int
         Close of the last bar stepped, nanoseconds UTC; makes a repeated step detectable.
+    day_start_equity : float
+        Equity at the last close before the market day (UTC); 0 while no daily loss is limited.
     breaker : BreakerState or None
         Memory of the circuit breaker; None while it is off or has seen nothing.
     """
@@ -85,6 +87,7 @@ class StrategyState:
     regime_code: int = -1
     regime_bars: int = 0
     last_bar_at: int = 0
+    day_start_equity: float = 0.0
     breaker: BreakerState | None = None
 
     @property

@@ -18,8 +18,10 @@ from dataclasses import dataclass, replace
 from marketdata.types import Bars
 from trading.engine.breaker import breaker_next, config_vector
 from trading.engine.decision_words import decision_of, warm_up_decision, with_protection
+from trading.engine.execution import DAY_NS
 from trading.engine.explanation import Decision
-from trading.engine.planning import Plan, StepContext, intent_of, plan_of
+from trading.engine.own_limits import AccountView, Cut, cut_to_limits
+from trading.engine.planning import Bounds, Plan, StepContext, intent_of, plan_of
 from trading.engine.rich import trailed_nb
 from trading.engine.rules import BREAKER_REASON, REASONS, STOP_REACHED
 from trading.engine.state import StrategyState, worth
@@ -76,19 +78,22 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
     -----
     Cost is a few microseconds without, a few dozen with the explanation.
     """
-    state = _arrive(features, i, state)
+    state = _arrive(features, i, state, context)
     if i < features.first:
         decision = warm_up_decision(features, i, state, context) if context.explains else None
         return StepOutcome(decision, None, state)
     state, factor = _guard(features, i, state, context)
     proposal = STOPPED if state.is_stopped else context.spec.decide(features, i, state)
-    allowed = _allowed(proposal, factor)
+    guarded = _allowed(proposal, factor)
+    cut = _cut(features, i, guarded, state, context)
+    allowed = _within(guarded, cut)
     plan = plan_of(features, i, allowed, state, context)
     intent = intent_of(features, allowed, plan)
     after = _remember(features, i, state, allowed, plan)
     decision = None
     if context.explains:
-        decision = decision_of(features, i, state, context, proposal, allowed, plan)
+        bounds = Bounds(proposal, guarded, allowed, cut)
+        decision = decision_of(features, i, state, context, bounds, plan)
         decision = with_protection(decision, after, allowed, context.tick_size)
     return StepOutcome(decision, intent, after)
 
@@ -126,6 +131,40 @@ def _allowed(proposal: Proposal, factor: float) -> Proposal:
     )
 
 
+def _cut(
+    features: Features, i: int, proposal: Proposal, state: StrategyState, context: StepContext
+) -> Cut:
+    """Cut a wish to the strategy's own limits: of its book, then of the account around it."""
+    cut = Cut(proposal.target_weight)
+    if context.limits.is_empty:
+        return cut
+    close = float(features.bars.close[i])
+    book = AccountView(
+        state.equity, abs(state.quantity) * close, state.quantity, state.day_start_equity
+    )
+    views = ((book,) if context.measures_book else ()) + (
+        (context.account,) if context.account else ()
+    )
+    for view in views:
+        again = cut_to_limits(
+            cut.weight,
+            context.limits,
+            view,
+            equity=state.equity,
+            quantity=state.quantity,
+            close=close,
+        )
+        cut = again if again.rule else cut
+    return cut
+
+
+def _within(proposal: Proposal, cut: Cut) -> Proposal:
+    """Return what is left of a proposal under the strategy's own limits."""
+    if not cut.rule:
+        return proposal
+    return replace(proposal, target_weight=cut.weight, uses_all_cash=False)
+
+
 def _remember(
     features: Features, i: int, state: StrategyState, proposal: Proposal, plan: Plan
 ) -> StrategyState:
@@ -156,8 +195,12 @@ def _remember(
     return state if stop == state.stop_price else state.changed(stop_price=stop)
 
 
-def _arrive(features: Features, i: int, state: StrategyState) -> StrategyState:
+def _arrive(
+    features: Features, i: int, state: StrategyState, context: StepContext
+) -> StrategyState:
     """Mark the book at this close and count bars."""
+    if context.limits.max_daily_loss_ratio is not None:
+        state = _day_begun(state, int(features.bars.closed_at[i]))
     code = int(features.regimes.settled_codes[i])
     is_same = code == state.regime_code
     return state.changed(
@@ -167,3 +210,11 @@ def _arrive(features: Features, i: int, state: StrategyState) -> StrategyState:
         regime_bars=state.regime_bars + 1 if is_same else 1,
         last_bar_at=int(features.bars.closed_at[i]),
     )
+
+
+def _day_begun(state: StrategyState, closed_at: int) -> StrategyState:
+    """Keep the equity at the last close before the market day (UTC)."""
+    is_same_day = closed_at // DAY_NS == state.last_bar_at // DAY_NS
+    if is_same_day and state.day_start_equity:
+        return state
+    return replace(state, day_start_equity=state.equity)

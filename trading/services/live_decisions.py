@@ -10,6 +10,7 @@ from django.db import transaction
 
 from marketdata.selectors import bars_map, nanoseconds
 from trading.engine.correlation import mean_correlation
+from trading.engine.own_limits import AccountView
 from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState
 from trading.engine.step import StepOutcome, step
@@ -17,6 +18,7 @@ from trading.engine.strategies import Features, resolve_params
 from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import OrderIntent, Regime, TimeInForce, regime_of
 from trading.models import Decision, Deployment, Portfolio, Position
+from trading.selectors.portfolios import portfolio_value
 from trading.services.amounts import UNIT, amount_of
 from trading.services.bindings import spec_for
 from trading.services.events import decision_published, event_publish
@@ -24,7 +26,8 @@ from trading.services.live_bars import InstrumentBar
 from trading.services.live_protection import protection_keep
 from trading.services.models.predictions import predictions_record
 from trading.services.orders import order_submit
-from trading.services.pretrade import MarketView, costs_of
+from trading.services.own_limits import engine_limits
+from trading.services.pretrade import MarketView, costs_of, held_of
 
 logger = structlog.get_logger(__name__)
 ENGINE_VERSION = "1"
@@ -67,12 +70,15 @@ def _decide(
     spec = spec_for(deployment.version.strategy.key)
     features = spec.prepare(bar.bars, resolve_params(spec, deployment.version.parameters))
     state = StrategyState.from_dict(deployment.state)
+    limits = engine_limits(deployment.version.limits)
     context = StepContext(
         spec=spec,
         costs=costs_of(bar.instrument),
         quantity_step=float(bar.instrument.quantity_step),
         tick_size=float(bar.instrument.tick_size),
         correlation=_correlation(positions, bar, features, state),
+        limits=limits,
+        account=None if limits.is_empty else _account(portfolio, bar),
     )
     outcome = step(features, bar.index, state, context)
     decision = _decision_write(deployment, bar, outcome)
@@ -102,6 +108,17 @@ def _decide(
     deployment.last_bar_at = bar.closed_at
     deployment.save(update_fields=["state", "last_bar_at", "updated_at"])
     decision_published(decision, bar.instrument.symbol, portfolio.pk)
+
+
+def _account(portfolio: Portfolio, bar: InstrumentBar) -> AccountView:
+    """Value the portfolio around the book, which a version's own limits are measured on too."""
+    value = portfolio_value(portfolio)
+    return AccountView(
+        equity=float(value.equity),
+        gross_exposure=float(value.gross_exposure),
+        quantity=float(held_of(portfolio, bar.instrument).quantity),
+        day_start_equity=float(value.day_start_equity),
+    )
 
 
 def _correlation(

@@ -23,7 +23,7 @@ from trading.selectors.prices import bar_last, regime_at
 from trading.services.amounts import ZERO, amount_of
 from trading.services.events import order_published
 from trading.services.order_drafts import OrderDraft, OrderInvalid, draft_of
-from trading.services.own_limits import NO_LIMITS, OwnLimits
+from trading.services.own_limits import NO_LIMITS
 from trading.services.portfolios import portfolio_lock
 from trading.services.pretrade import (
     SLIPPAGE_BASIS,
@@ -116,7 +116,7 @@ def order_submit(
     summary = portfolio_value(locked)
     results = _rules(
         locked, instrument, draft, seen, summary=summary, is_manual=decision is None,
-        own_limits=deployment.version.limits if deployment else NO_LIMITS, now=now,
+        deployment=deployment, now=now,
     )  # fmt: skip
     order = Order.objects.create(
         portfolio=locked,
@@ -330,9 +330,10 @@ def _rules(
     *,
     summary: PortfolioSummary,
     is_manual: bool,
-    own_limits: OwnLimits = NO_LIMITS,
+    deployment: Deployment | None = None,
     now: dt.datetime,
 ) -> list[RuleResult]:
+    own_limits = deployment.version.limits if deployment else NO_LIMITS
     return rules_check(
         portfolio=portfolio,
         instrument=instrument,
@@ -341,6 +342,7 @@ def _rules(
         summary=summary,
         held=held_of(portfolio, instrument),
         n_recent_orders=_n_recent(portfolio, market.market_at, is_manual=is_manual, now=now),
+        n_recent_own=_n_recent_own(portfolio, deployment, market.market_at),
         own_limits=own_limits,
     )
 
@@ -356,6 +358,19 @@ def _n_recent(
     if is_manual:
         return orders.filter(decision__isnull=True, created_at__gt=now - MINUTE).count()
     return orders.filter(decision__isnull=False, market_at__gt=market_at - MINUTE).count()
+
+
+def _n_recent_own(
+    portfolio: Portfolio, deployment: Deployment | None, market_at: dt.datetime
+) -> int:
+    """Orders of a strategy in the last minute of market time, where its version limits them."""
+    if deployment is None or "max_orders_per_minute" not in deployment.version.limits:
+        return 0
+    return Order.objects.filter(
+        portfolio=portfolio,
+        deployment__version__strategy_id=deployment.version.strategy_id,
+        market_at__gt=market_at - MINUTE,
+    ).count()
 
 
 def _send(order: Order, reserve: Decimal, market_at: dt.datetime) -> None:

@@ -1,19 +1,23 @@
 """Risk limits a strategy version sets itself, beside those of the portfolio it trades in.
 
-The tighter of the two holds. They bind orders that add risk: getting out is always possible.
+The tighter of the two holds. They bind orders that add risk: getting out is always possible. The
+step cuts what the strategy asks for to the limits of size (`engine_limits`); what it cannot know,
+open orders and orders per minute, is refused by the check in front of every order.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
 
 from elson.common.errors import DomainError
 from elson.common.formatting import NumberNotUnderstood, parse_decimal
 from trading.engine import risk
+from trading.engine.own_limits import BY_ITSELF
+from trading.engine.own_limits import OwnLimits as EngineLimits
 from trading.engine.types import RuleStatus
 from trading.models import RiskLimits
 
@@ -54,7 +58,12 @@ OWN_LIMITS = (
     OwnLimit("max_daily_loss_ratio", "Daily loss", "DAILY_LOSS", "ratio"),
     OwnLimit("max_order_notional", "Largest order", "MAX_NOTIONAL", "money"),
     OwnLimit("max_open_orders", "Open orders", "MAX_OPEN_ORDERS", "count", is_whole=True),
-)
+    OwnLimit(
+        "max_orders_per_minute", "Orders per minute", "MAX_ORDERS_PER_MINUTE", "count",
+        is_whole=True,
+    ),
+)  # fmt: skip
+SIZE_LIMITS = tuple(field.name for field in fields(EngineLimits))
 
 
 def limits_read(given: Mapping[str, Any], account: RiskLimits) -> dict[str, float]:
@@ -83,6 +92,11 @@ def tightened(account: RiskLimits, name: str, own: OwnLimits) -> float:
     return min(float(getattr(account, name)), own.get(name, math.inf))
 
 
+def engine_limits(own: OwnLimits) -> EngineLimits:
+    """Return the limits that the engine's step cuts to, in a backtest and live alike."""
+    return EngineLimits(**{name: own[name] for name in SIZE_LIMITS if name in own})
+
+
 def owned(
     results: list[risk.RuleResult], account: RiskLimits, own: OwnLimits
 ) -> list[risk.RuleResult]:
@@ -93,7 +107,7 @@ def owned(
         if limit.name in own and own[limit.name] < float(getattr(account, limit.name))
     }
     return [
-        replace(result, sentence=f"{result.sentence}, set by the strategy itself")
+        replace(result, sentence=f"{result.sentence}, {BY_ITSELF}")
         if result.rule in mine and result.status is not RuleStatus.PASS
         else result
         for result in results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from marketdata.models import Instrument
 from trading.engine import risk
 from trading.engine.costs import CostModel
 from trading.engine.fills import market_price
+from trading.engine.own_limits import BY_ITSELF
 from trading.engine.types import (
     WORKING_STATUSES,
     AssetClass,
@@ -108,11 +109,13 @@ def rules_check(
     summary: PortfolioSummary,
     held: PositionView,
     n_recent_orders: int,
+    n_recent_own: int = 0,
     own_limits: OwnLimits = NO_LIMITS,
 ) -> list[risk.RuleResult]:
     """Judge a draft by every rule; an order may go out when none is FAIL.
 
     `own_limits` are those of the strategy that sends it; they never loosen the portfolio's.
+    `n_recent_orders` are the portfolio's of the last minute, `n_recent_own` that strategy's.
     """
     results = [
         _is_tradable(instrument),
@@ -151,7 +154,7 @@ def rules_check(
         *results,
         _price_side(draft, market),
         *owned(judged, limits, own),
-        _order_rate(n_recent_orders, limits.max_orders_per_minute),
+        _order_rate(n_recent_orders, n_recent_own, limits, own),
     ]
 
 
@@ -316,10 +319,20 @@ def _gross_exposure(
                  unit="ratio")  # fmt: skip
 
 
-def _order_rate(n_recent: int, limit: int) -> risk.RuleResult:
-    passes = n_recent + 1 <= limit
-    sentence = f"{n_recent + 1} orders within a minute " + (
-        f"are within the limit of {limit}" if passes else f"exceed the limit of {limit}"
-    )
-    return _rule("MAX_ORDERS_PER_MINUTE", passes=passes, sentence=sentence,
-                 value=float(n_recent + 1), limit=float(limit))  # fmt: skip
+def _order_rate(n_recent: int, n_own: int, limits: RiskLimits, own: OwnLimits) -> risk.RuleResult:
+    """Count this order among those of the last minute: the portfolio's, then the strategy's own."""
+    of_all = _rate_rule(n_recent + 1, limits.max_orders_per_minute, "orders within a minute")
+    mine = own.get("max_orders_per_minute")
+    if mine is None or of_all.status is RuleStatus.FAIL:
+        return of_all
+    of_own = _rate_rule(n_own + 1, int(mine), "orders of this strategy within a minute")
+    if of_own.status is RuleStatus.PASS:
+        return of_own
+    return replace(of_own, sentence=f"{of_own.sentence}, {BY_ITSELF}")
+
+
+def _rate_rule(n_orders: int, limit: int, words: str) -> risk.RuleResult:
+    passes = n_orders <= limit
+    verb = "are within" if passes else "exceed"
+    return _rule("MAX_ORDERS_PER_MINUTE", passes=passes, value=float(n_orders), limit=float(limit),
+                 sentence=f"{n_orders} {words} {verb} the limit of {limit}")  # fmt: skip

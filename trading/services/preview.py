@@ -27,6 +27,7 @@ from trading.services.amounts import amount_of, round_to_step
 from trading.services.bindings import spec_for
 from trading.services.order_drafts import draft_of
 from trading.services.own_costs import version_costs
+from trading.services.own_limits import engine_limits
 from trading.services.pretrade import (
     MarketView,
     first_failure,
@@ -167,6 +168,7 @@ def _config(bars: Bars, instrument: Instrument, terms: PreviewTerms) -> Backtest
         tick_size=float(instrument.tick_size),
         start_index=max(len(bars) - HISTORY_BARS, 0),
         keeps_decisions=True,
+        limits=engine_limits(terms.limits),
     )
 
 

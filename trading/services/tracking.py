@@ -23,6 +23,7 @@ from trading.models import Deployment, Fill
 from trading.selectors.own_books import book_of
 from trading.services.bindings import spec_for
 from trading.services.own_costs import version_costs
+from trading.services.own_limits import engine_limits
 from trading.services.pretrade import regime_code
 
 FEWEST_BARS = 20
@@ -165,6 +166,7 @@ def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Trackin
         cost_model=version_costs(version.costs, deployment.instrument),
         quantity_step=float(deployment.instrument.quantity_step),
         tick_size=float(deployment.instrument.tick_size),
+        limits=engine_limits(version.limits),
     )
     try:
         expected = backtest.equity_of(

@@ -1,4 +1,4 @@
-"""The chart of one decision: the bars around it, as far as they may be seen."""
+"""The chart of one decision: the bars around it, as far as they may be seen, and room for more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BARS_AFTER = 40
 
 
 def decision_figure(decision: Any, *, until: dt.datetime | None) -> dict[str, Any] | None:
-    """Payload and sentence of the chart; None where there are no bars."""
+    """Payload and sentence of the chart, and where bars to come are told; None without any bar."""
     deployment = decision.deployment
     found, timeframe, at = deployment.instrument, deployment.timeframe, decision.market_at
     try:
@@ -33,6 +33,7 @@ def decision_figure(decision: Any, *, until: dt.datetime | None) -> dict[str, An
         "timeframe": timeframe,
         "tick": f"{found.tick_size.normalize():f}",
         "style": "line" if found.is_close_only else "candles",
+        "n_slots": BARS_BEFORE + BARS_AFTER,
         "bars": bars,
         "markers": [
             marker
@@ -44,9 +45,14 @@ def decision_figure(decision: Any, *, until: dt.datetime | None) -> dict[str, An
     }
     change = formatting.signed_percent(float(bars[-1]["close"]) / decision.price - 1, 1)
     n_after = len(bars) - len(before)
-    tail = f"; {n_after} bars later {change}" if n_after else "; no bar has closed since"
+    noun = "bar" if n_after == 1 else "bars"
+    tail = f"; {n_after} {noun} later {change}" if n_after else "; no bar has closed since"
     summary = f"{len(before)} bars up to the decision on {at:%Y-%m-%d}{tail}."
-    return {"payload": payload, "summary": summary}
+    return {
+        "payload": payload,
+        "summary": summary,
+        "channel": f"bars:{found.symbol}:{timeframe}" if n_after < BARS_AFTER else "",
+    }
 
 
 def _rows(deployment: Any, bars: Bars) -> list[dict[str, Any]]:

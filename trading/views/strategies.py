@@ -176,8 +176,10 @@ def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) ->
     }
     if request.GET.get("part") == "outcome":
         return render(request, "trading/_decision_outcome.html", context)
+    context["figure"] = decision_figure(decision, until=until)
+    if request.GET.get("part") == "figure":
+        return render(request, "trading/_decision_figure.html", context)
     context |= {
-        "figure": decision_figure(decision, until=until),
         "following": next_regime_get(
             decision.deployment.instrument,
             decision.deployment.timeframe,

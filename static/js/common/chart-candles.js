@@ -162,7 +162,9 @@ export function candleChart(figure, data, createSeriesMarkers) {
       this.paint();
       drawAll();
       const wide = Math.max(30, Math.floor(figure.canvas.clientWidth / 7));
-      if (bars.length > wide) chart.timeScale().setVisibleLogicalRange({ from: bars.length - wide, to: bars.length + 3 });
+      // Room for the bars to come, so that none moves what is read.
+      if (data.n_slots) chart.timeScale().setVisibleLogicalRange({ from: -1, to: data.n_slots });
+      else if (bars.length > wide) chart.timeScale().setVisibleLogicalRange({ from: bars.length - wide, to: bars.length + 3 });
       else chart.timeScale().fitContent();
       chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
         if (range && range.from < 10) loadOlder();
@@ -202,11 +204,21 @@ export function candleChart(figure, data, createSeriesMarkers) {
       } else list.forEach(upsert);
       figure.changed();
     },
+    // The same chart with what has come since; what is in view stays where it is.
+    renew(next) {
+      const range = chart.timeScale().getVisibleLogicalRange();
+      markers = next.markers ?? [];
+      merge(next.bars ?? []);
+      drawAll();
+      if (range) chart.timeScale().setVisibleLogicalRange(range);
+    },
     addMarker(marker) {
       markers = [...markers, marker];
       drawMarkers();
     },
     listen(signal) {
+      // A chart of the past is no place for what happens now: it draws what its page brings.
+      if (!data.channel) return;
       document.body.addEventListener("stream:fill", ({ detail }) => {
         const fill = detail.data?.fill ?? detail.data ?? {};
         if (!fill.side || (fill.symbol ?? data.symbol) !== data.symbol) return;

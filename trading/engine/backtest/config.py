@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from marketdata.types import FloatArray, IntArray
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid
 from trading.engine.execution import ExecutionTerms
+from trading.engine.own_limits import OwnLimits
 from trading.engine.types import AssetClass, TimeInForce
 
 Progress = Callable[[str, float], None]
@@ -48,6 +49,8 @@ class BacktestConfig:
         Store the explanation of every bar; slower.
     allows_all_cash : bool
         False sizes all-in rules at the close, as a live runner does.
+    limits : OwnLimits
+        What the strategy limits itself to; a run with some goes bar by bar through the step.
     progress : callable or None
         Called with a phase and a share in [0, 1]; may raise to cancel the run.
     observe : callable or None
@@ -71,6 +74,7 @@ class BacktestConfig:
     time_in_force: TimeInForce = TimeInForce.DAY
     tick_size: float = 0.0
     observe: Observer | None = None
+    limits: OwnLimits = field(default_factory=OwnLimits)
 
     def __post_init__(self) -> None:
         """Refuse impossible capital, lot size and start."""

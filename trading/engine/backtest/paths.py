@@ -2,7 +2,8 @@
 
 A strategy that is a table runs through the compiled loop of `engine.rich`, whose kernels the step
 calls too; all-in rules through the shorter loop that a sweep uses; everything else, developers' own
-Python and every run that keeps its decisions, bar by bar through `step.step`.
+Python and every run that keeps its decisions or has limits of its own, bar by bar through
+`step.step`.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def runs_compiled(
         and config.allows_all_cash
         and not config.keeps_decisions
         and config.terms.is_plain
+        and config.limits.is_empty
     )
 
 
@@ -109,6 +111,8 @@ def reads_table(features: Features, config: BacktestConfig) -> bool:
     """Tell whether the compiled loop decides from the strategy's table; else the step does."""
     table = features.table
     if table is None or config.keeps_decisions or not config.terms.is_plain:
+        return False
+    if not config.limits.is_empty:
         return False
     if table.rests_protection and features.bars.exec_price == "CLOSE":
         # Orders that rest would meet the bar before the fill at its close: only the step does.
@@ -229,6 +233,7 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
         tick_size=config.tick_size,
         explains=config.keeps_decisions,
         allows_all_cash=config.allows_all_cash,
+        limits=config.limits,
     )
     n_bars, terms = len(features.bars), config.terms
     market = market_of(features.bars, features.regimes.codes, config.costs)

@@ -110,7 +110,9 @@ def _rules(run: PortfolioRun, legs: Sequence[Leg]) -> list[Rule]:
     for leg in legs:
         spec, params = leg.resolved()
         costs = leg.costs or config.costs
-        context = StepContext(spec, costs, config.quantity_step, explains=False)
+        context = StepContext(
+            spec, costs, config.quantity_step, explains=False, limits=config.limits
+        )
         rules.append(Rule(spec, params, context, leg.bars, config.cash / len(legs)))
     return rules
 

@@ -61,7 +61,10 @@ class Rule:
 
 def rule_of(run: BacktestRun, bars: Bars) -> Rule:
     """Take the rule out of a finished run."""
-    context = StepContext(run.spec, run.config.costs, run.config.quantity_step, explains=False)
+    config = run.config
+    context = StepContext(
+        run.spec, config.costs, config.quantity_step, explains=False, limits=config.limits
+    )
     return Rule(run.spec, run.params, context, bars, run.config.cash)
 
 

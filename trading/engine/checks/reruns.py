@@ -37,6 +37,7 @@ class Reruns:
             cost_model=costs,
             start_index=run.config.start_index,
             allows_all_cash=True,
+            limits=run.config.limits,
         )
         self.is_compiled = is_compiled(bars, run.spec, run.params, self.config)
         self.bars = bars if self.is_compiled else self._latest(bars, n_expected)

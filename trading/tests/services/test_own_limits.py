@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, transaction
 
-from trading.models import Deployment, RiskLimits, StrategyVersion
+from trading.engine.own_limits import OwnLimits as EngineLimits
+from trading.models import Deployment, Order, RiskLimits, StrategyVersion
 from trading.services.backtests.drafts import BacktestInvalid
 from trading.services.deployments import deployment_start
 from trading.services.fills import fill_record
 from trading.services.orders import order_submit
-from trading.services.own_limits import OwnLimitInvalid
+from trading.services.own_limits import OwnLimitInvalid, engine_limits
 from trading.services.strategies import strategy_create, version_create
 from trading.tests.factories import FIRST_CLOSE, NOW, instrument_make, portfolio_make
 
@@ -194,3 +196,42 @@ def test_the_database_refuses_to_change_what_a_version_says(portfolio, field):
 
     assert getattr(StrategyVersion.objects.get(pk=version.pk), field) == getattr(version, field)
     assert not Deployment.objects.exists()
+
+
+def test_the_third_order_of_a_strategy_within_a_minute_names_count_limit_and_whose_it_is(portfolio):
+    deployment = deployed(portfolio, max_orders_per_minute=2)
+
+    sent_ones = [sent(deployment, "10", key=f"k{number}") for number in range(3)]
+
+    assert [order.status for order in sent_ones] == ["ACCEPTED", "ACCEPTED", "DENIED"]
+    assert sent_ones[2].reason_code == "MAX_ORDERS_PER_MINUTE"
+    assert sent_ones[2].reason == (
+        "3 orders of this strategy within a minute exceed the limit of 2, "
+        "set by the strategy itself"
+    )
+
+
+def test_a_later_minute_and_other_orders_do_not_count_for_the_strategy(portfolio):
+    deployment = deployed(portfolio, max_orders_per_minute=1)
+    order_submit(
+        portfolio=portfolio, instrument=portfolio.replay.lead, side="BUY", order_type="MARKET",
+        quantity="10", client_order_id="mine", now=NOW,
+    )  # fmt: skip
+
+    assert sent(deployment, "10", key="first").status == "ACCEPTED"
+    Order.objects.filter(client_order_id="first").update(market_at=NOW - dt.timedelta(days=9_999))
+    assert sent(deployment, "10", key="second").status == "ACCEPTED"
+
+
+def test_orders_per_minute_never_keep_a_strategy_from_getting_out(portfolio):
+    deployment = deployed(portfolio, max_orders_per_minute=1)
+    bought = sent(deployment, "10", key="in")
+    fill_record(order=bought, trade_id="t", quantity=D(10), price=D(100), filled_at=FIRST_CLOSE)
+
+    assert sent(deployment, "10", side="SELL", key="out").status == "ACCEPTED"
+
+
+def test_only_limits_of_size_and_loss_reach_the_step():
+    own = {"max_position_weight": 0.2, "max_orders_per_minute": 3, "max_open_orders": 2}
+
+    assert engine_limits(own) == EngineLimits(max_position_weight=0.2)

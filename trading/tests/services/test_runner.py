@@ -29,6 +29,7 @@ from trading.selectors.ledger import ledger_verify
 from trading.services.amounts import amount_of
 from trading.services.deployments import deployment_pause, deployment_resume, deployment_start
 from trading.services.orders import order_submit
+from trading.services.own_limits import engine_limits
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 from trading.services.runner import portfolio_advance
 from trading.services.strategies import strategy_create
@@ -58,10 +59,12 @@ def spx():
     return instrument_get("SPX")
 
 
-def deploy(instrument, key, parameters, *, start_at, cash=100_000, capital=None):
+def deploy(instrument, key, parameters, *, start_at, cash=100_000, capital=None, limits=None):
     user = user_make()
     portfolio = portfolio_make(user, cash=cash, lead=instrument, cursor_at=start_at, **WIDE)
-    version = strategy_create(user=user, key=key, name=f"Test {key}", parameters=parameters)
+    version = strategy_create(
+        user=user, key=key, name=f"Test {key}", parameters=parameters, limits=limits or {}
+    )
     return deployment_start(
         version=version, portfolio=portfolio, instrument=instrument, capital=capital, now=NOW
     )
@@ -73,19 +76,23 @@ def play(portfolio, until, **options):
 
 
 @pytest.mark.parametrize(
-    ("key", "parameters"),
+    ("key", "parameters", "limits"),
     [
-        ("volatility_adaptive_trend", {}),
-        ("rsi2_reversion", {}),
-        ("rsi2_reversion", {"sizing": "volatility_target"}),
-        ("sma_cross", {"fast": 5, "slow": 20}),
+        ("volatility_adaptive_trend", {}, {}),
+        ("rsi2_reversion", {}, {}),
+        ("rsi2_reversion", {"sizing": "volatility_target"}, {}),
+        ("sma_cross", {"fast": 5, "slow": 20}, {}),
+        ("sma_cross", {"fast": 5, "slow": 20}, {"max_position_weight": 0.3}),
+        ("rsi2_reversion", {}, {"max_order_notional": 20_000.0, "max_daily_loss_ratio": 0.01}),
     ],
 )
-def test_replaying_a_period_live_gives_the_orders_of_its_backtest(spx, key, parameters):
+def test_replaying_a_period_live_gives_the_orders_of_its_backtest(spx, key, parameters, limits):
     bars = bars_get(spx)
     begin = int(np.searchsorted(bars.closed_at, np.datetime64("2008-08-01", "ns").astype(np.int64)))
     end = begin + 160
-    deployment = deploy(spx, key, parameters, start_at=instant(int(bars.closed_at[begin])))
+    deployment = deploy(
+        spx, key, parameters, start_at=instant(int(bars.closed_at[begin])), limits=limits
+    )
 
     play(deployment.portfolio, instant(int(bars.closed_at[end])))
     run = backtest.run(
@@ -99,6 +106,7 @@ def test_replaying_a_period_live_gives_the_orders_of_its_backtest(spx, key, para
             quantity_step=float(spx.quantity_step),
             start_index=begin + 1,
             keeps_decisions=True,
+            limits=engine_limits(limits),
         ),
     )
 

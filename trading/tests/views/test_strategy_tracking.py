@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -234,7 +235,7 @@ def test_a_preview_orders_nothing_and_stores_nothing(member, portfolio):
     assert StrategyVersion.objects.count() == 1
 
 
-def test_a_preview_names_the_own_limit_that_would_refuse_its_order(client):
+def test_a_preview_is_cut_to_the_own_limit_and_names_it(client):
     lead = instrument_make("NDX", [100.0] * 300 + [101.0])
     portfolio = portfolio_make(lead=lead, cursor_at=FIRST_CLOSE + 300 * DAY)
     client.force_login(portfolio.user)
@@ -243,8 +244,26 @@ def test_a_preview_names_the_own_limit_that_would_refuse_its_order(client):
     page = client.get(address(deployment, "versions/1/preview/?symbols=NDX&capital=50000"))
 
     row = page.context["holdings"][0]
-    assert (row.quantity, row.order_side) == (0.0, "Buy")
-    assert "limit of 5.0% of equity, set by the strategy itself" in page.content.decode()
+    assert (row.quantity, row.order_side, row.refused_by) == (0.0, "Buy", "")
+    assert row.order_size == pytest.approx(0.05 * 50_000 / 101.0, abs=1.0)
+    words = "largest position 5.0% of equity, set by the strategy itself"
+    assert words in page.content.decode()
+
+
+def test_a_preview_names_the_limit_that_would_refuse_its_order(client):
+    lead = instrument_make("NDX", [100.0] * 300 + [101.0])
+    portfolio = portfolio_make(
+        lead=lead, cursor_at=FIRST_CLOSE + 300 * DAY, max_order_notional=Decimal(1_000)
+    )
+    client.force_login(portfolio.user)
+    deployment = deployed(portfolio)
+
+    page = client.get(address(deployment, "versions/1/preview/?symbols=NDX&capital=50000"))
+
+    row = page.context["holdings"][0]
+    assert row.order_side == "Buy"
+    assert "exceeds the limit of 1,000.00 USD" in row.refused_by
+    assert row.refused_by in page.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,168 @@
+"""Limits a strategy sets itself: what it asks for is cut to them, with the limit's own sentence.
+
+INPUT    the wanted weight, what is held, the account it trades in
+OUTPUT   the weight the limits leave, and why
+LOOKBACK the equity at the begin of the day
+
+They bind what adds risk. A position that has grown past a limit by itself is not sold, and getting
+out is always possible. The same function cuts in the backtest and in the live runner.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from trading.engine.errors import ConfigInvalid
+
+SIZE_LIMIT, LOSS_LIMIT = "SIZE_LIMIT", "LOSS_LIMIT"
+BY_ITSELF = "set by the strategy itself"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLimits:
+    """Limits of one strategy; None leaves one to the account.
+
+    Attributes
+    ----------
+    max_position_weight : float or None
+        Largest size of the position, share of the account's equity, > 0.
+    max_gross_exposure : float or None
+        Largest worth of all positions of the account together, share of its equity, > 0.
+    max_order_notional : float or None
+        Largest worth of one order that adds risk, currency, > 0.
+    max_daily_loss_ratio : float or None
+        Loss since the begin of the day, share of that equity, from which nothing is added, > 0.
+
+    Raises
+    ------
+    ConfigInvalid
+        When a limit is no finite number above 0.
+
+    Examples
+    --------
+    >>> OwnLimits(max_position_weight=0.2).is_empty, OwnLimits().is_empty
+    (False, True)
+    """
+
+    max_position_weight: float | None = None
+    max_gross_exposure: float | None = None
+    max_order_notional: float | None = None
+    max_daily_loss_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no limit."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not 0.0 < value < math.inf:
+                raise ConfigInvalid(f"{field.name} {value} must be a finite number above 0")
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is limited."""
+        return all(getattr(self, field.name) is None for field in fields(self))
+
+
+class AccountView(NamedTuple):
+    """The account a strategy trades in, currency and signed units.
+
+    `gross_exposure` is the worth of everything held and `quantity` all that is held of the
+    instrument, the strategy's own part included in both.
+    """
+
+    equity: float
+    gross_exposure: float
+    quantity: float
+    day_start_equity: float
+
+
+class Cut(NamedTuple):
+    """What the limits leave: a weight, and where they cut, the rule and the sentence of why."""
+
+    weight: float
+    rule: str = ""
+    because: str = ""
+
+
+def cut_to_limits(
+    weight: float,
+    limits: OwnLimits,
+    account: AccountView,
+    *,
+    equity: float,
+    quantity: float,
+    close: float,
+) -> Cut:
+    """Return the weight of a book that its strategy's own limits leave.
+
+    Parameters
+    ----------
+    weight : float
+        Wanted, signed share of the book's own equity.
+    limits : OwnLimits
+        See there.
+    account : AccountView
+        What the limits are measured against: the book itself, or the account around it.
+    equity, quantity : float
+        The book's own equity in currency and its signed units.
+    close : float
+        Price per unit, > 0.
+
+    Returns
+    -------
+    Cut
+        The same weight with an empty rule where nothing binds; never more than ``weight`` in size
+        and never less than what is held, unless less was wanted.
+
+    Examples
+    --------
+    >>> account = AccountView(1_000.0, 0.0, 0.0, 1_000.0)
+    >>> cut = cut_to_limits(
+    ...     0.5, OwnLimits(max_position_weight=0.2), account, equity=1_000.0, quantity=0.0,
+    ...     close=10.0,
+    ... )
+    >>> cut.weight, cut.because
+    (0.2, 'largest position 20.0% of equity, set by the strategy itself')
+    """
+    held = abs(quantity) * close if weight * quantity > 0.0 else 0.0
+    if equity <= 0.0 or abs(weight) * equity <= held:
+        return Cut(weight)
+    loss = _loss_sentence(limits, account)
+    if loss:
+        return Cut(math.copysign(held / equity, weight), LOSS_LIMIT, f"{loss}, {BY_ITSELF}")
+    most, because = min(_caps(limits, account, quantity, close, held), default=(math.inf, ""))
+    if abs(weight) * equity <= most:
+        return Cut(weight)
+    left = max(most, held) / equity
+    return Cut(math.copysign(left, weight), SIZE_LIMIT, f"{because}, {BY_ITSELF}")
+
+
+def _loss_sentence(limits: OwnLimits, account: AccountView) -> str:
+    """Say that the day's loss has used its limit up; empty where it has not."""
+    ratio = limits.max_daily_loss_ratio
+    if ratio is None or account.day_start_equity <= 0.0:
+        return ""
+    lost = 1.0 - account.equity / account.day_start_equity
+    if lost < ratio:
+        return ""
+    return f"loss today {lost:.1%} has used up the daily loss of {ratio:.1%}"
+
+
+def _caps(
+    limits: OwnLimits, account: AccountView, quantity: float, close: float, held: float
+) -> list[tuple[float, str]]:
+    """Return what each limit leaves for the whole position, currency, with its words."""
+    caps = []
+    if limits.max_position_weight is not None:
+        others = abs(account.quantity - quantity) * close
+        room = max(limits.max_position_weight * account.equity - others, 0.0)
+        caps.append((room, f"largest position {limits.max_position_weight:.1%} of equity"))
+    if limits.max_gross_exposure is not None:
+        others = max(account.gross_exposure - held, 0.0)
+        room = max(limits.max_gross_exposure * account.equity - others, 0.0)
+        caps.append((room, f"largest gross exposure {limits.max_gross_exposure:.1%} of equity"))
+    if limits.max_order_notional is not None:
+        room = held + limits.max_order_notional
+        caps.append((room, f"largest order {limits.max_order_notional:,.2f}"))
+    return caps
