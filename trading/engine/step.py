@@ -136,7 +136,8 @@ def _cut(
 ) -> Cut:
     """Cut a wish to the strategy's own limits: of its book, then of the account around it."""
     cut = Cut(proposal.target_weight)
-    if context.limits.is_empty:
+    is_left_alone = state.quantity != 0.0 and not proposal.rebalances
+    if context.limits.is_empty or is_left_alone:
         return cut
     close = float(features.bars.close[i])
     book = AccountView(

@@ -1,4 +1,4 @@
-"""What a model said about one decision: probability, threshold, contributions."""
+"""What a model said about one decision: probability, threshold, and the way to its score."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from trading.models import Decision
 
 PREFIX = "contribution:"
-SCORE_INPUTS = ("probability", "threshold")
+SCORE_INPUTS = ("probability", "threshold", "score_base", "score", "score_is_log_odds")
+# Digits of a score as the page shows it; what rounding leaves goes to the row of small ones.
+DIGITS = 3
 # Half of the width of a bar in the drawing, and its middle.
 MOST = 56.0
 MIDDLE = 60.0
@@ -26,17 +28,23 @@ class ContributionRow:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Probability of a win against the threshold it had to reach, largest contributions first.
+    """Probability of a win against the threshold it had to reach, and how its score came about.
 
-    `total` is the sum of all contributions, those shown and `left_out` together.
+    The largest contributions come first. `base`, the shown values and `left_out` are rounded and
+    add up to `total` in the shown digits; `left_out` holds the smaller contributions, and for
+    models without exact terms what features do only together. `total` is the score in log-odds,
+    from which the probability follows, or where `is_log_odds` is not set the probability itself.
+    `base` is None in decisions stored before it was kept; `total` is then the sum alone.
     """
 
     probability: float
     threshold: float | None
+    base: float | None
     contributions: tuple[ContributionRow, ...]
     n_left_out: int
     left_out: float
     total: float
+    is_log_odds: bool
 
     @property
     def is_reached(self) -> bool:
@@ -56,21 +64,40 @@ def score_of(decision: Decision) -> Score | None:
     }
     ranked = sorted(found.items(), key=lambda item: -abs(item[1]))
     top = abs(ranked[0][1]) if ranked else 0.0
+    base, score = decision.inputs.get("score_base"), decision.inputs.get("score")
+    total = round(float(sum(found.values()) if score is None else score), DIGITS)
+    shown = tuple(_row(name, value, top) for name, value in ranked[:N_SHOWN])
+    begin = None if base is None else round(float(base), DIGITS)
+    rest = total - (begin or 0.0) - sum(row.value for row in shown)
     return Score(
         probability=float(probability),
         threshold=decision.inputs.get("threshold"),
-        contributions=tuple(_row(name, value, top) for name, value in ranked[:N_SHOWN]),
+        base=begin,
+        contributions=shown,
         n_left_out=max(len(ranked) - N_SHOWN, 0),
-        left_out=sum(value for _, value in ranked[N_SHOWN:]),
-        total=sum(found.values()),
+        left_out=round(rest, DIGITS),
+        total=total,
+        is_log_odds=bool(decision.inputs.get("score_is_log_odds")),
     )
+
+
+def unasked_text(decision: Decision) -> str:
+    """Say why a strategy that has a model asked none at a bar; empty where it did or has none."""
+    inputs = decision.inputs
+    if inputs.get("probability") is not None or inputs.get("is_dip") is None:
+        return ""
+    if inputs["is_dip"] and inputs.get("is_tradable"):
+        return "No model could be asked about this dip: the rule decided alone."
+    if inputs["is_dip"]:
+        return "No model was asked: a dip is not bought where costs are as large as the edge."
+    return "No model was asked: it judges dips, and this bar is none."
 
 
 def _row(name: str, value: float, top: float) -> ContributionRow:
     width = MOST * abs(value) / top if top else 0.0
     return ContributionRow(
         label=name.replace("_", " ").capitalize(),
-        value=value,
+        value=round(value, DIGITS),
         x=round(MIDDLE - width if value < 0 else MIDDLE, 2),
         width=round(width, 2),
     )

@@ -177,9 +177,22 @@ def fallback_state(strategy_key: str) -> FallbackState:
         .first()
     )
     if last is None:
-        return FallbackState(True, None, "Rules decide alone: no model has been active yet.")
+        return FallbackState(True, None, f"Rules decide alone: {_why_none_decides(strategy_key)}.")
     text = f"Fallback rules in use since {last.created_at:%Y-%m-%d %H:%M} UTC: {last.reason}"
     return FallbackState(True, last.created_at, text)
+
+
+def _why_none_decides(strategy_key: str) -> str:
+    """Say of a strategy whose model never decided how far its newest version has come."""
+    newest = version_list(strategy_key).exclude(state=State.RETIRED).first()
+    if newest is None:
+        return "no model has been trained yet"
+    missed = [str(gate["text"]) for gate in newest.gates if not gate["is_passed"]]
+    if missed:
+        count = f"{len(missed)} of {len(newest.gates)} gates"
+        told = f"model {newest.number} is trained but missed {count} ({'; '.join(missed)})"
+        return f"{told}, so it has no say"
+    return f"model {newest.number} passed its gates and waits for somebody to promote it"
 
 
 def bound_text(strategy_key: str) -> str:

@@ -19,21 +19,12 @@ from trading.engine.types import DecisionAction
 from trading.models import (
     Decision,
     Deployment,
-    Order,
     Portfolio,
     Strategy,
     StrategyVersion,
 )
 from trading.selectors.backtests import backtest_newest
-from trading.selectors.decision_scores import PREFIX, SCORE_INPUTS, Score, score_of
-
-LABELS = {
-    "rsi": "RSI(2)",
-    "atr": "ATR(14)",
-    "volatility": "Volatility a year",
-    "volatility_percentile": "Volatility percentile",
-}
-_AS_PERCENT = ("volatility", "volatility_percentile")
+from trading.selectors.decision_views import block_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,49 +50,6 @@ class DeploymentRow:
     decision_reason: str
     decision_at: dt.datetime | None
     decision_href: str
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterRow:
-    """One parameter at a bar: base, value now, bounds and why."""
-
-    name: str
-    label: str
-    base: Any
-    now: Any
-    low: float | None
-    high: float | None
-    because: str
-
-    @property
-    def is_adapted(self) -> bool:
-        """Whether the regime moved it away from its base."""
-        return bool(self.base != self.now)
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it is a word, like the breaker's level, and not a number."""
-        return isinstance(self.now, str)
-
-
-@dataclass(frozen=True, slots=True)
-class InputRow:
-    """One number a decision was made from; `kind` says how to write it."""
-
-    name: str
-    label: str
-    value: float | None
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionView:
-    """A decision's tables, ready to be shown."""
-
-    parameters: list[ParameterRow]
-    inputs: list[InputRow]
-    orders: list[Order]
-    score: Score | None
 
 
 class StrategyNotInstalled(Conflict):
@@ -249,7 +197,7 @@ def block_counts(strategy: Strategy) -> list[tuple[str, int]]:
         .annotate(n=Count("pk"))
         .order_by("-n", "blocked_by")
     )
-    return [(row["blocked_by"].replace("_", " ").lower(), row["n"]) for row in counted]
+    return [(block_word(row["blocked_by"]), row["n"]) for row in counted]
 
 
 def decision_get(user: Any, decision_uuid: object) -> Decision:
@@ -281,39 +229,6 @@ def decision_neighbors(decision: Decision) -> tuple[Decision | None, Decision | 
     earlier = siblings.filter(market_at__lt=decision.market_at).order_by("-market_at").first()
     later = siblings.filter(market_at__gt=decision.market_at).order_by("market_at").first()
     return earlier, later
-
-
-def decision_view(decision: Decision) -> DecisionView:
-    """Show a decision's stored numbers as rows; the adapted parameters first."""
-    parameters = [
-        ParameterRow(
-            name=name,
-            label=name.replace("_", " ").capitalize(),
-            base=line.get("base"),
-            now=line.get("now"),
-            low=line.get("low"),
-            high=line.get("high"),
-            because=str(line.get("because", "")),
-        )
-        for name, line in decision.parameters.items()
-    ]
-    inputs = [
-        InputRow(
-            name=name,
-            label=LABELS.get(name, name.replace("_", " ").capitalize()),
-            value=value,
-            kind="percent" if name in _AS_PERCENT else "number",
-        )
-        for name, value in decision.inputs.items()
-        if not name.startswith(PREFIX) and name not in SCORE_INPUTS
-    ]
-    orders = Order.objects.filter(decision=decision).select_related("instrument").order_by("pk")
-    return DecisionView(
-        parameters=sorted(parameters, key=lambda row: not row.is_adapted),
-        inputs=inputs,
-        orders=list(orders),
-        score=score_of(decision),
-    )
 
 
 def _decisions() -> QuerySet[Decision]:

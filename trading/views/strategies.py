@@ -18,6 +18,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
+from trading.selectors.decision_views import decision_view
 from trading.selectors.model_versions import bound_text
 from trading.selectors.own_books import books_of, breaker_now, outcome_of
 from trading.selectors.portfolios import account_limits, portfolio_get
@@ -32,7 +33,6 @@ from trading.selectors.strategies import (
     decision_get,
     decision_list,
     decision_neighbors,
-    decision_view,
     deployment_get,
     deployment_now,
     deployment_rows,

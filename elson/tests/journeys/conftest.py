@@ -7,6 +7,7 @@ a failed request or a request to another origin fails the test that caused it.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -160,6 +161,17 @@ def sign_up(page: Page) -> str:
     page.get_by_role("button", name="Skip").click()
     page.wait_for_url("**/dashboard/**")
     return email
+
+
+def sign_in_staff(page: Page, platform: Platform) -> None:
+    """Sign in as the person the platform made for staff, with the password it printed."""
+    found = re.search(r"staff@elson\.local\s+(\S+)", platform.log.read_text())
+    assert found is not None
+    page.goto("/accounts/login/")
+    page.locator("input[name=login]").fill("staff@elson.local")
+    page.locator("input[name=password]").fill(found.group(1))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/dashboard/**")
 
 
 def pause_replay(page: Page) -> None:

@@ -16,6 +16,7 @@ from elson.tests.journeys.conftest import (
     axe_violations,
     pause_replay,
     screenshot,
+    sign_in_staff,
     sign_up,
 )
 from elson.tests.journeys.platform import Platform
@@ -107,7 +108,7 @@ def _result_pages(page: Page) -> list[str]:
 
 def test_staff_pages_are_accessible(new_context: NewContext, platform: Platform) -> None:
     page = new_context().new_page()
-    _sign_in_staff(page, platform)
+    sign_in_staff(page, platform)
 
     assert _faults(page, STAFF, 1440, "light") == []
 
@@ -136,13 +137,3 @@ def _links(page: Page, path: str, pattern: str) -> list[str]:
 def _name(path: str) -> str:
     plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|[\w-]{43}", "id", path)
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-") or "landing"
-
-
-def _sign_in_staff(page: Page, platform: Platform) -> None:
-    found = re.search(r"staff@elson\.local\s+(\S+)", platform.log.read_text())
-    assert found is not None
-    page.goto("/accounts/login/")
-    page.locator("input[name=login]").fill("staff@elson.local")
-    page.locator("input[name=password]").fill(found.group(1))
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url("**/dashboard/**")

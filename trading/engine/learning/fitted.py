@@ -22,6 +22,7 @@ from trading.engine.learning.export import (
     LINEAR,
     MEMBER_COLUMNS,
     SCALAR_COLUMNS,
+    SIGMOID,
     ModelArrays,
     predict_nb,
     predict_row_nb,
@@ -35,15 +36,24 @@ ONE_LEFT_OUT = "probability minus the probability with this feature at its train
 
 @dataclass(frozen=True, slots=True)
 class Contributions:
-    """What each feature adds to one prediction.
+    """What each feature adds to one prediction, beginning from a row of training means.
 
-    `method` names how it was computed; `values` are signed: log-odds for exact terms (they sum to
-    the score minus its intercept), fractions of probability otherwise (they need not sum).
+    `method` names how it was computed. `base` is the score of that mean row and `score` that of the
+    prediction: log-odds of the calibrated probability for exact terms, the probability itself
+    otherwise. `values` are signed, on the same scale; what they leave of the way from base to score
+    is `interplay`, 0 for exact terms up to rounding.
     """
 
     method: str
     names: tuple[str, ...]
     values: tuple[float, ...]
+    base: float
+    score: float
+
+    @property
+    def interplay(self) -> float:
+        """Return what features do together and none does alone."""
+        return self.score - self.base - sum(self.values)
 
     def largest(self, n: int) -> tuple[tuple[str, float], ...]:
         """Return the n features with the largest absolute contribution, largest first."""
@@ -128,20 +138,31 @@ class FittedModel:
     def contributions(self, row: FloatArray) -> Contributions:
         """Attribute one prediction to the features.
 
-        Exact for a single linear model; otherwise each feature in turn is set to its training mean
-        and the probability compared.
+        Exact for a single linear model calibrated by a sigmoid; otherwise each feature in turn is
+        set to its training mean and the probability compared.
         """
         full = np.where(np.isnan(row), self.arrays.fill, row)
-        if self.arrays.members.shape[0] == 1 and self.arrays.members[0, 0] == LINEAR:
-            weights, centers, scales = self.arrays.linear[:, 0, :]
-            values = weights * (full - centers) / scales
-            return Contributions(EXACT_TERMS, self.names, tuple(values.tolist()))
+        members = self.arrays.members
+        if members.shape[0] == 1 and members[0, 0] == LINEAR and members[0, 3] == SIGMOID:
+            return self._exact_terms(full)
         without = np.repeat(full[None, :], len(self.names) + 1, axis=0)
         places = np.arange(len(self.names))
         without[places, places] = self.arrays.fill
         probabilities = predict_nb(without, *self.arrays)
         values = probabilities[-1] - probabilities[:-1]
-        return Contributions(ONE_LEFT_OUT, self.names, tuple(values.tolist()))
+        base = self.probability(self.arrays.fill)
+        score = float(probabilities[-1])
+        return Contributions(ONE_LEFT_OUT, self.names, tuple(values.tolist()), base, score)
+
+    def _exact_terms(self, row: FloatArray) -> Contributions:
+        """Split the calibrated log-odds of a linear model into its terms."""
+        weights, centers, scales = self.arrays.linear[:, 0, :]
+        intercept, scale, slope, offset = self.arrays.scalars[0]
+        # The sigmoid is 1 / (1 + exp(slope * score + offset)); its log-odds are linear in the row.
+        values = -slope / scale * weights * (row - centers) / scales
+        base = float(-(slope * intercept / scale + offset))
+        score = base + float(values.sum())
+        return Contributions(EXACT_TERMS, self.names, tuple(values.tolist()), base, score)
 
     @property
     def content_hash(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from trading.engine import hybrid
 from trading.engine.adaptive import AdaptiveBase, adapt, explain
 from trading.engine.explanation import ParameterNow, SizingLine
-from trading.engine.learning.fitted import Contributions, Models
+from trading.engine.learning.fitted import EXACT_TERMS, Contributions, Models
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
@@ -103,11 +103,12 @@ def _model_sentence(features: Features, i: int, models: Models, found: Contribut
 def _fallback_sentence(features: Features, i: int, models: Models) -> str:
     if int(features.arrays["model"][i]) >= 0:
         return "the model was not asked: a feature is unknown; the rule decided alone"
-    since = str(np.datetime64(int(features.bars.closed_at[0]), "ns").astype("datetime64[D]"))
     if not models:
-        return f"fallback rules in use since {since}: no model is bound"
+        return "fallback rules in use: no model decides, the rule decided alone"
     first = str(np.datetime64(models[0].valid_from, "ns").astype("datetime64[D]"))
-    return f"fallback rules in use since {since}: the first model is in force from {first}"
+    return (
+        f"fallback rules in use: the first model is in force from {first}, the rule decided alone"
+    )
 
 
 def _would_change(features: Features, i: int, state: StrategyState, proposal: Proposal) -> str:
@@ -152,6 +153,11 @@ def _inputs(
     if found is not None:
         pairs = zip(found.names, found.values, strict=True)
         inputs |= {f"contribution:{name}": value for name, value in pairs}
+        inputs |= {
+            "score_base": found.base,
+            "score": found.score,
+            "score_is_log_odds": float(found.method == EXACT_TERMS),
+        }
     return inputs
 
 

@@ -53,7 +53,7 @@ def rule_alone(breaker="on"):
 def test_without_a_model_every_candidate_is_bought_and_the_fallback_is_named():
     entries = [d for d in rule_alone().decisions if d.action is DecisionAction.ENTER_LONG]
     assert len(entries) > 5
-    assert all("fallback rules in use since 1970-01-01" in d.reason for d in entries)
+    assert all("fallback rules in use: no model decides" in d.reason for d in entries)
     assert all(d.inputs["rsi"] < 10.0 and d.inputs["range_position"] < 0.2 for d in entries)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -154,9 +155,13 @@ def test_linear_contributions_are_exact_and_sum_to_the_score():
 
     found = model.contributions(row)
 
-    score = export.score_nb(row, 0, *model.arrays[1:7])
+    probability = model.probability(row)
     assert found.method == EXACT_TERMS
-    assert sum(found.values) + model.arrays.scalars[0, 0] == pytest.approx(score, abs=1e-12)
+    assert found.base + sum(found.values) == pytest.approx(found.score, abs=1e-12)
+    assert 1.0 / (1.0 + math.exp(-found.score)) == pytest.approx(probability, abs=1e-12)
+    average = model.probability(model.arrays.linear[1, 0])
+    assert 1.0 / (1.0 + math.exp(-found.base)) == pytest.approx(average, abs=1e-12)
+    assert found.interplay == pytest.approx(0.0, abs=1e-12)
     assert abs(found.largest(1)[0][1]) == max(abs(value) for value in found.values)
 
 
@@ -169,7 +174,20 @@ def test_contributions_of_trees_compare_with_the_training_mean():
     without[0] = model.arrays.fill[0]
     assert found.method == ONE_LEFT_OUT
     assert found.values[0] == model.probability(row) - model.probability(without)
+    assert found.base == model.probability(model.arrays.fill)
+    assert found.score == model.probability(row)
+    assert found.base + sum(found.values) + found.interplay == pytest.approx(found.score)
     assert model.contributions(np.full(2, np.nan)).values == (0.0, 0.0)
+
+
+def test_an_isotonic_curve_has_no_exact_terms():
+    arrays = LOGISTIC.arrays
+    members = arrays.members.copy()
+    members[0, 3], members[0, 5] = export.ISOTONIC, 2
+    curve = np.array([[-1.0, 0.2], [1.0, 0.8]])
+    model = replace(LOGISTIC, arrays=arrays._replace(members=members, curve=curve))
+
+    assert model.contributions(rows(6, 1, 0.0)[0]).method == ONE_LEFT_OUT
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.backtest import BacktestConfig, run
-from trading.engine.decisions import StepContext
 from trading.engine.errors import ConfigInvalid
 from trading.engine.own_limits import AccountView, Cut, OwnLimits, cut_to_limits
+from trading.engine.planning import StepContext
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.shared_account import Leg
 from trading.engine.state import StrategyState, start

@@ -167,7 +167,7 @@ def test_an_unknown_version_is_named():
 
 
 def test_the_fallback_says_since_when_and_why():
-    assert "no model has been active yet" in fallback_state("hybrid").text
+    assert "no model has been trained yet" in fallback_state("hybrid").text
     version_retire(version=active_make(1), actor=None, reason="drifted", now=NOW)
 
     state = fallback_state("hybrid")
@@ -245,3 +245,24 @@ def test_gates_without_any_candidate_fail():
     assert not gates_passed(gates)
     assert not gates_passed([])
     assert gates[2]["text"] == "Brier score: no data"
+
+
+def test_a_trained_version_that_missed_gates_is_named_with_its_figures():
+    gates = [
+        {"name": "brier", "is_passed": True, "text": "Brier 0.2400, at most 0.2500 wanted"},
+        {"name": "log_loss", "is_passed": False, "text": "log-loss 0.70, at most 0.69 wanted"},
+    ]
+    version_make(3, state="SHADOW", gates=gates)
+
+    assert fallback_state("hybrid").text == (
+        "Rules decide alone: model 3 is trained but missed 1 of 2 gates "
+        "(log-loss 0.70, at most 0.69 wanted), so it has no say."
+    )
+
+
+def test_a_version_that_waits_for_somebody_says_so():
+    version_make(4, state="SHADOW")
+
+    assert fallback_state("hybrid").text == (
+        "Rules decide alone: model 4 passed its gates and waits for somebody to promote it."
+    )

@@ -10,9 +10,9 @@ from trading.engine.breaker import BreakerState
 from trading.engine.strategies import strategy_get
 from trading.engine.types import OrderSide, OrderType
 from trading.models import Backtest, Decision, Deployment, Fill, Order, StrategyVersion
+from trading.selectors.decision_views import ParameterRow
 from trading.selectors.own_books import book_of, outcome_of
 from trading.selectors.regimes import next_regime_get
-from trading.selectors.strategies import ParameterRow
 from trading.services.deployments import deployment_start
 from trading.services.strategies import strategy_create
 from trading.tests.factories import (
@@ -290,6 +290,28 @@ def test_the_score_is_shown_with_its_threshold_and_signed_contributions(member, 
     assert "below the threshold of" in page
     assert page.index("Rsi gap") < page.index("Trend gap")
     assert 'class="bar down" x="4.00" y="1" width="56.00"' in page
+    assert "Together" in page
+    assert "An average bar" not in page
+
+
+def test_what_is_shown_of_a_score_adds_up_in_the_digits_shown(member, deployment):
+    shares = {f"contribution:f{k}": 0.1004 + k / 1_000 for k in range(8)}
+    score = 0.2504 + sum(shares.values())
+    told = {"score_base": 0.2504, "score": score, "score_is_log_odds": 1.0}
+    decision = decision_make(
+        deployment, inputs={"probability": 0.7, "threshold": 0.6} | shares | told
+    )
+
+    page = member.get(address(deployment.version, f"decisions/{decision.uuid}/"))
+
+    found = page.context["view"].score
+    shown = [found.base, *(row.value for row in found.contributions), found.left_out]
+    assert sum(round(value * 1_000) for value in shown) == round(found.total * 1_000)
+    assert found.total == pytest.approx(score, abs=5e-4)
+    assert (found.n_left_out, len(found.contributions)) == (2, 6)
+    text = page.content.decode()
+    assert "An average bar" in text
+    assert "Score is log odds" not in text
 
 
 def test_no_score_is_shown_where_no_model_was_asked(member, deployment):
@@ -318,7 +340,7 @@ def test_what_was_blocked_is_counted(member, deployment):
 
     page = member.get(address(deployment.version)).content.decode()
 
-    assert "Blocked: no trade band" in page
+    assert "Blocked: too small a change to trade 1" in page
 
 
 def test_the_next_regime_is_given_with_its_cases_or_with_a_reason(portfolio):
@@ -429,7 +451,7 @@ def test_two_clicks_on_one_form_run_a_version_once(member, version):
 
 
 def test_what_the_hybrid_is_really_bound_to_is_said(member, portfolio):
-    words = "Rules decide alone: no model has been active yet."
+    words = "Rules decide alone: no model has been trained yet."
     hybrid = strategy_create(user=portfolio.user, key="hybrid", name="Dips")
 
     assert words in member.get("/strategies/").content.decode()
@@ -438,3 +460,41 @@ def test_what_the_hybrid_is_really_bound_to_is_said(member, portfolio):
     assert "Model 7 decides with the rules." in member.get("/strategies/").content.decode()
     assert "Model 7 decides with the rules." in member.get("/models/regimes/").content.decode()
     assert hybrid.number == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"is_dip": 1.0, "is_tradable": 1.0}, "the rule decided alone"),
+        ({"is_dip": 1.0, "is_tradable": 0.0}, "costs are as large as the edge"),
+        ({"is_dip": 0.0, "is_tradable": 1.0}, "it judges dips, and this bar is none"),
+    ],
+)
+def test_it_is_said_why_no_model_was_asked(member, deployment, inputs, words):
+    decision = decision_make(deployment, inputs=inputs | {"probability": None})
+
+    page = member.get(address(deployment.version, f"decisions/{decision.uuid}/")).content.decode()
+
+    assert words in page
+
+
+def test_a_limit_of_its_own_is_named_in_words(member, deployment):
+    decision = decision_make(deployment, blocked_by="SIZE_LIMIT")
+
+    page = member.get(address(deployment.version, f"decisions/{decision.uuid}/")).content.decode()
+
+    assert "blocked: its own limits of size" in page
+
+
+def test_the_chart_of_a_decision_is_fetched_alone_until_its_bars_are_complete(member, deployment):
+    decision = decision_make(deployment)
+    path = address(deployment.version, f"decisions/{decision.uuid}/")
+
+    part = member.get(path + "?part=figure").content.decode()
+    whole = member.get(path).content.decode()
+
+    assert "<html" not in part
+    assert 'id="decision-chart"' in part
+    assert 'hx-preserve="true"' in part
+    assert f'hx-get="{path}?part=figure"' in whole
+    assert "bars:SPX:1d" in whole

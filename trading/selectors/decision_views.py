@@ -1,0 +1,132 @@
+"""One decision as its page shows it: parameters, inputs, orders, what its model said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trading.models import Decision, Order
+from trading.selectors.decision_scores import (
+    PREFIX,
+    SCORE_INPUTS,
+    Score,
+    score_of,
+    unasked_text,
+)
+
+LABELS = {
+    "rsi": "RSI(2)",
+    "atr": "ATR(14)",
+    "volatility": "Volatility a year",
+    "volatility_percentile": "Volatility percentile",
+    "range_position": "Place of the close in its bar",
+    "cost_rate": "Cost per side",
+    "is_dip": "A dip",
+    "is_tradable": "Cheap enough to trade",
+    "correlation": "Correlation with what else is held",
+}
+_AS_PERCENT = ("volatility", "volatility_percentile", "range_position")
+BLOCK_WORDS = {
+    "NO_TRADE_BAND": "too small a change to trade",
+    "QUANTITY_STEP": "less than one unit",
+    "CASH": "no cash left",
+    "NO_EQUITY": "no equity left",
+    "WARM_UP": "too few bars",
+    "BREAKER": "circuit breaker",
+    "SIZE_LIMIT": "its own limits of size",
+    "LOSS_LIMIT": "its own daily loss",
+}
+_AS_WORD = ("is_dip", "is_tradable")
+_AS_RATE = ("cost_rate",)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """One parameter at a bar: base, value now, bounds and why."""
+
+    name: str
+    label: str
+    base: Any
+    now: Any
+    low: float | None
+    high: float | None
+    because: str
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether the regime moved it away from its base."""
+        return bool(self.base != self.now)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a word, like the breaker's level, and not a number."""
+        return isinstance(self.now, str)
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """One number a decision was made from; `kind` says how to write it."""
+
+    name: str
+    label: str
+    value: float | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """A decision's tables, ready to be shown."""
+
+    parameters: list[ParameterRow]
+    inputs: list[InputRow]
+    orders: list[Order]
+    score: Score | None
+    unasked: str
+    blocked_by: str
+
+
+def decision_view(decision: Decision) -> DecisionView:
+    """Show a decision's stored numbers as rows; the adapted parameters first."""
+    parameters = [
+        ParameterRow(
+            name=name,
+            label=name.replace("_", " ").capitalize(),
+            base=line.get("base"),
+            now=line.get("now"),
+            low=line.get("low"),
+            high=line.get("high"),
+            because=str(line.get("because", "")),
+        )
+        for name, line in decision.parameters.items()
+    ]
+    inputs = [
+        InputRow(
+            name=name,
+            label=LABELS.get(name, name.replace("_", " ").capitalize()),
+            value=value,
+            kind=_kind_of(name),
+        )
+        for name, value in decision.inputs.items()
+        if not name.startswith(PREFIX) and name not in SCORE_INPUTS
+    ]
+    orders = Order.objects.filter(decision=decision).select_related("instrument").order_by("pk")
+    return DecisionView(
+        parameters=sorted(parameters, key=lambda row: not row.is_adapted),
+        inputs=inputs,
+        orders=list(orders),
+        score=score_of(decision),
+        unasked=unasked_text(decision),
+        blocked_by=block_word(decision.blocked_by),
+    )
+
+
+def block_word(rule: str) -> str:
+    """Return what kept a decision from trading in a few words; empty for nothing."""
+    return BLOCK_WORDS.get(rule, rule.replace("_", " ").lower())
+
+
+def _kind_of(name: str) -> str:
+    """Return how an input is written: a percentage, a small rate, a word or a number."""
+    if name in _AS_PERCENT:
+        return "percent"
+    return "rate" if name in _AS_RATE else "word" if name in _AS_WORD else "number"
