@@ -7,6 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from elson.common.api import StrictSerializer
+
 
 class ModelVersionSerializer(serializers.Serializer[Any]):
     """One trained version."""
@@ -29,6 +31,63 @@ class ModelVersionSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     activated_at = serializers.DateTimeField(allow_null=True)
     retired_at = serializers.DateTimeField(allow_null=True)
+
+
+class ModelMoveSerializer(StrictSerializer):
+    """Why a version's state changes; kept in its history."""
+
+    reason = serializers.CharField(max_length=300)
+
+
+class CalibrationBinSerializer(serializers.Serializer[Any]):
+    """Resolved predictions between two probabilities, and how many won."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    n = serializers.IntegerField()
+    n_wins = serializers.IntegerField()
+    mean_probability = serializers.SerializerMethodField()
+    win_rate = serializers.SerializerMethodField()
+    interval = serializers.ListField(child=serializers.FloatField())
+
+    def get_mean_probability(self, found: Any) -> float | None:
+        """Null for an empty bin."""
+        return found["mean_probability"] if found["n"] else None
+
+    def get_win_rate(self, found: Any) -> float | None:
+        """Null for an empty bin."""
+        return found["win_rate"] if found["n"] else None
+
+
+class DetectorSerializer(serializers.Serializer[Any]):
+    """How well regimes are named, on the markets the caller watches."""
+
+    confusion = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        help_text="Rows: regime by hindsight, LOW to EXTREME; columns: what the bar was called.",
+    )
+    n_bars = serializers.IntegerField()
+    n_missed = serializers.IntegerField(help_text="Stretches never called so while they lasted.")
+    n_found = serializers.SerializerMethodField()
+    agreement = serializers.SerializerMethodField()
+    median_delay_bars = serializers.SerializerMethodField()
+    flips_per_100_bars = serializers.SerializerMethodField()
+
+    def get_n_found(self, found: Any) -> int:
+        """Return the stretches of HIGH or EXTREME that were called so."""
+        return len(found.delays_bars)
+
+    def get_agreement(self, found: Any) -> float | None:
+        """Return the share of bars named as by hindsight; null without a bar."""
+        return _finite(found.agreement)
+
+    def get_median_delay_bars(self, found: Any) -> float | None:
+        """Return the middle delay of the stretches found; null without one."""
+        return _finite(found.median_delay_bars)
+
+    def get_flips_per_100_bars(self, found: Any) -> float | None:
+        """Return changes per 100 bars; null without a bar."""
+        return _finite(found.flips_per_100_bars)
 
 
 class RegimeFiguresSerializer(serializers.Serializer[Any]):
@@ -129,3 +188,7 @@ class VerificationSerializer(serializers.Serializer[Any]):
     goals = serializers.JSONField()
     report = serializers.JSONField()
     created_at = serializers.DateTimeField()
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -9,6 +9,7 @@ from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
 from trading.api import studies as studies_api
+from trading.api import tracking as tracking_api
 from trading.api import trainings as trainings_api
 from trading.views import (
     backtest_adopt,
@@ -298,9 +299,19 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_strategy_version_diff",
     ),
     path(
+        "strategies/<int:strategy_id>/versions/<int:number>/preview/",
+        tracking_api.VersionPreviewApi.as_view(),
+        name="api_strategy_version_preview",
+    ),
+    path(
         "strategies/<int:strategy_id>/decisions/",
         strategies_api.DecisionListApi.as_view(),
         name="api_decisions",
+    ),
+    path(
+        "strategies/<int:strategy_id>/decisions/counts/",
+        tracking_api.DecisionCountsApi.as_view(),
+        name="api_decision_counts",
     ),
     path(
         "decisions/<str:decision_id>/",
@@ -317,6 +328,11 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         "deployments/<int:deployment_id>/sizing/",
         deployments_api.DeploymentSizingApi.as_view(),
         name="api_deployment_sizing",
+    ),
+    path(
+        "deployments/<int:deployment_id>/tracking/",
+        tracking_api.DeploymentTrackingApi.as_view(),
+        name="api_deployment_tracking",
     ),
     path(
         "deployments/<int:deployment_id>/pause/",

@@ -126,6 +126,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "data_href": f"{reverse('models')}?part=data&strategy={key}",
         "history": history(version_list(key), key),
         "trainings": trainings_context(key, user),
+        **_train_door(user),
     }
     if version is not None:
         context |= _of_version(version, now, context)
@@ -262,5 +263,13 @@ def model_version(request: HttpRequest, version_id: int) -> HttpResponse:
         "figures": version.metrics.get("all") or {},
         "figures_before": (before.metrics.get("all") or {}) if before else {},
         "artifacts": artifact_list(version),
+        **_train_door(cast("User", request.user)),
     }
     return render(request, "monitoring/model_version.html", context)
+
+
+def _train_door(user: User) -> dict[str, str]:
+    """Return the button that trains a version; without an address for people who may not."""
+    may = user.has_perm("trading.add_modeltraining")
+    href = reverse("admin:trading_modeltraining_new") if may else ""
+    return {"train_label": "Train a new version", "train_href": href}

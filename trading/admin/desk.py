@@ -112,7 +112,7 @@ class StrategyVersionInline(ReadOnlyInline):
 
 
 @admin.register(Strategy)
-class StrategyAdmin(ReadOnlyAdmin):
+class StrategyAdmin(CsvAdmin):
     """Strategies of everybody."""
 
     list_display = ("name", "key", "user", "is_archived", "created_at")
@@ -124,17 +124,19 @@ class StrategyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(StrategyVersion)
-class StrategyVersionAdmin(ReadOnlyAdmin):
+class StrategyVersionAdmin(CsvAdmin):
     """Frozen parameters."""
 
-    list_display = ("strategy", "number", "note", "created_at")
+    list_display = ("strategy", "number", "is_draft", "source", "note", "created_at")
+    list_filter = ("is_draft", "strategy__key")
     list_select_related = ("strategy",)
-    search_fields = ("strategy__name",)
+    search_fields = ("strategy__name", "strategy__user__email", "note")
+    date_hierarchy = "created_at"
     ordering = ("-id",)
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(ReadOnlyAdmin):
+class DeploymentAdmin(CsvAdmin):
     """Strategies at work, and why one is not."""
 
     list_display = ("id", "version", "portfolio", "instrument", "status", "last_bar_at", "error")
@@ -145,13 +147,14 @@ class DeploymentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Decision)
-class DecisionAdmin(ReadOnlyAdmin):
+class DecisionAdmin(CsvAdmin):
     """Every decision with its reason, “no trade” included."""
 
     list_display = ("market_at", "deployment", "action", "regime", "signal", "price", "reason")
-    list_filter = ("action", "regime")
+    list_filter = ("action", ("regime", NamedBlankFilter), ("blocked_by", NamedBlankFilter))
     list_select_related = ("deployment__version__strategy", "deployment__instrument")
-    search_fields = ("reason", "uuid")
+    search_fields = ("reason", "uuid", "deployment__instrument__symbol")
+    date_hierarchy = "market_at"
     ordering = ("-id",)
 
 
@@ -288,11 +291,14 @@ class BacktestShareAdmin(ReadOnlyAdmin):
 
 
 @admin.register(BacktestResult)
-class BacktestResultAdmin(ReadOnlyAdmin):
+class BacktestResultAdmin(CsvAdmin):
     """What backtests found; curves and trades are on the product's own page."""
 
     list_display = ("backtest", "created_at")
+    list_filter = ("backtest__strategy_key",)
     list_select_related = ("backtest__instrument",)
+    search_fields = ("=backtest__id", "backtest__user__email", "backtest__instrument__symbol")
+    date_hierarchy = "created_at"
     exclude = ("curve", "daily", "round_trips", "monthly")
     ordering = ("-id",)
 
@@ -323,21 +329,21 @@ class StudyChunkAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Trial)
-class TrialAdmin(ReadOnlyAdmin):
+class TrialAdmin(CsvAdmin):
     """Finished trials, failed and unranked ones included."""
 
     list_display = (
         "study", "number", "status", "objective", "in_sample_sharpe", "out_of_sample_sharpe",
         "n_trades", "refusal", "error",
     )  # fmt: skip
-    list_filter = ("status",)
+    list_filter = ("status", "study__strategy_key", ("refusal", NamedBlankFilter))
     list_select_related = ("study",)
-    search_fields = ("=study__id", "error")
+    search_fields = ("=study__id", "study__user__email", "error")
     ordering = ("-id",)
 
 
 @admin.register(StudyProposal)
-class StudyProposalAdmin(ReadOnlyAdmin):
+class StudyProposalAdmin(CsvAdmin):
     """What repeated searches offered, and what was decided."""
 
     list_display = ("study", "strategy", "champion", "status", "decided_at", "created_at")
@@ -348,7 +354,7 @@ class StudyProposalAdmin(ReadOnlyAdmin):
 
 
 @admin.register(TrialLedgerEntry)
-class TrialLedgerEntryAdmin(ReadOnlyAdmin):
+class TrialLedgerEntryAdmin(CsvAdmin):
     """Everything ever tried; nobody can change it here or anywhere."""
 
     list_display = ("source_key", "user", "strategy_key", "instrument", "bar_sharpe", "created_at")

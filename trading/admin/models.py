@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from elson.common import formatting
 from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOnlyInline
 from trading.admin.model_moves import VersionMovesMixin
+from trading.admin.training_doors import TrainingDoorsMixin
 from trading.models import (
     DriftReport,
     ModelApproval,
@@ -152,6 +153,7 @@ class DriftReportAdmin(CsvAdmin):
     list_display = ("version", "light", "window_days", "n_predictions", "n_resolved", "created_at")
     list_filter = ("light", "window_days", "version__strategy_key")
     list_select_related = ("version",)
+    search_fields = ("=version__number", "version__strategy_key")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
 
@@ -175,7 +177,7 @@ class PredictionAdmin(CsvAdmin):
 
 
 @admin.register(ModelTraining)
-class ModelTrainingAdmin(ReadOnlyAdmin):
+class ModelTrainingAdmin(TrainingDoorsMixin, CsvAdmin):
     """Trainings: how far they are and why one failed."""
 
     list_display = (
@@ -205,7 +207,7 @@ class ModelArtifactAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ModelTransition)
-class ModelTransitionAdmin(ReadOnlyAdmin):
+class ModelTransitionAdmin(CsvAdmin):
     """Every change of a version's state; nobody can edit one."""
 
     list_display = (
@@ -219,15 +221,17 @@ class ModelTransitionAdmin(ReadOnlyAdmin):
     )
     list_filter = ("to_state", "version__strategy_key")
     list_select_related = ("version", "actor", "approver")
+    search_fields = ("=version__number", "actor__email", "reason")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
 
 
 @admin.register(ModelApproval)
-class ModelApprovalAdmin(ReadOnlyAdmin):
+class ModelApprovalAdmin(CsvAdmin):
     """Who wished to see a version active."""
 
     list_display = ("version", "user", "reason", "created_at")
+    list_filter = ("version__strategy_key",)
     list_select_related = ("version", "user")
     search_fields = ("user__email", "reason")
     date_hierarchy = "created_at"

@@ -1,4 +1,4 @@
-"""REST doors of trainings: how far they are, and calling one off."""
+"""REST doors of trainings: asking for one, how far they are, and calling one off."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from elson.common.api import idempotency_header, idempotency_key_of
+from elson.common.errors import Forbidden
 from trading.selectors.model_trainings import training_get, training_list
-from trading.serializers.trainings import ModelTrainingSerializer
-from trading.services.models.training import training_cancel_by
+from trading.serializers.trainings import ModelTrainingSerializer, TrainingRequestSerializer
+from trading.services.models.training import training_cancel_by, training_request
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+
+MAY_TRAIN = "trading.add_modeltraining"
+IDEMPOTENCY_KEY = idempotency_header(
+    "The same key again answers the training it asked for the first time.", required=True
+)
 
 
 class TrainingListApi(ListAPIView[Any]):
@@ -27,6 +35,24 @@ class TrainingListApi(ListAPIView[Any]):
     def get_queryset(self) -> Any:
         """Read all of them."""
         return training_list()
+
+    @extend_schema(
+        request=TrainingRequestSerializer,
+        responses={202: ModelTrainingSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
+    def post(self, request: Request) -> Response:
+        """Ask for a training, for staff who may; a worker takes it up, once per key."""
+        person = cast("User", request.user)
+        if not person.has_perm(MAY_TRAIN):
+            raise Forbidden("NOT_ALLOWED", f"Only staff with {MAY_TRAIN} may ask for trainings.")
+        key = idempotency_key_of(request)
+        asked = TrainingRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        training = training_request(
+            **asked.validated_data, requested_by=person, client_key=key, now=timezone.now()
+        )
+        return Response(ModelTrainingSerializer(training).data, status=202)
 
 
 class TrainingCancelApi(APIView):

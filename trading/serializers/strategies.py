@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from elson.common.api import StrictSerializer
+from trading.selectors.decision_scores import score_of
 from trading.serializers.fields import AmountField
 
 
@@ -172,6 +174,29 @@ class DecisionSerializer(serializers.Serializer[Any]):
     blocked_by = serializers.CharField(allow_blank=True)
 
 
+class ContributionSerializer(serializers.Serializer[Any]):
+    """How far one feature moved a score."""
+
+    feature = serializers.CharField(source="label")
+    value = serializers.FloatField()
+
+
+class ScoreSerializer(serializers.Serializer[Any]):
+    """A model's probability and the way to its score, as the page shows it.
+
+    `base`, the contributions and `left_out` add up to `total`.
+    """
+
+    probability = serializers.FloatField()
+    threshold = serializers.FloatField(allow_null=True)
+    is_reached = serializers.BooleanField()
+    base = serializers.FloatField(allow_null=True)
+    contributions = ContributionSerializer(many=True)
+    left_out = serializers.FloatField()
+    total = serializers.FloatField()
+    is_log_odds = serializers.BooleanField()
+
+
 class DecisionDetailSerializer(DecisionSerializer):
     """A decision with everything it was made from."""
 
@@ -183,7 +208,14 @@ class DecisionDetailSerializer(DecisionSerializer):
     sizing = serializers.JSONField()
     what_would_change = serializers.CharField(allow_blank=True)
     engine_version = serializers.CharField(allow_blank=True)
+    score = serializers.SerializerMethodField()
     order_ids = serializers.SerializerMethodField()
+
+    @extend_schema_field(ScoreSerializer(allow_null=True))
+    def get_score(self, decision: Any) -> Any:
+        """Return what a model said; null where none was asked."""
+        found = score_of(decision)
+        return None if found is None else ScoreSerializer(found).data
 
     def get_order_ids(self, decision: Any) -> list[str]:
         """Orders that came of it."""

@@ -6,6 +6,17 @@ from typing import Any
 
 from rest_framework import serializers
 
+from elson.common.api import StrictSerializer
+
+
+class TrainingRequestSerializer(StrictSerializer):
+    """A training to ask for; without symbols every stored daily series is learned from."""
+
+    kind = serializers.CharField(max_length=24, default="LOGISTIC")
+    symbols = serializers.ListField(child=serializers.CharField(max_length=24), default=list)
+    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=7)
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+
 
 class ModelTrainingSerializer(serializers.Serializer[Any]):
     """What was asked for and how far it is; not who asked."""

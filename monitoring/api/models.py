@@ -16,7 +16,9 @@ from accounts.selectors import entitlement_value
 from elson.common.api import BadRequest
 from elson.common.errors import Forbidden
 from monitoring.serializers import (
+    CalibrationBinSerializer,
     DataProblemSerializer,
+    DetectorSerializer,
     DriftSerializer,
     ModelDetailSerializer,
     ModelVersionSerializer,
@@ -29,6 +31,7 @@ from trading.selectors.model_performance import performance_list
 from trading.selectors.model_reliability import reliability_rows
 from trading.selectors.model_versions import (
     WINDOW_DAYS,
+    calibration_rows,
     drift_latest,
     drift_list,
     regime_rows,
@@ -37,6 +40,8 @@ from trading.selectors.model_versions import (
     version_list,
 )
 from trading.selectors.portfolios import portfolio_get
+from trading.selectors.regime_quality import detector_quality_get
+from trading.selectors.regimes import REGIMES, visible_of, watched_list
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -143,6 +148,41 @@ class ModelReliabilityApi(APIView):
             version, is_live=source == "live", n_quarters=4 if over == "year" else 1
         )
         return Response(ReliabilitySerializer(rows, many=True).data)
+
+
+class ModelCalibrationApi(APIView):
+    """What live predictions said against what happened; part of Plus."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("regime", str, enum=["", *REGIMES], description="All if left out."),
+            OpenApiParameter("window", str, description="7, 30, 90 (default) or all."),
+        ],
+        responses=CalibrationBinSerializer(many=True),
+    )
+    def get(self, request: Request, version_id: int) -> Response:
+        """Answer ten bins of probability; none with fewer than 20 resolved predictions."""
+        version = version_get(version_id)
+        regime = _word_read(request, "regime", ("", *REGIMES))
+        now, days = timezone.now(), _window_read(request)
+        user = cast("User", request.user)
+        if entitlement_value(user, DETAIL, now=now) <= 0:
+            raise Forbidden("PLAN_TOO_SMALL", "The calibration of a model is part of Plus.")
+        since = None if days is None else now - dt.timedelta(days=days)
+        rows = calibration_rows(version, regime=regime, since=since)
+        return Response(CalibrationBinSerializer(rows, many=True).data)
+
+
+class DetectorApi(APIView):
+    """How well volatility regimes are named."""
+
+    @extend_schema(responses=DetectorSerializer)
+    def get(self, request: Request) -> Response:
+        """Compare with hindsight on the markets you watch, up to your market date."""
+        user = cast("User", request.user)
+        portfolio = portfolio_get(user)
+        found = detector_quality_get(watched_list(user), visible_of(portfolio))
+        return Response(DetectorSerializer(found).data)
 
 
 class ModelDataProblemListApi(APIView):
