@@ -31,12 +31,13 @@ from trading.services.pretrade import (
     OrderCosts,
     first_failure,
     held_of,
+    n_recent,
+    n_recent_own,
     order_costs,
     rules_check,
     rules_stored,
 )
 
-MINUTE = dt.timedelta(minutes=1)
 WORKING = [str(status) for status in WORKING_STATUSES]
 
 
@@ -341,36 +342,10 @@ def _rules(
         market=market,
         summary=summary,
         held=held_of(portfolio, instrument),
-        n_recent_orders=_n_recent(portfolio, market.market_at, is_manual=is_manual, now=now),
-        n_recent_own=_n_recent_own(portfolio, deployment, market.market_at),
+        n_recent_orders=n_recent(portfolio, market.market_at, is_manual=is_manual, now=now),
+        n_recent_own=n_recent_own(portfolio, deployment, market.market_at),
         own_limits=own_limits,
     )
-
-
-def _n_recent(
-    portfolio: Portfolio, market_at: dt.datetime, *, is_manual: bool, now: dt.datetime
-) -> int:
-    """Orders of the last minute: a person's by the wall clock, a strategy's by market time.
-
-    A replay plays hours in seconds, so the wall clock would refuse a strategy its ordinary pace.
-    """
-    orders = Order.objects.filter(portfolio=portfolio)
-    if is_manual:
-        return orders.filter(decision__isnull=True, created_at__gt=now - MINUTE).count()
-    return orders.filter(decision__isnull=False, market_at__gt=market_at - MINUTE).count()
-
-
-def _n_recent_own(
-    portfolio: Portfolio, deployment: Deployment | None, market_at: dt.datetime
-) -> int:
-    """Orders of a strategy in the last minute of market time, where its version limits them."""
-    if deployment is None or "max_orders_per_minute" not in deployment.version.limits:
-        return 0
-    return Order.objects.filter(
-        portfolio=portfolio,
-        deployment__version__strategy_id=deployment.version.strategy_id,
-        market_at__gt=market_at - MINUTE,
-    ).count()
 
 
 def _send(order: Order, reserve: Decimal, market_at: dt.datetime) -> None:

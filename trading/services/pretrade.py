@@ -22,12 +22,13 @@ from trading.engine.types import (
     RegimeCode,
     RuleStatus,
 )
-from trading.models import Order, Portfolio, RiskLimits
+from trading.models import Deployment, Order, Portfolio, RiskLimits
 from trading.selectors.portfolios import PortfolioSummary, limits_get
 from trading.services.amounts import UNIT, ZERO, amount_of, plain
 from trading.services.order_drafts import OrderDraft
 from trading.services.own_limits import NO_LIMITS, OwnLimits, owned, tightened
 
+MINUTE = dt.timedelta(minutes=1)
 # Market orders arrive at the next open; this much worse is a mild assumption for a small order.
 PAPER_SLIPPAGE_BPS = 1.0
 SLIPPAGE_BASIS = "1 bp worse than the next open; spread and fees by asset class and regime"
@@ -185,6 +186,32 @@ def held_of(portfolio: Portfolio, instrument: Instrument) -> PositionView:
     return PositionView(quantity if quantity is not None else ZERO, reserved)
 
 
+def n_recent(
+    portfolio: Portfolio, market_at: dt.datetime, *, is_manual: bool, now: dt.datetime
+) -> int:
+    """Orders of the last minute: a person's by the wall clock, a strategy's by market time.
+
+    A replay plays hours in seconds, so the wall clock would refuse a strategy its ordinary pace.
+    """
+    orders = Order.objects.filter(portfolio=portfolio)
+    if is_manual:
+        return orders.filter(decision__isnull=True, created_at__gt=now - MINUTE).count()
+    return orders.filter(decision__isnull=False, market_at__gt=market_at - MINUTE).count()
+
+
+def n_recent_own(
+    portfolio: Portfolio, deployment: Deployment | None, market_at: dt.datetime
+) -> int:
+    """Orders of a strategy in the last minute of market time, where its version limits them."""
+    if deployment is None or "max_orders_per_minute" not in deployment.version.limits:
+        return 0
+    return Order.objects.filter(
+        portfolio=portfolio,
+        deployment__version__strategy_id=deployment.version.strategy_id,
+        market_at__gt=market_at - MINUTE,
+    ).count()
+
+
 def _engine_limits(
     limits: RiskLimits, own: OwnLimits, summary: PortfolioSummary
 ) -> risk.RiskLimits:
@@ -319,9 +346,9 @@ def _gross_exposure(
                  unit="ratio")  # fmt: skip
 
 
-def _order_rate(n_recent: int, n_own: int, limits: RiskLimits, own: OwnLimits) -> risk.RuleResult:
+def _order_rate(n_of_all: int, n_own: int, limits: RiskLimits, own: OwnLimits) -> risk.RuleResult:
     """Count this order among those of the last minute: the portfolio's, then the strategy's own."""
-    of_all = _rate_rule(n_recent + 1, limits.max_orders_per_minute, "orders within a minute")
+    of_all = _rate_rule(n_of_all + 1, limits.max_orders_per_minute, "orders within a minute")
     mine = own.get("max_orders_per_minute")
     if mine is None or of_all.status is RuleStatus.FAIL:
         return of_all
