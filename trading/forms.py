@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 
 from elson.common.errors import DomainError
-from elson.common.formatting import parse_decimal
+from elson.common.formatting import label_of, parse_decimal
 from marketdata.selectors import instrument_list
 from trading.engine.adaptive import GridRow
 from trading.engine.errors import EngineError
@@ -313,12 +313,15 @@ class DeployForm(TermsMixin, ParameterForm):
 
 
 def _limit_field(limit: OwnLimit, account: Any) -> forms.CharField:
-    cap = limit.text(float(getattr(account, limit.name)))
+    cap = float(getattr(account, limit.name))
+    hint = f"The portfolio’s is {limit.text(cap)}."
+    if limit.unit == "ratio":
+        hint = f"Share of equity, 0.1 is a tenth. The portfolio’s is {cap:g}."
     return forms.CharField(
         label=limit.label,
         required=False,
         max_length=40,
-        help_text=f"The portfolio’s is {cap}.",
+        help_text=hint,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
 
@@ -332,7 +335,7 @@ def _symbol_field() -> forms.ChoiceField:
 
 
 def _parameter_field(parameter: Parameter) -> forms.Field:
-    label = parameter.key.replace("_", " ").capitalize()
+    label = label_of(parameter.key)
     if parameter.choices:
         return forms.ChoiceField(
             label=label,

@@ -32,6 +32,7 @@ from babel.numbers import (
 
 from elson.common.errors import DomainError
 
+ABBREVIATIONS = {"atr", "rsi", "sma"}
 MISSING: Final = "—"
 MASKED: Final = "•••••"
 MINUS: Final = "\u2212"
@@ -217,6 +218,25 @@ def probability(value: Number) -> str:
     if exact > Decimal("0.99"):
         return ">" + number(Decimal("0.99"))
     return number(exact)
+
+
+def label_of(name: str) -> str:
+    """Words for a name in code: `stop_atr` is `Stop ATR`."""
+    words = [word.upper() if word in ABBREVIATIONS else word for word in name.split("_")]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def share(value: Number) -> str:
+    """Share of cases counted, as a percentage that never claims certainty: `<0.1%`, `11.3%`."""
+    exact = _exact(value)
+    if exact is None:
+        return MISSING
+    if exact < Decimal("0.001"):
+        return "<" + percent(Decimal("0.001"), 1)
+    if exact > Decimal("0.999"):
+        return ">" + percent(Decimal("0.999"), 1)
+    return percent(exact, 1)
 
 
 def big(value: Number, places: int = 1) -> str:

@@ -191,14 +191,23 @@ def _quantity_lines(
         return ()
     close = float(features.bars.close[i])
     wanted = proposal.target_weight * state.equity / close
+    order = f"{plan.delta:+,.4f}".replace("-", "−")
     step_text = f", rounded down to {context.quantity_step:g}" if context.quantity_step else ""
     return (
         SizingLine("× equity", state.equity, f"× {state.equity:,.2f} equity"),
         SizingLine("÷ close", close, f"÷ {close:,.2f} close"),
         SizingLine("wanted quantity", wanted, f"= {wanted:,.4f} units"),
-        SizingLine("target quantity", plan.target_quantity, f"held after this{step_text}"),
-        SizingLine("held quantity", state.quantity, "held now"),
-        SizingLine("order quantity", plan.delta, "to buy (+) or sell (−) on the next bar"),
+        SizingLine(
+            "target quantity",
+            plan.target_quantity,
+            f"{plan.target_quantity:,.4f} held after this{step_text}",
+        ),
+        SizingLine("held quantity", state.quantity, f"{state.quantity:,.4f} held now"),
+        SizingLine(
+            "order quantity",
+            plan.delta,
+            f"{order} units to buy (+) or sell (−) on the next bar",
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from elson.common.errors import NotFound
+from elson.common.formatting import label_of
 from trading.engine import comparison as engine
 from trading.engine.comparison import Holding
 from trading.engine.types import Regime
@@ -238,12 +239,12 @@ def _settings_of(run: ComparedRun) -> dict[str, Any]:
         "To": run.last_on or row.end_date,
         "Capital": float(row.cash),
         **{label: getattr(row, name) for name, label in COSTS.items()},
-        **{name.replace("_", " ").capitalize(): value for name, value in row.allocation.items()},
+        **{label_of(name): value for name, value in row.allocation.items()},
         "Out of sample": row.out_of_sample_from or f"last {row.out_of_sample_share:.0%}",
         "Walk-forward folds": row.walk_forward_folds or "none",
         "Benchmark": row.benchmark or "holding what it trades",
         "Seed": row.seed,
-        **{name.replace("_", " ").capitalize(): value for name, value in parameters.items()},
+        **{label_of(name): value for name, value in parameters.items()},
     }
 
 

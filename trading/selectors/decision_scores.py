@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from elson.common.formatting import label_of
 from trading.models import Decision
 
 PREFIX = "contribution:"
@@ -96,7 +97,7 @@ def unasked_text(decision: Decision) -> str:
 def _row(name: str, value: float, top: float) -> ContributionRow:
     width = MOST * abs(value) / top if top else 0.0
     return ContributionRow(
-        label=name.replace("_", " ").capitalize(),
+        label=label_of(name),
         value=round(value, DIGITS),
         x=round(MIDDLE - width if value < 0 else MIDDLE, 2),
         width=round(width, 2),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from elson.common.formatting import label_of
 from trading.models import Decision, Order
 from trading.selectors.decision_scores import (
     PREFIX,
@@ -90,7 +91,7 @@ def decision_view(decision: Decision) -> DecisionView:
     parameters = [
         ParameterRow(
             name=name,
-            label=name.replace("_", " ").capitalize(),
+            label=label_of(name),
             base=line.get("base"),
             now=line.get("now"),
             low=line.get("low"),
@@ -102,7 +103,7 @@ def decision_view(decision: Decision) -> DecisionView:
     inputs = [
         InputRow(
             name=name,
-            label=LABELS.get(name, name.replace("_", " ").capitalize()),
+            label=LABELS.get(name, label_of(name)),
             value=value,
             kind=_kind_of(name),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from elson.common.formatting import label_of
 from marketdata.models import BarSeries, Instrument
 from marketdata.selectors import (
     NoBars,
@@ -345,7 +346,7 @@ def _adaptive_rows(strategy_key: str, parameters: Mapping[str, object]) -> tuple
         if not any(values):
             continue  # the strategy does not use it, a target of 0 for one
         why = "; ".join(text for text in (rule.why_up, rule.why_down) if text)
-        label = LABELS.get(name, name.replace("_", " ").capitalize())
+        label = LABELS.get(name, label_of(name))
         rows.append(AdaptiveRow(label, values, before, rule.low, rule.high, why))
     return tuple(rows)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from elson.common.formatting import label_of
 from trading.engine.adaptive import GridRow, grid
 from trading.engine.strategies import resolve_params
 from trading.engine.types import Regime
@@ -54,7 +55,7 @@ class RegimeChange:
     @property
     def label(self) -> str:
         """Return the parameter's name as pages write it."""
-        return self.name.replace("_", " ").capitalize()
+        return label_of(self.name)
 
     @property
     def cells(self) -> tuple[tuple[str, float, float], ...]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from django import forms
 
 from elson.common.errors import DomainError
-from elson.common.formatting import parse_whole
+from elson.common.formatting import label_of, parse_whole
 from marketdata.selectors import instrument_list, series_map
 from trading.engine.errors import UnknownStrategy
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
@@ -348,7 +348,7 @@ def _weight_field(symbol: str, n_symbols: int) -> forms.Field:
 
 
 def _parameter_field(parameter: Parameter) -> forms.Field:
-    label = parameter.key.replace("_", " ").capitalize()
+    label = label_of(parameter.key)
     if parameter.choices:
         choices = [(choice, choice.replace("_", " ")) for choice in parameter.choices]
         return forms.ChoiceField(

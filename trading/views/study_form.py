@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 
+from elson.common.formatting import label_of
 from trading.engine.strategies.base import CHOICE, INT, Parameter, StrategySpec
 from trading.selectors.studies import METHODS
 from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
@@ -72,7 +73,7 @@ class StudyForm(BacktestForm):
         return [
             SpaceRow(
                 parameter=p,
-                label=p.key.replace("_", " ").capitalize(),
+                label=label_of(p.key),
                 **{part: self[f"{SPACE}{p.key}_{part}"] for part in _space_fields(p)},
             )
             for p in self.spec.parameters

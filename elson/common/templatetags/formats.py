@@ -135,6 +135,19 @@ def prob(value: Any) -> SafeString:
 
 
 @register.filter
+def label_of(name: Any) -> str:
+    """`log_loss` as `Log loss`."""
+    return formatting.label_of(str(name))
+
+
+@register.filter
+def share(value: Any) -> SafeString:
+    """`11.3%`, `<0.1%`."""
+    raw = _number(value)
+    return _data(raw, formatting.share(raw))
+
+
+@register.filter
 def big(value: Any, currency: str = "") -> SafeString:
     """`1.2M` with the full value in the title."""
     raw = _number(value)

@@ -73,6 +73,14 @@ def test_quantities_lose_trailing_zeros_but_not_tens() -> None:
     assert formatting.quantity(Decimal("1E+3")) == "1,000"
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "<0.1%"), (0.0009, "<0.1%"), (0.113, "11.3%"), (0.9991, ">99.9%"), (None, "—")],
+)
+def test_a_counted_share_never_claims_certainty(value: float | None, text: str) -> None:
+    assert formatting.share(value) == text
+
+
 def test_probability_never_claims_certainty() -> None:
     assert formatting.probability(0.0) == "<0.01"
     assert formatting.probability(1.0) == ">0.99"
