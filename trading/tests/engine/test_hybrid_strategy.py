@@ -19,12 +19,13 @@ from trading.engine.state import StrategyState, start
 from trading.engine.step import prepare, step
 from trading.engine.strategies.hybrid import SPEC, with_model
 from trading.engine.types import AssetClass, DecisionAction
-from trading.tests.engine.laws import some
+from trading.tests.engine.laws import length, some
 from trading.tests.engine.models_by_hand import logistic
 from trading.tests.engine.walks import DAY_NS, random_walk
 
-BARS = random_walk(12, 800)
-FIRST, SECOND = 450, 620  # bars from which the two models decide
+BARS = random_walk(12, length(800, quick=560))
+# Bars from which the two models decide.
+FIRST, SECOND = length(450, quick=330), length(620, quick=440)
 CONFIG = BacktestConfig(cost_preset=AssetClass.EQUITY, keeps_decisions=True)
 
 
@@ -163,7 +164,7 @@ def test_a_held_position_without_levels_leaves_at_the_limit_it_was_given():
     held = {"quantity": 1.0, "avg_entry_price": 1.0, "entry_kind": "PULLBACK"}
     state = replace(start(1_000.0), bars_held=39, holding_limit=40, **held)
 
-    outcome = step(features, 700, state, StepContext(spec=SPEC))
+    outcome = step(features, 500, state, StepContext(spec=SPEC))
 
     assert isinstance(outcome.state, StrategyState)
     assert outcome.order_intent.reason == "HOLDING_LIMIT"
@@ -190,10 +191,10 @@ def test_a_halted_breaker_buys_no_dip_and_says_so():
 
 
 def test_a_halted_breaker_sells_what_the_rule_would_hold():
-    price = float(BARS.close[700])
+    price = float(BARS.close[500])
     held = {"quantity": 1.0, "avg_entry_price": price, "entry_kind": "PULLBACK"}
 
-    outcome = step(prepare(BARS, "hybrid"), 700, halted(700, **held), StepContext(spec=SPEC))
+    outcome = step(prepare(BARS, "hybrid"), 500, halted(500, **held), StepContext(spec=SPEC))
 
     assert outcome.order_intent.closes_position
     assert outcome.order_intent.reason == "BREAKER"
@@ -202,7 +203,7 @@ def test_a_halted_breaker_sells_what_the_rule_would_hold():
 def test_with_the_breaker_off_nothing_of_it_is_kept_or_said():
     features = prepare(BARS, "hybrid", {"breaker": "off"})
 
-    outcome = step(features, 700, start(1_000.0), StepContext(spec=SPEC))
+    outcome = step(features, 500, start(1_000.0), StepContext(spec=SPEC))
 
     assert outcome.state.breaker is None
     assert "breaker" not in {line.name for line in outcome.decision.parameters}
@@ -214,7 +215,7 @@ def test_a_breaker_that_trips_during_a_backtest_changes_its_trades():
     found = run(BARS, SPEC, tight, CONFIG)
 
     assert any(d.blocked_by == "BREAKER" for d in found.decisions)
-    assert len(found.round_trips) != len(rule_alone("off").round_trips)
+    assert found.round_trips != rule_alone("off").round_trips
 
 
 def test_models_out_of_order_or_with_other_features_are_refused():

@@ -18,17 +18,18 @@ from trading.engine.strategies import hybrid
 from trading.engine.strategies.hybrid import with_model
 from trading.engine.types import AssetClass
 from trading.tests.engine.laws import length
-from trading.tests.engine.test_hybrid_strategy import bound, model
+from trading.tests.engine.test_hybrid_strategy import SECOND, bound, model
 from trading.tests.engine.walks import random_walk
 
-BARS = random_walk(12, length(900, quick=700), 0.012)
+BARS = random_walk(12, length(900, quick=560), 0.012)
+FIRST = length(400, quick=300)
 CONFIG = BacktestConfig(cost_preset=AssetClass.EQUITY, quantity_step=1.0, start_index=30)
 LOOSE = {"entry_level": 20.0, "range_share": 0.5, "max_bars": 3, "veto_share": 0.3}
 CASES = [{}, {"breaker": "off"}, LOOSE, LOOSE | {"breaker_drawdown": 0.05, "least_share": 0.2}]
 
 
 def spec_with(n_models):
-    return bound(*[400, 620][:n_models])
+    return bound(*[FIRST, SECOND][:n_models])
 
 
 @cache
