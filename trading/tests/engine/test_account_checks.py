@@ -102,6 +102,17 @@ def test_a_rule_that_ranks_over_all_bars_is_caught_in_an_account():
     assert statuses(rows) == [RuleStatus.FAIL] * 2
 
 
+def test_an_array_that_knows_the_future_is_caught_before_anything_is_earned_by_it():
+    def prepare(bars, params):
+        features = sma_cross.prepare(bars, params)
+        whole_mean = np.full(len(bars), bars.close.mean())
+        return replace(features, arrays={**features.arrays, "unused": whole_mean})
+
+    rows = leak_rows(legs_of(planted("knows_mean", prepare)))
+
+    assert statuses(rows) == [RuleStatus.FAIL] * 2
+
+
 def test_shares_of_the_account_that_know_the_future_are_caught():
     def prepare(bars, params):
         features = sma_cross.prepare(bars, params)

@@ -25,7 +25,7 @@ from trading.services.backtests.requests import (
     backtests_sweep,
 )
 from trading.services.backtests.runs import LEASE_LOST, NOTHING_TO_DO, backtest_run
-from trading.tests.backtest_rows import done_make
+from trading.tests.backtest_rows import done_make, portfolio_make
 from trading.tests.engine.walks import random_walk
 from trading.tests.factories import NOW, bars_make, instrument_make, user_make
 from trading.tests.study_rows import member_make, study_make
@@ -615,3 +615,15 @@ def test_a_canceled_run_keeps_no_equity():
     assert backtest_run(backtest_id=backtest.pk, clock=Ticks(counted.n - 1, cancel)) == "CANCELED"
     assert kept[0]["equity"]
     assert Backtest.objects.get(pk=backtest.pk).so_far == {}
+
+
+def test_an_account_is_asked_what_one_instrument_is_asked():
+    user = user_make()
+
+    account, alone = (
+        {row["key"] for row in made.result.honesty["rows"]}
+        for made in (portfolio_make(user), done_make(user))
+    )
+
+    assert {"NEIGHBORHOOD", "SHUFFLED_FUTURE", "WARM_UP", "NULL_BARS"} <= account
+    assert account == alone
