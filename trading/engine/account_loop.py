@@ -25,7 +25,7 @@ from trading.engine.breaker_kernels import breaker_next_nb
 from trading.engine.correlation import WINDOW_RETURNS, pair_correlation_nb
 from trading.engine.costs import commission_rates
 from trading.engine.kernels import kernel
-from trading.engine.rich import (
+from trading.engine.positions import (
     DELTA,
     HELD,
     QUANTITY_STEP,

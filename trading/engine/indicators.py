@@ -58,7 +58,7 @@ def sma(values: ArrayLike, window: int) -> FloatArray:
     >>> sma([1, 2, 3, 4], 2).tolist()
     [nan, 1.5, 2.5, 3.5]
     """
-    return kernels.sma_nb(_series(values), _window(window))
+    return kernels.sma_nb(series_of(values), window_of(window))
 
 
 def ema(values: ArrayLike, window: int) -> FloatArray:
@@ -87,7 +87,7 @@ def ema(values: ArrayLike, window: int) -> FloatArray:
     >>> ema([1, 2, 3, 5], 3).tolist()
     [nan, nan, 2.0, 3.5]
     """
-    return kernels.ema_nb(_series(values), _window(window))
+    return kernels.ema_nb(series_of(values), window_of(window))
 
 
 def rsi(values: ArrayLike, window: int = 14) -> FloatArray:
@@ -119,7 +119,7 @@ def rsi(values: ArrayLike, window: int = 14) -> FloatArray:
     >>> rsi([1, 2, 1, 2], 2).tolist()
     [nan, nan, 50.0, 75.0]
     """
-    return smoothing.rsi_nb(_series(values), _window(window))
+    return smoothing.rsi_nb(series_of(values), window_of(window))
 
 
 def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> FloatArray:
@@ -147,8 +147,8 @@ def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> 
     >>> atr([2, 3, 4], [1, 2, 2], [1.5, 2.5, 3], 2).tolist()
     [nan, nan, 1.75]
     """
-    highs, lows, closes = _columns(high, low, close)
-    return smoothing.atr_nb(highs, lows, closes, _window(window))
+    highs, lows, closes = columns_of(high, low, close)
+    return smoothing.atr_nb(highs, lows, closes, window_of(window))
 
 
 def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> FloatArray:
@@ -183,7 +183,7 @@ def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> 
     """
     if window < 2:
         raise ParameterInvalid(f"window {window} of adx must be at least 2")
-    highs, lows, closes = _columns(high, low, close)
+    highs, lows, closes = columns_of(high, low, close)
     return smoothing.adx_nb(highs, lows, closes, int(window))
 
 
@@ -215,9 +215,9 @@ def bollinger(values: ArrayLike, window: int = 20, width: float = 2.0) -> Bollin
     >>> [band.tolist() for band in bollinger([1, 3], 2, 1.0)]
     [[nan, 3.0], [nan, 2.0], [nan, 1.0]]
     """
-    series = _series(values)
+    series = series_of(values)
     # Not `sma`: prefix sums lose the ninth decimal on long series of high prices.
-    middle = kernels.mean_nb(series, _window(window))
+    middle = kernels.mean_nb(series, window_of(window))
     spread = width * kernels.deviation_nb(series, window)
     return Bollinger(middle + spread, middle, middle - spread)
 
@@ -247,7 +247,7 @@ def rolling_max(values: ArrayLike, window: int) -> FloatArray:
     >>> rolling_max([1, 3, 2, 1], 2).tolist()
     [nan, 3.0, 3.0, 2.0]
     """
-    return kernels.rolling_max_nb(_series(values), _window(window))
+    return kernels.rolling_max_nb(series_of(values), window_of(window))
 
 
 def rolling_min(values: ArrayLike, window: int) -> FloatArray:
@@ -275,104 +275,7 @@ def rolling_min(values: ArrayLike, window: int) -> FloatArray:
     >>> rolling_min([1, 3, 2, 1], 2).tolist()
     [nan, 1.0, 2.0, 1.0]
     """
-    return kernels.rolling_min_nb(_series(values), _window(window))
-
-
-def log_returns(values: ArrayLike) -> FloatArray:
-    """Compute log returns ``ln(p[i] / p[i-1])``.
-
-    Parameters
-    ----------
-    values : float64, shape (n_bars,)
-        Prices, > 0.
-
-    Returns
-    -------
-    float64, shape (n_bars,)
-        Fractions; NaN at index 0.
-
-    Examples
-    --------
-    >>> log_returns([1.0, np.e]).round(12).tolist()
-    [nan, 1.0]
-    """
-    series = _series(values)
-    out = np.full(series.shape[0], np.nan)
-    out[1:] = np.log(series[1:] / series[:-1])
-    return out
-
-
-def ewma_volatility(
-    values: ArrayLike, bars_per_year: float = 252.0, alpha: float = 0.06
-) -> FloatArray:
-    """Compute annualized exponentially weighted volatility of log returns.
-
-    ``sqrt(bars_per_year * sum(w_k r_k^2) / sum(w_k))`` with ``w_k = (1 - alpha)^(i - k)``.
-
-    Parameters
-    ----------
-    values : float64, shape (n_bars,)
-        Prices, > 0.
-    bars_per_year : float
-        The instrument's own number of bars in a year, > 0.
-    alpha : float
-        Weight of the newest return, in (0, 1]; 0.06 is RiskMetrics' 0.94.
-
-    Returns
-    -------
-    float64, shape (n_bars,)
-        Fraction per year, >= 0; NaN at index 0. The mean return is taken as zero.
-
-    References
-    ----------
-    J.P. Morgan/Reuters, RiskMetrics Technical Document (1996).
-
-    Examples
-    --------
-    >>> ewma_volatility([1.0, np.e, 1.0], bars_per_year=1).tolist()
-    [nan, 1.0, 1.0]
-    """
-    if not 0.0 < alpha <= 1.0:
-        raise ParameterInvalid(f"alpha {alpha} must lie in (0, 1]")
-    variance = kernels.ewma_variance_nb(log_returns(values), float(alpha))
-    volatility: FloatArray = np.sqrt(variance * bars_per_year)
-    return volatility
-
-
-def realized_volatility(
-    values: ArrayLike, window: int = 20, bars_per_year: float = 252.0
-) -> FloatArray:
-    """Compute annualized standard deviation of the last ``window`` log returns.
-
-    Parameters
-    ----------
-    values : float64, shape (n_bars,)
-        Prices, > 0.
-    window : int
-        Number of returns, >= 2.
-    bars_per_year : float
-        Bars in a year, > 0.
-
-    Returns
-    -------
-    float64, shape (n_bars,)
-        Fraction per year, >= 0, sample deviation (ddof 1); NaN before index ``window``.
-
-    Raises
-    ------
-    ParameterInvalid
-        If ``window`` is below 2.
-
-    Examples
-    --------
-    >>> realized_volatility([1.0, 2.0, 4.0, 8.0], 2, 1.0)[2:].tolist()
-    [0.0, 0.0]
-    """
-    if window < 2:
-        raise ParameterInvalid(f"window {window} of realized_volatility must be at least 2")
-    spread = kernels.deviation_nb(log_returns(values), window)
-    volatility: FloatArray = spread * np.sqrt(bars_per_year * window / (window - 1.0))
-    return volatility
+    return kernels.rolling_min_nb(series_of(values), window_of(window))
 
 
 def percentile_rank(values: ArrayLike, window: int, minimum: int = 1) -> FloatArray:
@@ -401,25 +304,28 @@ def percentile_rank(values: ArrayLike, window: int, minimum: int = 1) -> FloatAr
     >>> percentile_rank([1.0, 3.0, 2.0, 2.0], 4).tolist()
     [1.0, 1.0, 0.6666666666666666, 0.625]
     """
-    return kernels.percentile_rank_nb(_series(values), _window(window), _window(minimum))
+    return kernels.percentile_rank_nb(series_of(values), window_of(window), window_of(minimum))
 
 
-def _series(values: ArrayLike) -> FloatArray:
+def series_of(values: ArrayLike) -> FloatArray:
+    """Return a float64 copy that a kernel takes."""
     # A copy, because a read-only array is another numba type and would compile every kernel again.
     return np.array(values, dtype=np.float64, order="C", ndmin=1)
 
 
-def _columns(
+def columns_of(
     high: ArrayLike, low: ArrayLike, close: ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    series = _series(high), _series(low), _series(close)
+    """Return three copies of equal length, or refuse them with `ParameterInvalid`."""
+    series = series_of(high), series_of(low), series_of(close)
     lengths = {column.shape[0] for column in series}
     if len(lengths) > 1:
         raise ParameterInvalid(f"high, low and close differ in length: {sorted(lengths)}")
     return series
 
 
-def _window(window: int) -> int:
+def window_of(window: int) -> int:
+    """Return a window of at least one bar, or refuse it with `ParameterInvalid`."""
     if window < 1:
         raise ParameterInvalid(f"window {window} must be at least 1")
     return int(window)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trading.engine import rich
+from trading.engine import positions
 from trading.engine.adaptive import adapt_next_nb, regime_values
 from trading.engine.breaker import NS, config_vector, state_vector
 from trading.engine.breaker_kernels import breaker_next_nb
@@ -178,9 +178,9 @@ def online_step_nb(
 ) -> float:
     """Take one closed bar and return the units to trade on the next; all memory moves in place."""
     advance_nb(carried, sums, volatilities, values, at_once, now, terms, high, low, close)
-    held = memory[rich.HELD]
-    position = rich.aged_nb(rich.position_of_nb(memory))
-    memory[rich.BARS_HELD] = position.bars_held
+    held = memory[positions.HELD]
+    position = positions.aged_nb(positions.position_of_nb(memory))
+    memory[positions.BARS_HELD] = position.bars_held
     if int(carried[N_SEEN]) <= first:
         return 0.0
     factor = 1.0
@@ -189,7 +189,7 @@ def online_step_nb(
             breaker,
             breaker_config_cells,
             seconds,
-            memory[rich.CASH] + held * close,
+            memory[positions.CASH] + held * close,
             held,
             carried[VOLATILITY],
             carried[PERCENTILE],
@@ -206,18 +206,18 @@ def online_step_nb(
         Terms(terms[1], terms[2], terms[3], terms[4]),
     )
     rate = commissions[int(carried[CODE]) + 1]
-    position, pending, decided = rich.decided_nb(
+    position, pending, decided = positions.decided_nb(
         position,
-        rich.pending_of_nb(memory),
+        positions.pending_of_nb(memory),
         row,
-        rich.sizing_of_nb(sizing, sizing[rich.RESTS_PROTECTION] != 0.0),
-        memory[rich.CASH],
+        positions.sizing_of_nb(sizing, sizing[positions.RESTS_PROTECTION] != 0.0),
+        memory[positions.CASH],
         held,
         close,
         rate,
         factor,
     )
-    rich.remember_nb(memory, position, pending, decided)
+    positions.remember_nb(memory, position, pending, decided)
     return float(decided.delta)
 
 
@@ -261,8 +261,8 @@ class OnlineTrend:
 
     def book(self, quantity: float, price: float, commission: float) -> None:
         """Take a fill: signed units, price, commission in currency."""
-        rests = self.cells.sizing[rich.RESTS_PROTECTION] != 0.0
-        rich.book_nb(self.cells.memory, quantity, price, commission, rests)
+        rests = self.cells.sizing[positions.RESTS_PROTECTION] != 0.0
+        positions.book_nb(self.cells.memory, quantity, price, commission, rests)
 
 
 def online_trend(

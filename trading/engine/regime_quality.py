@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trading.engine.errors import ConfigInvalid
-from trading.engine.indicators import log_returns
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import PERCENTILE_CUTS
+from trading.engine.returns import log_returns
 from trading.engine.types import Regime, RegimeCode
 
 HALF_WINDOW = 10

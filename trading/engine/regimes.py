@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from marketdata.types import Bars
 from trading.engine import kernels
 from trading.engine.errors import ConfigInvalid
-from trading.engine.indicators import ewma_volatility, percentile_rank
+from trading.engine.indicators import percentile_rank
 from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
 from trading.engine.metrics import wilson_interval
 from trading.engine.once import once_per_bars
+from trading.engine.returns import ewma_volatility
 from trading.engine.types import Regime, RegimeCode
 
 ALPHA = 0.06

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine import rich
+from trading.engine import positions, rich
 from trading.engine.breaker import NS, config_vector, state_of, state_vector
 from trading.engine.breaker_kernels import DAY_S
 from trading.engine.costs import CostModel, commission_rates, price_rates
@@ -27,8 +27,14 @@ from trading.engine.strategies.base import Features
 from trading.engine.strategies.tables import breaker_config, table_of
 
 NO_BREAKER = np.empty(0)
-NOTHING_HELD = np.zeros(rich.N_MEMORY)
-NOTHING_HELD[[rich.STOP_PRICE, rich.TARGET_PRICE, rich.PENDING_STOP, rich.PENDING_TARGET]] = np.nan
+NOTHING_HELD = np.zeros(positions.N_MEMORY)
+for cell in (
+    positions.STOP_PRICE,
+    positions.TARGET_PRICE,
+    positions.PENDING_STOP,
+    positions.PENDING_TARGET,
+):
+    NOTHING_HELD[cell] = np.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +130,7 @@ def rates_of(bars: Bars, costs: CostModel) -> tuple[FloatArray, FloatArray]:
 def start_memory(cash: float) -> FloatArray:
     """Return the memory of a strategy that holds nothing but ``cash``."""
     memory = NOTHING_HELD.copy()
-    memory[rich.CASH] = cash
+    memory[positions.CASH] = cash
     return memory
 
 
@@ -182,18 +188,18 @@ def state_after(
     return replace(
         booked,
         equity=worth(booked, float(features.bars.close[-1])),
-        bars_held=int(memory[rich.BARS_HELD]),
-        entry_kind=KINDS[int(memory[rich.KIND])],
-        stop_price=_known(memory[rich.STOP_PRICE]),
-        target_price=_known(memory[rich.TARGET_PRICE]),
-        rests_protection=rests and memory[rich.HELD] != 0.0,
-        holding_limit=int(memory[rich.LIMIT]),
-        pending_kind=KINDS[int(memory[rich.PENDING_KIND])],
-        pending_stop_distance=_known(memory[rich.PENDING_STOP]),
-        pending_target_distance=_known(memory[rich.PENDING_TARGET]),
-        pending_cost_rate=float(memory[rich.PENDING_RATE]),
-        pending_holding_limit=int(memory[rich.PENDING_LIMIT]),
-        pending_rests_protection=rests and memory[rich.PENDING_KIND] != 0.0,
+        bars_held=int(memory[positions.BARS_HELD]),
+        entry_kind=KINDS[int(memory[positions.KIND])],
+        stop_price=_known(memory[positions.STOP_PRICE]),
+        target_price=_known(memory[positions.TARGET_PRICE]),
+        rests_protection=rests and memory[positions.HELD] != 0.0,
+        holding_limit=int(memory[positions.LIMIT]),
+        pending_kind=KINDS[int(memory[positions.PENDING_KIND])],
+        pending_stop_distance=_known(memory[positions.PENDING_STOP]),
+        pending_target_distance=_known(memory[positions.PENDING_TARGET]),
+        pending_cost_rate=float(memory[positions.PENDING_RATE]),
+        pending_holding_limit=int(memory[positions.PENDING_LIMIT]),
+        pending_rests_protection=rests and memory[positions.PENDING_KIND] != 0.0,
         regime_code=int(codes[-1]),
         regime_bars=n_equal,
         last_bar_at=int(features.bars.closed_at[-1]),

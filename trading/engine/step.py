@@ -22,7 +22,7 @@ from trading.engine.execution import DAY_NS
 from trading.engine.explanation import Decision
 from trading.engine.own_limits import AccountView, Cut, cut_to_limits
 from trading.engine.planning import Bounds, Plan, StepContext, intent_of, plan_of
-from trading.engine.rich import trailed_nb
+from trading.engine.positions import trailed_nb
 from trading.engine.rules import BREAKER_REASON, REASONS, STOP_REACHED
 from trading.engine.state import StrategyState, worth
 from trading.engine.strategies import strategy_get

@@ -21,10 +21,11 @@ from marketdata.selectors import (
     watchlist_list,
 )
 from marketdata.types import Bars, FloatArray, IntArray
-from trading.engine import indicators, volatility
+from trading.engine import volatility
 from trading.engine.adaptive import RULES, adapt
 from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, next_regime, transitions
 from trading.engine.regimes import NextRegime as Counted
+from trading.engine.returns import ewma_volatility, realized_volatility
 from trading.engine.strategies import STRATEGIES, resolve_params
 from trading.engine.types import Regime
 from trading.models import Portfolio, StrategyVersion
@@ -275,11 +276,11 @@ Estimator = Callable[[Bars], FloatArray]
 
 
 def _ewma(bars: Bars) -> FloatArray:
-    return indicators.ewma_volatility(bars.close, bars.bars_per_year, ALPHA)
+    return ewma_volatility(bars.close, bars.bars_per_year, ALPHA)
 
 
 def _close_to_close(bars: Bars) -> FloatArray:
-    return indicators.realized_volatility(bars.close, ESTIMATOR_BARS, bars.bars_per_year)
+    return realized_volatility(bars.close, ESTIMATOR_BARS, bars.bars_per_year)
 
 
 def _parkinson(bars: Bars) -> FloatArray:

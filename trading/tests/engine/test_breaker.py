@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.engine import breaker_kernels
+from trading.engine import breaker_kernels, breaker_watch
 from trading.engine.breaker import (
     NS,
     BreakerConfig,
@@ -284,10 +284,10 @@ def steady(cells, now, equity, held, volatility, percentile):
     limits = breaker_kernels.limits_of_nb.py_func(LIMITS)
     book = breaker_kernels.book_of_nb.py_func(cells)
     book = breaker_kernels.booked_nb.py_func(book, np.floor(now / 86_400.0), equity, held != 0.0)
-    return breaker_kernels.is_steady_nb.py_func(
+    return breaker_watch.is_steady_nb.py_func(
         breaker_kernels.level_of_nb.py_func(cells),
         book,
-        breaker_kernels.bounds_nb(limits),
+        breaker_watch.bounds_nb(limits),
         limits.look_back,
         now,
         equity,

@@ -8,6 +8,7 @@ import pytest
 
 from trading.engine import indicators
 from trading.engine.errors import ParameterInvalid
+from trading.engine.returns import ewma_volatility, realized_volatility
 from trading.tests.engine.walks import random_walk
 
 # TA-Lib 0.8.2 on a seeded random walk: docs/research/talib_equality.py --golden wrote it.
@@ -59,13 +60,13 @@ def test_atr_refuses_columns_of_different_length():
 
 def test_ewma_volatility_refuses_a_weight_above_one():
     with pytest.raises(ParameterInvalid, match="alpha"):
-        indicators.ewma_volatility(BARS.close, alpha=1.5)
+        ewma_volatility(BARS.close, alpha=1.5)
 
 
 def test_realized_volatility_is_the_sample_deviation_of_log_returns():
     returns = np.diff(np.log(BARS.close))
 
-    found = indicators.realized_volatility(BARS.close, 20, 252.0)[100]
+    found = realized_volatility(BARS.close, 20, 252.0)[100]
 
     assert found == pytest.approx(np.std(returns[80:100], ddof=1) * np.sqrt(252.0), rel=1e-12)
 

@@ -6,7 +6,7 @@ import pytest
 from trading.engine import online
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
-from trading.engine.rich import fill_nb
+from trading.engine.positions import fill_nb
 from trading.engine.strategies import resolve_params, strategy_get
 from trading.engine.types import AssetClass
 from trading.tests.engine.walks import random_walk

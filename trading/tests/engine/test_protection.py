@@ -12,9 +12,9 @@ from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig, curve_of, run
 from trading.engine.fills import BarPrices, FillRules
 from trading.engine.portfolio_backtest import run_portfolio
+from trading.engine.positions import Position, protected_nb
 from trading.engine.protection import level_of, protection_met, protective_orders
 from trading.engine.regimes import regimes_of
-from trading.engine.rich import Position, protected_nb
 from trading.engine.rules import REASONS, order_level_nb
 from trading.engine.shared_account import Leg, SharedAccount, book_of
 from trading.engine.state import start
