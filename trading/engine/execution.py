@@ -308,17 +308,7 @@ class Blotter:
         return replace(prices, volume=max(prices.volume - taken, 0.0))
 
     def _book_protection(self, met: ProtectionMet, i: int, closed_at: int) -> Fill:
-        done = met.execution
-        order = replace(
-            met.order,
-            client_order_id=f"backtest-{len(self.orders) + 1}",
-            filled_quantity=done.quantity,
-            # What is left rests again, as an order of its own.
-            status=OrderStatus.FILLED
-            if done.status is OrderStatus.FILLED
-            else OrderStatus.CANCELED,
-            is_triggered=done.is_triggered,
-        )
+        done, order = met.execution, met.order_after(f"backtest-{len(self.orders) + 1}")
         fill = fill_of(
             order, done.quantity, i, closed_at, price=done.price, commission=done.commission
         )

@@ -10,13 +10,13 @@ Where both levels lie inside a bar nobody knows which came first: the stop is ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trading.engine import rules
 from trading.engine.fills import BarPrices, Execution, FillRules, execute
 from trading.engine.rules import REASONS, order_level_nb
 from trading.engine.state import StrategyState
-from trading.engine.types import Order, OrderSide, OrderType, TimeInForce
+from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,18 @@ class ProtectionMet:
     def is_stopped(self) -> bool:
         """Tell whether it was the stop."""
         return self.order.order_type is OrderType.STOP_MARKET
+
+    def order_after(self, name: str) -> Order:
+        """Return the order as the bar left it; what was not filled rests again under a new name."""
+        done = self.execution
+        is_whole = done.status is OrderStatus.FILLED
+        return replace(
+            self.order,
+            client_order_id=name,
+            filled_quantity=done.quantity,
+            status=OrderStatus.FILLED if is_whole else OrderStatus.CANCELED,
+            is_triggered=done.is_triggered,
+        )
 
 
 def protective_orders(
