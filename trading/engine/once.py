@@ -55,7 +55,9 @@ def once_per_bars(function: OfBars[P, T]) -> OfBars[P, T]:
     def once(bars: Bars, *args: P.args, **kwargs: P.kwargs) -> T:
         if kwargs:
             raise TypeError(f"{function.__name__} takes its arguments by position")
-        values = kept.setdefault(bars, OrderedDict())
+        values = kept.get(bars)
+        if values is None:
+            values = kept.setdefault(bars, OrderedDict())
         if args in values:
             values.move_to_end(args)
             return values[args]

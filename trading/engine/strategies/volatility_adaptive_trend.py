@@ -126,13 +126,13 @@ def prepare(bars: Bars, params: Params) -> Features:
     else:
         rows = blended_rows_nb(*market, falls_at_once, blend_bars, blend_share, *terms)
 
-    @cache
-    def series() -> FloatArray:
-        return adapt_series(
-            base, regimes.settled_codes, blend_bars=blend_bars, blend_share=blend_share
-        )
-
     def explained() -> dict[str, Callable[[], FloatArray]]:
+        @cache
+        def series() -> FloatArray:
+            return adapt_series(
+                base, regimes.settled_codes, blend_bars=blend_bars, blend_share=blend_share
+            )
+
         return {
             "trend_mean": lambda: variable_sma_nb(bars.close, series()[LOOKBACK]),
             "atr": lambda: atr(bars.high, bars.low, bars.close, ATR_BARS),
