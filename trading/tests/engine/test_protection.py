@@ -343,3 +343,13 @@ def test_an_account_with_what_rests_is_stepped(protection, is_compiled):
     account = SharedAccount([book], BacktestConfig(), Allocation(), 1_000.0)
 
     assert account_loop.runs_compiled(account) is is_compiled
+
+
+def test_a_stop_shares_the_volume_of_the_bar_with_the_order_before_it():
+    rows = [CALM, (100, 101, 94, 99), (98, 99, 97, 98), CALM]
+    bars = replace(tape(rows), volume=np.full(4, 50.0))
+
+    result = run(bars, guarded(), config=replace(FREE, max_participation=0.1))
+
+    # The entry takes all 5 units that bar 1 gives, so the stop it meets sells at the next open.
+    assert fills_of(result) == [(1, "BUY", 100.0, "ENTRY"), (2, "SELL", 98.0, "STOP_REACHED")]
