@@ -8,11 +8,12 @@ import io
 import pytest
 
 from accounts.services import entitlement_grant
-from trading.models import Trial
+from trading.models import Backtest, Trial
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make
 from trading.tests.factories import NOW
 from trading.tests.study_rows import member_make, study_finish, study_make
 from trading.views.backtest_files import TABLES
+from trading.views.backtest_trades import trade_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -138,6 +139,18 @@ def test_trades_are_sorted_alike_on_the_page_and_in_the_file(
     assert sent[: len(shown)] == shown
 
 
+def test_trades_without_the_figure_they_are_sorted_by_stand_at_the_end():
+    def trip(number, **known):
+        return {"number": number, "exit_reason": "STOP", "pnl": 1.0, "commission": 0.5,
+                "regime": None, "is_out_of_sample": False, **known}  # fmt: skip
+
+    trips = [trip(1), trip(2, mae=-0.1), trip(3, mae=-0.3)]
+
+    for sort, order in (("worst", [3, 2, 1]), ("-worst", [2, 3, 1])):
+        assert [row["number"] for row in trade_rows(trips, sort=sort)] == order
+    assert trade_rows(trips)[0]["gross"] == 1.5
+
+
 def test_the_file_of_trades_keeps_the_filter(desk, owner):
     made = done_make(owner)
 
@@ -206,6 +219,9 @@ def test_every_table_of_a_comparison_is_a_file(desk, owner):
 
     assert figures[0][f"A #{ids[0]}"] == figures[0][f"B #{ids[1]}"] != ""
     assert (pairs[0]["first"], pairs[0]["second"]) == ("A", "B")
-    assert {row["figure"] for row in regimes} >= {"n", "win_rate", "null_win_rate"}
+    told = Backtest.objects.get(pk=ids[0]).result.by_regime
+    for row in regimes:
+        value = told[row["regime"]].get(row["figure"])
+        assert row[f"A #{ids[0]}"] == ("" if value is None else str(value))
     assert lines_of(desk.get(address + "settings")) == []
     assert desk.get(address + "nothing").status_code == 404

@@ -122,6 +122,14 @@ def test_the_owner_takes_the_link_back(desk, owner):
     assert desk.get(address(share)).status_code == 404
 
 
+def test_taking_one_link_back_leaves_the_others(client, owner):
+    first, kept = shared(owner)[0], shared(owner)[1]
+
+    share_revoke(backtest=first, now=NOW)
+
+    assert client.get(address(kept)).status_code == 200
+
+
 def test_only_the_owner_shares_a_run(client, owner):
     made = done_make(owner)
     path = f"/backtests/{made.pk}/share/"
@@ -182,6 +190,16 @@ def test_a_failed_run_is_reported_with_its_number_and_code(desk, owner):
     assert (row.report, row.reported_at is not None) == ("It should run.", True)
     assert f"Run #{made.pk} is reported." in after
     assert "Change the report" in after
+
+
+def test_reporting_again_replaces_the_words_and_keeps_the_moment(desk, owner):
+    made = failed(owner)
+    Backtest.objects.update(report="First.", reported_at=NOW)
+
+    desk.post(f"/backtests/{made.pk}/report/", {"text": "Second."})
+
+    row = Backtest.objects.get()
+    assert (row.report, row.reported_at) == ("Second.", NOW)
 
 
 def test_a_run_that_did_not_fail_is_not_reported(desk, owner):

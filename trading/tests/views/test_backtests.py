@@ -304,6 +304,36 @@ def test_folds_and_benchmark_of_the_form_are_stored_and_shown(desk, owner):
     assert {name: form[name].value() for name in sent} == sent
 
 
+def test_folds_are_counted_against_the_benchmark(desk, owner):
+    walk_make()
+    desk.post("/backtests/new/", FORM | {"walk_forward_folds": "5"})
+    made = Backtest.objects.get()
+    backtest_run(backtest_id=made.pk, clock=timezone.now)
+    folds = made.result.metrics["folds"]
+    for fold, own, held in zip(folds, (1, 1, 1, -1, -1), (2, 0, 2, -2, 0), strict=True):
+        fold["total_return"], fold["benchmark"]["total_return"] = own / 10, held / 10
+    made.result.save(update_fields=["metrics"])
+
+    page = text(desk.get(f"/backtests/{made.pk}/"))
+
+    assert "3 of 5 folds gained, 2 did better than buy and hold." in page
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [("", "Buy and hold"), ("CASH", "Cash"), ("WALK", "Holding WALK")],
+)
+def test_the_benchmark_is_called_by_its_name_in_chart_and_tables(desk, owner, chosen, name):
+    made = done_make(owner)
+    Backtest.objects.update(benchmark=chosen)
+
+    overview = desk.get(f"/backtests/{made.pk}/")
+    metrics = text(desk.get(f"/backtests/{made.pk}/?tab=metrics"))
+
+    assert overview.context["chart"]["series"][1]["name"] == name
+    assert metrics.count(f'<th scope="col" class="num">{name}') == 3
+
+
 def test_a_failed_run_says_why(desk, owner):
     made = waiting_make(owner)
     Backtest.objects.update(status="FAILED", error="SMA needs 899 bars of warm-up; WALK has 400.")
