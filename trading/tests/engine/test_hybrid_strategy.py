@@ -90,6 +90,15 @@ def test_a_vetoed_candidate_is_not_bought_and_says_why():
     json.dumps(vetoed[0].to_dict(), allow_nan=False)
 
 
+def test_the_signal_of_an_entry_is_what_its_probability_earns_of_the_full_weight():
+    confidence = bound(FIRST, SECOND).prepare(BARS, SPEC.defaults).arrays["confidence"]
+
+    entries = [d for d in whole_run().decisions if d.action is DecisionAction.ENTER_LONG]
+
+    assert [d.signal for d in entries] == [confidence[d.bar] for d in entries]
+    assert min(d.signal for d in entries) < 1.0
+
+
 @pytest.mark.parametrize("cut", some([400, 530, 740], 3, first=1))
 def test_nothing_after_a_bar_changes_a_decision_of_a_bound_model(cut):
     columns = {

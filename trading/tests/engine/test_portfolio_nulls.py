@@ -117,6 +117,17 @@ def test_each_window_keeps_its_own_moves():
     np.testing.assert_allclose(np.sort(ours), np.sort(theirs), atol=1e-12)
 
 
+def test_windows_begin_at_the_first_tick_that_may_move():
+    moved = permuted_legs(LEGS, np.random.default_rng(3), first=70, window=50)[1].bars
+
+    for start in (70, 120):
+        ours, theirs = (
+            np.diff(np.log(bars.close[start - 1 : start + 50])) for bars in (BARS[1], moved)
+        )
+        np.testing.assert_allclose(np.sort(ours), np.sort(theirs), atol=1e-12)
+        assert not np.allclose(ours, theirs)
+
+
 @pytest.mark.slow
 def test_the_panel_compares_the_account_with_random_entries_and_shuffled_days():
     panel = portfolio_honesty(RUN, LEGS, Allocation(), np.random.default_rng(7), n_draws=20)

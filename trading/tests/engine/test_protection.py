@@ -314,9 +314,10 @@ def test_the_compiled_loop_leaves_the_orders_and_the_state_of_the_step(key):
 @pytest.mark.parametrize("target", [110.006, np.nan])
 def test_a_compiled_bar_meets_what_its_source_meets(stop, target):
     position = Position(1, 3, stop, target, 0)
-    rng = np.random.default_rng(3)
-    for _ in range(200):
-        low, opened, high = np.sort(rng.uniform(90.0, 115.0, 3))
+    drawn = np.sort(np.random.default_rng(3).uniform(90.0, 115.0, (200, 3)))
+    # Opens and extremes exactly at the levels, rounded to the tick.
+    at_levels = [(94, 95.0, 96), (109, 110.01, 111), (95.0, 97, 99), (99, 100, 110.01)]
+    for low, opened, high in (*drawn, *np.array(at_levels)):
         args = (position, opened, high, low, 0.01, 0.001)
         assert protected_nb(*args) == protected_nb.py_func(*args)
         reason, price, level = protected_nb(*args)
