@@ -34,6 +34,7 @@ class DeploymentRow:
     deployment_id: int
     strategy_id: int
     name: str
+    rule: str
     version: int
     status: str
     symbol: str
@@ -261,6 +262,7 @@ def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
         deployment_id=deployment.pk,
         strategy_id=strategy.pk,
         name=strategy.name,
+        rule=STRATEGIES[strategy.key].name if strategy.key in STRATEGIES else strategy.key,
         version=deployment.version.number,
         status=deployment.status,
         symbol=deployment.instrument.symbol,

@@ -64,6 +64,7 @@ DECISION_COLUMNS = (
 
 STRATEGY_COLUMNS = (
     ("name", lambda pair: pair[0].name),
+    ("rule", lambda pair: pair[0].rule),
     ("version", lambda pair: pair[0].version),
     ("state", lambda pair: pair[0].status),
     ("symbol", lambda pair: pair[0].symbol),
@@ -89,7 +90,13 @@ def strategies(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "deployments": pairs,
         "state": state,
-        "states": [("", "All"), ("RUNNING", "Running"), ("PAUSED", "Paused"), ("ERROR", "Error")],
+        "states": [
+            ("", "All"),
+            ("RUNNING", "Running"),
+            ("PAUSED", "Paused"),
+            ("STOPPED", "Stopped"),
+            ("ERROR", "Error"),
+        ],
     }
     if wants_fragment(request):
         return render(request, "trading/_strategies_table.html", context)
