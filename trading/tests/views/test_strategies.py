@@ -406,7 +406,7 @@ def test_the_list_is_filtered_sorted_and_downloaded(member, deployment):
 
     assert "Nothing to list here." not in listed
     assert "Nothing to list here." in paused
-    assert rows[0].startswith("name,version,state,symbol,regime,exposure")
+    assert rows[0].startswith("name,rule,version,state,symbol,regime,exposure")
     assert rows[1].startswith("Trend,1,RUNNING,SPX,,0.0,0.0")
 
 
