@@ -407,7 +407,7 @@ def test_the_list_is_filtered_sorted_and_downloaded(member, deployment):
     assert "Nothing to list here." not in listed
     assert "Nothing to list here." in paused
     assert rows[0].startswith("name,rule,version,state,symbol,regime,exposure")
-    assert rows[1].startswith("Trend,1,RUNNING,SPX,,0.0,0.0")
+    assert rows[1].startswith("Trend,Volatility-adaptive trend,1,RUNNING,SPX,,0.0,0.0")
 
 
 def test_a_parameter_that_is_a_word_is_shown_as_one():
