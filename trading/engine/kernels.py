@@ -17,6 +17,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from trading.engine.kernel_cache import stamps_use
+
+stamps_use()
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Buckets of `percentile_rank_nb`.
