@@ -22,6 +22,7 @@ import numpy as np
 
 from elson.benchmarks.peer_scripts.serve import serve
 from elson.bootstrap import ROOT
+from elson.serving.processes import die_with_parent
 
 N_WORKERS = 2
 PATIENCE_SECONDS = 880.0
@@ -119,7 +120,10 @@ def _now() -> dt.datetime:
 
 
 def _spawn(*words: str) -> None:
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+    # The bench kills this process outright at its end; nothing it started may go on.
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent
+    )
     _started.append(process)
 
 
