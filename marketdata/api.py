@@ -56,6 +56,7 @@ class InstrumentListApi(APIView):
     """Instruments."""
 
     @extend_schema(
+        operation_id="v1_instruments_list",
         parameters=[
             OpenApiParameter("q", str, description="Part of a symbol or name."),
             OpenApiParameter("asset_class", str),
@@ -149,7 +150,7 @@ class BarListApi(APIView):
 class WatchlistListApi(APIView):
     """Your watchlists."""
 
-    @extend_schema(responses=serializers.WatchlistsSerializer)
+    @extend_schema(operation_id="v1_watchlists_list", responses=serializers.WatchlistsSerializer)
     def get(self, request: Request) -> Response:
         """List them, oldest first."""
         found = selectors.watchlist_list(_person(request))

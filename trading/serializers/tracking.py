@@ -25,7 +25,7 @@ class BreakerSerializer(serializers.Serializer[Any]):
     n_trips = serializers.IntegerField()
 
 
-class ComparisonSerializer(serializers.Serializer[Any]):
+class AgainstBacktestSerializer(serializers.Serializer[Any]):
     """Own book against the same rule on the same bars; null figures while there are too few."""
 
     n_bars = serializers.IntegerField()
@@ -61,7 +61,7 @@ class TrackingSerializer(serializers.Serializer[Any]):
 
     book = BookSerializer()
     breaker = BreakerSerializer(allow_null=True)
-    against_backtest = ComparisonSerializer(allow_null=True)
+    against_backtest = AgainstBacktestSerializer(allow_null=True)
     costs = CostLineSerializer(many=True)
 
 
