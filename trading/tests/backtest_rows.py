@@ -42,7 +42,8 @@ def done_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
 
 
 def portfolio_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
-    walk_make()
+    if not Instrument.objects.filter(symbol="WALK").exists():
+        walk_make()
     walk_make(200, "OTHER", 5)
     draft = draft_read(ASKED | {"symbols": ["WALK", "OTHER"]})
     made = backtest_request(user=user, draft=draft, now=now)

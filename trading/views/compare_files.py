@@ -23,7 +23,7 @@ def table_response(found: Comparison, name: str) -> HttpResponse:
     """Send one table; the figures without a name. Raises NotFound for an unknown one."""
     name = name or FIGURES
     if name not in TABLES:
-        raise NotFound("table", name)
+        raise NotFound("table", name[:80])
     names, rows = TABLES[name](found)
     columns = [(column, lambda row, column=column: row.get(column)) for column in names]
     return csv_response(f"backtests-compared-{name}.csv", columns, rows)

@@ -160,9 +160,10 @@ def heat(ranked: Sequence[Any], zone: set[int], x: str, y: str) -> dict[str, Any
         "rows": [
             {
                 "label": label,
+                "span": span,
                 "cells": [_cell(cells.get((i, j), []), zone, best) for j in range(len(columns))],
             }
-            for i, (label, _) in enumerate(rows)
+            for i, (label, span) in enumerate(rows)
         ],
         "x": x,
         "y": y,
@@ -188,14 +189,15 @@ def _bin_of(value: Any, bins: Sequence[Bin]) -> int:
 
 def _cell(trials: Sequence[Any], zone: set[int], best: int) -> dict[str, Any]:
     if not trials:
-        return {"text": "", "slug": "", "title": "no trial"}
+        return {"text": "", "value": None, "slug": "", "title": "no trial"}
     value = median(trial.objective for trial in trials)
     slugs = [heat_slug(value)]
     if any(trial.number == best for trial in trials):
         slugs.append("is-best")
     if any(trial.number in zone for trial in trials):
         slugs.append("is-stable")
-    return {"text": f"{value:.2f}", "slug": " ".join(slugs), "n": len(trials)}
+    slug = " ".join(slugs)
+    return {"text": f"{value:.2f}", "value": value, "slug": slug, "n": len(trials)}
 
 
 def heat_slug(value: float) -> str:

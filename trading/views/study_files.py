@@ -20,7 +20,7 @@ def table_response(study: Any, name: str, chosen: Mapping[str, Any]) -> HttpResp
     """Send one table; the leaderboard without a name. Raises NotFound for an unknown one."""
     name = name or TRIALS
     if name not in TABLES:
-        raise NotFound("table", name)
+        raise NotFound("table", name[:80])
     columns, rows = TABLES[name](study, chosen)
     return csv_response(f"optimization-{study.pk}-{name}.csv", columns, rows)
 
@@ -43,10 +43,16 @@ def _heat(study: Any, chosen: Mapping[str, Any]) -> Any:
     ranked = [trial for trial in trial_list(study) if trial.objective is not None]
     found = heat(ranked, set(), chosen["x"], chosen["y"]) or {"columns": [], "rows": []}
     across = [
-        (f"{chosen['x']} {label}", lambda row, k=k: row["cells"][k]["text"])
+        (f"{chosen['x']} {label}", lambda row, k=k: row["cells"][k]["value"])
         for k, label in enumerate(found["columns"])
     ]
-    return [(chosen["y"], lambda row: row["label"]), *across], found["rows"]
+    return [(chosen["y"], _place), *across], found["rows"]
+
+
+def _place(row: Mapping[str, Any]) -> Any:
+    """Return the value of a line of the map, or the range it covers as [low, high]."""
+    low, high = row["span"]
+    return low if low == high else f"[{low:.6g}, {high:.6g}]"
 
 
 def _points(study: Any, chosen: Mapping[str, Any]) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 
@@ -12,6 +15,7 @@ from trading.models import Backtest, Trial
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make
 from trading.tests.factories import NOW
 from trading.tests.study_rows import member_make, study_finish, study_make
+from trading.views.backtest_context import TABS
 from trading.views.backtest_files import TABLES
 from trading.views.backtest_trades import trade_rows
 
@@ -35,6 +39,15 @@ def desk(client, owner):
 def lines_of(answer):
     assert answer.headers["Content-Type"].startswith("text/csv")
     return list(csv.DictReader(io.StringIO(answer.content.decode())))
+
+
+def links_to_files(desk, address):
+    """Where the links to files of a page lead; every one says that it is a download."""
+    page = desk.get(address).content.decode()
+    links = [link for link in re.findall(r"<a [^>]*>", page) if "format=csv" in link]
+    assert all(" download" in link for link in links)
+    hrefs = [html.unescape(re.search('href="([^"]*)"', link)[1]) for link in links]
+    return [urljoin(address, href) for href in hrefs]
 
 
 def file_of(desk, made, query):
@@ -225,3 +238,38 @@ def test_every_table_of_a_comparison_is_a_file(desk, owner):
         assert row[f"A #{ids[0]}"] == ("" if value is None else str(value))
     assert lines_of(desk.get(address + "settings")) == []
     assert desk.get(address + "nothing").status_code == 404
+
+
+def test_every_link_to_a_file_leads_to_that_file(desk, owner):
+    ids = [done_make(owner, now=NOW).pk for _ in range(2)]
+    account, study = portfolio_make(owner), study_finish(study_make(owner))
+    results = [f"/backtests/{pk}/?tab={tab}" for pk in (ids[0], account.pk) for tab, _ in TABS]
+    others = [f"/backtests/compare/?ids={ids[0]},{ids[1]}", f"/optimizations/{study.pk}/"]
+
+    links = [link for page in results + others for link in links_to_files(desk, page)]
+
+    for link in links:
+        asked = parse_qs(urlsplit(link).query)
+        answer = desk.get(link)
+        assert answer.status_code == 200, link
+        assert answer.headers["Content-Type"].startswith("text/csv"), link
+        assert asked.get("table", [""])[0] in answer.headers["Content-Disposition"], link
+    assert len(links) >= 25
+
+
+def test_the_map_of_a_search_is_a_file_of_numbers(desk, owner):
+    study = study_finish(study_make(owner))
+    Trial.objects.filter(study=study).update(objective=-0.521)
+
+    row = lines_of(desk.get(f"/optimizations/{study.pk}/?x=fast&y=slow&format=csv&table=heat"))[0]
+
+    assert (row["slow"], row["fast 3"]) == ("20", "-0.521")
+
+
+def test_a_table_with_an_endless_name_is_named_in_short(desk, owner):
+    study, ids = study_make(owner), [done_make(owner, now=NOW).pk for _ in range(2)]
+
+    for page in (f"/optimizations/{study.pk}/?", f"/backtests/compare/?ids={ids[0]},{ids[1]}&"):
+        answer = desk.get(f"{page}format=csv&table={'x' * 5000}")
+        assert answer.status_code == 404
+        assert "x" * 81 not in answer.content.decode()
