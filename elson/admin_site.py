@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
-from allauth.mfa.utils import is_mfa_enabled
-from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from accounts.staff import lacks_second_factor
 from monitoring.selectors import Today, today_get
 
 
@@ -30,7 +29,7 @@ class StaffSite(admin.AdminSite):
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if self.has_permission(request) and _lacks_second_factor(request):
+            if self.has_permission(request) and lacks_second_factor(request.user):  # type: ignore[arg-type]
                 messages.warning(request, "Staff pages need a second factor: set one up first.")
                 return redirect("mfa_index")
             return inner(request, *args, **kwargs)
@@ -77,7 +76,3 @@ def staff_numbers(today: Today) -> list[dict[str, Any]]:
 
 def _number(label: str, value: int, note: str, path: str) -> dict[str, Any]:
     return {"label": label, "value": f"{value:,}", "note": note, "href": f"/staff/{path}"}
-
-
-def _lacks_second_factor(request: HttpRequest) -> bool:
-    return settings.STAFF_NEEDS_SECOND_FACTOR and not is_mfa_enabled(request.user)

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.errors import Forbidden
+from accounts.staff import staff_check
 from monitoring.serializers import ModelMoveSerializer, ModelVersionSerializer
 from trading.selectors.model_versions import version_get
 from trading.services.models.registry import (
@@ -32,7 +32,8 @@ class _ModelMoveApi(APIView):
     @extend_schema(request=ModelMoveSerializer, responses=ModelVersionSerializer)
     def post(self, request: Request, version_id: int) -> Response:
         """Make the change with a reason; 409 says what is missing, again changes nothing."""
-        actor = _person_allowed(request, "trading.change_modelversion", "change models")
+        actor = cast("User", request.user)
+        staff_check(actor, "trading.change_modelversion", "change models")
         version = version_get(version_id)
         asked = ModelMoveSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
@@ -70,11 +71,3 @@ class ModelRollbackApi(_ModelMoveApi):
     """Give the decision back to the version that decided before."""
 
     change = staticmethod(version_rollback)
-
-
-def _person_allowed(request: Any, permission: str, what: str) -> User:
-    """Return who asks; raises Forbidden for everybody without the permission."""
-    person = cast("User", request.user)
-    if not person.has_perm(permission):
-        raise Forbidden("NOT_ALLOWED", f"Only staff with {permission} may {what}.")
-    return person

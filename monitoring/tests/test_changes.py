@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Permission
 
 from accounts.services import entitlement_grant
 from trading.tests.factories import instrument_make, portfolio_make, user_make
 from trading.tests.model_rows import predictions_make, version_make
+from trading.tests.services.model_rows import training_row
 
 pytestmark = pytest.mark.django_db
 GATES = [{"name": "ece", "value": 0.02, "limit": 0.05, "is_passed": True, "text": "ECE 0.02"}]
@@ -28,6 +30,8 @@ def staff(member):
     for name in ("change_modelversion", "view_modeltraining", "add_modeltraining",
                  "change_modeltraining"):  # fmt: skip
         member.person.user_permissions.add(Permission.objects.get(codename=name))
+    member.person.is_staff = True
+    member.person.save()
     return member
 
 
@@ -128,6 +132,32 @@ def test_trainings_are_asked_for_by_staff_alone(member):
     assert trainings(member) == []
 
 
+def test_the_permission_alone_makes_nobody_staff(staff):
+    staff.person.is_staff = False
+    staff.person.save()
+    version = version_make(state="SHADOW")
+
+    answers = [
+        post(staff, f"{version.pk}/promote/", REASON),
+        post(staff, "trainings/", {}, idempotency_key="k"),
+    ]
+
+    assert [answer.json()["code"] for answer in answers] == ["NOT_ALLOWED"] * 2
+
+
+def test_staff_doors_over_rest_ask_for_the_second_factor_as_the_pages_do(staff, settings):
+    settings.STAFF_NEEDS_SECOND_FACTOR = True
+    version, training = version_make(state="SHADOW"), training_row()
+    paths = [f"{version.pk}/promote/", "trainings/", f"trainings/{training.pk}/cancel/"]
+
+    refused = [post(staff, path, REASON, idempotency_key="k") for path in paths]
+    assert {answer.json()["code"] for answer in refused} == {"SECOND_FACTOR_MISSING"}
+
+    Authenticator.objects.create(user=staff.person, type=Authenticator.Type.TOTP, data={})
+    assert post(staff, paths[0], REASON).json()["state"] == "ACTIVE"
+    assert post(staff, paths[2]).status_code == 202
+
+
 def test_the_calibration_of_live_predictions_is_part_of_plus(member):
     version = version_make()
     predictions_make(version, instrument_make("ABC", [100.0]), {"NORMAL": 60})
@@ -164,7 +194,7 @@ def test_a_version_without_quarters_offers_a_training_to_those_who_may_train(sta
     assert "This version’s test was kept without quarters." in page
     assert 'href="/staff/trading/modeltraining/new/"' in page
     assert "This version’s test was kept without quarters." in without
-    assert "/staff/" not in without
+    assert "/staff/trading/" not in without
 
 
 def test_staff_train_in_the_browser_once_per_form(client):

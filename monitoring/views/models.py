@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from accounts.selectors import entitlement_value
+from accounts.staff import staff_may
 from elson.common.listing import csv_response, page_of
 from monitoring.views.model_context import (
     DEFAULT_WINDOW,
@@ -270,6 +271,6 @@ def model_version(request: HttpRequest, version_id: int) -> HttpResponse:
 
 def _train_door(user: User) -> dict[str, str]:
     """Return the button that trains a version; without an address for people who may not."""
-    may = user.has_perm("trading.add_modeltraining")
+    may = staff_may(user, "trading.add_modeltraining")
     href = reverse("admin:trading_modeltraining_new") if may else ""
     return {"train_label": "Train a new version", "train_href": href}

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.staff import staff_check
 from elson.common.api import idempotency_header, idempotency_key_of
-from elson.common.errors import Forbidden
 from trading.selectors.model_trainings import training_get, training_list
 from trading.serializers.trainings import ModelTrainingSerializer, TrainingRequestSerializer
 from trading.services.models.training import training_cancel_by, training_request
@@ -44,8 +44,7 @@ class TrainingListApi(ListAPIView[Any]):
     def post(self, request: Request) -> Response:
         """Ask for a training, for staff who may; a worker takes it up, once per key."""
         person = cast("User", request.user)
-        if not person.has_perm(MAY_TRAIN):
-            raise Forbidden("NOT_ALLOWED", f"Only staff with {MAY_TRAIN} may ask for trainings.")
+        staff_check(person, MAY_TRAIN, "ask for trainings")
         key = idempotency_key_of(request)
         asked = TrainingRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
@@ -60,7 +59,7 @@ class TrainingCancelApi(APIView):
 
     @extend_schema(request=None, responses={202: ModelTrainingSerializer})
     def post(self, request: Request, training_id: int) -> Response:
-        """Cancel it for staff and for who asked for it, others get 403; twice is once."""
+        """Cancel it for staff who may and for who asked for it, 403 for others; twice is once."""
         row = training_cancel_by(
             user=cast("User", request.user), training=training_get(training_id), now=timezone.now()
         )

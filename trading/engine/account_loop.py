@@ -22,7 +22,6 @@ from trading.engine.allocation import AllocationRule
 from trading.engine.backtest import reads_table
 from trading.engine.breaker import BreakerConfig, config_vector, state_vector
 from trading.engine.costs import commission_rates
-from trading.engine.rules import DIP_WEIGHT, TREND_WEIGHT
 from trading.engine.shared_account import Book, SharedAccount
 from trading.engine.simulation import sizing_terms, start_memory
 from trading.engine.strategies.tables import breaker_config, table_of
@@ -48,7 +47,6 @@ def runs_compiled(account: SharedAccount) -> bool:
     return all(
         reads_table(book.features, replace(own, cost_model=book.terms.costs))
         and not table_of(book.features).rests_protection
-        and not (table_of(book.features).rows[:, [TREND_WEIGHT, DIP_WEIGHT]] < 0.0).any()
         for book in account.books
     )
 

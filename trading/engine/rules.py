@@ -15,6 +15,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from trading.engine.kernels import FloatArray, inlined
 
 # Columns of `RuleTable.rows`.
@@ -85,6 +87,12 @@ class RuleTable:
     keeps_limit: bool = False
     rests_protection: bool = False
     reasons: tuple[str, ...] = REASONS
+
+    @property
+    def only_buys(self) -> bool:
+        """Tell whether no weight is negative; a NaN is none."""
+        columns = (self.rows[:, TREND_WEIGHT], self.rows[:, DIP_WEIGHT])
+        return not any(np.fmin.reduce(column, initial=0.0) < 0.0 for column in columns)
 
 
 class Row(NamedTuple):

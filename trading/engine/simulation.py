@@ -19,7 +19,7 @@ from trading.engine.breaker_kernels import DAY_S
 from trading.engine.costs import CostModel, commission_rates, price_rates
 from trading.engine.kernels import FloatArray
 from trading.engine.once import once_per_bars
-from trading.engine.regimes import regimes_of
+from trading.engine.regimes import RegimeSeries
 from trading.engine.rich import RichFills
 from trading.engine.rules import KINDS, RuleTable
 from trading.engine.state import StrategyState, worth
@@ -89,7 +89,7 @@ def simulate(
     bars, regimes, table = features.bars, features.regimes, table_of(features)
     config = breaker_config(features.params)
     memory, breaker = start_memory(cash), state_vector(None)
-    commission, slippage = rates_of(bars, costs)
+    commission, slippage = rates_of(bars, costs, regimes)
     found = rich.simulate_rules_nb(
         bars.exec_prices,
         bars.high if table.rests_protection else None,
@@ -121,9 +121,12 @@ def clock_of(bars: Bars) -> tuple[FloatArray, FloatArray]:
 
 
 @once_per_bars
-def rates_of(bars: Bars, costs: CostModel) -> tuple[FloatArray, FloatArray]:
-    """Return commission and slippage of a fill decided at each bar; shared, not to be written."""
-    commission = commission_rates(costs, regimes_of(bars).codes)
+def rates_of(bars: Bars, costs: CostModel, regimes: RegimeSeries) -> tuple[FloatArray, FloatArray]:
+    """Return commission and slippage of a fill decided at each bar; shared, not to be written.
+
+    Regimes are told apart by identity: those of most strategies are one series of the bars.
+    """
+    commission = commission_rates(costs, regimes.codes)
     return commission, price_rates(costs, bars.high, bars.low, bars.close)
 
 

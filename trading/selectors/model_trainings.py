@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
 
+from accounts.staff import staff_may
 from elson.common.errors import NotFound
 from trading.models import ModelTraining
 
 if TYPE_CHECKING:
     from accounts.models import User
 
+MAY_CANCEL = "trading.change_modeltraining"
 UNFINISHED = (ModelTraining.Status.QUEUED, ModelTraining.Status.RUNNING)
 
 
@@ -35,6 +37,6 @@ def training_get(training_id: int) -> ModelTraining:
 
 
 def training_is_cancelable(training: ModelTraining, user: User) -> bool:
-    """Tell whether this person may call it off: staff, or who asked for it, before its end."""
-    is_theirs = user.is_staff or training.requested_by_id == user.pk
-    return is_theirs and training.status in UNFINISHED and not training.is_cancel_requested
+    """Tell whether this person may call it off: staff who may, or who asked, before its end."""
+    is_open = training.status in UNFINISHED and not training.is_cancel_requested
+    return is_open and (training.requested_by_id == user.pk or staff_may(user, MAY_CANCEL))

@@ -117,8 +117,11 @@ def reads_table(features: Features, config: BacktestConfig) -> bool:
     if table.rests_protection and features.bars.exec_price == "CLOSE":
         # Orders that rest would meet the bar before the fill at its close: only the step does.
         return False
-    # The dust of an all-in purchase would be charged as borrowed cash in the step only.
-    return not (table.uses_all_cash and config.costs.financing_bps_per_year)
+    if table.uses_all_cash and config.costs.financing_bps_per_year:
+        # The dust of an all-in purchase would be charged as borrowed cash in the step only.
+        return False
+    # The loop's fills, stops and targets are those of a long position.
+    return table.only_buys
 
 
 def _all_in_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:

@@ -12,8 +12,9 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 from django.db.models import Max, Q
 
+from accounts.staff import staff_check
 from elson.common import jobs
-from elson.common.errors import DomainError, Forbidden
+from elson.common.errors import DomainError
 from marketdata.models import Instrument
 from marketdata.selectors import bars_get, instant, nanoseconds
 from marketdata.types import BarsError
@@ -24,6 +25,7 @@ from trading.engine.learning.fitted import DatedModel, FittedModel
 from trading.engine.learning.models import ModelKind
 from trading.models import ModelArtifact, ModelTraining, ModelTransition, ModelVersion
 from trading.selectors.backtests import backtests_are_waiting
+from trading.selectors.model_trainings import MAY_CANCEL
 from trading.selectors.model_versions import version_active
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.manifest import code_identity
@@ -212,12 +214,9 @@ def training_cancel(*, training: ModelTraining, now: dt.datetime) -> ModelTraini
 
 
 def training_cancel_by(*, user: User, training: ModelTraining, now: dt.datetime) -> ModelTraining:
-    """Call a training off for a person; Forbidden for all but staff and who asked for it."""
-    if not (user.is_staff or training.requested_by_id == user.pk):
-        raise Forbidden(
-            "TRAINING_OF_OTHERS",
-            f"Training #{training.pk} was asked for by somebody else; only staff can cancel it.",
-        )
+    """Call a training off for a person; Forbidden for all but staff who may and who asked."""
+    if training.requested_by_id != user.pk:
+        staff_check(user, MAY_CANCEL, f"cancel training #{training.pk} of somebody else")
     return training_cancel(training=training, now=now)
 
 

@@ -1,8 +1,9 @@
-"""A training is seen by everybody and called off by staff or by who asked for it."""
+"""A training is seen by everybody and called off by staff who may or by who asked for it."""
 
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Permission
 
 from trading.models import ModelTraining
 from trading.tests.factories import NOW, user_make
@@ -18,7 +19,9 @@ def person():
 
 @pytest.fixture
 def staff():
-    return user_make(is_staff=True)
+    made = user_make(is_staff=True)
+    made.user_permissions.add(Permission.objects.get(codename="change_modeltraining"))
+    return made
 
 
 def doors(training):
@@ -64,6 +67,16 @@ def test_staff_cancel_a_waiting_training(client, staff):
 
     assert f"Training #{training.pk} is canceled." in answer.content.decode()
     assert ModelTraining.objects.get().status == "CANCELED"
+
+
+def test_staff_without_the_permission_call_nothing_off(client, staff):
+    staff.user_permissions.clear()
+    training = training_row()
+    client.force_login(staff)
+
+    assert [client.post(door).status_code for door in doors(training)] == [403, 403]
+    assert "Cancel the training" not in client.get("/models/").content.decode()
+    assert ModelTraining.objects.get().status == "QUEUED"
 
 
 def test_who_asked_for_it_stops_a_running_training(client, person):
