@@ -10,7 +10,15 @@ import pytest
 
 from trading.engine import rich
 from trading.engine.backtest import BacktestConfig, run
-from trading.engine.rules import REASONS, plan_nb, round_down_nb, rule_next_nb
+from trading.engine.rules import (
+    DIP_WEIGHT,
+    N_COLUMNS,
+    REASONS,
+    RuleTable,
+    plan_nb,
+    round_down_nb,
+    rule_next_nb,
+)
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass
 from trading.tests.engine.laws import length
@@ -33,6 +41,7 @@ CONFIGS = {
         ),
     ),
 }
+DEAR = BacktestConfig(cost_preset=AssetClass.EQUITY, allows_all_cash=False)
 ADAPTIVE = [
     {},
     {"breaker": "off"},
@@ -96,6 +105,53 @@ def test_the_loop_gives_the_fills_reasons_and_state_of_the_step(key, extra, name
     assert compiled.fill_reasons == stepped.fill_reasons
     assert np.array_equal(compiled.equity, stepped.equity)
     assert compiled.final_state == stepped.final_state
+
+
+def planted(change):
+    """The adaptive rule with other features, on the way a plain run takes and step by step."""
+    honest = STRATEGIES["volatility_adaptive_trend"]
+    spec = replace(
+        honest, key="planted", prepare=lambda bars, params: change(honest.prepare(bars, params))
+    )
+    return [
+        run(WILD, spec, {}, replace(DEAR, keeps_decisions=keeps_decisions))
+        for keeps_decisions in (False, True)
+    ]
+
+
+def test_the_loop_pays_by_the_regimes_of_the_features_as_the_step_does():
+    def always_extreme(features):
+        extreme = np.full(len(features.bars), 3, dtype=np.int64)
+        return replace(features, regimes=replace(features.regimes, codes=extreme))
+
+    compiled, stepped = planted(always_extreme)
+
+    assert stepped.costs.preset > 0.0
+    assert compiled.fills == stepped.fills
+    assert compiled.costs == stepped.costs
+    assert compiled.costs.paid_bps > planted(lambda features: features)[0].costs.paid_bps
+
+
+def test_a_table_that_sells_short_is_left_to_the_step():
+    def mirrored(features):
+        rows = np.asfortranarray(features.table.rows * [1, -1, -1, 1, 1, 1, 1, 1])
+        return replace(features, table=replace(features.table, rows=rows))
+
+    plain, stepped = planted(mirrored)
+
+    assert min(stepped.quantity) < 0.0
+    assert plain.fills == stepped.fills
+    assert plain.final_state == stepped.final_state
+
+
+@pytest.mark.parametrize("weight", [0.0, np.nan, 0.5])
+def test_a_table_only_buys_unless_a_weight_is_negative(weight):
+    rows = np.full((3, N_COLUMNS), weight)
+    short = rows.copy()
+    short[1, DIP_WEIGHT] = -0.1
+
+    assert RuleTable(rows).only_buys
+    assert not RuleTable(short).only_buys
 
 
 @pytest.mark.parametrize("params", ADAPTIVE)
