@@ -8,13 +8,13 @@ LOOKBACK none
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import product
 
 import numpy as np
 
 from trading.engine.errors import ConfigInvalid
-from trading.engine.search.space import Dimension, Space
+from trading.engine.search.space import Combination, Dimension, Space
 from trading.engine.strategies.base import ParameterValue
 
 Moving = dict[str, ParameterValue]
@@ -94,7 +94,7 @@ def random_trials(space: Space, seed: int, n_trials: int) -> list[Moving]:
     if not 1 <= n_trials <= MOST_TRIALS:
         raise ConfigInvalid(f"trials {n_trials:,} must be from 1 to {MOST_TRIALS:,}")
     rng = np.random.default_rng(seed)
-    found: dict[tuple[ParameterValue, ...], Moving] = {}
+    found: dict[Combination, Moving] = {}
     misses = 0
     keys = [d.key for d in space.dimensions]
     for key in _draws(space, rng, n_trials):
@@ -113,9 +113,7 @@ def random_trials(space: Space, seed: int, n_trials: int) -> list[Moving]:
     return list(found.values())
 
 
-def _draws(
-    space: Space, rng: np.random.Generator, n_trials: int
-) -> Iterator[tuple[ParameterValue, ...]]:
+def _draws(space: Space, rng: np.random.Generator, n_trials: int) -> Iterator[Combination]:
     """Draw without end; in batches, which changes nothing of what the generator gives."""
     turns = [_turn(dimension) for dimension in space.dimensions]
     while True:
@@ -138,6 +136,7 @@ def tpe_suggest(
     n_trials: int,
     known: Sequence[tuple[Moving, float]],
     running: Sequence[Moving] = (),
+    tried: Container[Combination] = frozenset(),
 ) -> list[Moving]:
     """Ask Optuna's TPE sampler for the next combinations.
 
@@ -150,9 +149,13 @@ def tpe_suggest(
     n_trials : int
         How many, >= 1.
     known : sequence of (moving, objective)
-        Finished trials in order; more is better. Only the best and the newest are looked at.
+        Finished trials in order; more is better. Where good ones are is learned from the best and
+        the newest; none is suggested again.
     running : sequence of dict
         Being evaluated elsewhere: the sampler keeps away from them.
+    tried : container of tuple
+        What else is not suggested again, as `Space.combination` gives it: trials that failed, or
+        that are left out of `known`.
 
     Returns
     -------
@@ -172,11 +175,17 @@ def tpe_suggest(
     from trading.engine.search.tpe import suggestions
 
     return suggestions(
-        space, seed=seed, n_trials=n_trials, known=_remembered(known), running=running
+        space,
+        seed=seed,
+        n_trials=n_trials,
+        known=_looked_at(known),
+        running=running,
+        tried=({space.combination(moving) for moving, _ in known}, tried),
     )
 
 
-def _remembered(known: Sequence[tuple[Moving, float]]) -> list[tuple[Moving, float]]:
+def _looked_at(known: Sequence[tuple[Moving, float]]) -> list[tuple[Moving, float]]:
+    """Return the best trials and the newest: what estimating costs does not grow with the rest."""
     finite = [(moving, value) for moving, value in known if math.isfinite(value)]
     if len(finite) <= TPE_BEST + TPE_NEWEST:
         return finite

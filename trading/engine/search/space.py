@@ -25,6 +25,8 @@ from trading.engine.strategies.base import (
     finite_number,
 )
 
+# A combination as one value: those of its parameters in order of the dimensions.
+Combination = tuple[ParameterValue, ...]
 FIELDS = ("low", "high", "step", "log", "choices")
 MOST_VALUES = 1_000_000
 
@@ -120,6 +122,10 @@ class Space:
         except ParameterInvalid:
             return False
         return True
+
+    def combination(self, moving: Mapping[str, ParameterValue]) -> Combination:
+        """Return the moving values in order: a database may give the names back in another."""
+        return tuple([moving[dimension.key] for dimension in self.dimensions])
 
     def units(self, rows: list[dict[str, ParameterValue]]) -> FloatArray:
         """Place combinations in the unit cube, float64, shape (n_rows, n_dimensions)."""

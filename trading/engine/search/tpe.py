@@ -5,14 +5,14 @@ OUTPUT   combinations of the moving parameters, each accepted by the strategy
 LOOKBACK none
 
 Optuna asks, and draws the first trials; from then on `Sampler` answers with the combination that
-the Parzen estimators of `parzen` expect most of. Its own estimators and storage took 12 ms a trial.
-Imported only where somebody searches, since Optuna takes a second.
+the Parzen estimators of `parzen` expect most of. What a trial costs is measured by
+`manage.py bench study`. Imported only where somebody searches, since Optuna is slow to import.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any
 
@@ -30,7 +30,7 @@ from optuna.trial import FrozenTrial
 from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import FloatArray
 from trading.engine.search.parzen import axis_of, mixture_of
-from trading.engine.search.space import Dimension, Space
+from trading.engine.search.space import Combination, Dimension, Space
 from trading.engine.strategies.base import CHOICE, INT, ParameterValue
 
 Moving = dict[str, ParameterValue]
@@ -56,7 +56,15 @@ class Sampler(optuna.samplers.TPESampler):
     away from them (a constant liar).
     """
 
-    def __init__(self, space: Space, seed: int, known: Known, running: Sequence[Moving]) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        known: Known,
+        running: Sequence[Moving],
+        tried: Sequence[Container[Combination]],
+    ) -> None:
         super().__init__(seed=seed, n_startup_trials=N_STARTUP)
         self.distributions = {d.key: _distribution(d) for d in space.dimensions}
         self.estimates = len(known) >= N_STARTUP
@@ -67,7 +75,8 @@ class Sampler(optuna.samplers.TPESampler):
         rows = [self._place(moving) for moving, _ in known]
         self._good = mixture_of(self._axes, self._table(compress(rows, is_good)))
         self._others = [row for row, good in zip(rows, is_good, strict=True) if not good]
-        self._taken = {self._key(moving) for moving, _ in known}
+        self._tried = tried
+        self._taken = set[Combination]()
         for moving in running:
             self.take(moving)
 
@@ -96,11 +105,12 @@ class Sampler(optuna.samplers.TPESampler):
 
     def is_new(self, moving: Moving) -> bool:
         """Tell whether no trial it was given and nothing it suggested is like this."""
-        return self._key(moving) not in self._taken
+        combination = self._space.combination(moving)
+        return all(combination not in known for known in (self._taken, *self._tried))
 
     def take(self, moving: Moving) -> None:
         """Keep away from a combination from now on."""
-        self._taken.add(self._key(moving))
+        self._taken.add(self._space.combination(moving))
         self._others.append(self._place(moving))
 
     def _candidates(self) -> Iterator[Moving]:
@@ -117,10 +127,6 @@ class Sampler(optuna.samplers.TPESampler):
                 for axis, place in zip(self._axes, places, strict=True)
             }
 
-    def _key(self, moving: Moving) -> tuple[ParameterValue, ...]:
-        # A database may give the names back in another order.
-        return tuple(moving[axis.dimension.key] for axis in self._axes)
-
     def _place(self, moving: Moving) -> list[float]:
         return [axis.position(moving[axis.dimension.key]) for axis in self._axes]
 
@@ -129,10 +135,16 @@ class Sampler(optuna.samplers.TPESampler):
 
 
 def suggestions(
-    space: Space, *, seed: int, n_trials: int, known: Known, running: Sequence[Moving]
+    space: Space,
+    *,
+    seed: int,
+    n_trials: int,
+    known: Known,
+    running: Sequence[Moving],
+    tried: Sequence[Container[Combination]],
 ) -> list[Moving]:
     """Suggest the next combinations, as `sampling.tpe_suggest` describes."""
-    sampler = Sampler(space, seed, known, running)
+    sampler = Sampler(space, seed=seed, known=known, running=running, tried=tried)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     found: list[Moving] = []
     for _ in range(n_trials):

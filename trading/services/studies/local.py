@@ -192,8 +192,15 @@ def _tpe_batches(
             for _, line in sorted(lines.items())
             if line.number < first and line.score is not None
         ]
+        tried = {
+            search.space.combination(line.moving) for line in lines.values() if line.number < first
+        }
         found = tpe_suggest(
-            search.space, seed=search.config.seed + first, n_trials=len(numbers), known=known
+            search.space,
+            seed=search.config.seed + first,
+            n_trials=len(numbers),
+            known=known,
+            tried=tried,
         )
         yield list(zip(numbers, found, strict=True))
 

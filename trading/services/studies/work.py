@@ -32,6 +32,7 @@ from trading.services.studies.progress import announce
 from trading.services.studies.renewal import proposal_consider
 from trading.services.studies.requests import TASK
 from trading.services.studies.setup import StudySetup, score_values, setup_of
+from trading.services.studies.tried import Tried
 from trading.services.studies.verdict import study_judge
 
 logger = structlog.get_logger(__name__)
@@ -76,6 +77,7 @@ def _turn(study: Study, setup: StudySetup, clock: Clock) -> str:
     is_tpe = study.method == Study.Method.TPE
     size = TPE_CHUNK if is_tpe else FIRST_CHUNK
     drawn: Sequence[Moving] = ()
+    tried = Tried(study, setup.space)
     is_idle = True
     while True:
         now = clock()
@@ -95,6 +97,8 @@ def _turn(study: Study, setup: StudySetup, clock: Clock) -> str:
             drawn = trials_drawn(
                 setup.space, method=study.method, seed=study.seed, n_trials=study.n_trials
             )
+        if is_tpe and not chunk.parameters:
+            _suggest(study, setup, chunk, tried)
         outcomes = _evaluated(study, setup, chunk, drawn, clock)
         ended = clock()
         is_idle = False
@@ -120,8 +124,6 @@ def _evaluated(
     study: Study, setup: StudySetup, chunk: Chunk, drawn: Sequence[Moving], clock: Clock
 ) -> Sequence[TrialOutcome]:
     """Evaluate in order; stop early when the study stops or the lease is gone."""
-    if study.method == Study.Method.TPE and not chunk.parameters:
-        _suggest(study, setup, chunk)
     outcomes: list[TrialOutcome] = []
     looked_at = clock()
     for number, moving in enumerate(
@@ -158,16 +160,20 @@ def _outcome(setup: StudySetup, number: int, moving: Mapping[str, Any]) -> Trial
     return TrialOutcome(number, moving, score_values(score))
 
 
-def _suggest(study: Study, setup: StudySetup, chunk: Chunk) -> None:
+def _suggest(study: Study, setup: StudySetup, chunk: Chunk, tried: Tried) -> None:
     """Ask the sampler for the chunk."""
     others = StudyChunk.objects.filter(study=study).exclude(lease_key=chunk.key)
     asked = others.order_by("first").values_list("parameters", flat=True)
+    # Running trials are read before finished ones: what finishes in between is in both.
+    running = [moving for parameters in asked for moving in parameters]
+    tried.read(running)
     found = tpe_suggest(
         setup.space,
         seed=study.seed + chunk.first,
         n_trials=chunk.n_trials,
         known=_known(Trial.objects.filter(study=study, status=Trial.Status.DONE)),
-        running=[moving for parameters in asked for moving in parameters],
+        running=running,
+        tried=tried,
     )
     chunk_suggested(study=study, chunk=chunk, parameters=found)
 

@@ -257,10 +257,32 @@ def test_tpe_forgets_what_is_neither_good_nor_new():
     known = [({"fast": 1 + k % 90}, float(-k if k < 25 else -99)) for k in range(200)]
     forgotten = [*known[:25], *[({"fast": 95}, -99.0)] * 75, *known[100:]]
     space = fast_only(1, 100)
+    tried = {space.combination(moving) for moving, _ in [*known, *forgotten]}
 
-    expected = tpe_suggest(space, seed=4, n_trials=3, known=known)
+    expected = tpe_suggest(space, seed=4, n_trials=3, known=known, tried=tried)
 
-    assert tpe_suggest(space, seed=4, n_trials=3, known=forgotten) == expected
+    found = tpe_suggest(space, seed=4, n_trials=3, known=forgotten, tried=tried)
+    assert found == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tpe_repeats_no_trial_that_is_neither_good_nor_new(seed):
+    fasts = np.random.default_rng(seed).permutation(np.arange(1, 301))
+    known = [({"fast": int(fast)}, -abs(int(fast) - 150.0)) for fast in fasts[:270]]
+
+    found = tpe_suggest(fast_only(1, 300), seed=seed, n_trials=5, known=known)
+
+    assert {moving["fast"] for moving in found} <= {int(fast) for fast in fasts[270:]}
+
+
+@pytest.mark.parametrize("n_known", [3, 25])
+def test_tpe_repeats_nothing_that_was_tried_without_success(n_known):
+    known = [({"fast": k}, float(k)) for k in range(1, n_known + 1)]
+    tried = {(k,) for k in range(n_known + 1, 100)}
+
+    found = tpe_suggest(fast_only(1, 200), seed=2, n_trials=6, known=known, tried=tried)
+
+    assert all(moving["fast"] >= 100 for moving in found)
 
 
 def refuse(params):

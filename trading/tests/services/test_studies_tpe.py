@@ -8,6 +8,7 @@ from trading.engine.search import tpe_suggest
 from trading.models import StudyChunk, Trial
 from trading.services.studies import chunks, work
 from trading.services.studies.setup import setup_of
+from trading.services.studies.tried import Tried
 from trading.tests.factories import NOW
 from trading.tests.study_rows import member_make, study_finish, study_make
 
@@ -17,6 +18,11 @@ SPACE = {"fast": {"low": 2, "high": 60}, "slow": {"low": 61, "high": 120}}
 
 def tpe_make(**asked):
     return study_make(member_make(), method="tpe", space=SPACE, **asked)
+
+
+def suggest(study, chunk):
+    setup = setup_of(study)
+    work._suggest(study, setup, chunk, Tried(study, setup.space))
 
 
 def done(study, number, objective):
@@ -66,7 +72,7 @@ def test_a_suggestion_keeps_away_from_what_another_worker_holds():
     chunks.chunk_suggested(study=study, chunk=held, parameters=every_second)
     mine = chunks.chunk_claim(study=study, size=5, now=NOW)
 
-    work._suggest(study, setup_of(study), mine)
+    suggest(study, mine)
 
     assert all(moving["fast"] % 2 for moving in mine.parameters)
 
@@ -75,7 +81,7 @@ def test_suggestions_are_stored_before_they_are_evaluated():
     study = tpe_make(n_trials=20)
     chunk = chunks.chunk_claim(study=study, size=5, now=NOW)
 
-    work._suggest(study, setup_of(study), chunk)
+    suggest(study, chunk)
 
     assert StudyChunk.objects.get(lease_key=chunk.key).parameters == chunk.parameters
     assert len(chunk.parameters) == 5
@@ -111,7 +117,43 @@ def test_another_chunk_gets_other_suggestions():
     found = []
     for first in (1, 6):
         chunk = chunks.Chunk(uuid.uuid4(), first, 5)
-        work._suggest(study, setup_of(study), chunk)
+        suggest(study, chunk)
         found.append(chunk.parameters)
 
     assert found[0] != found[1]
+
+
+def test_a_suggestion_repeats_no_trial_of_the_study_that_failed():
+    study = tpe_make(n_trials=100)
+    every_second = [(fast, slow) for fast in range(2, 61, 2) for slow in range(61, 121)]
+    Trial.objects.bulk_create(
+        Trial(
+            study=study,
+            number=1_000 + k,
+            parameters={"slow": slow, "fast": fast},
+            status=Trial.Status.FAILED,
+            finished_at=NOW,
+        )
+        for k, (fast, slow) in enumerate(every_second)
+    )
+    chunk = chunks.chunk_claim(study=study, size=5, now=NOW)
+
+    suggest(study, chunk)
+
+    assert all(moving["fast"] % 2 for moving in chunk.parameters)
+
+
+def test_trials_are_read_once_and_then_only_those_added(django_assert_num_queries):
+    study = tpe_make(n_trials=300)
+    tried = Tried(study, setup_of(study).space)
+    Trial.objects.bulk_create(done(study, k, 1.0) for k in range(1, 40))
+    tried.read([])
+    last = tried._last_read
+
+    Trial.objects.bulk_create([done(study, 40, 1.0)])
+    with django_assert_num_queries(1) as asked:
+        tried.read([{"slow": 80, "fast": 3}])
+
+    assert f"> {last}" in asked[0]["sql"]
+    assert all(one in tried for one in [(3, 100), (42, 100), (3, 80)])
+    assert (50, 100) not in tried
