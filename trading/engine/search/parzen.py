@@ -7,6 +7,11 @@ LOOKBACK none
 Each known trial spreads as far as its neighbors on each axis are away, cut off at the ends of the
 axis; one more kernel in the middle covers everything. This is the arithmetic of Optuna's estimator,
 which calls a scalar function of Python for every number of it; here it is one compiled loop.
+
+References
+----------
+Bergstra et al., Algorithms for Hyper-Parameter Optimization (2011); Akiba et al., Optuna: A
+Next-generation Hyperparameter Optimization Framework (2019), its `TPESampler`.
 """
 
 from __future__ import annotations
