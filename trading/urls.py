@@ -1,6 +1,6 @@
 """Addresses of trading."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from trading.api import backtests as backtests_api
 from trading.api import deployments as deployments_api
@@ -52,7 +52,11 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         backtest_share.backtest_share,
         name="backtest_share",
     ),
-    path("shared/backtests/<str:token>/", backtest_share.backtest_shared, name="backtest_shared"),
+    re_path(
+        r"^shared/backtests/(?P<token>[A-Za-z0-9_-]{43})/$",
+        backtest_share.backtest_shared,
+        name="backtest_shared",
+    ),
     path(
         "backtests/<int:backtest_id>/report/",
         backtests.backtest_failure,

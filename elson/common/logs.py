@@ -13,6 +13,8 @@ _SECRET_VALUES = re.compile(
     r"\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_]{8,}"  # Stripe
     r"|(?i:bearer)\s+[A-Za-z0-9._~+/-]{8,}=*"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password in a URL
+    # Addresses whose last part is the key: a shared result, a new password, an e-mail address.
+    r"|(?:(?<=/shared/backtests/)|(?<=/password/reset/key/)|(?<=/confirm-email/))[^/\s]+"
 )
 _DEPTH_MAX = 6
 _component = {"name": ""}

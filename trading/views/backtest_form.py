@@ -241,6 +241,12 @@ class BacktestForm(forms.Form):
         return place if place in self.fields else None
 
 
+class ReportForm(forms.Form):
+    """What the owner of a failed run says about it."""
+
+    text = forms.CharField(required=False)
+
+
 class WordsForm(forms.Form):
     """Note and tags of a run; `backtest_describe` judges them."""
 

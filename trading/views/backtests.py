@@ -16,7 +16,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.requests import MemberRequest
-from elson.common.api import IDEMPOTENCY_KEY_MAX
 from elson.common.errors import Conflict, DomainError, NotFound
 from elson.common.formatting import parse_whole
 from elson.common.listing import csv_response, page_of, wants_fragment
@@ -50,6 +49,7 @@ from trading.views.backtest_files import TABLES, table_response
 from trading.views.backtest_form import (
     DEFAULT_STRATEGY,
     BacktestForm,
+    ReportForm,
     WordsForm,
     form_for,
 )
@@ -275,8 +275,12 @@ def backtest_stop(request: MemberRequest, backtest_id: int) -> HttpResponse:
 def backtest_failure(request: MemberRequest, backtest_id: int) -> HttpResponse:
     """Report a run that failed."""
     row = _own(request, backtest_id)
+    form = ReportForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Report: {form.errors['text'][0]}")
+        return redirect("backtest", backtest_id)
     try:
-        backtest_report(backtest=row, text=request.POST.get("text", ""), now=timezone.now())
+        backtest_report(backtest=row, text=form.cleaned_data["text"], now=timezone.now())
     except (Conflict, BacktestInvalid) as error:
         messages.error(request, error.message)
     else:
@@ -291,7 +295,7 @@ def backtest_again(request: MemberRequest, backtest_id: int) -> HttpResponse:
     made = backtest_rerun(
         backtest=_own(request, backtest_id),
         now=timezone.now(),
-        client_key=request.POST.get("client_key", "")[:IDEMPOTENCY_KEY_MAX],
+        client_key=form_key(request.POST.get("client_key", ""), request.POST.dict()),
     )
     return redirect("backtest", made.pk)
 

@@ -80,7 +80,7 @@ def test_a_link_taken_back_or_never_made_is_not_found(client, owner):
     made, share = shared(owner)
     share_revoke(backtest=made, now=NOW)
 
-    for path in (address(share), "/shared/backtests/guess/"):
+    for path in (address(share), "/shared/backtests/guess/", "/shared/backtests/%00/"):
         assert client.get(path).status_code == 404
 
 
@@ -217,6 +217,15 @@ def test_a_report_that_is_too_long_is_refused_with_its_limit(desk, owner):
     page = text(desk.post(f"/backtests/{made.pk}/report/", {"text": "x" * 501}, follow=True))
 
     assert "Report has 501 characters; the limit is 500." in page
+    assert Backtest.objects.get().report == ""
+
+
+def test_a_report_no_database_can_store_is_refused(desk, owner):
+    made = failed(owner)
+
+    page = text(desk.post(f"/backtests/{made.pk}/report/", {"text": "a\0b"}, follow=True))
+
+    assert "Report: Null characters are not allowed." in page
     assert Backtest.objects.get().report == ""
 
 
