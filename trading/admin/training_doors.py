@@ -15,6 +15,7 @@ from django.utils import timezone
 from elson.common.errors import DomainError
 from trading.models import ModelTraining
 from trading.services.models.training import training_request
+from trading.views.form_keys import form_key
 
 KINDS = list(ModelTraining._meta.get_field("kind").choices or ())
 
@@ -51,14 +52,14 @@ class TrainingDoorsMixin:
                     kind=request.POST.get("kind", ""),
                     note=request.POST.get("note", "")[:200],
                     requested_by=request.user,  # type: ignore[arg-type]
-                    client_key=request.POST.get("client_key", "")[:80] or None,
+                    client_key=form_key(request.POST.get("client_key", ""), request.POST.dict()),
                     # A staff page is a door, so it may read the clock.
                     now=timezone.now(),  # noqa: TID251
                 )
             except DomainError as refused:
                 error = str(refused)
             else:
-                messages.info(request, f"Training {training.pk} is asked for.")
+                messages.info(request, f"Training #{training.pk} is queued.")
                 page = reverse("admin:trading_modeltraining_change", args=[training.pk])
                 return HttpResponseRedirect(page)
         view: Any = self

@@ -30,6 +30,7 @@ from trading.selectors.model_versions import version_active
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.manifest import code_identity
 from trading.services.bindings import models_of
+from trading.services.keys import key_check
 from trading.services.leases import LeaseLost
 from trading.services.models.candidates import (
     Candidates,
@@ -97,21 +98,26 @@ def training_request(
 ) -> ModelTraining:
     """Store and enqueue a training; the same client key again returns the first one.
 
-    Without symbols every stored daily series the rule may trade is learned from.
+    Without symbols every stored daily series the rule may trade is learned from. Raises KeyReused
+    when the key made another training, or one of another person.
     """
-    if client_key and (found := ModelTraining.objects.filter(client_key=client_key).first()):
-        return found
-    training = training_make(
-        kind=kind,
-        symbols=list(symbols) or symbols_stored(),
-        seed=seed,
-        requested_by=requested_by,
-        note=note,
-        client_key=client_key,
-        trigger=trigger,
-        now=now,
+    asked = {"kind": kind, "seed": seed, "requested_by": requested_by}
+    columns = {
+        **_columns(kind=kind, symbols=list(symbols) or symbols_stored(), now=now),
+        **asked,
+        "note": note,
+        "trigger": trigger,
+    }
+    # Two at once with one key are one row: the unique key decides which of them made it.
+    training, is_made = ModelTraining.objects.get_or_create(
+        client_key=client_key or uuid.uuid4().hex, defaults=columns
     )
-    jobs.enqueue(TASK, training_id=training.pk)
+    if is_made:
+        jobs.enqueue(TASK, training_id=training.pk)
+    else:
+        wanted = asked | ({"symbols": list(symbols)} if symbols else {})
+        stored = {name: getattr(training, name) for name in wanted}
+        key_check(f"training #{training.pk}", stored=stored, wanted=wanted)
     return training
 
 
@@ -119,6 +125,12 @@ def training_make(
     *, kind: str, symbols: list[str], now: dt.datetime, **values: Any
 ) -> ModelTraining:
     """Store a training without sending it to a worker."""
+    columns = _columns(kind=kind, symbols=symbols, now=now)
+    return ModelTraining.objects.create(**columns, **values)
+
+
+def _columns(*, kind: str, symbols: list[str], now: dt.datetime) -> dict[str, Any]:
+    """Return what every new training is stored with; raises TrainingInvalid."""
     if kind not in list(ModelKind):
         raise TrainingInvalid(
             "KIND_UNKNOWN", f"kind {kind!r} must be one of {', '.join(ModelKind)}", field="kind"
@@ -129,13 +141,12 @@ def training_make(
             "There is no daily series of an equity, ETF or index to learn from.",
             field="symbols",
         )
-    return ModelTraining.objects.create(
-        strategy_key=HYBRID,
-        kind=kind,
-        symbols=symbols,
-        lease_expires_at=now + SWEEP_AFTER,
-        **values,
-    )
+    return {
+        "strategy_key": HYBRID,
+        "kind": kind,
+        "symbols": symbols,
+        "lease_expires_at": now + SWEEP_AFTER,
+    }
 
 
 def symbols_stored() -> list[str]:

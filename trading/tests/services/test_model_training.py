@@ -12,6 +12,7 @@ from trading.engine.learning.fitted import DatedModel
 from trading.engine.walkforward import yearly_folds
 from trading.models import ModelArtifact, ModelTraining, ModelTransition, ModelVersion
 from trading.services.bindings import models_of
+from trading.services.keys import KeyReused
 from trading.services.models import training as training_module
 from trading.services.models.candidates import Candidates, candidates_joined, candidates_of
 from trading.services.models.sequence import out_of_sample, year_fit, year_plans
@@ -22,7 +23,7 @@ from trading.services.models.training import (
     training_run,
     trainings_sweep,
 )
-from trading.tests.factories import NOW, bars_make, instrument_make
+from trading.tests.factories import NOW, bars_make, instrument_make, user_make
 from trading.tests.services.model_rows import source, training_row, version_trained, walk, walks
 
 pytestmark = pytest.mark.django_db
@@ -244,11 +245,22 @@ def test_a_request_is_enqueued_once_for_one_key():
     bars_make(instrument_make("ABC"), [(1, 1, 1, 1)] * 3)
 
     first = training_request(client_key="k", now=NOW)
-    again = training_request(client_key="k", kind="ENSEMBLE", now=NOW)
+    again = training_request(client_key="k", now=NOW)
 
     assert first == again
     assert first.symbols == ["ABC"]
     assert OutboxEvent.objects.filter(name="trading.model_train").count() == 1
+
+
+def test_a_key_that_made_another_training_is_refused():
+    person = user_make()
+    first = training_request(client_key="k", symbols=["ABC"], requested_by=person, now=NOW)
+
+    for other in ({"kind": "ENSEMBLE"}, {"symbols": ["XYZ"]}, {"requested_by": user_make()}):
+        asked = {"client_key": "k", "symbols": ["ABC"], "requested_by": person, "now": NOW}
+        words = next(iter(other)).replace("_", " ")
+        with pytest.raises(KeyReused, match=rf"training #{first.pk} with another {words}"):
+            training_request(**asked | other)
 
 
 def test_requests_that_cannot_be_trained_are_refused_by_name():
