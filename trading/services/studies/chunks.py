@@ -118,6 +118,9 @@ def chunk_write(
         if held is None:
             return 0
         _cut(held, len(outcomes))
+        if not outcomes:
+            # No progress: the lease of the study lapses, and the sweeper gives up in the end.
+            return 0
         Trial.objects.bulk_create(rows)
         trials_append(study=study, sharpes=sharpes, n_bars=n_bars, now=now)
         Study.objects.filter(pk=study.pk).update(

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from django.db.models import F, QuerySet
 
 from elson.common import jobs
-from elson.common.errors import DomainError
+from elson.common.errors import Conflict, DomainError
 from marketdata.types import BarsError
 from trading.engine.errors import EngineError
 from trading.engine.search import evaluate, tpe_suggest
@@ -93,13 +93,15 @@ def _turn(study: Study, setup: StudySetup, clock: Clock) -> str:
         if chunk is None:
             # Sent for nothing but the verdict: whoever should have given it fell silent.
             return _turn_end(study, setup, clock, is_last=is_idle)
-        if chunk.last > len(drawn):
-            drawn = trials_drawn(
-                setup.space, method=study.method, seed=study.seed, n_trials=study.n_trials
-            )
-        if is_tpe and not chunk.parameters:
-            _suggest(study, setup, chunk, tried)
-        outcomes = _evaluated(study, setup, chunk, drawn, clock)
+        if not chunk.parameters:
+            try:
+                if is_tpe:
+                    _suggest(study, setup, chunk, tried)
+                else:
+                    drawn = _draw(study, setup, chunk, drawn)
+            except (EngineError, DomainError) as error:
+                return _fail(study, clock(), code=error.code, error=str(error))
+        outcomes = _evaluated(study, setup, chunk, clock)
         ended = clock()
         is_idle = False
         n_written = chunk_write(
@@ -120,15 +122,42 @@ def _next_size(n_done: int, seconds: float) -> int:
     return min(max(wanted, 1), LARGEST_CHUNK)
 
 
+def _draw(
+    study: Study, setup: StudySetup, chunk: Chunk, drawn: Sequence[Moving]
+) -> Sequence[Moving]:
+    """Give a chunk its parameters; return what was drawn so far, for the next one."""
+    if chunk.last > len(drawn):
+        drawn = _drawn(study, setup)
+    chunk.parameters = list(drawn[chunk.first - 1 : chunk.last])
+    return drawn
+
+
+def _drawn(study: Study, setup: StudySetup) -> Sequence[Moving]:
+    """Draw every combination, or refuse when the numbers would not mean what they meant before.
+
+    The newest trial stands for all before it: what moves one of them moves the later ones too.
+    """
+    drawn = trials_drawn(setup.space, method=study.method, seed=study.seed, n_trials=study.n_trials)
+    newest = Trial.objects.filter(study=study).order_by("-number").values("number", "parameters")
+    is_same = len(drawn) == study.n_trials
+    for trial in newest[:1]:
+        is_same = is_same and drawn[trial["number"] - 1] == trial["parameters"]
+    if not is_same:
+        raise Conflict(
+            "SPACE_CHANGED",
+            f"The rules of {study.strategy_key} have changed since study #{study.pk} was asked "
+            "for: its trials would be other combinations; ask for it again.",
+        )
+    return drawn
+
+
 def _evaluated(
-    study: Study, setup: StudySetup, chunk: Chunk, drawn: Sequence[Moving], clock: Clock
+    study: Study, setup: StudySetup, chunk: Chunk, clock: Clock
 ) -> Sequence[TrialOutcome]:
     """Evaluate in order; stop early when the study stops or the lease is gone."""
     outcomes: list[TrialOutcome] = []
     looked_at = clock()
-    for number, moving in enumerate(
-        chunk.parameters or drawn[chunk.first - 1 : chunk.last], start=chunk.first
-    ):
+    for number, moving in enumerate(chunk.parameters, start=chunk.first):
         outcomes.append(_outcome(setup, number, moving))
         now = clock()
         if now - looked_at < LOOK_EVERY:
@@ -224,7 +253,10 @@ def _judged(study: Study, setup: StudySetup) -> str:
     study.refresh_from_db()
     if study.judgement is None or study.judgement.get("n_done") != study.n_done:
         judgement = study_judge(study=study, setup=setup)
-        Study.objects.filter(pk=study.pk).exclude(status=Status.RUNNING).update(judgement=judgement)
+        # A worker that wrote trials meanwhile judges them too; its verdict is not to be replaced.
+        Study.objects.filter(pk=study.pk, n_done=judgement["n_done"]).exclude(
+            status=Status.RUNNING
+        ).update(judgement=judgement)
         study.refresh_from_db()
         announce(study)
     return str(study.status)

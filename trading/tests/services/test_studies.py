@@ -37,7 +37,6 @@ from trading.services.studies.work import TrialOutcome, study_work
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import (
     ASKED,
-    drawn_of,
     member_make,
     study_finish,
     study_make,
@@ -65,6 +64,7 @@ def part_evaluated(study, n, now=NOW):
     """Do what a worker does up to the moment it is killed or asked to stop."""
     setup = setup_of(study)
     chunk = chunks.chunk_claim(study=study, size=n, now=now)
+    work._draw(study, setup, chunk, ())
     return setup, chunk
 
 
@@ -257,6 +257,35 @@ def test_what_a_chunk_did_not_evaluate_waits_again():
     assert chunks.chunk_claim(study=study, size=12, now=NOW).last == 12
 
 
+def test_a_chunk_of_nothing_is_no_progress():
+    study = study_make(member_make())
+    Study.objects.update(n_revivals=3)
+    _, chunk = part_evaluated(study, 5)
+
+    chunks.chunk_write(study=study, chunk=chunk, outcomes=[], n_bars=1, now=LATER)
+
+    row = Study.objects.get()
+    assert (row.n_revivals, row.lease_expires_at) == (3, study.lease_expires_at)
+
+
+@pytest.mark.parametrize("method", ["grid", "random"])
+@pytest.mark.parametrize(("low", "high"), [(20, 30), (30, 50)], ids=["fewer", "others"])
+def test_numbers_that_would_mean_other_combinations_fail_the_study(method, low, high):
+    study = study_make(member_make(), method=method)
+    setup, chunk = part_evaluated(study, 6)
+    outcomes = work._evaluated(study, setup, chunk, lambda: NOW)
+    chunks.chunk_write(study=study, chunk=chunk, outcomes=outcomes, n_bars=9, now=NOW)
+    # As if the rules of a plugin had been changed while it was paused.
+    slow = {"low": low, "high": high, "step": 10}
+    Study.objects.update(space={**ASKED["space"], "slow": slow})
+
+    assert turn(study) == "FAILED"
+
+    study.refresh_from_db()
+    assert (study.error_code, study.n_done) == ("SPACE_CHANGED", chunk.n_trials)
+    assert "The rules of sma_cross have changed" in study.error
+
+
 def test_the_last_trials_are_divided_among_the_workers():
     study = study_make(member_make())
 
@@ -270,7 +299,7 @@ def test_the_last_trials_are_divided_among_the_workers():
 def test_only_the_worker_that_wrote_the_last_chunk_judges(monkeypatch):
     study = study_make(member_make())
     setup, slow = part_evaluated(study, 6)
-    outcomes = work._evaluated(study, setup, slow, drawn_of(study), lambda: NOW)
+    outcomes = work._evaluated(study, setup, slow, lambda: NOW)
     claim = chunks.chunk_claim
 
     def claim_when_the_slow_one_is_done(**asked):
@@ -333,13 +362,27 @@ def test_stopping_twice_is_the_same_as_once():
 def test_a_stopped_study_is_judged_with_what_it_has():
     study = study_make(member_make())
     setup, chunk = part_evaluated(study, 12)
-    outcomes = work._evaluated(study, setup, chunk, drawn_of(study), lambda: NOW)[:6]
+    outcomes = work._evaluated(study, setup, chunk, lambda: NOW)[:6]
     chunks.chunk_write(study=study, chunk=chunk, outcomes=outcomes, n_bars=9, now=NOW)
 
     assert turn(study_stop(study=study, now=NOW)) == "STOPPED"
 
     study.refresh_from_db()
     assert study.judgement["n_done"] == study.n_done == 6
+
+
+def test_a_slow_verdict_does_not_replace_a_newer_one(monkeypatch):
+    study = study_make(member_make())
+    newer = {"n_done": 7}
+
+    def judged_slowly(**asked):
+        Study.objects.update(n_done=7, judgement=newer)
+        return {"n_done": 0}
+
+    monkeypatch.setattr(work, "study_judge", judged_slowly)
+    turn(study_stop(study=study, now=NOW))
+
+    assert Study.objects.get().judgement == newer
 
 
 def test_a_finished_study_cannot_be_paused():

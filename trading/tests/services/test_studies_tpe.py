@@ -157,3 +157,14 @@ def test_trials_are_read_once_and_then_only_those_added(django_assert_num_querie
     assert f"> {last}" in asked[0]["sql"]
     assert all(one in tried for one in [(3, 100), (42, 100), (3, 80)])
     assert (50, 100) not in tried
+
+
+def test_a_space_the_sampler_finds_nothing_in_fails_with_the_reason():
+    alike = {"fast": {"low": 20, "high": 20}, "slow": {"low": 20, "high": 20}}
+    study = study_make(member_make(), method="tpe", space=alike, n_trials=5)
+
+    assert work.study_work(study_id=study.pk, clock=lambda: NOW) == "FAILED"
+
+    study.refresh_from_db()
+    assert study.error_code == "config_invalid"
+    assert "sma_cross accepts none of" in study.error
