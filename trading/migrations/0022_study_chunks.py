@@ -6,6 +6,7 @@ from django.db.models import Q
 import django.db.models.deletion
 
 
+# No way back: drawing the waiting trials again needs the rules, which a migration has not.
 def unfinished_to_chunks(apps, schema_editor):
     """Turn trials that wait or whose worker is gone into free chunks, their parameters kept."""
     Trial = apps.get_model('trading', 'Trial')
@@ -61,13 +62,13 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunPython(unfinished_to_chunks, migrations.RunPython.noop),
+        migrations.RunPython(unfinished_to_chunks),
         migrations.AddField(
             model_name='trial',
             name='blocks',
             field=models.BinaryField(default=b'', help_text='Of returns per block, float64: the sums, then the sums of squares. Only the verdict reads them, thousands at once.'),
         ),
-        migrations.RunPython(blocks_to_bytes, migrations.RunPython.noop),
+        migrations.RunPython(blocks_to_bytes),
         migrations.AlterField(
             model_name='trial',
             name='folds',
