@@ -131,7 +131,9 @@ def cut_to_limits(
     loss = _loss_sentence(limits, account)
     if loss:
         return Cut(math.copysign(held / equity, weight), LOSS_LIMIT, f"{loss}, {BY_ITSELF}")
-    most, because = min(_caps(limits, account, quantity, close, held), default=(math.inf, ""))
+    side = math.copysign(1.0, weight)
+    own = side * quantity * close
+    most, because = min(_caps(limits, account, side, own, close), default=(math.inf, ""))
     if abs(weight) * equity <= most:
         return Cut(weight)
     left = max(most, held) / equity
@@ -150,19 +152,24 @@ def _loss_sentence(limits: OwnLimits, account: AccountView) -> str:
 
 
 def _caps(
-    limits: OwnLimits, account: AccountView, quantity: float, close: float, held: float
+    limits: OwnLimits, account: AccountView, side: float, own: float, close: float
 ) -> list[tuple[float, str]]:
-    """Return what each limit leaves for the whole position, currency, with its words."""
+    """Return what each limit leaves for the whole position, currency, with its words.
+
+    ``own`` is what the book holds, positive on the wanted side. What it holds on the other side is
+    sold first: it takes room of the order, and none of the account.
+    """
     caps = []
     if limits.max_position_weight is not None:
-        others = abs(account.quantity - quantity) * close
+        # Others on the other side are no part of the position that the wish makes larger.
+        others = max(side * account.quantity * close - own, 0.0)
         room = max(limits.max_position_weight * account.equity - others, 0.0)
         caps.append((room, f"largest position {limits.max_position_weight:.1%} of equity"))
     if limits.max_gross_exposure is not None:
-        others = max(account.gross_exposure - held, 0.0)
+        others = max(account.gross_exposure - abs(own), 0.0)
         room = max(limits.max_gross_exposure * account.equity - others, 0.0)
         caps.append((room, f"largest gross exposure {limits.max_gross_exposure:.1%} of equity"))
     if limits.max_order_notional is not None:
-        room = held + limits.max_order_notional
+        room = max(own + limits.max_order_notional, 0.0)
         caps.append((room, f"largest order {limits.max_order_notional:,.2f}"))
     return caps

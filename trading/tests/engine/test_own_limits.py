@@ -60,6 +60,28 @@ def test_what_others_hold_of_the_account_counts():
     )
 
 
+def test_a_flip_sells_the_old_side_in_the_same_order_and_frees_its_room():
+    account = AccountView(1_000.0, 1_000.0, 100.0, 1_000.0)
+
+    def flipped(**limits):
+        return cut(-1.0, OwnLimits(**limits), account, quantity=100.0)
+
+    assert flipped(max_order_notional=1_000.0).weight == 0.0
+    assert flipped(max_order_notional=1_500.0).weight == pytest.approx(-0.5)
+    assert flipped(max_order_notional=2_000.0) == Cut(-1.0)
+    assert flipped(max_gross_exposure=1.0) == Cut(-1.0)
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_what_others_hold_on_the_other_side_makes_no_position_larger(side):
+    limits = OwnLimits(max_position_weight=0.5)
+    against = AccountView(1_000.0, 400.0, -40.0 * side, 1_000.0)
+    along = AccountView(1_000.0, 400.0, 40.0 * side, 1_000.0)
+
+    assert cut(0.5 * side, limits, against) == Cut(0.5 * side)
+    assert cut(0.5 * side, limits, along).weight == pytest.approx(0.1 * side)
+
+
 def test_a_position_grown_past_its_limit_is_not_sold_and_getting_out_is_possible():
     limits = OwnLimits(max_position_weight=0.2)
 
