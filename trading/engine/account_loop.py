@@ -73,7 +73,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
     # By tick, then by book: bars of one book follow each other in both orders.
     order = np.argsort(ticks, kind="stable")
     configs = [breaker_config(book.features.params) for book in books]
-    n_slots = min(allocation.max_positions or len(books), len(books))
+    n_slots = allocation.slots(len(books))
     return account_nb(
         np.searchsorted(ticks[order], np.arange(clock.shape[0] + 1)),
         owners[order],

@@ -8,8 +8,8 @@ LOOKBACK none
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from trading.engine.errors import ConfigInvalid
@@ -39,12 +39,15 @@ class Allocation:
         instruments want to enter than slots are free, the first by symbol do.
     gross_cap : float
         Largest sum of position values over equity when buying, in (0, 1].
+    n_slots : int or None
+        Parts of equal and risk weights; None for `max_positions`, but at most one per instrument.
     """
 
     rule: AllocationRule = AllocationRule.EQUAL_WEIGHT
     weights: Mapping[str, float] = field(default_factory=dict)
     max_positions: int | None = None
     gross_cap: float = 1.0
+    n_slots: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse caps and weights that cannot be meant."""
@@ -57,3 +60,18 @@ class Allocation:
         total = math.fsum(self.weights.values())
         if total > self.gross_cap * (1.0 + 1e-9):
             raise ConfigInvalid(f"weights sum to {total:g}, above gross_cap {self.gross_cap:g}")
+
+    def slots(self, n_instruments: int) -> int:
+        """Return in how many parts the account is divided among so many instruments."""
+        return self.n_slots or min(self.max_positions or n_instruments, n_instruments)
+
+    def kept(self, symbols: Collection[str], n_instruments: int) -> Allocation:
+        """Return the same shares for some of so many instruments; those of the others stay cash.
+
+        Examples
+        --------
+        >>> Allocation().kept({"A"}, 2).slots(1)
+        2
+        """
+        weights = {symbol: self.weights[symbol] for symbol in self.weights if symbol in symbols}
+        return replace(self, weights=weights, n_slots=self.slots(n_instruments))

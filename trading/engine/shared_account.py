@@ -279,7 +279,7 @@ def _asked(book: Book, i: int, intent: OrderIntent, account: SharedAccount) -> f
 
 def _share(book: Book, account: SharedAccount) -> float:
     allocation, books = account.allocation, account.books
-    n_slots = min(allocation.max_positions or len(books), len(books))
+    n_slots = allocation.slots(len(books))
     if allocation.rule is AllocationRule.FIXED_WEIGHT:
         return allocation.weights.get(book.symbol, 0.0)
     if allocation.rule is AllocationRule.EQUAL_WEIGHT:

@@ -42,7 +42,7 @@ class AccountReruns:
     ) -> None:
         paid = {row.symbol: row.costs.paid_bps for row in run.instruments}
         own = run.account.config.costs
-        self.config = BacktestConfig(cash=run.account.config.cash)
+        self.config = BacktestConfig(cash=run.account.config.cash, limits=run.account.config.limits)
         self.allocation = allocation
         self.bars_per_year = run.account.bars_per_year
         every = [
@@ -52,6 +52,8 @@ class AccountReruns:
         self.is_compiled = account_loop.runs_compiled(self._opened(every)[0])
         self.legs = _latest(every, COMPILED_BARS if self.is_compiled else STEPPED_BARS, n_expected)
         self.is_partial = self.legs is not every
+        # An instrument that ended before the last bars is left out, with its share in cash.
+        self.allocation = allocation.kept({leg.bars.symbol for leg in self.legs}, len(every))
         self.baseline = self.sharpe_ratio(self.legs)
 
     @property

@@ -12,6 +12,7 @@ from trading.engine.backtest import BacktestConfig
 from trading.engine.checks.account_reruns import AccountReruns
 from trading.engine.checks.reruns import Reruns
 from trading.engine.costs import CostModel
+from trading.engine.own_limits import OwnLimits
 from trading.engine.portfolio_backtest import account_opened, run_portfolio
 from trading.engine.shared_account import Leg, replay
 from trading.engine.strategies import sma_cross
@@ -120,6 +121,37 @@ def test_reruns_of_an_account_cover_all_of_it_and_pay_what_it_paid():
     assert reruns.is_compiled
     assert not reruns.is_partial
     assert reruns.baseline == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
+
+
+def test_reruns_of_an_account_keep_the_limits_it_ran_under():
+    legs = [Leg(bars, "sma_cross", FAST["sma_cross"]) for bars in BARS]
+    config = BacktestConfig(commission_bps=5.0, limits=OwnLimits(max_gross_exposure=0.3))
+    run = run_portfolio(legs, config)
+
+    reruns = AccountReruns(run, legs, ALLOCATIONS["equal"], 30)
+
+    assert not reruns.is_compiled
+    assert reruns.baseline == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "allocation",
+    [ALLOCATIONS["equal"], Allocation(AllocationRule.FIXED_WEIGHT, {"A": 0.5, "B": 0.5})],
+)
+def test_reruns_leave_an_instrument_that_ended_early_out_with_its_share_in_cash(
+    allocation, monkeypatch
+):
+    monkeypatch.setattr("trading.engine.checks.account_reruns.COMPILED_BARS", 100)
+    ended = WALKS[1].slice(0, 150)
+    legs = [Leg(bars, "sma_cross", FAST["sma_cross"]) for bars in (WALKS[0], ended)]
+    run = run_portfolio(legs, BacktestConfig(), allocation)
+
+    reruns = AccountReruns(run, legs, allocation, 30)
+
+    assert [leg.bars.symbol for leg in reruns.legs] == ["A"]
+    half = Allocation(AllocationRule.FIXED_WEIGHT, {"A": 0.5})
+    alone = run_portfolio(reruns.legs, BacktestConfig(), half)
+    assert reruns.baseline == pytest.approx(alone.account.metrics["sharpe_ratio"], rel=1e-6)
 
 
 def test_reruns_keep_the_class_by_which_a_breaker_measures_volatility():
