@@ -19,7 +19,7 @@ from trading.engine.regimes import regimes_of
 from trading.engine.state import StrategyState
 from trading.engine.types import regime_of
 from trading.models import Decision, Deployment, Order, Portfolio, Position
-from trading.services.amounts import ZERO, amount_of, round_to_step
+from trading.services.amounts import ZERO, amount_of, plain, round_to_step
 from trading.services.fills import FillNews, order_match
 from trading.services.live_bars import InstrumentBar
 from trading.services.orders import WORKING, engine_order, order_cancel, order_submit
@@ -83,7 +83,33 @@ def protection_match(
     order.quantity = min(order.quantity, held)
     order.reason_code, order.reason = met.reason, met.execution.reason
     order.save(update_fields=["regime", "quantity", "reason_code", "reason", "updated_at"])
-    return order_match(portfolio, order, bar.prices, bar.closed_at, {})
+    news = order_match(portfolio, order, bar.prices, bar.closed_at, {})
+    if news:
+        _end_sales(portfolio, deployment)
+    return news
+
+
+def _end_sales(portfolio: Portfolio, deployment: Deployment) -> None:
+    """Cancel what would sell again what a stop or target has sold.
+
+    Those of its own strategy, which asks again, and of the others what no longer fits, oldest first.
+    """
+    working = Order.objects.filter(
+        portfolio=portfolio, instrument=deployment.instrument, status__in=WORKING, protection=""
+    )
+    for order in working.filter(deployment=deployment).order_by("pk"):
+        order_cancel(order=order, code="PROTECTION_MET", reason="a stop or target was met before")
+    left = _held(portfolio, deployment)
+    for order in working.filter(side=types.OrderSide.SELL).order_by("pk"):
+        asked = order.quantity - order.filled_quantity
+        if asked > left:
+            order_cancel(
+                order=order,
+                code="EXCEEDS_HOLDING",
+                reason=f"a stop or target has sold what it was for; {plain(left)} are left to sell",
+            )
+        else:
+            left -= asked
 
 
 def _wanted(deployment: Deployment, state: StrategyState) -> dict[str, types.Order]:

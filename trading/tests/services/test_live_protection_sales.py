@@ -1,0 +1,98 @@
+"""Resting stops beside other sales: nothing that is sold twice leaves a portfolio short."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from marketdata.models import Instrument
+from trading.models import Decision, Order
+from trading.selectors.ledger import ledger_verify
+from trading.services.orders import order_submit
+from trading.tests.factories import NOW
+from trading.tests.services.test_live_protection import (
+    KEY,
+    RESTING,
+    at,
+    deploy_on,
+    walk,  # noqa: F401
+)
+from trading.tests.services.test_runner import deploy, play
+
+pytestmark = pytest.mark.django_db
+FAR = Decimal(900)
+
+
+def submit(deployment, quantity, key, **fields):
+    asked = {"side": "SELL", "order_type": "MARKET", "market": None, **fields}
+    return order_submit(
+        portfolio=deployment.portfolio, instrument=deployment.instrument, quantity=quantity,
+        client_order_id=key, now=NOW, **asked,
+    )  # fmt: skip
+
+
+def own_sale(deployment, quantity, key):
+    decision = Decision.objects.filter(deployment=deployment).latest("market_at")
+    return order_submit(
+        portfolio=deployment.portfolio, instrument=deployment.instrument, side="SELL",
+        order_type="MARKET", quantity=quantity, time_in_force="DAY", client_order_id=key,
+        decision=decision, deployment=deployment, now=NOW,
+    )  # fmt: skip
+
+
+def far_sale(deployment, quantity, key):
+    return submit(deployment, quantity, key, order_type="LIMIT", limit_price=FAR)
+
+
+def held(deployment):
+    return deployment.portfolio.positions.get().quantity
+
+
+def statuses(*orders):
+    for order in orders:
+        order.refresh_from_db()
+    return [order.status for order in orders]
+
+
+def test_a_stop_takes_back_the_sales_by_hand_of_what_it_sold(walk):  # noqa: F811
+    deployment = deploy_on(walk)
+    play(deployment.portfolio, at(61))
+    by_hand = far_sale(deployment, held(deployment), "by hand")
+
+    play(deployment.portfolio, at(65))
+
+    assert statuses(by_hand) == ["CANCELED"]
+    assert by_hand.reason_code == "EXCEEDS_HOLDING"
+    assert held(deployment) == 0
+    assert ledger_verify(deployment.portfolio) == []
+
+
+def test_a_stop_leaves_the_sales_by_hand_of_what_is_still_held(walk):  # noqa: F811
+    deployment = deploy(
+        walk, KEY, {**RESTING, "breaker": "off"}, start_at=at(50), capital=Decimal(20_000)
+    )
+    play(deployment.portfolio, at(60))
+    submit(deployment, Decimal(3), "mine", side="BUY")
+    play(deployment.portfolio, at(61))
+    first = far_sale(deployment, Decimal(2), "first")
+    second = far_sale(deployment, Decimal(2), "second")
+
+    play(deployment.portfolio, at(65))
+
+    assert held(deployment) == 3
+    assert statuses(first, second) == ["ACCEPTED", "CANCELED"]
+
+
+def test_a_stop_met_before_a_fill_at_the_close_ends_the_exit_of_its_strategy(walk):  # noqa: F811
+    Instrument.objects.filter(pk=walk.pk).update(is_close_only=True)
+    deployment = deploy_on(walk)
+    play(deployment.portfolio, at(64))
+    leaving = own_sale(deployment, held(deployment), "leaving")
+
+    play(deployment.portfolio, at(65))
+
+    assert Order.objects.filter(protection="STOP", status="FILLED").count() == 1
+    assert statuses(leaving) == ["CANCELED"]
+    assert leaving.reason_code == "PROTECTION_MET"
+    assert held(deployment) == 0
