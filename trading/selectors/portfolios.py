@@ -137,9 +137,12 @@ def reserved_cash(portfolio: Portfolio) -> Decimal:
 
 
 def _working(portfolio: Portfolio) -> tuple[Decimal, int]:
-    """Cash set aside for working orders, and how many there are."""
+    """Cash set aside for working orders, and how many there are but those that rest.
+
+    What rests for a strategy's position must not use up the number a person may have.
+    """
     found = Order.objects.filter(portfolio=portfolio, status__in=WORKING_STATUSES).aggregate(
-        total=ExactSum("reserved_cash"), n_orders=Count("pk")
+        total=ExactSum("reserved_cash"), n_orders=Count("pk", filter=Q(protection=""))
     )
     return found["total"] or ZERO, found["n_orders"]
 

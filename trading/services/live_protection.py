@@ -37,25 +37,26 @@ def protection_keep(
 ) -> StrategyState:
     """Bring the resting orders of a deployment to what its state says; return the state.
 
-    What is right stays, what is not is canceled, what is missing is placed. If one is refused, none
-    rests: the state returned then has its levels watched at each close, as without resting orders.
+    What is right stays, what is wanted no more is canceled, what is missing is placed. One that is
+    refused leaves the order it was to replace; without such an order none rests: the state returned
+    then has its levels watched at each close, as without resting orders.
     The caller holds the portfolio's lock.
     """
-    wanted = _wanted(deployment, state)
+    resting, wanted = _resting(deployment), _wanted(portfolio, deployment, state)
+    is_whole = True
+    for part, asked in wanted.items():
+        earlier = resting.get(part)
+        if earlier is not None and _is_right(earlier, asked):
+            continue
+        placed = _place(portfolio, deployment, decision, part, asked, market, now)
+        if placed.status not in WORKING:
+            is_whole = is_whole and earlier is not None
+        elif earlier is not None:
+            _cancel(earlier, is_replaced=True)
     for part, order in _resting(deployment).items():
-        if part in wanted and _is_right(order, wanted[part]):
-            del wanted[part]
-        else:
-            _cancel(order, is_replaced=part in wanted)
-    placed = [
-        _place(portfolio, deployment, decision, part, order, market, now)
-        for part, order in wanted.items()
-    ]
-    if all(order.status in WORKING for order in placed):
-        return state
-    for order in _resting(deployment).values():
-        _cancel(order, is_replaced=False)
-    return replace(state, rests_protection=False)
+        if part not in wanted or not is_whole:
+            _cancel(order, is_replaced=False)
+    return state if is_whole else replace(state, rests_protection=False)
 
 
 def protection_match(
@@ -92,7 +93,7 @@ def protection_match(
 def _end_sales(portfolio: Portfolio, deployment: Deployment) -> None:
     """Cancel what would sell again what a stop or target has sold.
 
-    Those of its own strategy, which asks again, and of the others what no longer fits, oldest first.
+    The orders of its own strategy, which asks again; of others what no longer fits, oldest kept.
     """
     working = Order.objects.filter(
         portfolio=portfolio, instrument=deployment.instrument, status__in=WORKING, protection=""
@@ -112,14 +113,17 @@ def _end_sales(portfolio: Portfolio, deployment: Deployment) -> None:
             left -= asked
 
 
-def _wanted(deployment: Deployment, state: StrategyState) -> dict[str, types.Order]:
+def _wanted(
+    portfolio: Portfolio, deployment: Deployment, state: StrategyState
+) -> dict[str, types.Order]:
+    """Protective orders by their part, for what is in the book and still held."""
     if deployment.status == Deployment.Status.STOPPED:
         return {}
     instrument = deployment.instrument
     orders = protective_orders(state, instrument.symbol, float(instrument.tick_size))
-    step = instrument.quantity_step
+    step, held = instrument.quantity_step, max(_held(portfolio, deployment), ZERO)
     sized = [
-        replace(order, quantity=float(round_to_step(amount_of(order.quantity), step)))
+        replace(order, quantity=float(round_to_step(min(amount_of(order.quantity), held), step)))
         for order in orders
     ]
     return {order.client_order_id: order for order in sized if order.quantity > 0.0}

@@ -117,7 +117,7 @@ def order_submit(
     summary = portfolio_value(locked)
     results = _rules(
         locked, instrument, draft, seen, summary=summary, is_manual=decision is None,
-        deployment=deployment, now=now,
+        deployment=deployment, is_protection=bool(protection), now=now,
     )  # fmt: skip
     order = Order.objects.create(
         portfolio=locked,
@@ -341,6 +341,7 @@ def _rules(
         draft=draft,
         market=market,
         summary=summary,
+    is_protection: bool = False,
         held=held_of(portfolio, instrument),
         n_recent_orders=n_recent(portfolio, market.market_at, is_manual=is_manual, now=now),
         n_recent_own=n_recent_own(portfolio, deployment, market.market_at),
@@ -354,6 +355,7 @@ def _send(order: Order, reserve: Decimal, market_at: dt.datetime) -> None:
     try:
         report = broker_of(order.portfolio.kind).submit(engine_order(order))
     except BrokerRejected as error:
+        is_protection=is_protection,
         order_transition(
             order=order, to_status=OrderStatus.REJECTED, market_at=market_at,
             code="BROKER_REJECTED", reason=str(error),

@@ -29,6 +29,8 @@ from trading.services.order_drafts import OrderDraft
 from trading.services.own_limits import NO_LIMITS, OwnLimits, owned, tightened
 
 MINUTE = dt.timedelta(minutes=1)
+# What may rest for a position is asked no more: it only ever sells what is held.
+RESTING_RULES = ("QUANTITY", "SHORT")
 # Market orders arrive at the next open; this much worse is a mild assumption for a small order.
 PAPER_SLIPPAGE_BPS = 1.0
 SLIPPAGE_BASIS = "1 bp worse than the next open; spread and fees by asset class and regime"
@@ -112,8 +114,12 @@ def rules_check(
     n_recent_orders: int,
     n_recent_own: int = 0,
     own_limits: OwnLimits = NO_LIMITS,
+    is_protection: bool = False,
 ) -> list[risk.RuleResult]:
     """Judge a draft by every rule; an order may go out when none is FAIL.
+
+    One that rests for a position only ever gets out of it: no limit on size, number or side of the
+    market keeps it away, and what other sales have reserved it sells only where they do not.
 
     `own_limits` are those of the strategy that sends it; they never loosen the portfolio's.
     `n_recent_orders` are the portfolio's of the last minute, `n_recent_own` that strategy's.
@@ -141,14 +147,17 @@ def rules_check(
         equity=float(summary.equity),
         position_quantity=float(held.quantity),
         reserved_cash=float(summary.cash - summary.buying_power),
-        reserved_quantity=float(held.reserved_quantity),
+        reserved_quantity=0.0 if is_protection else float(held.reserved_quantity),
         day_start_equity=float(summary.day_start_equity),
         n_open_orders=summary.n_open_orders,
         currency=portfolio.currency,
     )
+    checked = risk.check(request, view, _engine_limits(limits, own, summary))
+    if is_protection:
+        return [*results, *(result for result in checked if result.rule in RESTING_RULES)]
     gross_limit = tightened(limits, "max_gross_exposure", own)
     judged = [
-        *risk.check(request, view, _engine_limits(limits, own, summary)),
+        *checked,
         _gross_exposure(draft, costs, held, summary, gross_limit),
     ]
     return [
@@ -191,9 +200,10 @@ def n_recent(
 ) -> int:
     """Orders of the last minute: a person's by the wall clock, a strategy's by market time.
 
+    What rests for a position is not counted.
     A replay plays hours in seconds, so the wall clock would refuse a strategy its ordinary pace.
     """
-    orders = Order.objects.filter(portfolio=portfolio)
+    orders = Order.objects.filter(portfolio=portfolio, protection="")
     if is_manual:
         return orders.filter(decision__isnull=True, created_at__gt=now - MINUTE).count()
     return orders.filter(decision__isnull=False, market_at__gt=market_at - MINUTE).count()
@@ -208,6 +218,7 @@ def n_recent_own(
     return Order.objects.filter(
         portfolio=portfolio,
         deployment__version__strategy_id=deployment.version.strategy_id,
+        protection="",
         market_at__gt=market_at - MINUTE,
     ).count()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from decimal import Decimal
 
 import numpy as np
 import pytest
 from django.urls import reverse
 
+from marketdata.models import Instrument
 from marketdata.selectors import bars_get, instant
 from trading.engine import backtest
 from trading.engine.types import AssetClass
@@ -105,6 +107,14 @@ def resting(deployment):
     return {order.protection: order for order in orders}
 
 
+@contextmanager
+def closed_for_trading(instrument):
+    found = Instrument.objects.filter(pk=instrument.pk)
+    found.update(is_tradable=False)
+    yield
+    found.update(is_tradable=True)
+
+
 def test_stop_and_target_are_placed_with_the_fill_of_the_entry(walk):
     deployment = deploy_on(walk)
 
@@ -194,12 +204,10 @@ def test_what_its_owner_cancels_is_placed_again_with_the_next_decision(walk):
 
 def test_levels_are_watched_at_the_close_when_an_order_may_not_rest(walk):
     deployment = deploy_on(walk)
-    limits = deployment.portfolio.risk_limits
     play(deployment.portfolio, at(59))
-    limits.max_open_orders = 1
-    limits.save()
 
-    play(deployment.portfolio, at(60))
+    with closed_for_trading(walk):
+        play(deployment.portfolio, at(60))
     deployment.refresh_from_db()
 
     assert resting(deployment) == {}
@@ -257,10 +265,10 @@ def test_the_page_of_a_strategy_says_why_an_order_could_not_rest(walk, client):
     deployment = deploy_on(walk)
     client.force_login(deployment.portfolio.user)
     play(deployment.portfolio, at(59))
-    type(deployment.portfolio.risk_limits).objects.update(max_open_orders=1)
 
-    play(deployment.portfolio, at(60))
+    with closed_for_trading(walk):
+        play(deployment.portfolio, at(60))
     page = client.get(reverse("strategy_detail", args=[deployment.version.strategy_id]))
 
     assert "An order could not rest: " in page.content.decode()
-    assert "open orders" in page.content.decode()
+    assert "is a reference and cannot be traded" in page.content.decode()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from marketdata.models import Instrument
 from trading.models import Decision, Order
 from trading.selectors.ledger import ledger_verify
 from trading.services.orders import order_submit
-from trading.tests.factories import NOW
+from trading.tests.engine.walks import random_walk
+from trading.tests.factories import NOW, bars_make, instrument_make
 from trading.tests.services.test_live_protection import (
     KEY,
     RESTING,
     at,
     deploy_on,
+    resting,
     walk,  # noqa: F401
 )
 from trading.tests.services.test_runner import deploy, play
@@ -95,4 +98,60 @@ def test_a_stop_met_before_a_fill_at_the_close_ends_the_exit_of_its_strategy(wal
     assert Order.objects.filter(protection="STOP", status="FILLED").count() == 1
     assert statuses(leaving) == ["CANCELED"]
     assert leaving.reason_code == "PROTECTION_MET"
+    assert held(deployment) == 0
+
+
+@pytest.mark.parametrize("sale", [submit, far_sale])
+def test_a_stop_goes_on_trailing_while_a_person_sells_of_the_position(walk, sale):  # noqa: F811
+    deployment = deploy_on(walk, **{"trail_atr": 0.8, "target_atr.NORMAL": 6.0})
+    play(deployment.portfolio, at(61))
+    before = resting(deployment)["STOP"]
+    sale(deployment, held(deployment) - 1, "by hand")
+
+    for bar in range(62, 75):
+        play(deployment.portfolio, at(bar))
+        after = resting(deployment).get("STOP")
+        if after is None or after.stop_price > before.stop_price:
+            break
+
+    assert after is not None
+    assert after.quantity == held(deployment)
+    assert not Order.objects.filter(status="DENIED").exists()
+
+
+def test_a_stop_that_may_not_be_replaced_stays(walk):  # noqa: F811
+    deployment = deploy_on(walk, **{"trail_atr": 0.8, "target_atr.NORMAL": 6.0})
+    play(deployment.portfolio, at(61))
+    before = resting(deployment)["STOP"]
+    Instrument.objects.filter(pk=walk.pk).update(is_tradable=False)
+
+    for bar in range(62, 75):
+        play(deployment.portfolio, at(bar))
+        if Order.objects.filter(protection="STOP", status="DENIED").exists():
+            break
+
+    assert Order.objects.filter(protection="STOP", status="DENIED").exists()
+    assert resting(deployment)["STOP"].pk == before.pk
+
+
+@pytest.fixture
+def crash():
+    """The same walk, whose bar 65 opens a fifth below the close before."""
+    instrument = instrument_make("CRASH", asset_class="CRYPTO")
+    bars = random_walk(12, 110, 0.02)
+    rows = np.round(np.stack([bars.open, bars.high, bars.low, bars.close], axis=1), 2)
+    rows[65] = rows[64, 3] * 0.8
+    bars_make(instrument, [tuple(row) for row in np.round(rows, 2).tolist()])
+    return instrument
+
+
+def test_a_part_sale_at_a_gap_leaves_the_stop_for_the_rest_of_the_same_bar(crash):
+    deployment = deploy_on(crash)
+    play(deployment.portfolio, at(64))
+    own_sale(deployment, held(deployment) - 1, "cut")
+
+    play(deployment.portfolio, at(65))
+
+    stop = Order.objects.get(deployment=deployment, protection="STOP", status="FILLED")
+    assert (stop.filled_quantity, stop.reason_code) == (1, "STOP_GAPPED")
     assert held(deployment) == 0
