@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -39,6 +40,8 @@ from trading.services.pretrade import (
 )
 
 WORKING = [str(status) for status in WORKING_STATUSES]
+# Runners count on these keys: one taken by hand would stop the strategy it belongs to.
+_STRATEGY_KEY = re.compile(r"s\d+-|close-\d")
 
 
 class IdempotencyKeyReused(DomainError):
@@ -107,7 +110,7 @@ def order_submit(
         side=side, order_type=order_type, quantity=quantity, limit_price=limit_price,
         stop_price=stop_price, time_in_force=time_in_force,
     )  # fmt: skip
-    key = _key_of(client_order_id)
+    key = _key_of(client_order_id, is_manual=deployment is None)
     locked = portfolio_lock(portfolio.pk)
     body_hash = draft.body_hash(instrument.symbol)
     earlier = Order.objects.filter(portfolio=locked, client_order_id=key).first()
@@ -300,12 +303,18 @@ def market_view(portfolio: Portfolio, instrument: Instrument, *, now: dt.datetim
     )
 
 
-def _key_of(client_order_id: str) -> str:
+def _key_of(client_order_id: str, *, is_manual: bool) -> str:
     key = client_order_id.strip()
     if not key or len(key) > 80 or not key.isascii() or not key.isprintable():
         raise OrderInvalid(
             "IDEMPOTENCY_KEY_INVALID",
             f"client_order_id {client_order_id[:40]!r} must be 1 to 80 printable ASCII characters",
+            field="client_order_id",
+        )
+    if is_manual and _STRATEGY_KEY.match(key):
+        raise OrderInvalid(
+            "IDEMPOTENCY_KEY_RESERVED",
+            f"client_order_id {key!r} is kept for the orders of strategies; use another",
             field="client_order_id",
         )
     return key
@@ -332,6 +341,7 @@ def _rules(
     summary: PortfolioSummary,
     is_manual: bool,
     deployment: Deployment | None = None,
+    is_protection: bool = False,
     now: dt.datetime,
 ) -> list[RuleResult]:
     own_limits = deployment.version.limits if deployment else NO_LIMITS
@@ -341,11 +351,11 @@ def _rules(
         draft=draft,
         market=market,
         summary=summary,
-    is_protection: bool = False,
         held=held_of(portfolio, instrument),
         n_recent_orders=n_recent(portfolio, market.market_at, is_manual=is_manual, now=now),
         n_recent_own=n_recent_own(portfolio, deployment, market.market_at),
         own_limits=own_limits,
+        is_protection=is_protection,
     )
 
 
@@ -355,7 +365,6 @@ def _send(order: Order, reserve: Decimal, market_at: dt.datetime) -> None:
     try:
         report = broker_of(order.portfolio.kind).submit(engine_order(order))
     except BrokerRejected as error:
-        is_protection=is_protection,
         order_transition(
             order=order, to_status=OrderStatus.REJECTED, market_at=market_at,
             code="BROKER_REJECTED", reason=str(error),

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from trading.models import Order, RiskLimits
+from trading.services.order_drafts import OrderInvalid
 from trading.services.orders import order_submit
 from trading.services.pretrade import n_recent, n_recent_own
 from trading.tests.factories import NOW
@@ -71,3 +72,16 @@ def test_what_rests_takes_nothing_of_the_orders_a_minute(walk):  # noqa: F811
     play(deployment.portfolio, at(109))
     assert len(filled(deployment)) > 4
     assert not Order.objects.filter(status="DENIED").exists()
+
+
+@pytest.mark.parametrize("key", ["s{pk}-stop-1", "s{pk}-20080930T200000", "close-{pk}"])
+def test_a_person_may_not_take_the_keys_of_strategies(walk, key):  # noqa: F811
+    deployment = deploy_on(walk)
+
+    with pytest.raises(OrderInvalid, match="is kept for the orders of strategies"):
+        order_submit(
+            portfolio=deployment.portfolio, instrument=walk, side="BUY", order_type="MARKET",
+            quantity=Decimal(1), client_order_id=key.format(pk=deployment.pk), now=NOW,
+        )  # fmt: skip
+
+    assert not Order.objects.exists()
