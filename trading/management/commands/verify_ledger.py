@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from trading.selectors.ledger import ledger_summary, ledger_verify
+from trading.selectors.ledger_checks import ledger_summary, ledger_verify
 from trading.selectors.portfolios import portfolio_by_pk
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from trading.engine.fills import BarPrices
 from trading.models import Fill, JournalEntry, Order, OrderEvent, Position, Posting
-from trading.selectors.ledger import ledger_balances, ledger_verify
+from trading.selectors.ledger import ledger_balances
+from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.portfolios import portfolio_value
 from trading.services.fills import FillConflict, FillInvalid, fill_record, orders_match
 from trading.services.orders import order_cancel, order_submit

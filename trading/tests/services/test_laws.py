@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 from trading.engine.fills import BarPrices
 from trading.engine.types import FINAL_STATUSES, ORDER_TRANSITIONS, OrderStatus
 from trading.models import Fill, Order, OrderEvent, Position
-from trading.selectors.ledger import cash_get, ledger_verify
+from trading.selectors.ledger import cash_get
+from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.portfolios import mark_of, portfolio_value, reserved_cash
 from trading.services.amounts import amount_of, round_to_step
 from trading.services.fills import FillInvalid, fill_record, orders_match

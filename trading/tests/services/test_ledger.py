@@ -22,7 +22,8 @@ from trading.models import (
     TrialLedgerEntry,
 )
 from trading.models.immutable import RowImmutable
-from trading.selectors.ledger import ledger_balances, ledger_control, ledger_rows, ledger_verify
+from trading.selectors.ledger import ledger_balances, ledger_control, ledger_rows
+from trading.selectors.ledger_checks import ledger_verify
 from trading.services.ledger import (
     EntryConflict,
     EntryInvalid,

@@ -14,7 +14,7 @@ from marketdata.selectors import bars_get, instant
 from trading.engine import backtest
 from trading.engine.types import AssetClass
 from trading.models import Deployment, Order
-from trading.selectors.ledger import ledger_verify
+from trading.selectors.ledger_checks import ledger_verify
 from trading.services.deployments import deployment_pause, deployment_resume, deployment_stop
 from trading.services.orders import order_cancel, order_submit
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS

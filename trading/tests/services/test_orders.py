@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 
 from trading.models import EquityPoint, Order, OrderEvent, Portfolio, Position, RiskLimits
-from trading.selectors.ledger import ledger_verify
+from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.portfolios import portfolio_value, reserved_cash
 from trading.services.fills import fill_record
 from trading.services.order_drafts import OrderInvalid

@@ -8,7 +8,7 @@ from marketdata.models import ReplaySession
 from marketdata.services import replay_open
 from marketdata.tests.factories import market_make
 from trading.models import Deployment, JournalEntry, Order, Portfolio
-from trading.selectors.ledger import ledger_verify
+from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.portfolios import portfolio_get, portfolio_list
 from trading.services.deployments import demo_deploy
 from trading.services.orders import order_submit

@@ -25,7 +25,7 @@ from trading.models import (
     Strategy,
     StrategyVersion,
 )
-from trading.selectors.ledger import ledger_verify
+from trading.selectors.ledger_checks import ledger_verify
 from trading.services.amounts import amount_of
 from trading.services.deployments import deployment_pause, deployment_resume, deployment_start
 from trading.services.orders import order_submit
