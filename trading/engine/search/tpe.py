@@ -29,7 +29,7 @@ from optuna.trial import FrozenTrial
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import FloatArray
-from trading.engine.search.parzen import axis_of, mixture_of
+from trading.engine.search.parzen import Mixture, axis_of, mixture_of
 from trading.engine.search.space import Combination, Dimension, Space
 from trading.engine.strategies.base import CHOICE, INT, ParameterValue
 
@@ -93,8 +93,9 @@ class Sampler(optuna.samplers.TPESampler):
         if not self.estimates:
             return {}
         accepted: Moving = {}
+        others = mixture_of(self._axes, self._table(self._others))
         for attempt in range(1, TRIES + 1):
-            for moving in self._candidates():
+            for moving in self._candidates(others):
                 if self._space.allows(moving):
                     if self.is_new(moving):
                         return moving
@@ -113,9 +114,8 @@ class Sampler(optuna.samplers.TPESampler):
         self._taken.add(self._space.combination(moving))
         self._others.append(self._place(moving))
 
-    def _candidates(self) -> Iterator[Moving]:
+    def _candidates(self, others: Mixture) -> Iterator[Moving]:
         """Draw from where good trials are; the likeliest there compared with elsewhere first."""
-        others = mixture_of(self._axes, self._table(self._others))
         drawn = self._good.draw(self._uniform.random((N_CANDIDATES, 1 + len(self._axes))))
         places = [axis.snapped(drawn[:, j]) for j, axis in enumerate(self._axes)]
         bins = [axis.edges(place) for axis, place in zip(self._axes, places, strict=True)]
