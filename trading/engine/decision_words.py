@@ -91,12 +91,13 @@ def with_protection(
 ) -> Decision:
     """Add what rests at the market after a decision; ``state`` is the one it leaves."""
     if decision.action in ENTRIES and proposal.rests_protection:
-        lines = _to_rest(proposal, decision.action)
+        rests = _to_rest(proposal, decision.action)
     else:
-        lines = _resting(state, decision.symbol, tick_size)
-    if not lines:
+        rests = _resting(state, decision.symbol, tick_size)
+    if not rests:
         return decision
-    words = "; ".join(f"{line.name} {line.now:,.2f} rests: {line.because}" for line in lines)
+    lines, parts = zip(*rests, strict=True)
+    words = "; ".join(parts)
     return replace(
         decision,
         reason=f"{decision.reason} {words.capitalize()}.",
@@ -104,26 +105,30 @@ def with_protection(
     )
 
 
-def _to_rest(proposal: Proposal, action: DecisionAction) -> tuple[ParameterNow, ...]:
-    """Say what will rest once an entry is filled."""
+def _to_rest(proposal: Proposal, action: DecisionAction) -> list[tuple[ParameterNow, str]]:
+    """Say what will rest once an entry is filled, as a line and in words."""
     sides = ("below", "above") if action is DecisionAction.ENTER_LONG else ("above", "below")
     parts = (("stop", proposal.stop_distance), ("target", proposal.target_distance))
-    return tuple(
-        _line(f"{part}_distance", distance, f"that far {side} the entry, from its fill on")
+    return [
+        (
+            _line(f"{part}_distance", distance, f"that far {side} the entry, from its fill on"),
+            f"a {part} will rest {distance:,.2f} {side} the entry price once it is filled",
+        )
         for (part, distance), side in zip(parts, sides, strict=True)
         if distance is not None
-    )
+    ]
 
 
-def _resting(state: StrategyState, symbol: str, tick_size: float) -> tuple[ParameterNow, ...]:
-    """Say what rests from this close on."""
-    entry, lines = state.avg_entry_price, []
+def _resting(state: StrategyState, symbol: str, tick_size: float) -> list[tuple[ParameterNow, str]]:
+    """Say what rests from this close on, as a line and in words."""
+    entry, rests = state.avg_entry_price, []
     for order in protective_orders(state, symbol, tick_size):
         level = level_of(order)
         side = "below" if level < entry else "above"
         because = f"{abs(level - entry):,.2f} {side} the entry at {entry:,.2f}, filled inside a bar"
-        lines.append(_line(order.client_order_id.lower(), level, because))
-    return tuple(lines)
+        line = _line(order.client_order_id.lower(), level, because)
+        rests.append((line, f"{line.name} {level:,.2f} rests: {because}"))
+    return rests
 
 
 def _line(name: str, value: float, because: str) -> ParameterNow:

@@ -171,7 +171,8 @@ def round_down_nb(quantity: float, step: float) -> float:
 def order_level_nb(price: float, tick_size: float, is_up: bool) -> float:
     """Round the price of a resting order to the tick, `is_up` or down; 0 keeps it as it is."""
     level = round_down_nb(price, tick_size)
-    if is_up and level < price:
+    # As in rounding down, 3.3000000000000003 lies on a tick of 0.1.
+    if is_up and level < price - 1e-9 * tick_size:
         return round_down_nb(level + tick_size, tick_size)
     return level
 

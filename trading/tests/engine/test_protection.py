@@ -112,9 +112,21 @@ def test_a_stop_that_trails_rests_at_its_new_level_from_the_next_bar_on():
     result = run(tape(rows), guarded(trail_distance=3.0, target_distance=None), config=FREE)
 
     assert fills_of(result)[1:] == [(3, "SELL", 105.0, "STOP_REACHED")]
+    assert result.decisions[0].reason.endswith(
+        " A stop will rest 5.00 below the entry price once it is filled."
+    )
     assert result.decisions[1].reason.endswith("Stop 97.00 rests: 3.00 below the entry at 100.00, "
                                                "filled inside a bar.")  # fmt: skip
     assert result.decisions[2].to_dict()["parameters"]["stop"]["now"] == 105.0
+
+
+def test_an_entry_says_what_will_rest_on_both_sides_of_it():
+    result = run(tape([CALM, CALM]), guarded(-1.0), config=FREE)
+
+    assert result.decisions[0].reason.endswith(
+        " A stop will rest 5.00 above the entry price once it is filled; "
+        "a target will rest 10.00 below the entry price once it is filled."
+    )
 
 
 def test_the_stop_of_a_short_position_only_falls():
@@ -206,6 +218,12 @@ def test_a_stop_pays_the_slippage_and_a_target_does_not():
 def test_levels_are_rounded_to_the_tick_away_from_the_market(price, is_up, expected):
     assert order_level_nb(price, 0.01, is_up) == expected
     assert order_level_nb.py_func(price, 0.01, is_up) == expected
+
+
+def test_a_level_on_the_tick_stays_there_although_its_last_digit_is_off():
+    for level in (order_level_nb, order_level_nb.py_func):
+        assert level(1.1 + 2.2, 0.1, True) == 3.3
+        assert level(1.1 + 2.2, 0.1, False) == 3.3
 
 
 def test_nothing_rests_below_zero_or_for_nobody():
