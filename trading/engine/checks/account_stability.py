@@ -8,7 +8,7 @@ LOOKBACK see `account_reruns`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -97,7 +97,3 @@ def moved_parameters(legs: Sequence[Leg]) -> list[dict[str, dict[str, ParameterV
         return every
     kept = np.linspace(0, len(every) - 1, MOST_NEIGHBORS).round().astype(int)
     return [every[k] for k in kept]
-
-
-def _moved(leg: Leg, params: Mapping[str, Mapping[str, ParameterValue]]) -> Leg:
-    return replace(leg, params=params.get(leg.bars.symbol, leg.params))
