@@ -6,8 +6,9 @@ LOOKBACK each strategy's own
 
 The events of a tick are those of `shared_account`, which stays the reference: it writes orders,
 fills and decisions down and knows every kind of cost. This loop is for running an account again
-many times. Sums are taken in order of the books instead of exactly, so equity agrees to about
-1e-12 of itself, not to the last bit.
+many times. Sums are taken in order of the books instead of exactly, so equity agrees but for
+rounding, not to the last bit. With a quantity step that rounding may, where a size falls on a step,
+buy one step more or less, and equity then differs by what that step earns.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
     Returns
     -------
     float64, shape (n_ticks,)
-        Currency, after each tick; that of `shared_account.replay` but for rounding.
+        Currency, after each tick; that of `shared_account.replay` as far as said above.
     """
     books, allocation = account.books, account.allocation
     begins = np.cumsum([0, *(book.ticks.shape[0] for book in books)])
@@ -82,7 +83,8 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
         begins[:-1] + np.array([book.features.first for book in books]),
         np.concatenate([_prices(book) for book in books]),
         np.concatenate([book.features.bars.closed_at for book in books]),
-        np.concatenate([table_of(book.features).rows for book in books]),
+        # Tables are laid out by columns or by rows; the loop is compiled for one of them.
+        np.ascontiguousarray(np.concatenate([table_of(book.features).rows for book in books])),
         np.array([config is not None for config in configs]),
         np.array(
             [

@@ -83,6 +83,28 @@ def test_the_compiled_loop_is_its_source(monkeypatch):
     assert np.array_equal(account_loop.equity_of(account, clock), equity)
 
 
+def by_rows(bars, params):
+    features = sma_cross.prepare(bars, params)
+    rows = np.ascontiguousarray(features.table.rows)
+    return replace(features, table=replace(features.table, rows=rows))
+
+
+def test_one_compiled_loop_serves_tables_laid_out_either_way():
+    spec = replace(sma_cross.SPEC, key="by_rows", prepare=by_rows)
+    legs = [Leg(bars, spec, FAST["sma_cross"]) for bars in BARS]
+
+    equity = [
+        account_loop.equity_of(account, clock)
+        for account, clock in (
+            opened("sma_cross"),
+            account_opened(legs, CONFIG, ALLOCATIONS["equal"]),
+        )
+    ]
+
+    assert np.array_equal(*equity)
+    assert len(account_loop.account_nb.signatures) == 1
+
+
 def shorting(bars, params):
     features = sma_cross.prepare(bars, params)
     return replace(features, table=replace(features.table, rows=-np.abs(features.table.rows)))
