@@ -184,9 +184,8 @@ def warm_up(run: BacktestRun, bars: Bars) -> CheckRow:
     rule = rule_of(run, bars)
     found = warm_up_of(rule)
     if found is None:
-        why = (
-            f"{len(bars):,} bars are too few to start {max(rule.warm_up, 1)} bars of warm-up later."
-        )
+        declared = max(rule.warm_up, 1)
+        why = f"{len(bars):,} bars are too few to start {declared:,} bars of warm-up later."
         return not_applicable(*WARM_UP, why)
     return warm_up_row([found])
 
@@ -194,8 +193,9 @@ def warm_up(run: BacktestRun, bars: Bars) -> CheckRow:
 def warm_up_of(rule: Rule) -> WarmUp | None:
     """Compare decisions after histories of several lengths; None for a series too short for it."""
     n_bars, declared = len(rule.bars), max(rule.warm_up, 1)
-    lengths = sorted({min(declared * m, LONGEST_BARS) for m in WARM_UP_MULTIPLES} | {LONGEST_BARS})
-    lengths = [n for n in lengths if declared <= n < n_bars - N_BLOCKS * BLOCK_BARS]
+    longest = max(LONGEST_BARS, declared)
+    lengths = sorted({min(declared * m, longest) for m in WARM_UP_MULTIPLES} | {longest})
+    lengths = [n for n in lengths if n < n_bars - N_BLOCKS * BLOCK_BARS]
     if not lengths:
         return None
     blocks = _blocks(lengths[-1], n_bars)

@@ -209,6 +209,16 @@ def test_a_rule_with_a_finite_window_has_enough_warm_up(key):
     assert leaks.warm_up(run(bars, key), bars).status is RuleStatus.PASS
 
 
+def test_a_longer_warm_up_than_the_longest_history_is_judged_by_itself():
+    bars = random_walk(41, 2_200)
+    spec = replace(sma_cross.SPEC, key="patient", warm_up=lambda params: 1_400)
+
+    row = leaks.warm_up(run(bars, spec), bars)
+
+    assert row.status is RuleStatus.PASS
+    assert row.numbers["warm_up_bars"] == 1_400.0
+
+
 def test_a_rule_that_ranks_over_all_bars_is_caught_by_a_shuffled_future():
     def prepare(bars, params):
         features = sma_cross.prepare(bars, params)
