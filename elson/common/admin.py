@@ -17,6 +17,8 @@ from django_celery_beat.models import PeriodicTask
 from elson.common.listing import csv_response
 from elson.common.models import Heartbeat, OutboxEvent
 
+CSV_CHUNK = 1_000  # rows in memory at once
+
 
 class ReadOnlyMixin:
     """Rows that only services write: no add, no edit, no delete, whoever asks."""
@@ -58,6 +60,8 @@ class CsvAdmin(ReadOnlyAdmin):
     """A list whose filtered rows can be saved, with the columns it shows."""
 
     change_list_template = "admin/csv_change_list.html"
+    # Large columns that no line of the file shows.
+    csv_defer: tuple[str, ...] = ()
 
     def get_urls(self) -> list[Any]:
         """Add the address of the file, before the one that takes any word as a row."""
@@ -74,8 +78,9 @@ class CsvAdmin(ReadOnlyAdmin):
             (str(label_for_field(name, self.model, self)), self._reader(name))
             for name in self.get_list_display(request)
         ]
-        rows = changelist.get_queryset(request)
-        return csv_response(f"{self.opts.model_name}.csv", columns, rows)
+        rows = changelist.get_queryset(request).defer(*self.csv_defer)
+        read = rows.iterator(chunk_size=CSV_CHUNK)
+        return csv_response(f"{self.opts.model_name}.csv", columns, read)
 
     def _reader(self, name: Any) -> Callable[[Any], Any]:
         def read(row: Any) -> Any:

@@ -5,7 +5,8 @@ import re
 
 import pytest
 from django.contrib import admin
-from django.db import models
+from django.db import connection, models
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
@@ -169,6 +170,23 @@ def test_the_filtered_rows_can_be_saved(desk, one_of_each, model):
     assert whole["Content-Type"].startswith("text/csv")
     assert len(none.content.splitlines()) == 1
     assert b"Filtered rows as CSV" in desk.get(f"/staff/trading/{model}/").content
+
+
+@pytest.mark.parametrize(
+    ("model", "columns"),
+    [
+        ("backtestresult", ("curve", "round_trips", "daily", "manifest")),
+        ("trial", ("parameters", "folds", "blocks")),
+    ],
+)
+def test_a_file_reads_no_large_column_it_does_not_hold(desk, model, columns):
+    with CaptureQueriesContext(connection) as asked:
+        assert desk.get(f"/staff/trading/{model}/csv/").status_code == 200
+
+    read = [query["sql"] for query in asked if f'FROM "trading_{model}"' in query["sql"]]
+    assert read
+    for column in columns:
+        assert not any(f'"trading_{model}"."{column}"' in sql for sql in read)
 
 
 def test_a_version_shows_staff_the_matrix_of_the_model_page(desk, one_of_each):

@@ -300,6 +300,10 @@ class BacktestResultAdmin(CsvAdmin):
     search_fields = ("=backtest__id", "backtest__user__email", "backtest__instrument__symbol")
     date_hierarchy = "created_at"
     exclude = ("curve", "daily", "round_trips", "monthly")
+    csv_defer = (
+        "metrics", "by_regime", "honesty", "curve", "round_trips", "daily", "monthly", "drawdowns",
+        "costs", "per_instrument", "decisions", "manifest", "backtest__log", "backtest__so_far",
+    )  # fmt: skip
     ordering = ("-id",)
 
 
@@ -336,6 +340,7 @@ class TrialAdmin(CsvAdmin):
         "study", "number", "status", "objective", "in_sample_sharpe", "out_of_sample_sharpe",
         "n_trades", "refusal", "error",
     )  # fmt: skip
+    csv_defer = ("parameters", "folds", "blocks", "study__judgement", "study__holdout")
     list_filter = ("status", "study__strategy_key", ("refusal", NamedBlankFilter))
     list_select_related = ("study",)
     search_fields = ("=study__id", "study__user__email", "error")

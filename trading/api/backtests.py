@@ -28,6 +28,7 @@ from trading.serializers.backtests import (
     BacktestReportSerializer,
     BacktestRequestSerializer,
     BacktestResultSerializer,
+    BacktestRowSerializer,
     BacktestSerializer,
     BacktestShareSerializer,
     BacktestSplitSerializer,
@@ -63,7 +64,7 @@ TRADE_COLUMNS = tuple((name, lambda trip, name=name: trip.get(name)) for name in
 class BacktestListApi(ListAPIView[Any]):
     """List one's runs, newest first; ask for one."""
 
-    serializer_class = BacktestSerializer
+    serializer_class = BacktestRowSerializer
 
     @extend_schema(
         parameters=[

@@ -49,8 +49,8 @@ class BacktestRequestSerializer(ExperimentRequestSerializer):
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
 
 
-class BacktestSerializer(ExperimentSerializer):
-    """One run: what was asked and how far it is."""
+class BacktestRowSerializer(ExperimentSerializer):
+    """A run in a list: what was asked and how far it is."""
 
     parameters = serializers.JSONField()
     spread_bps = serializers.FloatField()
@@ -72,7 +72,6 @@ class BacktestSerializer(ExperimentSerializer):
     phase = serializers.CharField()
     progress = serializers.FloatField()
     detail = serializers.CharField()
-    so_far = serializers.JSONField(help_text="Equity of the bars that have run; empty at the end.")
     reported_at = serializers.DateTimeField(allow_null=True)
     n_bars_per_second = serializers.FloatField(allow_null=True)
     rerun_of = serializers.IntegerField(source="rerun_of_id", allow_null=True)
@@ -80,6 +79,12 @@ class BacktestSerializer(ExperimentSerializer):
     def get_tags(self, backtest: Any) -> list[str]:
         """Return the tags in the order they were given."""
         return [tag.name for tag in backtest.tags.all()]
+
+
+class BacktestSerializer(BacktestRowSerializer):
+    """One run, and its equity while it runs."""
+
+    so_far = serializers.JSONField(help_text="Equity of the bars that have run; empty at the end.")
 
 
 class BacktestDescriptionSerializer(serializers.Serializer[Any]):

@@ -7,6 +7,8 @@ import io
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from trading.models import Backtest, Deployment, StrategyVersion
@@ -72,6 +74,16 @@ def test_a_list_holds_only_ones_own_runs(desk, owner):
     waiting_make(user_make())
 
     assert [row["id"] for row in desk.get(ROOT).json()["results"]] == [mine.pk]
+
+
+def test_a_longer_list_needs_no_more_queries(desk, owner, django_assert_num_queries):
+    done_make(owner)
+    with CaptureQueriesContext(connection) as one:
+        assert "so_far" not in desk.get(ROOT).json()["results"][0]
+    done_make(owner)
+
+    with django_assert_num_queries(len(one)):
+        assert len(desk.get(ROOT).json()["results"]) == 2
 
 
 def test_a_request_is_answered_202_with_where_to_look(desk):
