@@ -56,7 +56,7 @@ class DecisionCountsApi(APIView):
         """Count actions, "no trade" included, and what kept decisions from trading."""
         parameters_known(request)
         strategy = strategy_of(request.user, strategy_id)
-        answer = {"actions": decision_counts(strategy), "blocked": dict(block_counts(strategy))}
+        answer = {"actions": decision_counts(strategy), "blocked": block_counts(strategy)}
         return Response(DecisionCountsSerializer(answer).data)
 
 

@@ -24,7 +24,6 @@ from trading.models import (
     StrategyVersion,
 )
 from trading.selectors.backtests import backtest_newest
-from trading.selectors.decision_views import block_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +188,8 @@ def decision_counts(strategy: Strategy) -> dict[str, int]:
     return {row["action"]: row["n"] for row in counted}
 
 
-def block_counts(strategy: Strategy) -> list[tuple[str, int]]:
-    """How often each rule kept a decision from trading, most frequent first."""
+def block_counts(strategy: Strategy) -> dict[str, int]:
+    """How often each rule, by its code, kept a decision from trading, most frequent first."""
     counted = (
         Decision.objects.filter(deployment__version__strategy=strategy)
         .exclude(blocked_by="")
@@ -198,7 +197,7 @@ def block_counts(strategy: Strategy) -> list[tuple[str, int]]:
         .annotate(n=Count("pk"))
         .order_by("-n", "blocked_by")
     )
-    return [(block_word(row["blocked_by"]), row["n"]) for row in counted]
+    return {row["blocked_by"]: row["n"] for row in counted}
 
 
 def decision_get(user: Any, decision_uuid: object) -> Decision:

@@ -18,7 +18,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
-from trading.selectors.decision_views import decision_view
+from trading.selectors.decision_views import block_word, decision_view
 from trading.selectors.model_versions import bound_text
 from trading.selectors.own_books import books_of, breaker_now, outcome_of
 from trading.selectors.portfolios import account_limits, portfolio_get
@@ -151,7 +151,7 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
         "spec": rules_of(strategy.key),
         "page": page_of(request, decisions),
         "action": action,
-        "blocks": block_counts(strategy),
+        "blocks": [(block_word(rule), n) for rule, n in block_counts(strategy).items()],
         "actions": [
             {"value": "", "label": "All", "count": sum(counts.values())},
             *(

@@ -339,8 +339,10 @@ def test_what_was_blocked_is_counted(member, deployment):
     decision_make(deployment, blocked_by="NO_TRADE_BAND")
 
     page = member.get(address(deployment.version)).content.decode()
+    rest = member.get(f"/api/v1/strategies/{deployment.version.strategy_id}/decisions/counts/")
 
     assert "Blocked: too small a change to trade" in page
+    assert rest.json()["blocked"]["NO_TRADE_BAND"] >= 1
 
 
 def test_the_next_regime_is_given_with_its_cases_or_with_a_reason(portfolio):
