@@ -42,12 +42,18 @@ def lease_write(row: Any, *, now: dt.datetime, lease: dt.timedelta, **values: An
 
 
 def lease_lapse(
-    row: Any, *, now: dt.datetime, wait: dt.timedelta, most_attempts: int, sentence: str
+    row: Any,
+    *,
+    now: dt.datetime,
+    wait: dt.timedelta,
+    most_attempts: int,
+    sentence: str,
+    **ended: Any,
 ) -> str:
     """Queue a row whose worker fell silent, or give it up after so many attempts.
 
-    Returns its status by now; "" when somebody else was faster. Each attempt doubles the wait, so
-    that a long queue is not filled with copies.
+    Giving up also writes `ended`. Returns its status by now; "" when somebody else was faster. Each
+    attempt doubles the wait, so that a long queue is not filled with copies.
     """
     mine = type(row)._default_manager.filter(
         pk=row.pk, status=row.status, lease_key=row.lease_key, lease_expires_at=row.lease_expires_at
@@ -59,6 +65,7 @@ def lease_lapse(
             lease_key=None,
             error_code="WORKER_LOST",
             error=sentence,
+            **ended,
         )
         return FAILED if changed else ""
     until = now + wait * 2 ** (1 + row.n_attempts)

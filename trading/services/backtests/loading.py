@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from marketdata.selectors import bars_get, closes_at, instrument_get, nanoseconds
-from marketdata.types import Bars
+from marketdata.types import Bars, IntArray
 from trading.engine.costs import CostModel
 from trading.services.backtests.experiment import costs_of
 
@@ -34,13 +34,18 @@ def market_costs(asked: Any, symbols: Sequence[str]) -> dict[str, CostModel]:
 
 def bars_between(instrument: Instrument, timeframe: str, start: Day, end: Day) -> int:
     """Count the bars that `bars_stored` would return."""
+    return len(closes_between(instrument, timeframe, start, end))
+
+
+def closes_between(instrument: Instrument, timeframe: str, start: Day, end: Day) -> IntArray:
+    """Return when the bars closed that `bars_stored` would return, in nanoseconds."""
     closes = closes_at(instrument, timeframe)
     since, until = _beginning(start), _end(end)
     first = 0 if since is None else int(np.searchsorted(closes, nanoseconds(since), "left"))
     stop = (
         len(closes) if until is None else int(np.searchsorted(closes, nanoseconds(until), "right"))
     )
-    return max(stop - first, 0)
+    return closes[first:stop]
 
 
 def _beginning(day: Day) -> dt.datetime | None:

@@ -15,13 +15,13 @@ from django.db.models import Q
 from accounts.selectors import entitlement_value
 from elson.common import jobs
 from elson.common.errors import Conflict, DomainError, TooMany
-from marketdata.selectors import coverage_get, instrument_get
+from marketdata.selectors import closes_at, coverage_get, instant, instrument_get
 from trading.models import Backtest, BacktestTag
 from trading.selectors import backtests as selectors
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import READERS
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, attempt
-from trading.services.backtests.loading import bars_between
+from trading.services.backtests.loading import bars_between, closes_between
 from trading.services.backtests.progress import announce
 from trading.services.keys import key_check
 from trading.services.leases import lease_lapse
@@ -42,6 +42,8 @@ SWEEP_AFTER = dt.timedelta(seconds=15)
 MOST_ATTEMPTS = 3
 FEWEST_BARS = 30
 FEWEST_EITHER_SIDE = 10
+# A market that rests for a weekend and holidays is marked at its last close meanwhile.
+LONGEST_PAUSE_NS = 5 * 86_400 * 10**9
 COST_FIELDS = (
     "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
     "borrow_bps_per_day", "financing_bps_per_year", "max_participation", "carries_rest",
@@ -97,8 +99,8 @@ def backtest_request(
         )
         return found
     instrument = _covered_instrument(draft, draft.symbol)
-    for symbol in draft.symbols:
-        _covered_instrument(draft, symbol, field="symbols")
+    legs = [_covered_instrument(draft, symbol, field="symbols") for symbol in draft.symbols]
+    _check_benchmark(draft, legs or [instrument])
     _check_quota(backtest_quota(user=user, now=now))
     backtest = Backtest.objects.create(
         user=user,
@@ -135,6 +137,7 @@ def backtest_cancel(*, backtest: Backtest, now: dt.datetime) -> Backtest:
         row.finished_at = now
         row.lease_key = None
         row.detail = "Canceled"
+        row.so_far = {}
     row.save()
     announce(row)
     return row
@@ -236,6 +239,7 @@ def _revive(row: Backtest, now: dt.datetime) -> bool:
         wait=SWEEP_AFTER,
         most_attempts=MOST_ATTEMPTS,
         sentence=f"The worker stopped {MOST_ATTEMPTS} times while running this backtest.",
+        so_far={},
     )
     if became == Backtest.Status.FAILED:
         announce(Backtest.objects.get(pk=row.pk))
@@ -321,7 +325,6 @@ def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symb
             if field == "symbol":
                 _check_split(draft, instrument, n_bars, span)
                 _check_folds(draft, n_bars, span)
-                _check_benchmark(draft, first, last)
             return instrument
         found = f"The span holds {n_bars} bars and {FEWEST_BARS} are needed"
         fault = {"start_date": f"{found}: {span}."}
@@ -348,16 +351,25 @@ def _check_folds(draft: BacktestDraft, n_bars: int, span: str) -> None:
         raise BacktestInvalid({"walk_forward_folds": f"{text}{span}."})
 
 
-def _check_benchmark(draft: BacktestDraft, first: dt.date, last: dt.date) -> None:
-    """Another instrument to hold must have bars over the whole span that is run."""
+def _check_benchmark(draft: BacktestDraft, instruments: Sequence[Instrument]) -> None:
+    """Another instrument to hold needs a price at the first bar of the run and until its end."""
     if draft.benchmark in ("", CASH):
         return
-    begin, end = max(draft.start_date or first, first), min(draft.end_date or last, last)
     try:
-        coverage = coverage_get(instrument_get(draft.benchmark), draft.timeframe)
+        known = closes_at(draft.benchmark, draft.timeframe)
     except DomainError as error:
         raise BacktestInvalid({"benchmark": error.message}) from error
-    known = coverage.first_at.date(), coverage.last_at.date()
-    if known[0] > begin or known[1] < end:
-        text = f"{draft.benchmark} has {draft.timeframe} bars from {known[0]} to {known[1]}"
-        raise BacktestInvalid({"benchmark": f"{text}; the run goes from {begin} to {end}."})
+    # An account runs from the first bar of any of its instruments to the last of any.
+    spans = [
+        closes_between(instrument, draft.timeframe, draft.start_date, draft.end_date)[[0, -1]]
+        for instrument in instruments
+    ]
+    begin, end = min(first for first, _ in spans), max(last for _, last in spans)
+    if known[0] > begin or known[-1] + LONGEST_PAUSE_NS < end:
+        has, runs = (_span_text(*span) for span in ((known[0], known[-1]), (begin, end)))
+        text = f"{draft.benchmark} has {draft.timeframe} bars {has}; the run goes {runs}."
+        raise BacktestInvalid({"benchmark": text})
+
+
+def _span_text(first: int, last: int) -> str:
+    return f"from {instant(first):%Y-%m-%d %H:%M} to {instant(last):%Y-%m-%d %H:%M} UTC"

@@ -12,7 +12,7 @@ from trading.services.backtests.drafts import BacktestInvalid, draft_read
 from trading.services.backtests.requests import backtest_request, draft_of
 from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import ASKED, walk_make
-from trading.tests.factories import NOW, user_make
+from trading.tests.factories import FIRST_CLOSE, NOW, bars_make, instrument_make, user_make
 
 pytestmark = pytest.mark.django_db
 
@@ -107,6 +107,29 @@ def test_a_benchmark_that_does_not_cover_the_run_is_refused(owner, asked, senten
 
     assert list(refused.value.data["errors"]) == ["benchmark"]
     assert not Backtest.objects.exists()
+
+
+def test_a_benchmark_that_begins_later_on_the_first_day_is_refused(owner):
+    later = FIRST_CLOSE + dt.timedelta(hours=1)
+    bars_make(instrument_make("OTHER"), [(1.0, 1.0, 1.0, 1.0)] * 400, start=later)
+
+    with pytest.raises(BacktestInvalid, match="OTHER has 1d bars from"):
+        backtest_request(user=owner, draft=draft_read(ASKED | {"benchmark": "OTHER"}), now=NOW)
+
+
+def test_a_benchmark_that_rests_on_the_last_weekend_serves(owner):
+    walk_make(398, "OTHER", 5)
+
+    assert run_make(owner, benchmark="OTHER").status == "SUCCEEDED"
+
+
+def test_a_benchmark_of_an_account_covers_every_instrument(owner):
+    walk_make(200, "SHORT", 5)
+    walk_make(200, "OTHER", 6)
+    asked = ASKED | {"symbols": ["SHORT", "WALK"], "benchmark": "OTHER"}
+
+    with pytest.raises(BacktestInvalid, match="OTHER has 1d bars from"):
+        backtest_request(user=owner, draft=draft_read(asked), now=NOW)
 
 
 def test_a_short_benchmark_serves_a_run_that_ends_with_it(owner):

@@ -400,7 +400,11 @@ def test_a_span_of_days_is_inclusive_on_both_ends():
 
 
 def test_backtest_cancel_ends_a_waiting_run_at_once():
-    backtest = backtest_cancel(backtest=asked(), now=NOW)
+    backtest = asked()
+    Backtest.objects.update(so_far={"equity": [1.0]})  # of a worker that fell silent
+    backtest = backtest_cancel(backtest=backtest, now=NOW)
+
+    assert backtest.so_far == {}
 
     assert backtest.status == "CANCELED"
     assert backtest_run(backtest_id=backtest.pk, clock=Ticks()) == NOTHING_TO_DO
@@ -491,13 +495,14 @@ def test_a_run_that_kills_its_workers_is_given_up():
         n_attempts=MOST_ATTEMPTS,
         lease_key=uuid.uuid4(),
         lease_expires_at=NOW - dt.timedelta(seconds=1),
+        so_far={"equity": [1.0]},
     )
 
     assert backtests_sweep(now=NOW) == 0
 
     backtest.refresh_from_db()
     assert backtest.status == "FAILED"
-    assert backtest.error_code == "WORKER_LOST"
+    assert (backtest.error_code, backtest.so_far) == ("WORKER_LOST", {})
     assert OutboxEvent.objects.count() == 1
 
 
