@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from marketdata.selectors import instant
 from trading.engine.strategies.tables import RESTING
 from trading.engine.types import WORKING_STATUSES, OrderStatus
-from trading.models import Deployment, Order
+from trading.models import Deployment, Order, Position
 
 NOT_HELD = "Nothing is held. With the fill of an entry its stop and target are left at the market."
-CANCELED = "No order rests for the position. They are placed again with the next decision."
-REFUSED = (
-    "An order could not rest: {reason}. Stop and target of this position are watched at each "
-    "close instead."
-)
+SOLD = "What it bought was sold by hand: nothing is left to protect."
+STOPPED = "Stopped: nothing protects what it left."
+CANCELED = "No order rests for the position. Stop and target are placed again {when}."
+REFUSED = "An order could not rest: {reason}. Stop and target of this position are watched {when}."
+REFUSALS = (OrderStatus.DENIED, OrderStatus.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +27,46 @@ class ProtectionNow:
 
 
 def protection_now(deployment: Deployment) -> ProtectionNow | None:
-    """Say what rests for a deployment; None where its parameters ask for nothing to rest."""
+    """Say what rests for a deployment; None where nothing is ever to rest, or no more."""
     if deployment.version.parameters.get("protection") != RESTING:
         return None
-    if not deployment.state.get("quantity"):
-        return ProtectionNow([], NOT_HELD)
-    orders = Order.objects.filter(deployment=deployment).exclude(protection="")
+    nothing = _nothing_held(deployment)
+    if deployment.status == Deployment.Status.STOPPED:
+        return None if nothing else ProtectionNow([], STOPPED)
+    if nothing:
+        return ProtectionNow([], nothing)
+    is_running = deployment.status == Deployment.Status.RUNNING
     if not deployment.state.get("rests_protection"):
-        refusals = (OrderStatus.DENIED, OrderStatus.REJECTED)
-        last = orders.filter(status__in=refusals).order_by("-pk").first()
-        reason = last.reason if last else "the position was opened without one"
-        return ProtectionNow([], REFUSED.format(reason=reason), is_refused=True)
-    working = orders.filter(status__in=WORKING_STATUSES).select_related("instrument")
-    found = sorted(working, key=lambda order: order.protection)
-    return ProtectionNow(found, "" if found else CANCELED)
+        when = "at each close instead" if is_running else "only when the strategy decides again"
+        sentence = REFUSED.format(reason=_refusal(deployment), when=when)
+        return ProtectionNow([], sentence, is_refused=True)
+    when = "with the next decision" if is_running else "when the strategy decides again"
+    found = _resting(deployment)
+    return ProtectionNow(found, "" if found else CANCELED.format(when=when))
+
+
+def _nothing_held(deployment: Deployment) -> str:
+    """Why there is nothing to protect; empty where there is."""
+    if not deployment.state.get("quantity"):
+        return NOT_HELD
+    held = Position.objects.filter(
+        portfolio=deployment.portfolio_id, instrument=deployment.instrument_id, quantity__gt=0
+    )
+    return "" if held.exists() else SOLD
+
+
+def _refusal(deployment: Deployment) -> str:
+    """Reason of the last refusal since the position was opened."""
+    refused = Order.objects.filter(
+        deployment=deployment,
+        status__in=REFUSALS,
+        market_at__gte=instant(int(deployment.state.get("entry_at", 0))),
+    ).exclude(protection="")
+    last = refused.order_by("-pk").first()
+    return last.reason if last else "the position was opened without one"
+
+
+def _resting(deployment: Deployment) -> list[Order]:
+    orders = Order.objects.filter(deployment=deployment, status__in=WORKING_STATUSES)
+    found = orders.exclude(protection="").select_related("instrument")
+    return sorted(found, key=lambda order: order.protection)
