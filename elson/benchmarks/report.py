@@ -23,7 +23,7 @@ def summary_text(result: Result) -> str:
     """Return one bench as a few lines."""
     lines = [f"{result['name']}: {'met' if result['met'] else 'NOT MET'}"]
     for row in result["peers"].values():
-        goal = f"goal {row['goal']:g}x" if "goal" in row else "no goal"
+        goal = f"goal {_bound(row['goal'])}x" if "goal" in row else "no goal"
         lines.append(f"  {_times(row['ratio'])} {row['label']} ({goal})")
     for limit in result["limits"]:
         mark = "" if limit["met"] else "  NOT MET"
@@ -55,8 +55,8 @@ def _overview(results: Sequence[Result], failures: Sequence[str]) -> str:
     for result in results:
         for row in result["peers"].values():
             if "goal" in row:
-                goal = f"≥ {row['goal']:g}×" + (
-                    f" (stretch {row['stretch']:g}×)" if "stretch" in row else ""
+                goal = f"≥ {_bound(row['goal'])}×" + (
+                    f" (stretch {_bound(row['stretch'])}×)" if "stretch" in row else ""
                 )
                 met = _word(row["met"]) + (", stretch too" if row.get("stretch_met") else "")
                 measured = _times(row["ratio"])
@@ -69,9 +69,9 @@ def _overview(results: Sequence[Result], failures: Sequence[str]) -> str:
 def _limit_line(name: str, limit: Mapping[str, Any]) -> str:
     bounds = []
     if limit["at_most"] is not None:
-        bounds.append(f"≤ {limit['at_most']:,g} {limit['unit']}")
+        bounds.append(f"≤ {_bound(limit['at_most'])} {limit['unit']}")
     if limit["at_least"] is not None:
-        bounds.append(f"≥ {limit['at_least']:,g} {limit['unit']}")
+        bounds.append(f"≥ {_bound(limit['at_least'])} {limit['unit']}")
     measured = f"{_number(limit['value'])} {limit['unit']}"
     return (
         f"| {name} | {limit['figure']} | {', '.join(bounds)} | {measured} | {_word(limit['met'])} |"
@@ -93,7 +93,11 @@ def _section(result: Result) -> str:
         *(_contender_line(row, row["ratio"]) for row in result["peers"].values()),
         "",
     ]
-    lines += [f"- {name}: {_number(value)}" for name, value in result["figures"].items()]
+    units = {limit["figure"]: f" {limit['unit']}" for limit in result["limits"]}
+    lines += [
+        f"- {name}: {_number(value)}{units.get(name, '')}"
+        for name, value in result["figures"].items()
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -109,7 +113,13 @@ def _contender_line(row: Mapping[str, Any], ratio: Mapping[str, float] | None) -
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
+    """Write what was measured, to three digits or the whole number."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def _bound(value: float) -> str:
+    """Write what was promised, as it was said."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def _times(ratio: Mapping[str, float]) -> str:
