@@ -20,6 +20,7 @@ from elson.benchmarks.harness import BenchError
 from elson.bootstrap import ROOT
 
 ANSWER_SECONDS = 900.0
+END_SECONDS = 20.0
 
 
 class PeerFailed(BenchError):
@@ -65,8 +66,12 @@ class Peer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        try:
+            # The end of its input ends it; what it started and left on disk ends with it.
+            self._process.communicate(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
         self._log.close()
         self._folder.cleanup()
 

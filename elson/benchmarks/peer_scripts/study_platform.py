@@ -5,10 +5,10 @@ Everything lives in one folder and ends with this process.
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
 import io
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -120,7 +120,7 @@ def _now() -> dt.datetime:
 
 
 def _spawn(*words: str) -> None:
-    # The bench kills this process outright at its end; nothing it started may go on.
+    # Whatever kills this process, nothing it started may go on.
     process = subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent
     )
@@ -143,8 +143,11 @@ def _end() -> None:
 
 
 if __name__ == "__main__":
-    atexit.register(_end)
+    # Told to end, it still ends what it started and removes the folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="elson-study-") as state:
-        begin(Path(state))
-        serve({"seed": seed, "search": search})
-        _end()
+        try:
+            begin(Path(state))
+            serve({"seed": seed, "search": search})
+        finally:
+            _end()
