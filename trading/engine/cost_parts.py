@@ -13,8 +13,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from trading.engine.costs import BPS, CostModel, commission_rates
-from trading.engine.execution import Market
 from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.market import Market
 from trading.engine.types import Fill
 
 
@@ -99,7 +99,7 @@ def cost_parts(
     Examples
     --------
     >>> from marketdata.types import Bars
-    >>> from trading.engine.execution import market_of
+    >>> from trading.engine.market import market_of
     >>> from trading.engine.types import OrderSide
     >>> price = np.full(2, 100.0)
     >>> bars = Bars("X", "1d", np.arange(2), price, price, price, price, np.zeros(2))

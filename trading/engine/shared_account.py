@@ -25,15 +25,9 @@ from trading.engine.backtest import BacktestConfig
 from trading.engine.correlation import mean_correlation
 from trading.engine.costs import BPS, CostModel
 from trading.engine.errors import InsufficientBars
-from trading.engine.execution import (
-    DAY_NS,
-    DAYS_PER_YEAR,
-    Blotter,
-    ExecutionTerms,
-    Market,
-    market_of,
-)
+from trading.engine.execution import Blotter
 from trading.engine.explanation import Decision
+from trading.engine.market import DAY_NS, DAYS_PER_YEAR, ExecutionTerms, Market, market_of
 from trading.engine.own_limits import AccountView
 from trading.engine.planning import StepContext
 from trading.engine.state import start

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from marketdata.types import Bars
 from trading.engine.breaker import breaker_next, config_vector
 from trading.engine.decision_words import decision_of, warm_up_decision, with_protection
-from trading.engine.execution import DAY_NS
 from trading.engine.explanation import Decision
+from trading.engine.market import DAY_NS
 from trading.engine.own_limits import AccountView, Cut, cut_to_limits
 from trading.engine.planning import Bounds, Plan, StepContext, intent_of, plan_of
 from trading.engine.positions import trailed_nb

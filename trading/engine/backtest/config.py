@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from marketdata.types import FloatArray, IntArray
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid
-from trading.engine.execution import ExecutionTerms
+from trading.engine.market import ExecutionTerms
 from trading.engine.own_limits import OwnLimits
 from trading.engine.types import AssetClass, TimeInForce
 

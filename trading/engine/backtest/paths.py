@@ -19,7 +19,8 @@ from trading.engine import loops
 from trading.engine.backtest.config import BacktestConfig
 from trading.engine.backtest.result import Tape
 from trading.engine.costs import commission_rates, price_rates
-from trading.engine.execution import Blotter, fill_of, market_of
+from trading.engine.execution import Blotter, fill_of
+from trading.engine.market import market_of
 from trading.engine.planning import StepContext
 from trading.engine.rules import REASONS, STOP_REACHED, TARGET_REACHED
 from trading.engine.simulation import TableRun, simulate, state_after

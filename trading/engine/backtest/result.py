@@ -9,8 +9,9 @@ from marketdata.types import FloatArray, IntArray
 from trading.engine import metrics
 from trading.engine.backtest.config import BacktestConfig
 from trading.engine.cost_parts import CostParts, cost_parts
-from trading.engine.execution import Blotter, market_of
+from trading.engine.execution import Blotter
 from trading.engine.explanation import Decision
+from trading.engine.market import market_of
 from trading.engine.portfolio import round_trips
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, ParameterValue, StrategySpec

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid
-from trading.engine.execution import Blotter, ExecutionTerms, market_of
+from trading.engine.execution import Blotter
 from trading.engine.fills import FillRules, payable_quantity
+from trading.engine.market import ExecutionTerms, market_of
 from trading.engine.state import start
 from trading.engine.types import AssetClass, OrderIntent, OrderSide, OrderType, TimeInForce
 from trading.tests.engine.laws import examples, length
