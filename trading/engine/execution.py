@@ -87,6 +87,14 @@ class Blotter:
             order.client_order_id for order in self.orders if order.order_type is OrderType.LIMIT
         )
 
+    @property
+    def working_quantity(self) -> float:
+        """Signed units that the working order may still fill; 0 without one."""
+        if self.intent is None:
+            return 0.0
+        left = self.orders[-1].remaining_quantity if self._is_met else self.intent.quantity
+        return left if self.intent.side is OrderSide.BUY else -left
+
     def submit(self, intent: OrderIntent | None, i: int) -> None:
         """Take the wish of bar ``i``: it replaces the working order; None keeps a rest working.
 

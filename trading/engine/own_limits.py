@@ -67,8 +67,8 @@ class OwnLimits:
 class AccountView(NamedTuple):
     """The account a strategy trades in, currency and signed units.
 
-    `gross_exposure` is the worth of everything held and `quantity` all that is held of the
-    instrument, the strategy's own part included in both.
+    `gross_exposure` is the worth of everything held, with what others have on order, and `quantity`
+    all that is held of the instrument, the strategy's own part included in both.
     """
 
     equity: float

@@ -90,6 +90,13 @@ class Book:
         held = self.blotter.state.quantity
         return held * self.price if held else 0.0
 
+    @property
+    def committed(self) -> float:
+        """Unsigned value held, or that after the working order where it is larger."""
+        held = self.blotter.state.quantity
+        most = max(abs(held), abs(held + self.blotter.working_quantity))
+        return most * self.price if most else 0.0
+
 
 @dataclass(slots=True, eq=False)
 class SharedAccount:
@@ -295,9 +302,7 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
         context = replace(
             book.context,
             correlation=_correlation(account, book, i),
-            account=AccountView(
-                equity, account.gross, book.blotter.state.quantity, account.day_start_equity
-            ),
+            account=_view(account, book, equity),
             watched_equity=equity,
         )
         outcome = step(book.features, i, state, context)
@@ -309,6 +314,13 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
             intent = None
         book.blotter.submit(intent, i)
         n_taken += _is_taken(book) - was_taken
+
+
+def _view(account: SharedAccount, book: Book, equity: float) -> AccountView:
+    """Show a book the account around it, with what the others have on order by now."""
+    others = math.fsum(other.committed for other in account.books if other is not book)
+    held = book.blotter.state.quantity
+    return AccountView(equity, others + abs(book.value), held, account.day_start_equity)
 
 
 def _correlation(account: SharedAccount, book: Book, i: int) -> float:

@@ -16,6 +16,7 @@ from trading.engine.shared_account import Leg
 from trading.engine.state import StrategyState, start
 from trading.engine.step import prepare, step
 from trading.engine.strategies import strategy_get
+from trading.engine.types import OrderSide
 from trading.tests.engine.walks import random_walk, tape
 
 FLAT = AccountView(1_000.0, 0.0, 0.0, 1_000.0)
@@ -209,3 +210,14 @@ def test_the_limits_of_an_account_of_several_are_measured_on_the_account():
 
     # A tenth of 100 at the close of 2 decided at; of each book's own half it would be 2.5 units.
     assert [fill.quantity for fill in found.account.fills] == pytest.approx([5.0, 5.0])
+
+
+def test_strategies_that_enter_on_the_same_tick_share_the_room_of_the_account():
+    prices = tape([(price,) * 4 for price in (1.0, 1.0, 2.0, 2.0, 2.0)])
+    legs = [Leg(replace(prices, symbol=symbol), "sma_cross", PARAMS) for symbol in "AB"]
+    config = BacktestConfig(cash=100.0, limits=OwnLimits(max_gross_exposure=0.6))
+
+    found = run_portfolio(legs, config)
+
+    bought = [fill.quantity for fill in found.account.fills if fill.side is OrderSide.BUY]
+    assert bought == pytest.approx([25.0, 5.0])
