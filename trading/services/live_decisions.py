@@ -8,6 +8,7 @@ import math
 import structlog
 from django.db import transaction
 
+from marketdata.models import Instrument
 from marketdata.selectors import bars_map, nanoseconds
 from trading.engine.correlation import mean_correlation
 from trading.engine.own_limits import AccountView
@@ -78,7 +79,7 @@ def _decide(
         tick_size=float(bar.instrument.tick_size),
         correlation=_correlation(positions, bar, features, state),
         limits=limits,
-        account=None if limits.is_empty else _account(portfolio, bar),
+        account=None if limits.is_empty else account_around(portfolio, bar.instrument),
     )
     outcome = step(features, bar.index, state, context)
     decision = _decision_write(deployment, bar, outcome)
@@ -110,13 +111,17 @@ def _decide(
     decision_published(decision, bar.instrument.symbol, portfolio.pk)
 
 
-def _account(portfolio: Portfolio, bar: InstrumentBar) -> AccountView:
-    """Value the portfolio around the book, which a version's own limits are measured on too."""
+def account_around(portfolio: Portfolio, instrument: Instrument) -> AccountView:
+    """Value the portfolio around the book, which a version's own limits are measured on too.
+
+    Purchases on order count at the cash set aside for them: strategies that decide on the same bar
+    share one room.
+    """
     value = portfolio_value(portfolio)
     return AccountView(
         equity=float(value.equity),
-        gross_exposure=float(value.gross_exposure),
-        quantity=float(held_of(portfolio, bar.instrument).quantity),
+        gross_exposure=float(value.gross_exposure + value.reserved_cash),
+        quantity=float(held_of(portfolio, instrument).quantity),
         day_start_equity=float(value.day_start_equity),
     )
 

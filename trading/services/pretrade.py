@@ -343,7 +343,7 @@ def _gross_exposure(
 ) -> risk.RuleResult:
     signed = draft.quantity if draft.side is OrderSide.BUY else -draft.quantity
     change = (abs(held.quantity + signed) - abs(held.quantity)) * costs.reference_price
-    after = summary.gross_exposure + change
+    after = summary.gross_exposure + summary.reserved_cash + change
     share = float(after / summary.equity) if summary.equity > 0 else float("inf")
     if change <= 0:
         sentence = f"gross exposure falls to {share:.1%} of equity"
@@ -352,7 +352,8 @@ def _gross_exposure(
     # The reference is rounded to the stored unit, so allow that much.
     passes = share <= limit + 1e-9
     verb = "is within" if passes else "exceeds"
-    sentence = f"gross exposure {share:.1%} of equity {verb} the limit of {limit:.1%}"
+    words = "with what is on order" if summary.reserved_cash else "of equity"
+    sentence = f"gross exposure {share:.1%} {words} {verb} the limit of {limit:.1%}"
     return _rule("MAX_GROSS_EXPOSURE", passes=passes, sentence=sentence, value=share, limit=limit,
                  unit="ratio")  # fmt: skip
 

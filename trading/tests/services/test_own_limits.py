@@ -13,6 +13,7 @@ from trading.models import Deployment, Order, RiskLimits, StrategyVersion
 from trading.services.backtests.drafts import BacktestInvalid
 from trading.services.deployments import deployment_start
 from trading.services.fills import fill_record
+from trading.services.live_decisions import account_around
 from trading.services.orders import order_submit
 from trading.services.own_limits import OwnLimitInvalid, engine_limits
 from trading.services.strategies import strategy_create, version_create
@@ -235,3 +236,24 @@ def test_only_limits_of_size_and_loss_reach_the_step():
     own = {"max_position_weight": 0.2, "max_orders_per_minute": 3, "max_open_orders": 2}
 
     assert engine_limits(own) == EngineLimits(max_position_weight=0.2)
+
+
+def test_what_is_on_order_takes_its_part_of_the_gross_exposure(portfolio):
+    deployment = deployed(portfolio, max_gross_exposure=0.5)
+
+    first, second = sent(deployment, "300"), sent(deployment, "300", key="second")
+
+    assert (first.status, second.status) == ("ACCEPTED", "DENIED")
+    assert second.reason_code == "MAX_GROSS_EXPOSURE"
+    assert "gross exposure 60." in second.reason
+    assert "with what is on order exceeds the limit of 50.0%" in second.reason
+
+
+def test_a_strategy_sees_what_others_have_on_order(portfolio):
+    deployment = deployed(portfolio)
+    order = sent(deployment, "300")
+
+    found = account_around(portfolio, deployment.instrument)
+
+    assert found.quantity == 0.0
+    assert found.gross_exposure == float(order.reserved_cash) > 0.0
