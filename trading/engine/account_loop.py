@@ -39,10 +39,14 @@ def runs_compiled(account: SharedAccount) -> bool:
     Returns
     -------
     bool
-        False also where decisions are to be kept, borrowed cash costs interest, or stops rest.
+        False also where decisions are to be kept, borrowed cash costs interest, stops rest, or some
+        orders are filled at the open and others at the close.
     """
     config = account.config
     if config.costs.financing_bps_per_year:
+        return False
+    if len({book.market.fills_at_close for book in account.books}) > 1:
+        # The loop fills all orders of a tick at one time of the bar.
         return False
     own = replace(config, cost_model=None, commission_bps=0.0, slippage_bps=0.0, cost_preset=None)
     return all(

@@ -5,8 +5,9 @@ OUTPUT   equity, cash and gross position value at every tick; orders and fills i
 LOOKBACK each strategy's own; an order decided on an instrument's bar meets its next bar
 
 Events of one tick, for the instruments with a bar on it and in order of symbol: 1. holding costs;
-2. sales; 3. purchases, which share what cash and the gross cap leave in proportion to what each
-asked for; 4. stops and targets that rest, whose proceeds buy nothing on this tick; 5. every
+2. at the open, sales, then purchases, which share what cash and the gross cap leave in proportion
+to what each asked for; 3. inside the bar, stops and targets that rest; 4. the same as at the open
+for what is filled at the close: nothing is bought with money that comes later in the bar; 5. every
 position is marked, at its last close where it has no bar; 6. each strategy steps with its share of
 the account's equity; its circuit breaker knows the correlation with what else is held.
 """
@@ -234,9 +235,9 @@ def _charge(
 
 def _trade(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
     """Fill what works and what rests, each at its time of the bar."""
-    _protect(account, [pair for pair in arrived if pair[0].market.fills_at_close])
-    _meet(account, arrived)
-    _protect(account, [pair for pair in arrived if not pair[0].market.fills_at_close])
+    _meet(account, [pair for pair in arrived if not pair[0].market.fills_at_close])
+    _protect(account, arrived)
+    _meet(account, [pair for pair in arrived if pair[0].market.fills_at_close])
 
 
 def _protect(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine import account_loop
-from trading.engine.allocation import Allocation
+from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig, curve_of, run
 from trading.engine.fills import BarPrices, FillRules
-from trading.engine.portfolio_backtest import run_portfolio
+from trading.engine.portfolio_backtest import account_opened, run_portfolio
 from trading.engine.positions import Position, protected_nb
 from trading.engine.protection import level_of, protection_met, protective_orders
 from trading.engine.regimes import regimes_of
@@ -353,6 +353,35 @@ def test_a_compiled_bar_meets_what_its_source_meets(stop, target):
         else:
             assert (REASONS[reason], price) == (met.reason, met.execution.price)
             assert level == level_of(met.order)
+
+
+def test_money_that_comes_inside_a_bar_buys_nothing_at_its_open():
+    stopped = [CALM, CALM, (100.0, 201.0, 100.0, 200.0), (200.0, 200.0, 90.0, 90.0)]
+    at_close = replace(tape(stopped), symbol="A", exec_price="CLOSE")
+    at_open = replace(tape([CALM] * 4), symbol="B")
+    legs = [
+        Leg(at_close, guarded(side=2.0, target_distance=None)),
+        Leg(at_open, guarded(side=2.0, enters_at=2, stop_distance=None, target_distance=None)),
+    ]
+    shares = Allocation(AllocationRule.FIXED_WEIGHT, {"A": 0.9, "B": 0.1})
+
+    found = run_portfolio(legs, FREE, shares).account
+
+    assert found.fill_reasons == ("ENTRY", "STOP_REACHED", "ENTRY")
+    # A tenth of 1,900 was asked for, and 100 of cash was there until A was stopped.
+    assert found.fills[-1].notional == pytest.approx(100.0)
+
+
+def test_orders_at_the_open_and_at_the_close_of_one_account_are_stepped():
+    bars = [replace(random_walk(5, 60), symbol="A"), replace(random_walk(6, 60), symbol="B")]
+    mixed = [bars[0], replace(bars[1], exec_price="CLOSE")]
+
+    def runs_compiled(series):
+        legs = [Leg(one, "sma_cross", {"fast": 5, "slow": 12}) for one in series]
+        return account_loop.runs_compiled(account_opened(legs, BacktestConfig(), Allocation())[0])
+
+    assert runs_compiled(bars)
+    assert not runs_compiled(mixed)
 
 
 @pytest.mark.parametrize(("protection", "is_compiled"), [("close", True), ("resting", False)])
