@@ -28,7 +28,7 @@ from trading.services.backtests.runs import LEASE_LOST, NOTHING_TO_DO, backtest_
 from trading.tests.backtest_rows import done_make, portfolio_make
 from trading.tests.engine.walks import random_walk
 from trading.tests.factories import NOW, bars_make, instrument_make, user_make
-from trading.tests.study_rows import member_make, study_make
+from trading.tests.study_rows import member_make, study_finish, study_make
 
 pytestmark = pytest.mark.django_db
 
@@ -530,7 +530,7 @@ def test_instruments_of_several_markets_pay_their_own_usual_costs():
 
 def test_a_study_lends_its_overfitting_to_the_parameters_it_tried():
     user = member_make()
-    study = study_make(user)
+    study = study_finish(study_make(user))
     study.judgement = {"probability_of_overfitting": 0.4}
     study.save()
     tried = study.trials.order_by("number").first().parameters | study.fixed
