@@ -75,6 +75,10 @@ class Backtest(JobModel):
     allocation = models.JSONField(
         default=dict, help_text="Rule, max_positions, gross_cap, fixed weights by symbol."
     )
+    limits = models.JSONField(
+        default=dict, blank=True,
+        help_text="Own limits of size, as of a strategy version: name: value.",
+    )  # fmt: skip
     out_of_sample_share = models.FloatField(default=0.3)
     out_of_sample_from = models.DateField(
         null=True, blank=True, help_text="First day out of sample; goes before the share."

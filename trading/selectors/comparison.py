@@ -240,6 +240,7 @@ def _settings_of(run: ComparedRun) -> dict[str, Any]:
         "Capital": float(row.cash),
         **{label: getattr(row, name) for name, label in COSTS.items()},
         **{label_of(name): value for name, value in row.allocation.items()},
+        **{label_of(name): value for name, value in row.limits.items()},
         "Out of sample": row.out_of_sample_from or f"last {row.out_of_sample_share:.0%}",
         "Walk-forward folds": row.walk_forward_folds or "none",
         "Benchmark": row.benchmark or "holding what it trades",

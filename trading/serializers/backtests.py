@@ -35,6 +35,10 @@ class BacktestRequestSerializer(ExperimentRequestSerializer):
         required=False, default=dict,
         help_text="Share of each symbol for FIXED_WEIGHT; at most gross_cap in sum.",
     )  # fmt: skip
+    limits = serializers.DictField(
+        required=False, default=dict,
+        help_text="Own limits of size, as a strategy version has them: max_position_weight, …",
+    )  # fmt: skip
     out_of_sample_share = serializers.FloatField(default=0.3)
     out_of_sample_from = serializers.DateField(
         required=False, allow_null=True, help_text="First day out of sample; before the share."
@@ -64,6 +68,7 @@ class BacktestRowSerializer(ExperimentSerializer):
     carries_rest = serializers.BooleanField()
     symbols = serializers.ListField(child=serializers.CharField())
     allocation = serializers.JSONField()
+    limits = serializers.JSONField()
     out_of_sample_share = serializers.FloatField()
     out_of_sample_from = serializers.DateField(allow_null=True)
     walk_forward_folds = serializers.IntegerField()

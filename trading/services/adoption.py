@@ -43,5 +43,6 @@ def backtest_adopt(*, backtest: Backtest, override: str = "") -> StrategyVersion
         name=f"{name} (backtest #{backtest.pk})"[:80],
         parameters=backtest.parameters,
         note=f"from backtest #{backtest.pk}{against}",
+        limits=backtest.limits,
         is_draft=True,
     )

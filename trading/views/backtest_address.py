@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from trading.services.backtests.drafts import BacktestDraft
+from trading.services.backtests.drafts import LIMITS, BacktestDraft
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 
 PREFIX = "p_"
 WEIGHT_PREFIX = "w_"
+LIMIT_PREFIX = "limit_"
 COST_NUMBERS = (
     "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
     "borrow_bps_per_day", "financing_bps_per_year", "max_participation",
@@ -41,6 +42,7 @@ def url_values(draft: BacktestDraft) -> dict[str, str]:
         "tags": ", ".join(draft.tags),
     }
     values |= {PREFIX + name: plain_number(value) for name, value in draft.parameters.items()}
+    values |= {LIMIT_PREFIX + name: plain_number(value) for name, value in draft.limits.items()}
     return {name: value for name, value in values.items() if value}
 
 
@@ -52,7 +54,7 @@ def plain_number(value: Any) -> str:
 
 
 def version_values(version: Any) -> dict[str, str]:
-    """Return the query string's values that test a strategy version at its own costs."""
+    """Return the query string's values that test a strategy version at its own costs and limits."""
     costs = version.costs or {"has_regime_costs": True, "slippage_bps": PAPER_SLIPPAGE_BPS}
     values = {
         "strategy_key": version.strategy.key,
@@ -62,6 +64,11 @@ def version_values(version: Any) -> dict[str, str]:
     }
     values |= {
         name: "on" if value is True else plain_number(value) for name, value in costs.items()
+    }
+    values |= {
+        LIMIT_PREFIX + name: plain_number(value)
+        for name, value in version.limits.items()
+        if name in LIMITS
     }
     return values | {
         PREFIX + name: plain_number(value) for name, value in version.parameters.items()

@@ -10,6 +10,7 @@ from trading.views.backtest_metrics import metric_groups
 from trading.views.backtest_overview import overview_context
 from trading.views.backtest_words import benchmark_words
 
+OWN_LIMIT = "Own limit: nothing is added beyond it"
 TABS = (
     ("overview", "Overview"),
     ("trades", "Trades"),
@@ -49,4 +50,7 @@ def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
             "meaning": known[name].meaning if name in known else "",
         }
         for name, value in backtest.result.manifest["params"].items()
+    ] + [
+        {"name": name, "value": value, "default": "", "is_default": False, "meaning": OWN_LIMIT}
+        for name, value in backtest.limits.items()
     ]

@@ -19,8 +19,8 @@ from trading.engine.types import Regime
 from trading.selectors.versions import regime_grid
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import MOST_FOLDS, MOST_SYMBOLS
-from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, draft_read
-from trading.views.backtest_address import COST_NUMBERS, PREFIX, WEIGHT_PREFIX
+from trading.services.backtests.drafts import LIMITS, BacktestDraft, BacktestInvalid, draft_read
+from trading.views.backtest_address import COST_NUMBERS, LIMIT_PREFIX, PREFIX, WEIGHT_PREFIX
 
 DEFAULT_STRATEGY = "volatility_adaptive_trend"
 DEFAULT_SYMBOL = "SPX"
@@ -171,7 +171,9 @@ class BacktestForm(forms.Form):
         for parameter in spec.parameters:
             self.fields[PREFIX + parameter.key] = _parameter_field(parameter)
         self.own_names = _own_names(spec, self.data or self.initial)
-        for name in self.own_names:
+        given = self.data or self.initial
+        self.limited = [name for name in LIMITS if given.get(LIMIT_PREFIX + name)]
+        for name in (*self.own_names, *(LIMIT_PREFIX + name for name in self.limited)):
             self.fields[name] = forms.CharField(required=False, widget=forms.HiddenInput)
         self.weighted = weighted_symbols(self.data or self.initial)
         for symbol in self.weighted:
@@ -183,6 +185,10 @@ class BacktestForm(forms.Form):
             (self[name], name.removeprefix(PREFIX).replace("_", " ").replace(".", " in ").lower())
             for name in self.own_names
         ]
+
+    def limit_fields(self) -> list[tuple[Any, str]]:
+        """Return the hidden fields of own limits, each with its name in words."""
+        return [(self[LIMIT_PREFIX + name], label_of(name).lower()) for name in self.limited]
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = cast(forms.ChoiceField, self.fields[name])
@@ -220,6 +226,7 @@ class BacktestForm(forms.Form):
         given["weights"] = {
             symbol: self.data.get(WEIGHT_PREFIX + symbol, "") for symbol in self.weighted
         }
+        given["limits"] = {name: self.data.get(LIMIT_PREFIX + name) for name in self.limited}
         try:
             self.draft = draft_read(given)
         except BacktestInvalid as error:
@@ -237,6 +244,7 @@ class BacktestForm(forms.Form):
         if not name:
             return None
         place = name.replace("parameters.", PREFIX).replace("weights.", WEIGHT_PREFIX)
+        place = place.replace("limits.", LIMIT_PREFIX)
         place = "allocation" if place == "weights" else place
         return place if place in self.fields else None
 

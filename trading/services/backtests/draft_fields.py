@@ -113,6 +113,16 @@ def weight_read(symbol: str, value: Any) -> float:
     return number
 
 
+def limit_read(name: str, value: Any) -> float:
+    """Read an own limit; raises FieldFault or NumberNotUnderstood."""
+    number = float(_decimal(value))
+    if not 0.0 < number <= LARGEST_CASH:
+        raise FieldFault(
+            f"{_label(name)} {number:g} must lie above 0 and be at most {LARGEST_CASH:,}."
+        )
+    return number
+
+
 def tags_read(name: str, value: Any) -> tuple[str, ...]:
     """Read tags, parted by commas or as a list: lower case, each once, in order."""
     given = value.split(",") if isinstance(value, str) else value

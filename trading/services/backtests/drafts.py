@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
@@ -17,8 +17,9 @@ from elson.common.errors import DomainError
 from elson.common.formatting import NumberNotUnderstood
 from trading.engine.allocation import AllocationRule
 from trading.engine.errors import EngineError
+from trading.engine.own_limits import OwnLimits
 from trading.engine.strategies import resolve_params, strategy_get
-from trading.services.backtests.draft_fields import READERS, FieldFault, weight_read
+from trading.services.backtests.draft_fields import READERS, FieldFault, limit_read, weight_read
 
 Faults = dict[str, str]
 TRADE_COST_FIELDS = (
@@ -27,6 +28,7 @@ TRADE_COST_FIELDS = (
 )  # fmt: skip
 HOLDING_COST_FIELDS = ("borrow_bps_per_day", "financing_bps_per_year")
 COST_FIELDS = (*TRADE_COST_FIELDS, *HOLDING_COST_FIELDS)
+LIMITS = tuple(one.name for one in fields(OwnLimits))
 EQUAL_WEIGHT = "EQUAL_WEIGHT"
 FEWEST_WEIGHTED = 2
 DAY = "1d"
@@ -73,6 +75,7 @@ class BacktestDraft:
     max_positions: int | None = None
     gross_cap: float = 1.0
     weights: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     is_free_confirmed: bool = False
     out_of_sample_share: float = DEFAULT_OUT_OF_SAMPLE
     # The first day that is out of sample; it goes before the share.
@@ -117,6 +120,7 @@ def draft_read(values: Mapping[str, Any]) -> BacktestDraft:
         faults["symbol"] = "Choose the instrument to test on."
     _check_span(faults, read)
     read["weights"] = _weights(faults, read, values.get("weights") or {})
+    read["limits"] = _limits(faults, values.get("limits") or {})
     _check_costs(faults, read)
     if faults:
         raise BacktestInvalid(faults)
@@ -239,6 +243,23 @@ def _weight_each(
     if len(found) == len(symbols) and total > limit * (1.0 + 1e-9):
         faults["weights"] = f"Weights sum to {total:g}; the limit is {limit:g}."
     return found
+
+
+def _limits(faults: Faults, given: Any) -> dict[str, float]:
+    """Read the own limits that a bar can tell of; empty ones are none."""
+    if not isinstance(given, Mapping):
+        faults["limits"] = "Limits must be an object of names and values."
+        return {}
+    for name in given:
+        if name not in LIMITS:
+            faults[f"limits.{name}"] = (
+                f"Limit {str(name)[:40]!r} is unknown; there are {', '.join(LIMITS)}."
+            )
+    return {
+        name: attempt(faults, f"limits.{name}", limit_read, given[name])
+        for name in LIMITS
+        if given.get(name) not in (None, "")
+    }
 
 
 def _weight_of(symbol: str) -> Callable[[str, Any], float]:

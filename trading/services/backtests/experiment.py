@@ -21,6 +21,7 @@ from trading.engine.backtest.config import EquityAt
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.costs import TRADE_COSTS, CostModel
+from trading.engine.own_limits import OwnLimits
 from trading.engine.strategies import StrategySpec, strategy_get
 from trading.engine.types import AssetClass, DecisionAction, TimeInForce
 from trading.services.backtests import judgement, statistics
@@ -81,6 +82,7 @@ class ExperimentConfig:
     costs: CostModel = field(default_factory=CostModel)
     max_participation: float | None = None
     carries_rest: bool = False
+    limits: OwnLimits = field(default_factory=OwnLimits)
     trials: Trials | None = None
     # Out-of-sample spans other ideas were judged on before; None where nobody keeps count.
     judged_windows: Sequence[tuple[str, str]] | None = None
@@ -217,6 +219,7 @@ def engine_config(bars: Bars, config: ExperimentConfig, report: Report) -> Backt
         cost_model=config.costs,
         max_participation=config.max_participation,
         time_in_force=TimeInForce.GTC if config.carries_rest else TimeInForce.DAY,
+        limits=config.limits,
         seed=config.seed,
         progress=progress,
         observe=report.observe,
@@ -332,6 +335,7 @@ def settings_values(config: ExperimentConfig) -> dict[str, Any]:
         "cost_preset": str(config.costs.preset) if config.costs.preset else None,
         "max_participation": config.max_participation,
         "carries_rest": config.carries_rest,
+        "limits": asdict(config.limits),
         "out_of_sample_share": config.out_of_sample_share,
         "out_of_sample_from": config.out_of_sample_from,
         "walk_forward_folds": config.walk_forward_folds,

@@ -39,6 +39,7 @@ from trading.services.backtests.progress import (
 )
 from trading.services.bindings import binding_for
 from trading.services.leases import LeaseLost, lease_write
+from trading.services.own_limits import engine_limits
 from trading.services.trial_ledger import backtest_counted
 
 logger = structlog.get_logger(__name__)
@@ -121,6 +122,7 @@ def _config(backtest: Backtest) -> ExperimentConfig:
         costs=costs_of(backtest, backtest.instrument if backtest.has_regime_costs else None),
         max_participation=backtest.max_participation,
         carries_rest=backtest.carries_rest,
+        limits=engine_limits(backtest.limits),
         trials=_trials(backtest),
         judged_windows=judged_windows(backtest=backtest),
         out_of_sample_share=backtest.out_of_sample_share,
