@@ -40,6 +40,7 @@ SHARES = (
 )
 FOLDS = (
     ("0", "No"),
+    ("2", "2 folds"),
     ("3", "3 folds"),
     ("5", "5 folds"),
     ("10", "10 folds"),
