@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.html import format_html
@@ -11,6 +12,7 @@ from django.utils.safestring import SafeString
 from elson.common import formatting
 from elson.common.templatetags import formats
 from trading.engine.types import Regime
+from trading.services.backtests.judgement import LOOKS, looks_sentence
 from trading.services.backtests.words import reason_words
 from trading.views.backtest_metrics import cell_of, interval_words
 from trading.views.backtest_words import (
@@ -22,6 +24,20 @@ from trading.views.backtest_words import (
 )
 
 
+def verdict_rows(rows: Sequence[Mapping[str, Any]], *, whose: str) -> list[dict[str, Any]]:
+    """Return the rows of the verdict, as told to the author or to a reader of a shared result."""
+    return [
+        {
+            "mark": MARKS[row["status"]],
+            "label": row["title"],
+            "why": looks_sentence(int(row["numbers"]["n"]), whose=whose)
+            if row["key"] == LOOKS
+            else row["sentence"],
+        }
+        for row in rows
+    ]
+
+
 def overview_context(backtest: Any) -> dict[str, Any]:
     """Return what the overview shows: judged part first, verdict, curve, tables."""
     result = backtest.result
@@ -29,10 +45,7 @@ def overview_context(backtest: Any) -> dict[str, Any]:
     return {
         "tiles": _tiles(figures, honesty, backtest.instrument.currency),
         "verdict_tone": MARKS[honesty["status"]],
-        "verdict_rows": [
-            {"mark": MARKS[row["status"]], "label": row["title"], "why": row["sentence"]}
-            for row in honesty["rows"]
-        ],
+        "verdict_rows": verdict_rows(honesty["rows"], whose="of yours"),
         "null_sharpes": honesty["null_sharpe_ratios"],
         "sharpe": figures["all"]["sharpe_ratio"],
         "sharpe_label": f"this run {formatting.ratio(figures['all']['sharpe_ratio'])}",

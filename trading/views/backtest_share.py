@@ -16,6 +16,7 @@ from trading.selectors.backtests import backtest_get
 from trading.selectors.shares import share_open, shared_backtest
 from trading.services.backtests.sharing import share_create, share_revoke
 from trading.views.backtest_context import parameter_rows, result_context
+from trading.views.backtest_overview import verdict_rows
 from trading.views.backtest_words import strategy_name
 
 # A link is not for search engines, not for caches, and not for the pages it leads on to.
@@ -63,9 +64,8 @@ def backtest_shared(request: HttpRequest, token: str) -> HttpResponse:
         "is_shared": True,
         "parameters": parameter_rows(row),
         **result_context(row, "overview"),
+        "verdict_rows": verdict_rows(row.result.honesty["rows"], whose="of the author"),
     }
-    for check in context["verdict_rows"]:
-        check["why"] = check["why"].replace(" of yours", " of the author")
     response = render(request, "trading/backtest_shared.html", context)
     for name, value in PRIVATE_HEADERS.items():
         response.headers[name] = value

@@ -22,6 +22,7 @@ from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
 
 N_DRAWS = 200
 KEPT_GOOD = 0.5
+LOOKS = "OUT_OF_SAMPLE_LOOKS"
 # Ideas judged on the same days before they warn, and the share of days that makes them the same.
 FEW_LOOKS = 3
 SAME_WINDOW = 0.5
@@ -208,21 +209,24 @@ def looks_row(
     if windows is None or not outside:
         return None
     n = sum(_share_seen(outside, window) >= SAME_WINDOW for window in windows)
-    if n == 0:
-        words = "No other idea of yours on this instrument was judged on these days before."
-    else:
-        plural, verb = ("s", "were") if n != 1 else ("", "was")
-        words = (
-            f"{n} other idea{plural} of yours on this instrument {verb} judged on these days "
-            "before; each look makes them less unseen."
-        )
     return {
-        "key": "OUT_OF_SAMPLE_LOOKS",
+        "key": LOOKS,
         "title": "Looks at the out-of-sample days",
         "status": str(RuleStatus.PASS if n <= FEW_LOOKS else RuleStatus.WARN),
-        "sentence": words,
+        "sentence": looks_sentence(n, whose="of yours"),
         "numbers": {"n": float(n)},
     }
+
+
+def looks_sentence(n: int, *, whose: str) -> str:
+    """Say how many ideas were judged before, to their author or to a reader of a shared result."""
+    if n == 0:
+        return f"No other idea {whose} on this instrument was judged on these days before."
+    plural, verb = ("s", "were") if n != 1 else ("", "was")
+    return (
+        f"{n} other idea{plural} {whose} on this instrument {verb} judged on these days before; "
+        "each look makes them less unseen."
+    )
 
 
 def _share_seen(outside: Mapping[str, Any], window: tuple[str, str]) -> float:

@@ -63,8 +63,17 @@ def test_a_reader_learns_nothing_of_the_owner(client, owner):
     page = answer.content.decode()
     for word in ("secret.person", "my private idea", "secret-tag", f"#{made.pk}<", "/backtests/"):
         assert word not in page.replace(address(share), ""), word
-    assert "of the author on this instrument" in page
+    assert "No other idea of the author on this instrument was judged" in page
     assert "of yours" not in page
+
+
+def test_the_owner_is_told_what_of_the_account_a_reader_learns(desk, owner):
+    made = shared(owner)[0]
+
+    page = text(desk.get(f"/backtests/{made.pk}/share/"))
+
+    assert "How many trials and other ideas of yours on this instrument came before it" in page
+    assert "nothing else of your account" in page
 
 
 def test_a_link_is_kept_out_of_search_engines_and_caches(client, owner):
