@@ -194,7 +194,7 @@ def trade_nb(
         k, j = owners[event], bars[event]
         delta = memory[k, DELTA]
         if delta < 0.0:
-            cash += filled_nb(memory[k], prices, j, 0.0, sizing[k, QUANTITY_STEP])
+            cash += executed_nb(memory[k], prices, j, 0.0, sizing[k, QUANTITY_STEP])
         elif delta > 0.0:
             if memory[k, TAKES_ALL] != 0.0:
                 value = memory[k, HELD] * known[k, PRICE] if memory[k, HELD] != 0.0 else 0.0
@@ -214,12 +214,14 @@ def trade_nb(
             k = owners[event]
             if memory[k, DELTA] > 0.0:
                 paying = needs[event] * granted
-                cash += filled_nb(memory[k], prices, bars[event], paying, sizing[k, QUANTITY_STEP])
+                cash += executed_nb(
+                    memory[k], prices, bars[event], paying, sizing[k, QUANTITY_STEP]
+                )
     return cash
 
 
 @kernel
-def filled_nb(
+def executed_nb(
     memory: FloatArray, prices: FloatArray, j: int, paying: float, quantity_step: float
 ) -> float:
     """Fill one book's order, a purchase for at most `paying`; return the cash it moves."""

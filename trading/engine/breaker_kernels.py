@@ -296,7 +296,7 @@ def book_of_nb(cells: FloatArray) -> Book:
 
 
 @inlined
-def remember_nb(cells: FloatArray, held: Level, book: Book) -> None:
+def breaker_remember_nb(cells: FloatArray, held: Level, book: Book) -> None:
     """Write both parts back."""
     for k in range(len(held)):
         cells[k] = held[k]
@@ -321,5 +321,5 @@ def breaker_next_nb(
     held, book = judged_nb(
         level_of_nb(cells), book, limits, now, equity, volatility, percentile, correlation
     )
-    remember_nb(cells, held, book)
+    breaker_remember_nb(cells, held, book)
     return float(factor_nb(held, limits))

@@ -16,11 +16,11 @@ import numpy as np
 
 from trading.engine.breaker_kernels import (
     book_of_nb,
+    breaker_remember_nb,
     factor_nb,
     level_of_nb,
     limits_of_nb,
 )
-from trading.engine.breaker_kernels import remember_nb as breaker_remember_nb
 from trading.engine.breaker_watch import bounds_nb, watched_nb
 from trading.engine.kernels import FloatArray, IntArray, kernel
 from trading.engine.positions import (
