@@ -62,7 +62,7 @@ def is_steady_nb(
 ) -> bool:
     """Tell whether a booked close certainly changes nothing: then `judged_nb` need not be asked.
 
-    Nine bars of ten are so. It divides nothing; where rounding could decide, the answer is no.
+    It divides nothing; where rounding could decide, the answer is no.
     """
     level = int(held.level)
     day_equity, peak, losses = book.day_equity, book.peak, book.streak

@@ -22,8 +22,8 @@ from trading.engine.errors import EngineError
 from trading.engine.portfolio_backtest import PortfolioRun, account_opened
 from trading.engine.shared_account import Leg, SharedAccount, replay
 
-# Bars of single instruments that the reruns of one check may take together: step by step some
-# three seconds; compiled some seconds, most of them for the correlations that breakers ask for.
+# Bars of single instruments that the reruns of one check may take together, so that a person can
+# wait for it: step by step, and compiled, where correlations that breakers ask for take longest.
 STEPPED_BARS = 60_000
 COMPILED_BARS = 3_000_000
 FEWEST_BARS = 120

@@ -171,7 +171,7 @@ def tpe_suggest(
     ----------
     Bergstra et al., Algorithms for Hyper-Parameter Optimization (2011).
     """
-    # Optuna takes a second to import and only this function needs it.
+    # Optuna is slow to import and only this function needs it.
     from trading.engine.search.tpe import suggestions
 
     return suggestions(
