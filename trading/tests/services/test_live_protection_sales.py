@@ -9,7 +9,7 @@ import pytest
 
 from marketdata.models import Instrument
 from trading.models import Decision, Order
-from trading.selectors.ledger import ledger_verify
+from trading.selectors.ledger_checks import ledger_verify
 from trading.services.orders import order_submit
 from trading.tests.engine.walks import random_walk
 from trading.tests.factories import NOW, bars_make, instrument_make
