@@ -63,13 +63,14 @@ def round_trips(
     signal_bars: Sequence[int],
     reasons: Sequence[str],
     regime_codes: IntArray,
-) -> tuple[list[RoundTrip], list[int]]:
+) -> tuple[list[RoundTrip], list[Fill]]:
     """Group the fills of one symbol into completed trades.
 
     Parameters
     ----------
     fills : sequence of Fill
-        In order; a fill may close a position but not turn it around in one go.
+        In order. One that turns a position around ends a trade and begins the next; each has its
+        part of the commission.
     signal_bars : sequence of int
         Bar whose close decided each fill.
     reasons : sequence of str
@@ -81,8 +82,8 @@ def round_trips(
     -------
     list of RoundTrip
         Completed trades, oldest first.
-    list of int
-        Indices of the fills of a trade that is still open.
+    list of Fill
+        Those of a trade that is still open, or the part of one that belongs to it.
 
     Examples
     --------
@@ -98,19 +99,27 @@ def round_trips(
     (3.0, 2, [])
     """
     trips: list[RoundTrip] = []
-    members: list[int] = []
-    held = 0.0
+    members: list[Fill] = []
+    held, first = 0.0, 0
     for k, fill in enumerate(fills):
-        members.append(k)
-        held += fill.signed_quantity
-        if abs(held) <= DUST * fill.quantity:
-            first = signal_bars[members[0]]
-            code = int(regime_codes[first])
-            chosen = [fills[m] for m in members]
-            trips.append(_trip(chosen, first, code, reasons[k]))
-            members = []
-            held = 0.0
+        for part in _parts(fill, held):
+            first = first if members else signal_bars[k]
+            members.append(part)
+            held += part.signed_quantity
+            if abs(held) <= DUST * fill.quantity:
+                trips.append(_trip(members, first, int(regime_codes[first]), reasons[k]))
+                members, held = [], 0.0
     return trips, members
+
+
+def _parts(fill: Fill, held: float) -> tuple[Fill, ...]:
+    """Part a fill that turns a position around in what ends it and what begins the other side."""
+    if held * fill.signed_quantity >= 0.0 or fill.quantity - abs(held) <= DUST * fill.quantity:
+        return (fill,)
+    share = abs(held) / fill.quantity
+    ends = replace(fill, quantity=abs(held), commission=fill.commission * share)
+    left, rest = fill.quantity - ends.quantity, fill.commission - ends.commission
+    return ends, replace(fill, quantity=left, commission=rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,7 +252,7 @@ def _row(book: Book) -> InstrumentResult:
         reasons=blotter.reasons,
         regime_codes=book.features.regimes.codes,
     )
-    flows = math.fsum(blotter.fills[k].cash_flow for k in still_open)
+    flows = math.fsum(fill.cash_flow for fill in still_open)
     return InstrumentResult(
         symbol=bars.symbol,
         first_at=int(bars.closed_at[0]),

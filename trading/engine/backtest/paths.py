@@ -60,18 +60,24 @@ def holdings_of(features: Features, spec: StrategySpec, config: BacktestConfig) 
         return Holdings(cash, held, 0)
     if reads_table(features, config):
         found = _simulated(features, config)
-        codes, at_bars = found.fills.reasons, found.fills.bars
-        return Holdings(found.cash, found.quantity, _n_inside(codes, at_bars, found.quantity))
+        fills = found.fills
+        n_inside = _n_inside(fills.reasons, fills.bars, fills.quantities, found.quantity)
+        return Holdings(found.cash, found.quantity, n_inside)
     tape = _stepped_tape(features, spec, config)
     codes = np.array([PROTECTION.get(reason, 0) for reason in tape.blotter.reasons], dtype=np.int64)
     at_bars = np.array([fill.bar for fill in tape.blotter.fills], dtype=np.int64)
-    return Holdings(tape.cash, tape.quantity, _n_inside(codes, at_bars, tape.quantity))
+    signed = np.array([fill.signed_quantity for fill in tape.blotter.fills], dtype=float)
+    return Holdings(tape.cash, tape.quantity, _n_inside(codes, at_bars, signed, tape.quantity))
 
 
-def _n_inside(reasons: IntArray, at_bars: IntArray, quantity: FloatArray) -> int:
-    """Count what a resting order ended on the bar of its entry."""
-    ended = at_bars[reasons >= STOP_REACHED]
-    return int(np.count_nonzero((quantity[ended - 1] == 0.0) & (quantity[ended] == 0.0)))
+def _n_inside(
+    reasons: IntArray, at_bars: IntArray, signed: FloatArray, quantity: FloatArray
+) -> int:
+    """Count what a resting order ended on the bar of its entry, also one that turned around."""
+    is_resting = reasons >= STOP_REACHED
+    ended = at_bars[is_resting]
+    is_entry_bar = np.sign(quantity[ended - 1]) != -np.sign(signed[is_resting])
+    return int(np.count_nonzero(is_entry_bar & (quantity[ended] == 0.0)))
 
 
 def runs_compiled(

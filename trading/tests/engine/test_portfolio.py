@@ -113,7 +113,25 @@ def test_fills_of_an_open_trade_are_returned_apart():
         fills, signal_bars=[0], reasons=[""], regime_codes=np.array([0])
     )
 
-    assert (trips, still_open) == ([], [0])
+    assert (trips, still_open) == ([], fills)
+
+
+def test_a_fill_that_turns_a_position_around_ends_one_trade_and_begins_the_next():
+    fills = [
+        Fill("1", "TAPE", OrderSide.BUY, 2.0, 10.0, 0.0, 1, 1),
+        Fill("2", "TAPE", OrderSide.SELL, 5.0, 12.0, 1.0, 2, 2),
+        Fill("3", "TAPE", OrderSide.BUY, 4.0, 11.0, 0.0, 3, 3),
+    ]
+
+    trips, (still_open,) = round_trips(
+        fills, signal_bars=[0, 1, 2], reasons=["", "TURN", "BACK"], regime_codes=np.array([0, 1, 2])
+    )
+
+    assert [(trip.quantity, trip.signal_bar, trip.exit_reason) for trip in trips] == [
+        (2.0, 0, "TURN"), (3.0, 1, "BACK"),
+    ]  # fmt: skip
+    assert [trip.pnl for trip in trips] == pytest.approx([4.0 - 0.4, 3.0 - 0.6])
+    assert (still_open.quantity, still_open.side) == (1.0, OrderSide.BUY)
 
 
 def test_state_is_plain_json_both_ways():

@@ -302,6 +302,24 @@ def test_a_trade_within_one_bar_counts_for_a_search(explains):
     assert curve.n_round_trips == len(whole.round_trips)
 
 
+@pytest.mark.parametrize("explains", [False, True])
+def test_a_turned_position_has_its_own_stop_and_is_a_trade_of_its_own(explains):
+    def decide(features, i, state):
+        side = 1.0 if i == 0 else -1.0
+        stop = {"stop_distance": 2.0, "rests_protection": True} if i else {}
+        return Proposal(0.5 * side, side, "TURN", kind="TREND", rebalances=i < 2, **stop)
+
+    bars = tape([CALM, CALM, (100.0, 103.0, 99.0, 100.0)])
+    spec, config = replace(guarded(), decide=decide), replace(FREE, keeps_decisions=explains)
+
+    curve, whole = curve_of(bars, spec, {}, config), run(bars, spec, {}, config)
+
+    assert [(fill.bar, fill.signed_quantity) for fill in whole.fills] == [(1, 5), (2, -10), (2, 5)]
+    assert whole.fill_reasons == ("TURN", "TURN", "STOP_REACHED")
+    assert whole.fills[-1].price == 102.0
+    assert curve.n_round_trips == len(whole.round_trips) == 2
+
+
 def test_side_of_a_protective_order_is_against_the_position():
     short = replace(start(9.0), quantity=-2.0, stop_price=11.004, rests_protection=True)
 
