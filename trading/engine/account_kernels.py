@@ -78,6 +78,8 @@ def account_nb(
     events begin. `prices`, `closed_at` and `rows` hold the bars of all books one after another,
     book k from `begins[k]` on and deciding from `first[k]` on. `breakers` and `memory` are moved on
     in place. A NaN share follows from the volatilities.
+
+    It is long because a kernel takes its arrays one by one; each event of a tick is one of its own.
     """
     n_ticks = tick_begins.shape[0] - 1
     equity = np.empty(n_ticks)

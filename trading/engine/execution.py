@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from trading.engine.costs import BPS
-from trading.engine.fills import BarPrices, FillRules, execute, payable_quantity
+from trading.engine.fills import BarPrices, Execution, FillRules, execute, payable_quantity
 from trading.engine.market import DAY_NS, DAYS_PER_YEAR, ExecutionTerms, Market
 from trading.engine.protection import ProtectionMet, protection_met, protective_orders
 from trading.engine.state import StrategyState, book_fill
@@ -150,14 +150,7 @@ class Blotter:
         if self.intent.uses_all_cash and _spends_all(order, met.quantity, rules):
             # All cash is spent: the rest after the units is commission, to the last bit.
             commission = budget - budget / (1.0 + rules.commission_rate)
-        self._record(
-            replace(
-                order,
-                status=met.status,
-                is_triggered=met.is_triggered,
-                filled_quantity=order.filled_quantity + met.quantity,
-            )
-        )
+        self._record(order, met)
         fill = None
         if met.quantity > 0.0:
             fill = fill_of(
@@ -236,7 +229,13 @@ class Blotter:
         self.signal_bars.append(self.signal_bar)
         self.reasons.append(self.intent.reason)
 
-    def _record(self, order: Order) -> None:
+    def _record(self, order: Order, met: Execution) -> None:
+        order = replace(
+            order,
+            status=met.status,
+            is_triggered=met.is_triggered,
+            filled_quantity=order.filled_quantity + met.quantity,
+        )
         if self._is_met:
             self.orders[-1] = order
         else:

@@ -254,7 +254,11 @@ def decided_nb(
     commission_rate: float,
     factor: float,
 ) -> tuple[Position, Pending, Decided]:
-    """Decide at a close by one row of a table."""
+    """Decide at a close by one row of a table.
+
+    Most of its lines hand arguments to `rules.rule_next_nb` and `rules.plan_nb` one by one: it is
+    that long because kernels get numbers, not objects to read them from.
+    """
     limit = int(row.holding_limit)
     reason = rule_next_nb(
         int(row.signals),
