@@ -11,7 +11,7 @@ first cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -51,19 +51,14 @@ def look_ahead(
     tell: Progress,
 ) -> CheckRow:
     """Cut all histories at random moments: nothing decided before may change."""
-    cuts, rules = _cuts(run, legs, rng), _rules(run, legs)
+    cuts = _cuts(run, legs, rng)
     if not cuts:
         return not_applicable(*LOOK_AHEAD, TOO_SHORT)
-    changed = []
-    for k, cut in enumerate(cuts):
-        tell(k / len(cuts))
-        moment = int(run.account.closed_at[cut])
-        known = [replace(leg, bars=leg.bars.slice(0, _n_before(leg, moment))) for leg in legs]
-        if not _agree(rules, known, moment) or (
-            k < N_TRADED and not _earns_the_same(run, known, allocation, moment)
-        ):
-            changed.append(cut)
-    return look_ahead_row(len(cuts), changed)
+
+    def known(cut: int, moment: int) -> list[Leg]:
+        return [replace(leg, bars=leg.bars.slice(0, _n_before(leg, moment))) for leg in legs]
+
+    return look_ahead_row(len(cuts), _changed(run, legs, allocation, cuts, known, tell))
 
 
 def shuffled_future(
@@ -74,21 +69,16 @@ def shuffled_future(
     tell: Progress,
 ) -> CheckRow:
     """Shuffle what follows random moments in all instruments: nothing decided before may change."""
-    cuts, rules = _cuts(run, legs, rng), _rules(run, legs)
+    cuts, clock = _cuts(run, legs, rng), run.account.closed_at
     if not cuts:
         return not_applicable(*SHUFFLED_FUTURE, TOO_SHORT)
-    clock, changed = run.account.closed_at, []
-    for k, cut in enumerate(cuts):
-        tell(k / len(cuts))
-        last, moment = int(clock[min(cut + FUTURE_BARS, clock.shape[0]) - 1]), int(clock[cut])
+
+    def shuffled(cut: int, moment: int) -> list[Leg]:
+        last = int(clock[min(cut + FUTURE_BARS, clock.shape[0]) - 1])
         near = [replace(leg, bars=leg.bars.slice(0, _n_before(leg, last + 1))) for leg in legs]
-        first = _first_tick(near, moment)
-        others = permuted_legs(near, rng, first=first, window=FUTURE_BARS)
-        if not _agree(rules, others, moment) or (
-            k < N_TRADED and not _earns_the_same(run, others, allocation, moment)
-        ):
-            changed.append(cut)
-    return shuffled_future_row(len(cuts), changed)
+        return permuted_legs(near, rng, first=_first_tick(near, moment), window=FUTURE_BARS)
+
+    return shuffled_future_row(len(cuts), _changed(run, legs, allocation, cuts, shuffled, tell))
 
 
 def warm_up(run: PortfolioRun, legs: Sequence[Leg], tell: Progress) -> CheckRow:
@@ -102,6 +92,27 @@ def warm_up(run: PortfolioRun, legs: Sequence[Leg], tell: Progress) -> CheckRow:
         return not_applicable(*WARM_UP, "No history is long enough to start its warm-up later.")
     row = warm_up_row(known)
     return replace(row, numbers={**row.numbers, "n_instruments": float(len(known))})
+
+
+def _changed(
+    run: PortfolioRun,
+    legs: Sequence[Leg],
+    allocation: Allocation,
+    cuts: Sequence[int],
+    other: Callable[[int, int], list[Leg]],
+    tell: Progress,
+) -> list[int]:
+    """Return the cuts before which another history changed a decision, a wish or the equity."""
+    rules, changed = _rules(run, legs), []
+    for k, cut in enumerate(cuts):
+        tell(k / len(cuts))
+        moment = int(run.account.closed_at[cut])
+        histories = other(cut, moment)
+        if not _agree(rules, histories, moment) or (
+            k < N_TRADED and not _earns_the_same(run, histories, allocation, moment)
+        ):
+            changed.append(cut)
+    return changed
 
 
 def _rules(run: PortfolioRun, legs: Sequence[Leg]) -> list[Rule]:
