@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +30,7 @@ from trading.services.pretrade import (
     SLIPPAGE_BASIS,
     MarketView,
     OrderCosts,
+    PositionView,
     first_failure,
     held_of,
     n_recent,
@@ -129,12 +130,7 @@ def order_submit(
         deployment=deployment,
         client_order_id=key,
         body_hash=body_hash,
-        side=draft.side,
-        order_type=draft.order_type,
-        time_in_force=draft.time_in_force,
-        quantity=draft.quantity,
-        limit_price=draft.limit_price,
-        stop_price=draft.stop_price,
+        **asdict(draft),  # its fields are columns of the row
         is_all_cash=is_all_cash,
         protection=protection,
         regime=str(seen.regime or ""),
@@ -144,10 +140,7 @@ def order_submit(
     event_add(order, "", seen.market_at, {})
     failure = first_failure(results)
     if failure is not None:
-        order_transition(
-            order=order, to_status=OrderStatus.DENIED, market_at=seen.market_at,
-            code=failure.rule, reason=failure.sentence,
-        )  # fmt: skip
+        _deny(order, failure)
     else:
         # The rule compares floats; what is set aside never exceeds what there is.
         reserve = min(order_costs(draft, instrument, seen).reserve, summary.buying_power)
@@ -219,11 +212,7 @@ def order_preview(
     signed = draft.quantity if draft.side is types.OrderSide.BUY else -draft.quantity
     after = held.quantity + signed
     price = market.price or ZERO
-    change = costs.reserve if costs and signed > 0 else ZERO
-    if costs and signed < 0:
-        # What a sale brings in, never more than closing what is held.
-        closed = min(draft.quantity, max(held.quantity, ZERO))
-        change = -amount_of(closed * costs.reference_price) + costs.commission
+    change = _cash_taken(draft, held, costs) if costs else ZERO
     equity = summary.equity
     return OrderPreview(
         draft=draft,
@@ -245,6 +234,15 @@ def order_preview(
         rules=results,
         is_allowed=first_failure(results) is None,
     )
+
+
+def _cash_taken(draft: OrderDraft, held: PositionView, costs: OrderCosts) -> Decimal:
+    """Cash a purchase may take at most; what a sale brings in is negative."""
+    if draft.side is types.OrderSide.BUY:
+        return costs.reserve
+    # Never more than closing what is held.
+    closed = min(draft.quantity, max(held.quantity, ZERO))
+    return -amount_of(closed * costs.reference_price) + costs.commission
 
 
 def order_transition(
@@ -357,6 +355,13 @@ def _rules(
         own_limits=own_limits,
         is_protection=is_protection,
     )
+
+
+def _deny(order: Order, failure: RuleResult) -> None:
+    order_transition(
+        order=order, to_status=OrderStatus.DENIED, market_at=order.market_at,
+        code=failure.rule, reason=failure.sentence,
+    )  # fmt: skip
 
 
 def _send(order: Order, reserve: Decimal, market_at: dt.datetime) -> None:

@@ -135,31 +135,16 @@ def rules_check(
     limits = limits_get(portfolio)
     own = own_limits if _adds_risk(draft, held) else NO_LIMITS
     costs = order_costs(draft, instrument, market)
-    request = risk.OrderRequest(
-        symbol=instrument.symbol,
-        side=draft.side,
-        quantity=float(draft.quantity),
-        price=float(costs.reference_price),
-        cost=float(costs.reserve - costs.notional) if costs.reserve else float(costs.commission),
+    reserved = ZERO if is_protection else held.reserved_quantity
+    checked = risk.check(
+        _engine_request(draft, instrument, costs),
+        _engine_view(portfolio, summary, held.quantity, reserved),
+        _engine_limits(limits, own, summary),
     )
-    view = risk.PortfolioView(
-        cash=float(summary.cash),
-        equity=float(summary.equity),
-        position_quantity=float(held.quantity),
-        reserved_cash=float(summary.cash - summary.buying_power),
-        reserved_quantity=0.0 if is_protection else float(held.reserved_quantity),
-        day_start_equity=float(summary.day_start_equity),
-        n_open_orders=summary.n_open_orders,
-        currency=portfolio.currency,
-    )
-    checked = risk.check(request, view, _engine_limits(limits, own, summary))
     if is_protection:
         return [*results, *(result for result in checked if result.rule in RESTING_RULES)]
     gross_limit = tightened(limits, "max_gross_exposure", own)
-    judged = [
-        *checked,
-        _gross_exposure(draft, costs, held, summary, gross_limit),
-    ]
+    judged = [*checked, _gross_exposure(draft, costs, held, summary, gross_limit)]
     return [
         *results,
         _price_side(draft, market),
@@ -221,6 +206,33 @@ def n_recent_own(
         protection="",
         market_at__gt=market_at - MINUTE,
     ).count()
+
+
+def _engine_request(
+    draft: OrderDraft, instrument: Instrument, costs: OrderCosts
+) -> risk.OrderRequest:
+    return risk.OrderRequest(
+        symbol=instrument.symbol,
+        side=draft.side,
+        quantity=float(draft.quantity),
+        price=float(costs.reference_price),
+        cost=float(costs.reserve - costs.notional) if costs.reserve else float(costs.commission),
+    )
+
+
+def _engine_view(
+    portfolio: Portfolio, summary: PortfolioSummary, quantity: Decimal, reserved_quantity: Decimal
+) -> risk.PortfolioView:
+    return risk.PortfolioView(
+        cash=float(summary.cash),
+        equity=float(summary.equity),
+        position_quantity=float(quantity),
+        reserved_cash=float(summary.cash - summary.buying_power),
+        reserved_quantity=float(reserved_quantity),
+        day_start_equity=float(summary.day_start_equity),
+        n_open_orders=summary.n_open_orders,
+        currency=portfolio.currency,
+    )
 
 
 def _engine_limits(
