@@ -1,4 +1,4 @@
-// Numbers, money and time for streamed values: the same text as elson/common/formatting.py writes.
+// Numbers, money and time for streamed values: the same text as elson/common/formatting writes.
 // Values may be numbers or decimal strings; strings keep every digit.
 
 const MISSING = "—";
