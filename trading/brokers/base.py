@@ -70,3 +70,11 @@ class Broker(Protocol):
     def cancel(self, order: Order) -> ExecutionReport:
         """Cancel what is left of a working order; raise BrokerRejected when it is final."""
         ...
+
+    def reduce(self, order: Order, quantity: float) -> ExecutionReport:
+        """Make a working order smaller; raise BrokerRejected when it is final or not smaller.
+
+        `quantity` is the new size, what was filled included. Where a venue cannot amend, its
+        adapter cancels there and places the rest anew under the same client_order_id.
+        """
+        ...

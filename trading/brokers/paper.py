@@ -102,6 +102,22 @@ class PaperBroker:
             status=OrderStatus.CANCELED,
         )
 
+    def reduce(self, order: Order, quantity: float) -> ExecutionReport:
+        """Make what is left of a working order smaller."""
+        if order.status in FINAL_STATUSES:
+            raise BrokerRejected(f"order {order.client_order_id} is {order.status} and final")
+        if not order.filled_quantity < quantity < order.quantity:
+            raise BrokerRejected(
+                f"new quantity {quantity:g} of order {order.client_order_id} must lie between the "
+                f"{order.filled_quantity:g} filled and its {order.quantity:g}"
+            )
+        return ExecutionReport(
+            client_order_id=order.client_order_id,
+            venue_order_id=_digest("paper", order.client_order_id),
+            status=order.status,
+            quantity=quantity,
+        )
+
     def match(self, order: Order, bar: BarPrices, terms: MatchTerms) -> ExecutionReport:
         """Meet one bar that opened after the order was placed.
 

@@ -117,7 +117,9 @@ class OrderEvent(ImmutableModel):
 
     @property
     def label(self) -> str:
-        """The status it came to, in words."""
+        """What happened, in words: the status it came to, or that it was made smaller."""
+        if "quantity_before" in self.detail:
+            return "Reduced"
         return self.to_status.replace("_", " ").capitalize()
 
     @property

@@ -19,11 +19,12 @@ from trading.engine.regimes import regimes_of
 from trading.engine.state import StrategyState
 from trading.engine.types import regime_of
 from trading.models import Decision, Deployment, Order, Portfolio, Position
-from trading.services.amounts import ZERO, amount_of, plain, round_to_step
+from trading.services.amounts import ZERO, amount_of, round_to_step
 from trading.services.fills import FillNews, order_match
 from trading.services.live_bars import InstrumentBar
 from trading.services.orders import WORKING, engine_order, order_cancel, order_submit
 from trading.services.pretrade import MarketView
+from trading.services.sales import sales_fit
 
 
 def protection_keep(
@@ -91,26 +92,20 @@ def protection_match(
 
 
 def _end_sales(portfolio: Portfolio, deployment: Deployment) -> None:
-    """Cancel what would sell again what a stop or target has sold.
+    """Take back what would sell again what a stop or target has sold.
 
-    The orders of its own strategy, which asks again; of others what no longer fits, oldest kept.
+    The orders of its own strategy are canceled, because it asks again; others are made to fit.
     """
     working = Order.objects.filter(
-        portfolio=portfolio, instrument=deployment.instrument, status__in=WORKING, protection=""
+        portfolio=portfolio, deployment=deployment, status__in=WORKING, protection=""
     )
-    for order in working.filter(deployment=deployment).order_by("pk"):
+    for order in working.order_by("pk"):
         order_cancel(order=order, code="PROTECTION_MET", reason="a stop or target was met before")
-    left = _held(portfolio, deployment)
-    for order in working.filter(side=types.OrderSide.SELL).order_by("pk"):
-        asked = order.quantity - order.filled_quantity
-        if asked > left:
-            order_cancel(
-                order=order,
-                code="EXCEEDS_HOLDING",
-                reason=f"a stop or target has sold what it was for; {plain(left)} are left to sell",
-            )
-        else:
-            left -= asked
+    sales_fit(
+        portfolio=portfolio,
+        instrument=deployment.instrument,
+        cause="a stop or target has sold what it was for",
+    )
 
 
 def _wanted(

@@ -2,7 +2,8 @@
 
 C1 submit is accepted · C2 the same id again answers the same · C3 nonsense is rejected for good ·
 C4 cancel · C5 cancel twice · C6 a final order is not canceled · C7 fills carry ids of content ·
-C8 fills never exceed the order · C9 a lost answer can be asked for again.
+C8 fills never exceed the order · C9 a lost answer can be asked for again · C10 a working order
+is made smaller, never larger and never below what was filled.
 """
 
 from __future__ import annotations
@@ -182,3 +183,26 @@ def test_every_kind_of_portfolio_that_is_executed_has_its_broker():
     assert broker_of("PAPER").key == "paper"
     with pytest.raises(KeyError, match="LIVE"):
         broker_of("LIVE")
+
+
+def test_c10_a_working_order_is_made_smaller_under_its_own_id(broker):
+    resting = order(side=OrderSide.SELL, filled_quantity=4.0, status=OrderStatus.PARTIALLY_FILLED)
+
+    report = broker.reduce(resting, 5.0)
+
+    assert (report.client_order_id, report.quantity) == ("o-1", 5.0)
+    assert report.status is OrderStatus.PARTIALLY_FILLED
+    assert report == broker.reduce(resting, 5.0)
+
+
+@pytest.mark.parametrize("quantity", [10.0, 11.0, 4.0, float("nan")])
+def test_c10_a_new_size_lies_between_what_was_filled_and_the_old_one(broker, quantity):
+    resting = order(filled_quantity=4.0, status=OrderStatus.PARTIALLY_FILLED)
+
+    with pytest.raises(BrokerRejected, match="must lie between the 4 filled and its 10"):
+        broker.reduce(resting, quantity)
+
+
+def test_c10_a_final_order_is_not_made_smaller(broker):
+    with pytest.raises(BrokerRejected, match="is CANCELED and final"):
+        broker.reduce(order(status=OrderStatus.CANCELED), 5.0)

@@ -71,20 +71,51 @@ def test_a_stop_takes_back_the_sales_by_hand_of_what_it_sold(walk):  # noqa: F81
     assert ledger_verify(deployment.portfolio) == []
 
 
-def test_a_stop_leaves_the_sales_by_hand_of_what_is_still_held(walk):  # noqa: F811
+@pytest.fixture
+def beside(walk):  # noqa: F811
+    """A strategy stopped on bar 65, beside three units its owner bought on bar 61."""
     deployment = deploy(
         walk, KEY, {**RESTING, "breaker": "off"}, start_at=at(50), capital=Decimal(20_000)
     )
     play(deployment.portfolio, at(60))
     submit(deployment, Decimal(3), "mine", side="BUY")
     play(deployment.portfolio, at(61))
-    first = far_sale(deployment, Decimal(2), "first")
-    second = far_sale(deployment, Decimal(2), "second")
+    return deployment
 
-    play(deployment.portfolio, at(65))
 
-    assert held(deployment) == 3
-    assert statuses(first, second) == ["ACCEPTED", "CANCELED"]
+def test_a_stop_leaves_the_sales_by_hand_what_is_still_held(beside):
+    first = far_sale(beside, Decimal(2), "first")
+    second = far_sale(beside, Decimal(2), "second")
+    third = far_sale(beside, Decimal(2), "third")
+
+    play(beside.portfolio, at(65))
+
+    assert held(beside) == 3
+    assert statuses(first, second, third) == ["ACCEPTED", "ACCEPTED", "CANCELED"]
+    assert (first.quantity, second.quantity) == (2, 1)
+    assert second.reason_code == "EXCEEDS_HOLDING"
+    assert second.reason == ("reduced from 2 to 1: a stop or target has sold what it was for")
+    reduced = second.events.latest("sequence")
+    assert (reduced.label, reduced.from_status) == ("Reduced", "ACCEPTED")
+    assert (reduced.detail["quantity_before"], reduced.detail["quantity"]) == (
+        "2.00000000", "1.00000000",
+    )  # fmt: skip
+
+
+def test_a_sale_that_was_made_smaller_still_answers_its_key_and_sells_what_is_left(beside):
+    sale = far_sale(beside, held(beside), "by hand")
+    play(beside.portfolio, at(65))
+    again = far_sale(beside, sale.quantity, "by hand")
+    assert (again.pk, again.quantity) == (sale.pk, 3)
+
+    Order.objects.filter(pk=sale.pk).update(limit_price=Decimal(1))
+    play(beside.portfolio, at(66))
+
+    beside.refresh_from_db()
+    assert statuses(sale) == ["FILLED"]
+    assert sale.filled_quantity == 3
+    assert held(beside) == Decimal(str(beside.state["quantity"]))
+    assert ledger_verify(beside.portfolio) == []
 
 
 def test_a_stop_met_before_a_fill_at_the_close_ends_the_exit_of_its_strategy(walk):  # noqa: F811
