@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from elson.common.templatetags.components import term
+from elson.common.templatetags.components.words import term
 from trading.engine.search import Space, plateau_of, space_from
 from trading.engine.search.judgement import GOOD_DEFLATED
 from trading.engine.search.plateau import Plateau
