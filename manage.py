@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Check every setting at once, then run the command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "elson.settings.development")
-    from elson.settings.variables import (  # noqa: TID251  before Django exists
+    from elson.settings.environment import (  # noqa: TID251  before Django exists
         EXIT_CONFIGURATION,
         SettingsFaults,
         check_environment,

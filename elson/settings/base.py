@@ -13,15 +13,15 @@ from csp.constants import NONE, SELF
 
 from elson.common.redis import broker_url_of, channel_layer_settings
 from elson.schedule import SCHEDULE
-from elson.settings.logging import logging_settings
-from elson.settings.variables import (
-    BASE_DIR,
+from elson.settings.environment import (
     EXIT_CONFIGURATION,
     SettingsFaults,
     check_environment,
     environment_kind,
     read_dotenv,
 )
+from elson.settings.logging import logging_settings
+from elson.settings.variables import BASE_DIR
 
 read_dotenv(os.environ)
 try:

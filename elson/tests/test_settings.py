@@ -9,14 +9,13 @@ import pytest
 
 from elson.bootstrap import ROOT
 from elson.settings.documents import configuration_page, env_example
-from elson.settings.variables import (
-    BY_NAME,
+from elson.settings.environment import (
     EXIT_CONFIGURATION,
-    VARIABLES,
     SettingsFaults,
     check_environment,
     read_dotenv,
 )
+from elson.settings.variables import BY_NAME, VARIABLES
 
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "elson.settings.production",

@@ -10,12 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from elson.settings.documents import documents_write, typed
-from elson.settings.variables import (
-    VARIABLES,
-    Variable,
-    check_environment,
-    environment_kind,
-)
+from elson.settings.environment import check_environment, environment_kind
+from elson.settings.variables import VARIABLES, Variable
 
 
 class Command(BaseCommand):
