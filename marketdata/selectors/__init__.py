@@ -11,12 +11,8 @@ from marketdata.selectors.bars import (
     close_before,
     closes_at,
     columns_between,
-    columns_forget,
-    columns_read,
     coverage_get,
-    instant,
     last_bar_get,
-    nanoseconds,
     next_open_get,
     series_bars,
     series_closes,
@@ -25,6 +21,7 @@ from marketdata.selectors.bars import (
     series_map,
     timeframe_list,
 )
+from marketdata.selectors.columns import columns_forget, columns_read, instant, nanoseconds
 from marketdata.selectors.instruments import (
     UnknownSymbol,
     instrument_get,

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import io
-import threading
-import uuid
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from django.db import connection
 
 from elson.common.errors import DomainError
 from marketdata.models import BarSeries, Instrument, Timeframe
+from marketdata.selectors.columns import (
+    Columns,
+    columns_next,
+    columns_window,
+    instant,
+)
 from marketdata.selectors.instruments import instrument_get
-from marketdata.types import Bars, FloatArray, IntArray
-
-NANOSECONDS = 1_000_000_000
-# Series up to this length are read whole and kept; longer ones are read by the window asked for.
-CACHED_BARS_PER_SERIES = 300_000
-CACHED_BARS_TOTAL = 2_000_000
-FETCH_ROWS = 50_000
-_COLUMNS = ("open", "high", "low", "close", "volume")
+from marketdata.types import Bars, IntArray
 
 
 class NoBars(DomainError):
@@ -79,9 +70,6 @@ class LastBar:
         return None if self.previous_close is None else self.close / self.previous_close - 1.0
 
 
-Columns = tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
-
-
 def bars_get(
     instrument: Instrument | str,
     timeframe: str = "1d",
@@ -96,7 +84,7 @@ def bars_get(
     """
     found = instrument if isinstance(instrument, Instrument) else instrument_get(instrument)
     series = _series_get(found, timeframe)
-    bars = _bars(found, series, _window(series, until=until, since=since, limit=limit))
+    bars = _bars(found, series, columns_window(series, until=until, since=since, limit=limit))
     if bars is None:
         raise _no_bars(found.symbol, timeframe, since, until)
     return bars
@@ -104,12 +92,12 @@ def bars_get(
 
 def series_bars(series: BarSeries, *, until: dt.datetime | None = None) -> Bars | None:
     """Bars of a series at hand, its instrument with it; None before its first close."""
-    return _bars(series.instrument, series, _window(series, until=until))
+    return _bars(series.instrument, series, columns_window(series, until=until))
 
 
 def series_closes(series: BarSeries) -> IntArray:
     """Close times of every stored bar, nanoseconds UTC: a replay's calendar. Read-only."""
-    return _window(series)[0]
+    return columns_window(series)[0]
 
 
 def closes_at(instrument: Instrument | str, timeframe: str = "1d") -> IntArray:
@@ -190,7 +178,7 @@ def bars_map(
     """Bars of many instruments by symbol, in one query plus what is not yet in memory."""
     result = {}
     for series in series_map(instruments, timeframe).values():
-        bars = _bars(series.instrument, series, _window(series, until=until, limit=limit))
+        bars = _bars(series.instrument, series, columns_window(series, until=until, limit=limit))
         if bars is not None:
             result[bars.symbol] = bars
     return result
@@ -198,7 +186,7 @@ def bars_map(
 
 def columns_between(series: BarSeries, after_ns: int, until_ns: int) -> Columns:
     """Columns of the bars that closed after `after_ns` and not after `until_ns`."""
-    return _window(series, since=instant(after_ns + 1000), until=instant(until_ns))
+    return columns_window(series, since=instant(after_ns + 1000), until=instant(until_ns))
 
 
 def series_list(instruments: list[Instrument]) -> list[BarSeries]:
@@ -212,7 +200,7 @@ def series_list(instruments: list[Instrument]) -> list[BarSeries]:
 
 def close_before(series: BarSeries, closed_at_ns: int) -> float | None:
     """Close of the bar in front of the one that closed at `closed_at_ns`; None at the first."""
-    closes = _window(series, until=instant(closed_at_ns - 1000), limit=1)[4]
+    closes = columns_window(series, until=instant(closed_at_ns - 1000), limit=1)[4]
     return float(closes[-1]) if closes.shape[0] else None
 
 
@@ -223,35 +211,10 @@ def next_open_get(series: BarSeries, after_ns: int) -> tuple[int, float] | None:
     """
     if series.instrument.is_close_only:
         return None
-    if series.n_bars <= CACHED_BARS_PER_SERIES:
-        columns = _whole(series)
-        i = int(np.searchsorted(columns[0], after_ns, side="right"))
-    else:
-        columns = columns_read(
-            series.instrument_id, series.timeframe, since=instant(after_ns + 1000), n_first=1
-        )
-        i = 0
-    if i >= columns[0].shape[0]:
+    columns = columns_next(series, after_ns)
+    if columns[0].shape[0] == 0:
         return None
-    return int(columns[0][i]), float(columns[1][i])
-
-
-def instant(nanoseconds: int) -> dt.datetime:
-    """Aware UTC datetime of nanoseconds since 1970."""
-    seconds, rest = divmod(int(nanoseconds), NANOSECONDS)
-    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).replace(microsecond=rest // 1000)
-
-
-def nanoseconds(moment: dt.datetime) -> int:
-    """Nanoseconds since 1970 of an aware datetime."""
-    delta = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
-
-
-# --- memory -------------------------------------------------------------------------------------
-
-_kept: OrderedDict[uuid.UUID, Columns] = OrderedDict()
-_lock = threading.Lock()
+    return int(columns[0][0]), float(columns[1][0])
 
 
 def _series_get(instrument: Instrument, timeframe: str) -> BarSeries:
@@ -289,120 +252,3 @@ def _bars(instrument: Instrument, series: BarSeries, columns: Columns) -> Bars |
         bars_per_year=series.bars_per_year,
         exec_price="CLOSE" if instrument.is_close_only else "OPEN",
     )
-
-
-def _window(
-    series: BarSeries,
-    *,
-    until: dt.datetime | None = None,
-    since: dt.datetime | None = None,
-    limit: int | None = None,
-) -> Columns:
-    if series.n_bars > CACHED_BARS_PER_SERIES:
-        return columns_read(series.instrument_id, series.timeframe, until, since, limit)
-    columns = _whole(series)
-    closed_at = columns[0]
-    start, stop = 0, closed_at.shape[0]
-    if until is not None:
-        stop = int(np.searchsorted(closed_at, nanoseconds(until), side="right"))
-    if since is not None:
-        start = int(np.searchsorted(closed_at, nanoseconds(since), side="left"))
-    if limit is not None:
-        start = max(start, stop - limit)
-    return tuple(column[start : max(start, stop)] for column in columns)  # type: ignore[return-value]
-
-
-def _whole(series: BarSeries) -> Columns:
-    key = series.version
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    columns = columns_read(series.instrument_id, series.timeframe)
-    if columns[0].shape[0] != series.n_bars:
-        return columns  # an import committed in between: true, but not of this version
-    for column in columns:
-        column.flags.writeable = False
-    with _lock:
-        _kept[key] = columns
-        total = sum(kept[0].shape[0] for kept in _kept.values())
-        while total > CACHED_BARS_TOTAL and len(_kept) > 1:
-            _, dropped = _kept.popitem(last=False)
-            total -= dropped[0].shape[0]
-    return columns
-
-
-def columns_forget() -> None:
-    """Empty the memory of read columns."""
-    with _lock:
-        _kept.clear()
-
-
-# --- rows to columns ----------------------------------------------------------------------------
-
-
-def columns_read(
-    instrument_id: int,
-    timeframe: str,
-    until: dt.datetime | None = None,
-    since: dt.datetime | None = None,
-    limit: int | None = None,
-    n_first: int | None = None,
-) -> Columns:
-    """Read columns straight from the table, oldest first; rows never become Python objects."""
-    is_postgres = connection.vendor == "postgresql"
-    clauses = ["instrument_id = %s", "timeframe = %s"]
-    values: list[Any] = [int(instrument_id), str(timeframe)]
-    for moment, mark in ((until, "<="), (since, ">=")):
-        if moment is not None:
-            clauses.append(f"closed_at {mark} %s")
-            values.append(connection.ops.adapt_datetimefield_value(moment))
-    where = " AND ".join(clauses)
-    tail = "ORDER BY closed_at" if n_first is None else f"ORDER BY closed_at LIMIT {int(n_first)}"
-    if limit is not None:
-        tail = f"ORDER BY closed_at DESC LIMIT {int(limit)}"
-    read = _read_postgres if is_postgres else _read_sqlite
-    columns = read(where, values, tail)
-    return tuple(np.ascontiguousarray(c[::-1]) for c in columns) if limit is not None else columns  # type: ignore[return-value]
-
-
-def _read_sqlite(where: str, values: list[Any], tail: str) -> Columns:
-    # Only constants of this module are put into the text; every value is a parameter.
-    sql = (
-        "SELECT CAST(strftime('%%s', closed_at) AS INTEGER), open, high, low, close, volume "  # noqa: S608
-        f"FROM marketdata_bar WHERE {where} {tail}"
-    )
-    parts: list[Any] = []
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        while rows := cursor.fetchmany(FETCH_ROWS):
-            parts.append(np.array(rows, dtype=np.float64))
-    table = np.concatenate(parts) if parts else np.empty((0, 6))
-    closed_at = table[:, 0].astype(np.int64) * NANOSECONDS
-    return (closed_at, *(np.ascontiguousarray(table[:, i]) for i in range(1, 6)))  # type: ignore[return-value]
-
-
-# One row of PostgreSQL's binary COPY: a field count, then each field's length and value.
-_COPY_ROW = np.dtype(
-    [("n", ">i2"), ("l0", ">i4"), ("closed_at", ">i8")]
-    + [item for name in _COLUMNS for item in ((f"l_{name}", ">i4"), (name, ">f8"))]
-)
-_COPY_HEADER_BYTES = 19
-_COPY_TRAILER_BYTES = 2
-_POSTGRES_EPOCH_US = 946_684_800_000_000
-
-
-def _read_postgres(where: str, values: list[Any], tail: str) -> Columns:
-    connection.ensure_connection()
-    buffer = io.BytesIO()
-    with connection.cursor() as cursor:
-        query = cursor.cursor.mogrify(
-            f"SELECT closed_at, open, high, low, close, volume FROM marketdata_bar "  # noqa: S608
-            f"WHERE {where} {tail}",
-            values,
-        ).decode()
-        cursor.cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", buffer)
-    content = buffer.getbuffer()[_COPY_HEADER_BYTES:-_COPY_TRAILER_BYTES]
-    rows = np.frombuffer(content, dtype=_COPY_ROW)
-    closed_at = (rows["closed_at"].astype(np.int64) + _POSTGRES_EPOCH_US) * 1000
-    return (closed_at, *(rows[name].astype(np.float64) for name in _COLUMNS))  # type: ignore[return-value]

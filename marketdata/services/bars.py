@@ -20,7 +20,7 @@ from marketdata.providers.base import (
     SeriesOffer,
     daily_closes,
 )
-from marketdata.selectors.bars import columns_read, instant
+from marketdata.selectors.columns import columns_read, instant
 from marketdata.services.instruments import instrument_ensure
 from marketdata.types import IntArray, bars_per_year_estimate, gap_seconds_allowed
 

@@ -23,7 +23,8 @@ from marketdata.providers.replay import (
     cursor_index,
     episode_named,
 )
-from marketdata.selectors.bars import NoBars, closes_at, instant, nanoseconds
+from marketdata.selectors.bars import NoBars, closes_at
+from marketdata.selectors.columns import instant, nanoseconds
 from marketdata.selectors.instruments import UnknownSymbol, instrument_get, instrument_list
 from marketdata.selectors.replay import replay_clock
 

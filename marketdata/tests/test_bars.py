@@ -167,7 +167,7 @@ def test_bars_get_reads_a_window_of_a_long_series_like_a_short_one(
     window = {"since": closes[3], "until": closes[12], "limit": 4}
     expected = selectors.bars_get("SPX", **window)
 
-    monkeypatch.setattr("marketdata.selectors.bars.CACHED_BARS_PER_SERIES", 5)
+    monkeypatch.setattr("marketdata.selectors.columns.CACHED_BARS_PER_SERIES", 5)
     found = selectors.bars_get("SPX", **window)
 
     assert found.close.tolist() == expected.close.tolist() == [19, 20, 21, 22]
