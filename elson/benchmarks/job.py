@@ -6,6 +6,7 @@ import platform
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,21 +69,7 @@ def prepare(report: Report) -> Iterator[Contest]:
         for peer in rust:
             peer.ask("load_means", windows=WINDOWS)
         contenders = (
-            Contender(
-                OURS,
-                f"Elson, whole job, SQLite, {N_THREADS} threads",
-                f"Python {platform.python_version()}",
-                REPEATS * len(pairs),
-                lambda: product.ask(
-                    "run",
-                    fast=list(FAST),
-                    slow=list(SLOW),
-                    commission_bps=COMMISSION_BPS,
-                    n_threads=N_THREADS,
-                    n_best=N_BEST,
-                    n_times=REPEATS,
-                ),
-            ),
+            _ours(product, len(pairs)),
             Contender(
                 "vectorbt_rust",
                 "vectorbt's bare call, Rust engine, 2 processes",
@@ -91,20 +78,37 @@ def prepare(report: Report) -> Iterator[Contest]:
                 lambda: shared_run(rust, "cross", few),
             ),
         )
+        yield Contest(contenders, partial(_check, rust), _figures)
 
-        def check(results: Mapping[str, Results]) -> None:
-            """Let vectorbt run the stored rows; they must be among its best of its own rows."""
-            ours = results[OURS]
-            stored = shared_run(rust, "cross", ours["points"])
-            figures_check(ours["figures"], stored["figures"], "vectorbt", sharpe_years=SHARPE_YEARS)
-            best = results["vectorbt_rust"]["figures"][:, 0].max()
-            if best > ours["figures"][0, 0] * (1.0 + 1e-9) or ours["n_stored"] < 1:
-                raise ResultsDiffer(
-                    f"vectorbt found {best:,.2f}, the best stored row is "
-                    f"{ours['figures'][0, 0]:,.2f}"
-                )
 
-        yield Contest(contenders, check, _figures)
+def _ours(product: Peer, n_pairs: int) -> Contender:
+    return Contender(
+        OURS,
+        f"Elson, whole job, SQLite, {N_THREADS} threads",
+        f"Python {platform.python_version()}",
+        REPEATS * n_pairs,
+        lambda: product.ask(
+            "run",
+            fast=list(FAST),
+            slow=list(SLOW),
+            commission_bps=COMMISSION_BPS,
+            n_threads=N_THREADS,
+            n_best=N_BEST,
+            n_times=REPEATS,
+        ),
+    )
+
+
+def _check(rust: list[Peer], results: Mapping[str, Results]) -> None:
+    """Let vectorbt run the stored rows; they must be among its best of its own rows."""
+    ours = results[OURS]
+    stored = shared_run(rust, "cross", ours["points"])
+    figures_check(ours["figures"], stored["figures"], "vectorbt", sharpe_years=SHARPE_YEARS)
+    best = results["vectorbt_rust"]["figures"][:, 0].max()
+    if best > ours["figures"][0, 0] * (1.0 + 1e-9) or ours["n_stored"] < 1:
+        raise ResultsDiffer(
+            f"vectorbt found {best:,.2f}, the best stored row is {ours['figures'][0, 0]:,.2f}"
+        )
 
 
 def _figures(times: Mapping[str, Times]) -> dict[str, float]:

@@ -9,6 +9,25 @@ import structlog
 
 from elson.common.logs import component_add, line_breaks_escape, secrets_redact
 
+# How much of each library's own talk is kept.
+LOGGERS: dict[str, dict[str, Any]] = {
+    # Django would mail administrators and print to a handler of its own.
+    "django": {"handlers": [], "level": "INFO", "propagate": True},
+    "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+    # The request's own line says status and path.
+    "django.request": {"level": "ERROR"},
+    "django.security.DisallowedHost": {"level": "CRITICAL"},
+    "uvicorn.error": {"level": "INFO"},
+    "uvicorn.access": {"level": "WARNING"},
+    "celery.worker.strategy": {"level": "WARNING"},
+    "celery.app.trace": {"level": "WARNING"},
+    "celery.beat": {"level": "WARNING"},
+    "django_celery_beat": {"level": "WARNING"},
+    "stripe": {"level": "WARNING"},
+    "numba": {"level": "WARNING"},
+    "httpx": {"level": "WARNING"},
+}
+
 
 def logging_settings(*, level: str, form: str) -> dict[str, Any]:
     """Configure structlog and the standard library onto one formatter; return its dictConfig."""
@@ -34,41 +53,24 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    structured = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": shared,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            secrets_redact,
+            line_breaks_escape,
+            renderer,
+        ],
+    }
     config: dict[str, Any] = {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "structured": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": shared,
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.format_exc_info,
-                    secrets_redact,
-                    line_breaks_escape,
-                    renderer,
-                ],
-            }
-        },
+        "formatters": {"structured": structured},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            # Django would mail administrators and print to a handler of its own.
-            "django": {"handlers": [], "level": "INFO", "propagate": True},
-            "django.server": {"handlers": [], "level": "INFO", "propagate": True},
-            # The request's own line says status and path.
-            "django.request": {"level": "ERROR"},
-            "django.security.DisallowedHost": {"level": "CRITICAL"},
-            "uvicorn.error": {"level": "INFO"},
-            "uvicorn.access": {"level": "WARNING"},
-            "celery.worker.strategy": {"level": "WARNING"},
-            "celery.app.trace": {"level": "WARNING"},
-            "celery.beat": {"level": "WARNING"},
-            "django_celery_beat": {"level": "WARNING"},
-            "stripe": {"level": "WARNING"},
-            "numba": {"level": "WARNING"},
-            "httpx": {"level": "WARNING"},
-        },
+        "loggers": LOGGERS,
     }
     logging.config.dictConfig(config)
     return config

@@ -176,7 +176,10 @@ def online_step_nb(
     low: float,
     close: float,
 ) -> float:
-    """Take one closed bar and return the units to trade on the next; all memory moves in place."""
+    """Take one closed bar and return the units to trade on the next; all memory moves in place.
+
+    Long because a kernel takes and hands on its memory as bare arrays, one argument each.
+    """
     advance_nb(carried, sums, volatilities, values, at_once, now, terms, high, low, close)
     held = memory[positions.HELD]
     position = positions.aged_nb(positions.position_of_nb(memory))

@@ -212,7 +212,8 @@ def fold_nb(
     """Buy at even edges and sell at odd ones with all cash; write one row of `COLUMNS`.
 
     Edges are the bars whose close decides; the trades are those of `simulate_all_in_nb`. Figures
-    cover the bars from `start` on.
+    cover the bars from `start` on. Long because its sums are scalars kept across trades, which
+    a function of its own would have to hand to and fro in the innermost loop.
     """
     n = edge_table.shape[0]
     n_wins = 0

@@ -167,6 +167,7 @@ def portfolio_value(
     """Value a portfolio at the marks of its positions; a handful of queries, nothing cached.
 
     `positions` are those of `positions_ever` where the caller holds the lock and has them at hand.
+    Long because each figure of the summary is a line.
     """
     every = positions_ever(portfolio) if positions is None else positions
     held = [position for position in every if position.quantity]

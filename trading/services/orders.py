@@ -105,7 +105,8 @@ def order_submit(
     1. lock the portfolio · 2. same key: same order or IdempotencyKeyReused · 3. check every rule ·
     4. store the order, DENIED with its reason or accepted by the broker with its cash reserved ·
     5. publish on commit. `market` is passed by the runner, which knows the bar it stands on.
-    Raises OrderInvalid before anything is written.
+    Raises OrderInvalid before anything is written. Long for what an order may carry: each is an
+    argument and a column.
     """
     draft = draft_of(
         side=side, order_type=order_type, quantity=quantity, limit_price=limit_price,

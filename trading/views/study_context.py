@@ -241,8 +241,13 @@ def checks(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of the overfit box."""
     if not verdict or verdict.get("pick") is None:
         return []
-    deflated, pbo = verdict["deflated_sharpe"], verdict["probability_of_overfitting"]
-    correlation = verdict["rank_correlation"]
+    return [
+        *_luck_rows(verdict), *_split_rows(verdict), _procedure_row(verdict), _zone_row(verdict)
+    ]  # fmt: skip
+
+
+def _luck_rows(verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    deflated = verdict["deflated_sharpe"]
     return [
         {
             "mark": "ok" if deflated is not None and deflated >= GOOD_DEFLATED else "crit",
@@ -258,14 +263,14 @@ def checks(verdict: dict[str, Any]) -> list[dict[str, Any]]:
             "why": "Sharpe ratio a year expected of the luckiest when nothing works. Every "
             "backtest and trial of this strategy on this instrument counts.",
         },
+    ]
+
+
+def _split_rows(verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    pbo, correlation = verdict["probability_of_overfitting"], verdict["rank_correlation"]
+    return [
         {
-            "mark": "info"
-            if pbo is None
-            else "ok"
-            if pbo < 0.25
-            else "warn"
-            if pbo < 0.5
-            else "crit",
+            "mark": _pbo_mark(pbo),
             "label": term("Probability of overfitting", "probability-of-backtest-overfitting"),
             "value": _percent(pbo),
             "why": "How often the best of one half of history is in the worse half of the other.",
@@ -276,20 +281,33 @@ def checks(verdict: dict[str, Any]) -> list[dict[str, Any]]:
             "value": _number(correlation),
             "why": "Rank correlation; 0 means that being good before says nothing about after.",
         },
-        {
-            "mark": "ok" if (verdict["procedure_sharpe"] or 0.0) > 0 else "warn",
-            "label": "Choosing the best each time",
-            "value": _number(verdict["procedure_sharpe"]),
-            "why": "Middle Sharpe ratio on the bars after each fold, had you taken its best trial.",
-        },
-        {
-            "mark": "warn" if verdict["is_spike"] else "ok",
-            "label": "Plateau or spike?",
-            "value": "Spike" if verdict["is_spike"] else "Plateau",
-            "why": f"The stable zone has {len(verdict['zone']):,} "
-            f"trial{'' if len(verdict['zone']) == 1 else 's'} within one standard error.",
-        },
     ]
+
+
+def _pbo_mark(pbo: float | None) -> str:
+    if pbo is None:
+        return "info"
+    return "ok" if pbo < 0.25 else "warn" if pbo < 0.5 else "crit"
+
+
+def _procedure_row(verdict: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "mark": "ok" if (verdict["procedure_sharpe"] or 0.0) > 0 else "warn",
+        "label": "Choosing the best each time",
+        "value": _number(verdict["procedure_sharpe"]),
+        "why": "Middle Sharpe ratio on the bars after each fold, had you taken its best trial.",
+    }
+
+
+def _zone_row(verdict: dict[str, Any]) -> dict[str, Any]:
+    n_trials = len(verdict["zone"])
+    return {
+        "mark": "warn" if verdict["is_spike"] else "ok",
+        "label": "Plateau or spike?",
+        "value": "Spike" if verdict["is_spike"] else "Plateau",
+        "why": f"The stable zone has {n_trials:,} trial{'' if n_trials == 1 else 's'} "
+        "within one standard error.",
+    }
 
 
 def points_of(study: Any) -> dict[str, Any]:

@@ -90,7 +90,10 @@ class Tape:
 def result_of(
     features: Features, spec: StrategySpec, config: BacktestConfig, tape: Tape
 ) -> BacktestRun:
-    """Return the run a tape tells of: its figures, round trips and costs from `start_index` on."""
+    """Return the run a tape tells of: its figures, round trips and costs from `start_index` on.
+
+    Long because each field of a run is a line.
+    """
     bars, first, blotter = features.bars, config.start_index, tape.blotter
     fills = blotter.fills
     equity = (tape.cash + tape.quantity * bars.close)[first:]
