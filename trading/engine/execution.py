@@ -14,6 +14,7 @@ working order, no wish keeps its rest working while it may (time in force) and s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from trading.engine.costs import BPS
@@ -47,6 +48,9 @@ class Blotter:
         One entry per fill: the fill, the bar whose close decided it, the rule that spoke.
     borrow, financing : float
         Costs of holding charged so far, currency, >= 0.
+    rested : dict of int to (float, float)
+        By bar of entry, how far stop and target began to rest from the price paid, as shares of the
+        close that decided the entry; NaN for none.
     intent, signal_bar
         The wish still working and the bar that decided it; None and -1 without one.
     """
@@ -58,6 +62,7 @@ class Blotter:
     reasons: list[str] = field(default_factory=list)
     borrow: float = 0.0
     financing: float = 0.0
+    rested: dict[int, tuple[float, float]] = field(default_factory=dict)
     intent: OrderIntent | None = None
     signal_bar: int = -1
     _is_met: bool = False
@@ -157,6 +162,7 @@ class Blotter:
                 order, met.quantity, i, prices.closed_at, price=met.price, commission=commission
             )
             self._book(fill)
+            self._note_rested(fill, float(market.bars.close[self.signal_bar]))
         if met.status in FINAL_STATUSES:
             self.intent = None
         return fill
@@ -228,6 +234,16 @@ class Blotter:
         self.fills.append(fill)
         self.signal_bars.append(self.signal_bar)
         self.reasons.append(self.intent.reason)
+
+    def _note_rested(self, fill: Fill, close: float) -> None:
+        state = self.state
+        if not state.rests_protection or state.entry_bar != fill.bar or fill.bar in self.rested:
+            return
+        stop, target = (
+            math.nan if level is None else abs(level - fill.price) / close
+            for level in (state.stop_price, state.target_price)
+        )
+        self.rested[fill.bar] = stop, target
 
     def _record(self, order: Order, met: Execution) -> None:
         order = replace(

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marketdata.types import Bars, FloatArray, IntArray
-from trading.engine import loops, metrics
+from trading.engine import metrics, null_kernels
 from trading.engine.backtest import BacktestRun
 from trading.engine.cost_parts import CostParts
 from trading.engine.costs import BPS, CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
+from trading.engine.random_trades import Trades, trades_of
 from trading.engine.types import OrderSide, RoundTrip
 
 BAND_POINTS = 500
@@ -37,6 +38,8 @@ class NullDraws:
         Bars (counted in the run's arrays) at which the band is given.
     band_low, band_median, band_high : float64, shape (n_points,)
         5th, 50th and 95th percentile of equity, currency.
+    rests_protection : bool
+        Whether their trades end by what rests for them, as those of the run do.
     """
 
     win_rates: FloatArray
@@ -46,12 +49,13 @@ class NullDraws:
     band_low: FloatArray
     band_median: FloatArray
     band_high: FloatArray
+    rests_protection: bool = False
 
 
 def random_entries(
     run: BacktestRun, bars: Bars, rng: np.random.Generator, *, n_draws: int = 200
 ) -> NullDraws:
-    """Draw runs with as many long trades of the same lengths and sizes at random times.
+    """Draw runs with as many long trades of the same sizes at random times, left as the run's were.
 
     Parameters
     ----------
@@ -77,35 +81,61 @@ def random_entries(
     Notes
     -----
     Lengths are shuffled and the free bars between the trades are split at random, so every draw
-    holds as long as the run did and trades never overlap.
+    holds as long as the run did and trades never overlap. Where stops and targets of the run rest,
+    they rest for the draws too, at the distances the rule has for each bar; see `random_trades`.
     """
-    trips = run.round_trips
-    draws_check(trips, n_draws)
+    draws_check(run.round_trips, n_draws)
     first = run.first_bar
-    lengths = np.array([max(trip.bars_held, 1) for trip in trips], dtype=np.int64)
-    weights = _weights(run)
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[first:] = run.regime_codes
     rates, slippage = charged_rates(run.config.costs, run.costs, codes)
+    trades = trades_of_run(run, bars, slippage)
     points = np.unique(np.linspace(0, len(bars) - first - 1, BAND_POINTS).astype(np.int64))
     paths = np.empty((n_draws, points.shape[0]))
     win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
     for k in range(n_draws):
-        order = rng.permutation(lengths.shape[0])
-        entries = random_starts(lengths[order], first + 1, len(bars), rng)
-        exits = entries + lengths[order]
-        equity, n_wins = loops.random_entry_path_nb(
-            bars.exec_prices, bars.close, entries, exits, weights[order], rates, slippage, first + 1
-        )
+        drawn = trades.drawn(first + 1, rng)
+        equity, n_wins = null_kernels.random_entry_path_nb(
+            bars.exec_prices, bars.close, drawn.entries, drawn.exits, drawn.prices, drawn.weights,
+            rates, slippage, first + 1,
+        )  # fmt: skip
+        win_rates[k] = n_wins / np.count_nonzero(drawn.entries < len(bars))
         curve = equity[first:]
-        win_rates[k] = n_wins / lengths.shape[0]
         sharpes[k] = metrics.sharpe_ratio(
             metrics.simple_returns(curve, start=1.0), run.bars_per_year
         )
         totals[k] = curve[-1] - 1.0
         paths[k] = curve[points]
     low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.config.cash
-    return NullDraws(win_rates, sharpes, totals, points, low, median, high)
+    rests = trades.resting is not None
+    return NullDraws(win_rates, sharpes, totals, points, low, median, high, rests)
+
+
+def trades_of_run(run: BacktestRun, bars: Bars, slippage: float) -> Trades:
+    """Gather the completed trades of a run, ready to be drawn again.
+
+    Parameters
+    ----------
+    run : BacktestRun
+        Long trades only.
+    bars : Bars
+        The bars it ran on.
+    slippage : float
+        Fraction of price per side.
+
+    Returns
+    -------
+    Trades
+        See there.
+    """
+    return trades_of(
+        run.round_trips,
+        _weights(run),
+        run.spec.prepare(bars, run.params),
+        slippage,
+        tick_size=run.config.tick_size,
+        rested=run.rested,
+    )
 
 
 def draws_check(trips: Sequence[RoundTrip], n_draws: int) -> None:
@@ -288,26 +318,3 @@ def _weights(run: BacktestRun) -> FloatArray:
     # Additions to a position can sum to more than the equity at its first fill.
     capped: FloatArray = np.minimum(np.array(weights), 1.0)
     return capped
-
-
-def random_starts(lengths: IntArray, first: int, n_bars: int, rng: np.random.Generator) -> IntArray:
-    """Place trades of given lengths at random, in their order and without overlap.
-
-    Parameters
-    ----------
-    lengths : int64, shape (n_trades,)
-        Bars held, >= 1.
-    first, n_bars : int
-        First bar an entry may meet, and the number of bars.
-    rng : numpy.random.Generator
-        Seeded by the caller.
-
-    Returns
-    -------
-    int64, shape (n_trades,)
-        Bar of each entry.
-    """
-    n_free = max(n_bars - 1 - first - int(lengths.sum()), 0)
-    gaps = np.sort(rng.integers(0, n_free + 1, size=lengths.shape[0]))
-    before = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1]))
-    return (first + gaps + before).astype(np.int64)

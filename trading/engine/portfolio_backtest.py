@@ -11,7 +11,7 @@ on the order in which instruments are given.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from trading.engine.cost_parts import CostParts, cost_parts
 from trading.engine.errors import ConfigInvalid
 from trading.engine.portfolio import round_trips
 from trading.engine.portfolio_regimes import account_regimes
+from trading.engine.random_trades import Rested
 from trading.engine.shared_account import Book, Leg, SharedAccount, book_of, replay
 from trading.engine.summary import run_metrics
 from trading.engine.types import Fill, Order, RoundTrip
@@ -43,6 +44,7 @@ class InstrumentResult:
     quantity: float
     open_pnl: float
     regime_codes: IntArray
+    rested: Mapping[int, Rested]
 
     @property
     def pnl(self) -> float:
@@ -271,6 +273,7 @@ def _row(book: Book) -> InstrumentResult:
         quantity=blotter.state.quantity,
         regime_codes=book.features.regimes.codes,
         open_pnl=flows + book.value if still_open else 0.0,
+        rested=blotter.rested,
     )
 
 

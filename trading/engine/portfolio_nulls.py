@@ -13,28 +13,41 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marketdata.types import Bars, FloatArray, IntArray
-from trading.engine import loops, metrics
+from trading.engine import metrics, null_kernels
 from trading.engine.errors import ConfigInvalid
+from trading.engine.null_kernels import (
+    BUY_AT_CLOSE,
+    BUY_AT_OPEN,
+    SELL_AT_CLOSE,
+    SELL_AT_OPEN,
+    SELL_INSIDE,
+)
 from trading.engine.nulls import (
     BAND_POINTS,
     BAND_SHARES,
     NullDraws,
     charged_rates,
     draws_check,
-    random_starts,
     reordered_bars,
 )
 from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun
+from trading.engine.random_trades import Trades, trades_of
 from trading.engine.shared_account import Leg
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Trades:
-    """The completed trades of one instrument: bars held, shares of equity, and its own ticks."""
+class _Row:
+    """The completed trades of one instrument, and the tick of each of its bars."""
 
-    lengths: IntArray
-    weights: FloatArray
+    trades: Trades
     ticks: IntArray
+
+    @property
+    def moments(self) -> tuple[int, int, int]:
+        """When on a tick a trade begins, ends in time, and ends by what rests for it."""
+        if self.trades.bars.exec_price == "CLOSE":
+            return BUY_AT_CLOSE, SELL_AT_CLOSE, SELL_INSIDE
+        return BUY_AT_OPEN, SELL_AT_OPEN, SELL_INSIDE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +68,7 @@ def random_accounts(
     n_draws: int = 200,
     gross_cap: float = 1.0,
 ) -> NullDraws:
-    """Draw accounts with as many long trades of the same lengths and sizes at random times.
+    """Draw accounts with as many long trades of the same sizes at random times, left as ours were.
 
     Parameters
     ----------
@@ -83,32 +96,37 @@ def random_accounts(
     Notes
     -----
     Every instrument keeps its own trades: their number, their lengths in its own bars, the share of
-    the account's equity each took, and its own costs. Only the times are drawn. Where more is asked
-    for than there is cash, purchases share it, so a draw may hold less than the run did; a limit on
-    the number of positions is not imposed.
+    the account's equity each took, and its own costs. Only the times are drawn. Where stops and
+    targets rest, trades end by them, as in `nulls.random_entries`. Where more is asked for than
+    there is cash, purchases share it, so a draw may hold less than the run did; a limit on the
+    number of positions is not imposed.
     """
     draws_check(run.account.round_trips, n_draws)
     clock = run.account.closed_at
     bars_of = {leg.bars.symbol: leg.bars for leg in legs}
     rows = [row for row in run.instruments if row.round_trips]
-    trades = [_trades(row, run, bars_of[row.symbol], legs) for row in rows]
+    trades = [
+        _Row(instrument_trades(row, run, legs), _ticks(run, bars_of[row.symbol])) for row in rows
+    ]
     prices = _prices(rows, run, bars_of, legs)
     points = np.unique(np.linspace(0, clock.shape[0] - 1, BAND_POINTS).astype(np.int64))
     paths = np.empty((n_draws, points.shape[0]))
     win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
     for k in range(n_draws):
-        events, weights = _draw(trades, rng)
-        equity, n_wins = loops.random_account_path_nb(
+        events, exit_prices, weights = _draw(trades, rng)
+        equity, n_wins = null_kernels.random_account_path_nb(
             prices.exec_price, prices.close, prices.commission, prices.slippage,
-            events, weights, gross_cap,
+            events, exit_prices, weights, gross_cap,
         )  # fmt: skip
-        win_rates[k] = n_wins / weights.shape[0]
+        is_purchase = np.isin(events[:, 3], (BUY_AT_OPEN, BUY_AT_CLOSE))
+        win_rates[k] = n_wins / np.count_nonzero(is_purchase)
         returns = metrics.simple_returns(equity, start=1.0)
         sharpes[k] = metrics.sharpe_ratio(returns, run.account.bars_per_year)
         totals[k] = equity[-1] - 1.0
         paths[k] = equity[points]
     low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.account.config.cash
-    return NullDraws(win_rates, sharpes, totals, points, low, median, high)
+    rests = any(row.trades.resting is not None for row in trades)
+    return NullDraws(win_rates, sharpes, totals, points, low, median, high, rests)
 
 
 def permuted_legs(
@@ -180,18 +198,42 @@ def instrument_rates(
     return charged_rates(own or run.account.config.costs, row.costs, row.regime_codes)
 
 
-def _trades(row: InstrumentResult, run: PortfolioRun, bars: Bars, legs: Sequence[Leg]) -> _Trades:
+def instrument_trades(row: InstrumentResult, run: PortfolioRun, legs: Sequence[Leg]) -> Trades:
+    """Gather the completed trades of one instrument, ready to be drawn again.
+
+    Parameters
+    ----------
+    row, run, legs
+        As in `instrument_rates`.
+
+    Returns
+    -------
+    Trades
+        Bars counted in the instrument's own; weights are shares of the account's equity.
+    """
     account = run.account
+    leg = next(leg for leg in legs if leg.bars.symbol == row.symbol)
+    spec, params = leg.resolved()
     before = np.concatenate(([account.config.cash], account.equity))
-    ticks = np.searchsorted(account.closed_at, bars.closed_at)
-    rates, _ = instrument_rates(row, run, legs)
+    ticks = _ticks(run, leg.bars)
+    rates, slippage = instrument_rates(row, run, legs)
     weights = [
         trip.entry_notional * (1.0 + rates[trip.signal_bar]) / before[ticks[trip.entry_bar]]
         for trip in row.round_trips
     ]
-    lengths = [max(trip.bars_held, 1) for trip in row.round_trips]
-    # Additions to a position can sum to more than the equity at its first fill.
-    return _Trades(np.array(lengths), np.minimum(np.array(weights), 1.0), ticks)
+    return trades_of(
+        row.round_trips,
+        # Additions to a position can sum to more than the equity at its first fill.
+        np.minimum(np.array(weights), 1.0),
+        spec.prepare(leg.bars, params),
+        slippage,
+        tick_size=account.config.tick_size,
+        rested=row.rested,
+    )
+
+
+def _ticks(run: PortfolioRun, bars: Bars) -> IntArray:
+    return np.searchsorted(run.account.closed_at, bars.closed_at)
 
 
 def _prices(
@@ -214,23 +256,24 @@ def _prices(
     return found
 
 
-def _draw(trades: Sequence[_Trades], rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-    """Draw times for every trade; return the events in order and the weights by number."""
-    events, weights, number = [], [], 0
-    for k, own in enumerate(trades):
-        order = rng.permutation(own.lengths.shape[0])
-        entries = random_starts(own.lengths[order], 1, own.ticks.shape[0], rng)
-        # A run that traded on every bar leaves its last trade no bar to end on.
-        exits = np.minimum(entries + own.lengths[order], own.ticks.shape[0] - 1)
-        numbers = np.arange(number, number + order.shape[0])
-        for bars, side in ((exits, 0), (entries, 1)):
-            events.append(
-                np.column_stack(
-                    (own.ticks[bars], np.full_like(numbers, k), numbers, np.full_like(bars, side))
-                )
-            )
-        weights.append(own.weights[order])
-        number += order.shape[0]
-    rows = np.concatenate(events)
-    order = np.lexsort((rows[:, 1], rows[:, 3], rows[:, 0]))
-    return np.ascontiguousarray(rows[order]), np.concatenate(weights)
+def _draw(
+    rows: Sequence[_Row], rng: np.random.Generator
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Draw times for every trade; return the events in order, end prices and weights by number."""
+    events, prices, weights, number = [], [], [], 0
+    for k, own in enumerate(rows):
+        drawn = own.trades.drawn(1, rng)
+        bought, sold, ended = own.moments
+        numbers = np.arange(number, number + len(own.trades))
+        sides = ((drawn.entries, np.full_like(numbers, bought)),
+                 (drawn.exits, np.where(drawn.insides, ended, sold)))  # fmt: skip
+        for bars, when in sides:
+            there = bars < own.ticks.shape[0]
+            columns = (own.ticks[bars[there]], np.full_like(numbers, k)[there])
+            events.append(np.column_stack((*columns, numbers[there], when[there])))
+        prices.append(drawn.prices)
+        weights.append(drawn.weights)
+        number += len(own.trades)
+    found = np.concatenate(events)
+    order = np.lexsort((found[:, 1], found[:, 3], found[:, 0]))
+    return np.ascontiguousarray(found[order]), np.concatenate(prices), np.concatenate(weights)

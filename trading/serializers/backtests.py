@@ -141,7 +141,7 @@ class BacktestSplitSerializer(serializers.Serializer[Any]):
 
     split = serializers.DateField()
     null_win_rate = serializers.FloatField(
-        allow_null=True, help_text="Of random entries with the same lengths, whole span."
+        allow_null=True, help_text="Of random entries left as its trades were, whole span."
     )
     in_sample = serializers.JSONField()
     out_of_sample = serializers.JSONField()

@@ -38,6 +38,8 @@ class BacktestRun:
         Figures by name; NaN where undefined.
     costs : CostParts
         What trading and holding cost, part by part.
+    rested : mapping of int to (float, float)
+        As `execution.Blotter` has it, of runs that went bar by bar; a table says it for every bar.
     """
 
     spec: StrategySpec
@@ -65,6 +67,7 @@ class BacktestRun:
     costs: CostParts
     decisions: tuple[Decision, ...] = field(default=())
     final_state: StrategyState | None = None
+    rested: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def strategy_key(self) -> str:
@@ -145,4 +148,5 @@ def result_of(
         ),
         decisions=tuple(tape.decisions),
         final_state=blotter.state,
+        rested=blotter.rested,
     )

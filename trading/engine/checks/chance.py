@@ -46,7 +46,7 @@ class Trials:
 
 
 def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
-    """Judge the win rate by that of random entries with the same lengths and costs."""
+    """Judge the win rate by that of random entries with the same exits and costs."""
     key, title = "NULL_WIN_RATE", "Win rate against random entries"
     if nulls is None:
         return no_trade(key, title)
@@ -56,14 +56,14 @@ def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     low, high = run.metrics["win_rate_low"], run.metrics["win_rate_high"]
     sentence = (
         f"{ours:.1%} of {len(run.round_trips)} trades won (95 % interval {low:.1%} to {high:.1%}); "
-        f"random entries of the same lengths win {median:.1%} (p = {p:.3f})."
+        f"random entries {_alike(nulls)} win {median:.1%} (p = {p:.3f})."
     )
     numbers = {"win_rate": ours, "null_median": median, "p": p, "low": low, "high": high}
     return CheckRow(key, title, by_p(p), sentence, numbers)
 
 
 def null_sharpe(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
-    """Judge the Sharpe ratio by that of random entries with the same lengths and costs."""
+    """Judge the Sharpe ratio by that of random entries with the same exits and costs."""
     key, title = "NULL_SHARPE", "Sharpe ratio against random entries"
     if nulls is None:
         return no_trade(key, title)
@@ -75,11 +75,17 @@ def null_sharpe(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     median, top = (float(q) for q in np.quantile(draws, (0.5, 0.95)))
     p = exceedance(ours, draws)
     sentence = (
-        f"Sharpe {ours:.2f}; random entries reach {median:.2f} in the middle and {top:.2f} in one "
-        f"of twenty (p = {p:.3f})."
+        f"Sharpe {ours:.2f}; random entries {_alike(nulls)} reach {median:.2f} in the middle and "
+        f"{top:.2f} in one of twenty (p = {p:.3f})."
     )
     numbers = {"sharpe_ratio": ours, "null_median": median, "null_95": top, "p": p}
     return CheckRow(key, title, by_p(p), sentence, numbers)
+
+
+def _alike(nulls: NullDraws) -> str:
+    if nulls.rests_protection:
+        return "with the same resting stops and targets"
+    return "of the same lengths"
 
 
 def deflated_sharpe(run: BacktestRun, trials: Trials) -> CheckRow:

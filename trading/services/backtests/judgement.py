@@ -17,8 +17,9 @@ from marketdata.types import Bars
 from trading.engine.backtest import BacktestRun
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty, honesty
-from trading.engine.nulls import charged_rates
-from trading.engine.types import OrderSide, Regime, RoundTrip, RuleStatus
+from trading.engine.nulls import charged_rates, trades_of_run
+from trading.engine.types import Regime, RuleStatus
+from trading.engine.win_chances import UNKNOWN, chances_of
 
 N_DRAWS = 200
 KEPT_GOOD = 0.5
@@ -30,8 +31,6 @@ SAME_WINDOW = 0.5
 ASCII_MINUS = re.compile(r"(?<![\w-])-(?=[\d.])")
 ALL = "ALL"
 FloatArray = NDArray[np.float64]
-# Commission a bar and the worse price, fractions a side.
-Rates = tuple[FloatArray, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,13 +59,14 @@ def judge(
 def null_win_rates(bars: Bars, run: BacktestRun) -> dict[str, float | None]:
     """Return the expected win rate of random entries, by regime and for ALL; None without a trade.
 
-    Each trade is compared with every bar of its own regime at which it could have begun: same side,
-    same holding time, same costs. The mean is exact, so no random numbers are needed.
+    Each trade is compared with every bar of its own regime; see `chances_of`. The mean is exact, so
+    no random numbers are needed.
     """
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[run.first_bar :] = run.regime_codes
-    rates = charged_rates(run.config.costs, run.costs, codes)
-    return mean_chances(chances_of(bars, run.round_trips, codes, rates, first=run.first_bar))
+    rates, slippage = charged_rates(run.config.costs, run.costs, codes)
+    trades = trades_of_run(run, bars, slippage)
+    return mean_chances(chances_of(run.round_trips, trades, codes, rates, run.first_bar))
 
 
 def mean_chances(chances: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
@@ -77,51 +77,9 @@ def mean_chances(chances: Mapping[str, Sequence[float]]) -> dict[str, float | No
         ALL: float(np.mean(every)) if every else None,
         **{
             name: float(np.mean(chances[name])) if name in chances else None
-            for name in (*names, "UNKNOWN")
+            for name in (*names, UNKNOWN)
         },
     }
-
-
-def chances_of(
-    bars: Bars,
-    trips: Sequence[RoundTrip],
-    codes: NDArray[np.int64],
-    rates: Rates,
-    *,
-    first: int = 0,
-) -> dict[str, list[float]]:
-    """Return the chance of every trade on one instrument, by regime."""
-    chances: dict[str, list[float]] = {}
-    seen: dict[tuple[str, int, OrderSide], float] = {}
-    for trip in trips:
-        name = str(trip.regime) if trip.regime else "UNKNOWN"
-        key = (name, max(trip.bars_held, 1), trip.side)
-        if key not in seen:
-            seen[key] = _win_chance(bars, codes, rates, trip, first)
-        if math.isfinite(seen[key]):
-            chances.setdefault(name, []).append(seen[key])
-    return chances
-
-
-def _win_chance(
-    bars: Bars, codes: NDArray[np.int64], charged: Rates, trip: RoundTrip, first: int
-) -> float:
-    """Share of the bars in the trade's regime from which the same trade would have won."""
-    length = max(trip.bars_held, 1)
-    signal = np.arange(first, len(bars) - 1 - length)
-    signal = signal[codes[signal] == codes[trip.signal_bar]]
-    if not signal.shape[0]:
-        return math.nan
-    rates, slippage = charged
-    entry, leave = bars.exec_prices[signal + 1], bars.exec_prices[signal + 1 + length]
-    entry_rate, leave_rate = rates[signal], rates[signal + length]
-    if trip.side is OrderSide.BUY:
-        paid = entry * (1.0 + slippage) * (1.0 + entry_rate)
-        received = leave * (1.0 - slippage) * (1.0 - leave_rate)
-    else:
-        paid = leave * (1.0 + slippage) * (1.0 + leave_rate)
-        received = entry * (1.0 - slippage) * (1.0 - entry_rate)
-    return float(np.mean(received > paid))
 
 
 def band_of(run: BacktestRun, panel: Honesty) -> dict[str, FloatArray]:

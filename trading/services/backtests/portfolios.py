@@ -14,9 +14,10 @@ from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.checks.account import portfolio_honesty
 from trading.engine.costs import CostModel
 from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun, run_portfolio
-from trading.engine.portfolio_nulls import instrument_rates
+from trading.engine.portfolio_nulls import instrument_rates, instrument_trades
 from trading.engine.shared_account import Leg
 from trading.engine.strategies import strategy_get
+from trading.engine.win_chances import chances_of
 from trading.services.backtests import judgement, statistics
 from trading.services.backtests.experiment import (
     NULL_MODEL,
@@ -119,13 +120,12 @@ def _judge(
 
 def _chances(run: PortfolioRun, legs: Sequence[Leg]) -> dict[str, Chances]:
     """Return by symbol the chance of each of its trades, by regime."""
-    bars_of = {leg.bars.symbol: leg.bars for leg in legs}
     return {
-        row.symbol: judgement.chances_of(
-            bars_of[row.symbol],
+        row.symbol: chances_of(
             row.round_trips,
+            instrument_trades(row, run, legs),
             row.regime_codes,
-            instrument_rates(row, run, legs),
+            instrument_rates(row, run, legs)[0],
         )
         for row in run.instruments
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trading.engine import loops
+from trading.engine import null_kernels
 from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.checks.account import portfolio_honesty
@@ -75,13 +75,13 @@ def test_dearer_costs_of_one_instrument_are_charged_there_alone():
 def test_the_compiled_account_is_the_source_to_the_last_bit():
     rng = np.random.default_rng(5)
     prices = np.exp(np.cumsum(0.01 * rng.standard_normal((2, 60)), axis=1))
-    events = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [9, 0, 0, 0], [9, 0, 2, 1], [40, 1, 1, 0]])
+    events = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [9, 0, 0, 0], [9, 0, 2, 1], [40, 1, 1, 2]])
     given = (prices, prices, np.full((2, 60), 1e-3), np.full(2, 1e-4), events,
-             np.array([0.7, 0.6, 0.5]), 1.0)  # fmt: skip
+             np.array([1.1, 0.9, np.nan]), np.array([0.7, 0.6, 0.5]), 1.0)  # fmt: skip
 
-    equity, n_wins = loops.random_account_path_nb(*given)
+    equity, n_wins = null_kernels.random_account_path_nb(*given)
 
-    source, n_source = loops.random_account_path_nb.py_func(*given)
+    source, n_source = null_kernels.random_account_path_nb.py_func(*given)
     assert equity.tobytes() == source.tobytes()
     assert n_wins == n_source
 
@@ -91,8 +91,8 @@ def test_purchases_of_a_tick_share_what_the_cap_leaves():
     events = np.array([[1, 0, 0, 1], [1, 1, 1, 1]])
     rates = np.full((2, 5), 0.01)
 
-    equity, _ = loops.random_account_path_nb(
-        prices, prices, rates, np.zeros(2), events, np.array([0.6, 0.6]), 0.5
+    equity, _ = null_kernels.random_account_path_nb(
+        prices, prices, rates, np.zeros(2), events, np.full(2, np.nan), np.array([0.6, 0.6]), 0.5
     )
 
     # Half of the account is spent, one percent of it on commission.

@@ -14,14 +14,14 @@ from trading.engine.fills import BarPrices, FillRules
 from trading.engine.portfolio_backtest import account_opened, run_portfolio
 from trading.engine.positions import Position, protected_nb
 from trading.engine.protection import level_of, protection_met, protective_orders
-from trading.engine.regimes import regimes_of
 from trading.engine.rules import REASONS, order_level_nb
 from trading.engine.shared_account import Leg, SharedAccount, book_of
 from trading.engine.state import start
 from trading.engine.strategies import strategy_get
-from trading.engine.strategies.base import Features, Narrative, Proposal, StrategySpec
+from trading.engine.strategies.base import Proposal
 from trading.engine.types import AssetClass, OrderSide, OrderStatus, OrderType, TimeInForce
 from trading.tests.engine.laws import examples, length
+from trading.tests.engine.rules_by_hand import by_hand
 from trading.tests.engine.walks import random_walk, tape
 
 N_BARS = length(420, quick=330)
@@ -43,17 +43,7 @@ def guarded(side=1.0, leaves_at=-1, enters_at=0, **distances):
         entry = distances if state.is_flat else {"trail_distance": trail}
         return Proposal(0.5 * side, side, "ENTRY", kind="TREND", rests_protection=True, **entry)
 
-    return StrategySpec(
-        key="guarded",
-        name="Guarded",
-        summary="",
-        when_it_fails="",
-        parameters=(),
-        warm_up=lambda params: 0,
-        prepare=lambda bars, params: Features(bars, params, regimes_of(bars), 0, {}),
-        decide=decide,
-        narrate=lambda *seen: Narrative("because", "nothing"),
-    )
+    return by_hand(decide)
 
 
 def fills_of(result):

@@ -1,0 +1,122 @@
+"""How often a trade like those of a run wins when it begins at any bar of its regime.
+
+INPUT    round trips of a run, what is needed to play them elsewhere, regimes and costs per bar
+OUTPUT   the chance of each trade, by regime; exact means, nothing is drawn
+LOOKBACK the whole run; nothing here ever decides a trade
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from marketdata.types import FloatArray, IntArray
+from trading.engine.null_kernels import Resting, protected_chance_nb
+from trading.engine.random_trades import Trades
+from trading.engine.types import OrderSide, RoundTrip
+
+UNKNOWN = "UNKNOWN"
+
+
+def chances_of(
+    trips: Sequence[RoundTrip], trades: Trades, codes: IntArray, rates: FloatArray, first: int = 0
+) -> dict[str, list[float]]:
+    """Return the chance of every trade of one instrument, by regime.
+
+    Parameters
+    ----------
+    trips : sequence of RoundTrip
+        Of the run; long or short.
+    trades : Trades
+        Gathered from them, in the same order.
+    codes : int64, shape (n_bars,)
+        Regime at each bar, -1 to 3.
+    rates : float64, shape (n_bars,)
+        Commission per side at each bar, fraction.
+    first : int
+        First bar that may decide.
+
+    Returns
+    -------
+    dict of str to list of float
+        By regime of the signal (UNKNOWN where it has none); a trade that fits nowhere is left out.
+
+    Notes
+    -----
+    Each trade is compared with every bar of its own regime at which it could have begun: same side,
+    same holding time, same costs. Where stops and targets of a long trade rest, they end it, and
+    its holding time is that of `random_trades`. A short trade is always left at its time.
+    """
+    places = _Places(trades, codes, rates, first)
+    chances: dict[str, list[float]] = {}
+    for k, trip in enumerate(trips):
+        chance = places.chance(k, trip)
+        if math.isfinite(chance):
+            name = str(trip.regime) if trip.regime else UNKNOWN
+            chances.setdefault(name, []).append(chance)
+    return chances
+
+
+@dataclass(slots=True, eq=False)
+class _Places:
+    """Where a trade could have begun; what was computed for one is kept for those like it."""
+
+    trades: Trades
+    codes: IntArray
+    rates: FloatArray
+    first: int
+    seen: dict[tuple[object, ...], float] = field(default_factory=dict)
+
+    def chance(self, k: int, trip: RoundTrip) -> float:
+        trades, resting = self.trades, self.trades.resting
+        if trip.side is OrderSide.SELL:
+            resting = None
+        code, length = int(self.codes[trip.signal_bar]), int(trades.lengths[k])
+        key: tuple[object, ...] = (code, length, trip.side)
+        if resting is not None:
+            times = float(trades.stop_times[k]), float(trades.target_times[k])
+            key += (bool(trades.is_protected[k]), *map(str, times))
+        if key not in self.seen:
+            self.seen[key] = (
+                self._timed(code, length, trip.side)
+                if resting is None
+                else self._protected(code, k, resting)
+            )
+        return self.seen[key]
+
+    def _signals(self, code: int, first: int, last: int) -> IntArray:
+        signals: IntArray = first + np.flatnonzero(self.codes[first:last] == code)
+        return signals
+
+    def _timed(self, code: int, length: int, side: OrderSide) -> float:
+        bars, slippage = self.trades.bars, self.trades.slippage
+        signals = self._signals(code, self.first, len(bars) - 1 - length)
+        if not signals.shape[0]:
+            return math.nan
+        entry, leave = bars.exec_prices[signals + 1], bars.exec_prices[signals + 1 + length]
+        entry_rate, leave_rate = self.rates[signals], self.rates[signals + length]
+        if side is OrderSide.BUY:
+            paid = entry * (1.0 + slippage) * (1.0 + entry_rate)
+            received = leave * (1.0 - slippage) * (1.0 - leave_rate)
+        else:
+            paid = leave * (1.0 + slippage) * (1.0 + leave_rate)
+            received = entry * (1.0 - slippage) * (1.0 - entry_rate)
+        return float(np.mean(received > paid))
+
+    def _protected(self, code: int, k: int, resting: Resting) -> float:
+        trades = self.trades
+        first = max(self.first, trades.ready - 1)
+        signals = self._signals(code, first, len(trades.bars) - 1)
+        if not signals.shape[0]:
+            return math.nan
+        length = int(trades.lengths[k])
+        if trades.is_protected[k]:
+            leaves = trades.chances()[length]
+        else:
+            leaves = np.zeros(length + 1)
+            leaves[length] = 1.0
+        stop, target = trades.stop_times[k], trades.target_times[k]
+        return protected_chance_nb(signals + 1, leaves, stop, target, resting, self.rates)
