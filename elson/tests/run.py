@@ -24,7 +24,8 @@ from elson.bootstrap import ROOT, VAR, Refused
 from elson.tests import servers
 from elson.tests.environment import sweep
 
-N_WORKERS = "2"
+WORKERS = ["-n", "2", "--dist", "loadgroup"]
+FORKS = ["-p", "elson.tests.forks", "--forks", "2", "-p", "no:xdist"]
 FAST = "not journey and not slow and not database and not house"
 ENGINE = "trading/tests/engine"  # with its own pytest.toml
 DATABASE = "database and not journey"
@@ -38,9 +39,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.engine:
-            # By file, so that what a module keeps for its tests is computed once.
-            arguments = ["-q", "--dist", "loadfile", *options.pytest, ENGINE]
-            return _pytest(arguments, _environment())
+            return _pytest(["-q", *options.pytest, ENGINE], _environment(), by=FORKS)
         if options.fast:
             return _pytest(["-m", FAST, *options.pytest], _environment())
         return _on_real_servers(options)
@@ -115,8 +114,8 @@ def _environment(**values: str) -> dict[str, str]:
     return {**kept, "DJANGO_SETTINGS_MODULE": "elson.settings.testing", **values}
 
 
-def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-n", N_WORKERS, "--dist", "loadgroup", *arguments]
+def _pytest(arguments: list[str], environment: dict[str, str], by: list[str] = WORKERS) -> int:
+    command = [sys.executable, "-m", "pytest", *by, *arguments]
     # A group of its own: Ctrl-C reaches this launcher alone, which then sees to everybody else.
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
