@@ -60,8 +60,13 @@ class OwnLimits:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing is limited."""
-        return all(getattr(self, field.name) is None for field in fields(self))
+        """Tell whether nothing is limited; asked at every bar, so each is named."""
+        return (
+            self.max_position_weight is None
+            and self.max_gross_exposure is None
+            and self.max_order_notional is None
+            and self.max_daily_loss_ratio is None
+        )
 
 
 class AccountView(NamedTuple):

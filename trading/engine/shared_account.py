@@ -303,7 +303,7 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
         context = replace(
             book.context,
             correlation=_correlation(account, book, i),
-            account=_view(account, book, equity),
+            account=None if book.context.limits.is_empty else _view(account, book, equity),
             watched_equity=equity,
         )
         outcome = step(book.features, i, state, context)

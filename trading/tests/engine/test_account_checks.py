@@ -113,6 +113,7 @@ def test_an_array_that_knows_the_future_is_caught_before_anything_is_earned_by_i
     assert statuses(rows) == [RuleStatus.FAIL] * 2
 
 
+@pytest.mark.slow
 def test_shares_of_the_account_that_know_the_future_are_caught():
     def prepare(bars, params):
         features = sma_cross.prepare(bars, params)
@@ -158,6 +159,7 @@ def test_histories_too_short_for_the_warm_up_check_are_not_judged():
     assert row.status is RuleStatus.NOT_APPLICABLE
 
 
+@pytest.mark.slow
 def test_a_parameter_on_a_needle_is_caught_in_an_account():
     def prepare(bars, params):
         features = sma_cross.prepare(bars, params)

@@ -145,6 +145,7 @@ def test_reruns_of_an_account_cover_all_of_it_and_pay_what_it_paid():
     assert reruns.baseline == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_reruns_of_an_account_keep_the_limits_it_ran_under():
     legs = [Leg(bars, "sma_cross", FAST["sma_cross"]) for bars in BARS]
     config = BacktestConfig(commission_bps=5.0, limits=OwnLimits(max_gross_exposure=0.3))
@@ -176,6 +177,7 @@ def test_reruns_leave_an_instrument_that_ended_early_out_with_its_share_in_cash(
     assert reruns.baseline == pytest.approx(alone.account.metrics["sharpe_ratio"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_reruns_keep_the_class_by_which_a_breaker_measures_volatility():
     wild = random_walk(31, 420, 0.04)
     costs = CostModel(commission_bps=5.0, preset=AssetClass.CRYPTO, preset_scale=0.0)

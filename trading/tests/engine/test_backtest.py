@@ -13,7 +13,7 @@ from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass, OrderStatus
-from trading.tests.engine.laws import some
+from trading.tests.engine.laws import some, stepping
 from trading.tests.engine.walks import random_walk, tape
 
 # vectorbt 1.2.0 on seeded random walks: docs/research/vectorbt_equality.py --golden wrote it.
@@ -44,11 +44,9 @@ def test_backtest_equals_vectorbt(key, seed):
     ("key", "costs", "start_index"), some(list(product(SIMPLE, [{}, COSTLY], [0, 100])), 3)
 )
 def test_compiled_path_equals_the_stepped_path(key, costs, start_index):
-    fast = run(BARS, key, {}, BacktestConfig(start_index=start_index, **costs))
+    config = BacktestConfig(start_index=start_index, **costs)
 
-    stepped = run(
-        BARS, key, {}, BacktestConfig(start_index=start_index, keeps_decisions=True, **costs)
-    )
+    fast, stepped = run(BARS, key, {}, config), run(BARS, key, {}, stepping(config))
 
     assert [f.bar for f in fast.fills] == [f.bar for f in stepped.fills]
     np.testing.assert_allclose(fast.equity, stepped.equity, rtol=1e-12)

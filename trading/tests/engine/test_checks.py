@@ -67,6 +67,7 @@ def test_panel_has_every_row_in_order_with_sentence_and_numbers():
     assert found.verdict
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_panel():
     assert panel(dips(commission_bps=5.0)).rows == panel_of_dips().rows
 
@@ -238,6 +239,7 @@ def test_an_honest_rule_is_blind_to_a_shuffled_future():
     assert row.status is RuleStatus.PASS
 
 
+@pytest.mark.slow
 def test_flipping_coins_is_not_called_skill():
     def prepare(bars, params):
         features = sma_cross.prepare(bars, params)
@@ -316,6 +318,7 @@ def test_free_trading_has_no_cost_curve():
     assert charges.cost_curve(dips(), BARS) == ()
 
 
+@pytest.mark.slow
 def test_the_panel_judges_a_run_with_volume_limits_and_impact():
     costs = CostModel(spread_bps=2.0, impact=1.0, commission_minimum=1.0, commission_bps=1.0)
     config = BacktestConfig(cost_model=costs, max_participation=0.001)

@@ -61,6 +61,7 @@ def test_what_both_runs_share_cancels():
     assert paired.high - paired.low < 0.001 < MONTHS.std() / math.sqrt(60)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     source = np.random.default_rng(8)
     hits = 0

@@ -134,6 +134,7 @@ def test_the_breakers_of_a_portfolio_know_the_correlation_of_what_is_held():
     assert any("correlation 100.0% reached the limit" in str(d.parameters) for d in found)
 
 
+@pytest.mark.slow
 def test_a_breaker_alone_in_its_portfolio_knows_no_correlation():
     alone = [Leg(OWN.until(LAST), "volatility_adaptive_trend")]
 

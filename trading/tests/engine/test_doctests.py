@@ -4,6 +4,7 @@ import doctest
 import importlib
 import linecache
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ import marketdata.types
 import trading.engine
 
 MODULES = ["marketdata.types"] + [
-    found.name for found in pkgutil.walk_packages(trading.engine.__path__, prefix="trading.engine.")
+    found.name
+    for found in pkgutil.walk_packages(trading.engine.__path__, prefix="trading.engine.")
+    if ">>>" in Path(found.module_finder.find_spec(found.name).origin).read_text(encoding="utf-8")
 ]
 
 
@@ -27,3 +30,4 @@ def test_examples_of_the_module_run(name):
 
 def test_the_engine_has_examples():
     assert doctest.testmod(marketdata.types).attempted > 0
+    assert len(MODULES) > 40

@@ -11,6 +11,7 @@ TRAINING = np.random.default_rng(1).standard_normal(5_000)
 BEFORE = np.quantile(TRAINING, QUANTILES)
 
 
+@pytest.mark.slow
 def test_the_same_distribution_is_quiet_in_nearly_every_sample():
     rng = np.random.default_rng(2)
 

@@ -218,6 +218,7 @@ def test_with_the_breaker_off_nothing_of_it_is_kept_or_said():
     assert "breaker" not in {line.name for line in outcome.decision.parameters}
 
 
+@pytest.mark.slow
 def test_a_breaker_that_trips_during_a_backtest_changes_its_trades():
     tight = {"breaker_daily_loss": 0.005, "breaker_drawdown": 0.02}
 

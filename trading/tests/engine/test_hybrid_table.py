@@ -17,7 +17,7 @@ from trading.engine.learning.fitted import DatedModel
 from trading.engine.strategies import hybrid
 from trading.engine.strategies.hybrid import with_model
 from trading.engine.types import AssetClass
-from trading.tests.engine.laws import length
+from trading.tests.engine.laws import length, stepping
 from trading.tests.engine.test_hybrid_strategy import SECOND, bound, model
 from trading.tests.engine.walks import random_walk
 
@@ -37,7 +37,7 @@ def both_paths(case, n_models):
     spec, params = spec_with(n_models), CASES[case]
     return (
         run(BARS, spec, params, CONFIG),
-        run(BARS, spec, params, replace(CONFIG, keeps_decisions=True)),
+        run(BARS, spec, params, stepping(CONFIG)),
     )
 
 

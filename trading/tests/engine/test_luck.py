@@ -82,6 +82,7 @@ def test_overfitting_gives_trials_that_never_trade_a_sharpe_of_zero():
     assert found.probability == 1.0
 
 
+@pytest.mark.slow
 def test_the_best_of_ten_thousand_noise_trials_is_deflated_to_a_coin_at_most():
     returns = noise(5, 150, 10_000)
     ratios = sharpes(returns)

@@ -236,6 +236,7 @@ def test_equity_of_the_account_is_shown_tick_by_tick_as_it_ends_up():
         assert np.array_equal(equity[skipped:], whole[: max(n - skipped, 0)])
 
 
+@pytest.mark.slow
 def test_a_smaller_share_of_the_account_is_no_loss_to_a_breaker():
     # One is wild while the other is calm, so that their shares by risk change all the time.
     n_bars = length(420, quick=300)

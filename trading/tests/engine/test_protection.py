@@ -20,13 +20,14 @@ from trading.engine.state import start
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Proposal
 from trading.engine.types import AssetClass, OrderSide, OrderStatus, OrderType, TimeInForce
-from trading.tests.engine.laws import examples, length
+from trading.tests.engine.laws import examples, length, stepping
 from trading.tests.engine.rules_by_hand import by_hand
 from trading.tests.engine.walks import random_walk, tape
 
 N_BARS = length(420, quick=330)
 CALM = (100.0, 101.0, 99.0, 100.0)
-FREE = BacktestConfig(cash=1_000.0, keeps_decisions=True)
+PLAIN = BacktestConfig(cash=1_000.0)
+FREE = replace(PLAIN, keeps_decisions=True)
 ATR_STOPS = {"protection": "resting", "target_atr.NORMAL": 1.5, "target_atr.HIGH": 2.0}
 
 
@@ -266,10 +267,11 @@ def test_watched_at_the_close_is_the_default_and_sells_at_the_next_open():
 
 def test_one_account_fills_what_rests_as_a_single_run_does():
     bars = random_walk(5, N_BARS, 0.02)
-    alone = run(bars, "volatility_adaptive_trend", {"protection": "resting"}, FREE)
+    config = stepping(PLAIN)
+    alone = run(bars, "volatility_adaptive_trend", {"protection": "resting"}, config)
 
     shared = run_portfolio(
-        [Leg(bars, "volatility_adaptive_trend", {"protection": "resting"})], FREE
+        [Leg(bars, "volatility_adaptive_trend", {"protection": "resting"})], config
     )
 
     account = shared.account
@@ -280,9 +282,9 @@ def test_one_account_fills_what_rests_as_a_single_run_does():
     assert account.final_equity == pytest.approx(alone.final_equity)
 
 
-@pytest.mark.parametrize("explains", [False, True])
-def test_a_trade_within_one_bar_counts_for_a_search(explains):
-    bars, config = random_walk(5, N_BARS, 0.02), replace(FREE, keeps_decisions=explains)
+@pytest.mark.parametrize("config", [PLAIN, stepping(PLAIN)], ids=["loop", "step"])
+def test_a_trade_within_one_bar_counts_for_a_search(config):
+    bars = random_walk(5, N_BARS, 0.02)
     params = {"protection": "resting", "stop_atr": 0.5}
     spec = strategy_get("volatility_adaptive_trend")
 
@@ -327,7 +329,7 @@ def test_the_compiled_loop_leaves_the_orders_and_the_state_of_the_step(key):
     params = {"protection": "resting"}
 
     compiled = run(bars, key, params, config)
-    stepped = run(bars, key, params, replace(config, keeps_decisions=True))
+    stepped = run(bars, key, params, stepping(config))
 
     assert {OrderType.STOP_MARKET, OrderType.LIMIT} & {o.order_type for o in compiled.orders}
     assert compiled.orders == stepped.orders

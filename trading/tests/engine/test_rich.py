@@ -21,7 +21,7 @@ from trading.engine.rules import (
 )
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass
-from trading.tests.engine.laws import length
+from trading.tests.engine.laws import length, stepping
 from trading.tests.engine.walks import random_walk, tape
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "strategies.json").read_text())
@@ -79,7 +79,7 @@ def both_paths(key, extra, name):
     params = dict(extra)
     return (
         run(WILD, key, params, config),
-        run(WILD, key, params, replace(config, keeps_decisions=True)),
+        run(WILD, key, params, stepping(config)),
     )
 
 
@@ -113,10 +113,7 @@ def planted(change):
     spec = replace(
         honest, key="planted", prepare=lambda bars, params: change(honest.prepare(bars, params))
     )
-    return [
-        run(WILD, spec, {}, replace(DEAR, keeps_decisions=keeps_decisions))
-        for keeps_decisions in (False, True)
-    ]
+    return [run(WILD, spec, {}, config) for config in (DEAR, stepping(DEAR))]
 
 
 def test_the_loop_pays_by_the_regimes_of_the_features_as_the_step_does():

@@ -89,6 +89,7 @@ def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
         assert stored["would_change"].startswith("What would have changed it:")
 
 
+@pytest.mark.slow
 def test_decisions_speak_of_the_settled_regime():
     bars = random_walk(12, length(420, quick=240))
     key = "volatility_adaptive_trend"

@@ -145,6 +145,7 @@ def test_volatility_target_sizing_holds_less_than_all_in(key):
     assert [f.bar for f in small.fills] == [f.bar for f in full.fills]
 
 
+@pytest.mark.slow
 def test_adaptive_trend_holds_less_when_the_regime_is_extreme():
     bars = random_walk(3, length(700, quick=420), 0.008)
 
