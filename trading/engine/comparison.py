@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from trading.engine.errors import ConfigInvalid, NonFiniteInput
 from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.metrics import ROUNDING
 
 N_DRAWS = 2_000
 FEWEST_PERIODS = 12
@@ -85,7 +86,7 @@ def sharpe_of(periods_per_year: float) -> Statistic:
         mean = np.mean(returns, axis=-1)
         spread = np.std(returns, axis=-1, ddof=1)
         found = np.full(np.shape(mean), math.nan)
-        np.divide(mean, spread, out=found, where=spread > 1e-15)
+        np.divide(mean, spread, out=found, where=spread > ROUNDING)
         return found * math.sqrt(periods_per_year)
 
     return sharpe
@@ -171,7 +172,7 @@ def correlation(first: ArrayLike, second: ArrayLike) -> float:
     -1.0
     """
     a, b = _returns(first, second)
-    if a.shape[0] < FEWEST_PERIODS or np.ptp(a) < 1e-15 or np.ptp(b) < 1e-15:
+    if a.shape[0] < FEWEST_PERIODS or np.ptp(a) <= ROUNDING or np.ptp(b) <= ROUNDING:
         return math.nan
     return float(np.corrcoef(a, b)[0, 1])
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from trading.engine.errors import ConfigInvalid, InsufficientBars, NonFiniteInput
 from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.metrics import ROUNDING
 
 NORMAL = NormalDist()
 FEWEST_RETURNS = 4
@@ -67,7 +68,7 @@ def bar_sharpe(returns: ArrayLike) -> float:
     # As `std` computes it, without asking for the mean again: a search does this for every fold.
     apart = values - mean
     deviation = math.sqrt(float(np.add.reduce(apart * apart)) / (n - 1))
-    return mean / deviation if deviation > 0.0 else 0.0
+    return mean / deviation if deviation > ROUNDING else 0.0
 
 
 def expected_max_sharpe(n_trials: int, sharpe_std: float) -> float:
@@ -149,7 +150,7 @@ def probabilistic_sharpe_ratio(returns: ArrayLike, benchmark_sharpe: float = 0.0
     """
     values = _returns(returns)
     deviation = float(values.std(ddof=1))
-    if deviation == 0.0:
+    if deviation <= ROUNDING:
         return 0.0
     sharpe = float(values.mean()) / deviation
     centered = (values - values.mean()) / values.std()

@@ -21,6 +21,9 @@ from trading.engine.kernels import FloatArray
 Z_95 = 1.959963984540054
 # Below this many returns the interval of a Sharpe ratio says nothing.
 FEWEST_FOR_SHARPE = 60
+# Deviation that equal returns get from rounding alone.
+ROUNDING = 1e-15
+LARGEST_LOG = 700.0  # its exponential is still a float64
 
 
 class Interval(NamedTuple):
@@ -126,18 +129,25 @@ def annual_return(returns: ArrayLike, bars_per_year: float) -> float:
     Returns
     -------
     float
-        Fraction, >= -1; NaN without a bar.
+        Fraction, >= -1; NaN for less than a month, which says nothing about a year, and where the
+        rate is too large to be written.
 
     Examples
     --------
     >>> round(annual_return([0.1, 0.1], bars_per_year=2), 12)
     0.21
+    >>> annual_return([0.1, 0.1], bars_per_year=252)
+    nan
     """
     values = np.asarray(returns, dtype=np.float64)
-    if values.shape[0] == 0:
-        return math.nan
+    n = values.shape[0]
     growth = float(np.prod(1.0 + values))
-    return growth ** (bars_per_year / values.shape[0]) - 1.0 if growth > 0.0 else -1.0
+    if not growth > 0.0:
+        return -1.0
+    if n < bars_per_year / 12.0:
+        return math.nan
+    rate = math.log(growth) * (bars_per_year / n)
+    return math.expm1(rate) if rate < LARGEST_LOG else math.nan
 
 
 def volatility(returns: ArrayLike, bars_per_year: float) -> float:
@@ -181,10 +191,10 @@ def sharpe_ratio(returns: ArrayLike, bars_per_year: float) -> float:
     values = np.asarray(returns, dtype=np.float64)
     if values.shape[0] < 2:
         return math.nan
-    spread = float(np.std(values, ddof=1))
-    if spread == 0.0:
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
+    if spread <= ROUNDING:
         return math.nan
-    return float(np.mean(values)) / spread * math.sqrt(bars_per_year)
+    return mean / spread * math.sqrt(bars_per_year)
 
 
 def sharpe_interval(returns: ArrayLike, bars_per_year: float) -> Interval:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from marketdata.types import FloatArray, IntArray
+from marketdata.types import FloatArray, IntArray, bars_per_year_estimate
 from trading.engine import metrics
 from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig, BacktestRun
@@ -179,7 +179,7 @@ def _result(
     books, start = account.books, account.config.cash
     rows = tuple(_row(book) for book in books)
     trips, booked, exposure = _trips(books, rows), _booked(books), gross / equity
-    bars_per_year = max(book.features.bars.bars_per_year for book in books)
+    bars_per_year = _ticks_per_year(books, clock)
     unknown = np.full(clock.shape[0], -1, dtype=np.int64)
     run = BacktestRun(
         spec=books[0].context.spec,
@@ -208,6 +208,14 @@ def _result(
         decisions=tuple(account.decisions),
     )
     return PortfolioRun(replace(run, metrics=_metrics(run)), rows)
+
+
+def _ticks_per_year(books: Sequence[Book], clock: IntArray) -> float:
+    """Return the ticks in a year of the account: its clock has those of every calendar it holds."""
+    theirs = {book.features.bars.bars_per_year for book in books}
+    if len(theirs) == 1 and all(len(book.features.bars) == clock.shape[0] for book in books):
+        return theirs.pop()
+    return bars_per_year_estimate(clock)
 
 
 def _metrics(run: BacktestRun) -> dict[str, float]:

@@ -18,8 +18,8 @@ from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import IntArray
 
 NS_PER_DAY = 86_400_000_000_000
-# Ten trading days are two weeks.
-EMBARGO_DAYS = 14
+# Ten trading days before any 1 January, with Christmas and two or three weekends among them.
+EMBARGO_DAYS = 17
 CALIBRATION_SHARE = 0.25
 
 

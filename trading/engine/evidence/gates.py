@@ -2,7 +2,7 @@
 
 INPUT    setups of the training instruments with their features and outcomes
 OUTPUT   per year plain weights, and P(win) at each bar of the instruments under test
-LOOKBACK the gate of a year has seen outcomes known two weeks before that year, never the year
+LOOKBACK the gate of a year has seen outcomes known 17 days before that year, never the year
 
 The label is a net win with the profit-blind exit, because only such a win says something about the
 entry. The model is the product's logistic regression with few, unit-free features.

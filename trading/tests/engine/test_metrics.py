@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.engine import metrics
+from trading.engine import luck, metrics
 from trading.engine.errors import InsufficientBars, NonFiniteInput
 from trading.tests.engine.laws import examples
 
@@ -99,6 +99,27 @@ def test_ratios_without_variation_or_loss_are_not_numbers():
     assert math.isnan(metrics.calmar_ratio([0.01, 0.02], 252.0))
     assert math.isnan(metrics.calmar_ratio([], 252.0))
     assert math.isnan(metrics.annual_return([], 252.0))
+
+
+def test_an_hour_says_nothing_about_a_year():
+    rising = [0.0016] * 60
+
+    assert math.isnan(metrics.annual_return(rising, 525_600.0))
+    assert math.isnan(metrics.calmar_ratio([0.01, -0.01] * 30, 525_600.0))
+
+
+def test_a_rate_too_large_to_be_written_is_not_a_number():
+    assert math.isnan(metrics.annual_return([9.0] * 252, 252.0 * 12.0))
+    assert metrics.annual_return([1.0] * 252, 252.0) == pytest.approx(2.0**252 - 1.0)
+
+
+def test_equal_returns_have_no_ratio_whatever_rounding_leaves_of_them():
+    equal = [0.001] * 100
+
+    assert np.std(equal, ddof=1) > 0.0
+    assert math.isnan(metrics.sharpe_ratio(equal, 252.0))
+    assert luck.bar_sharpe(equal) == 0.0
+    assert luck.probabilistic_sharpe_ratio(equal) == 0.0
 
 
 def test_losing_everything_is_a_return_of_minus_one():

@@ -104,6 +104,21 @@ def test_cash_and_positions_explain_the_account(seeds, rule, gross_cap, particip
     assert sum(row["n"] for row in account.by_regime.values()) == len(account.round_trips)
 
 
+def test_a_year_of_the_account_has_the_ticks_of_all_its_calendars():
+    late = replace(BARS[0], symbol="LATE", closed_at=BARS[0].closed_at + 3_600 * 10**9)
+    weekly = walk("WEEK", 4, 60, every=7)
+
+    twice = run_portfolio(legs("sma_cross", [BARS[0], late]), CONFIG).account
+    mixed = run_portfolio(legs("sma_cross", [BARS[0], weekly]), CONFIG).account
+
+    assert twice.bars_per_year == pytest.approx(2 * 365.25, rel=0.01)
+    # Every day at first, then every seventh, when the daily one has ended.
+    assert 200.0 < mixed.bars_per_year < 365.0
+    same = replace(BARS[0], symbol="SAME")
+    both = run_portfolio(legs("sma_cross", [BARS[0], same]), CONFIG).account
+    assert both.bars_per_year == BARS[0].bars_per_year
+
+
 def test_an_instrument_trades_on_its_own_bars_only():
     found = equal_parts()
 

@@ -30,6 +30,16 @@ def test_no_fold_trains_on_an_outcome_known_inside_the_embargo(seed):
         assert (years_of(decided[fold.test]) == fold.year).all()
 
 
+@pytest.mark.parametrize("year", range(2000, 2031))
+def test_the_embargo_is_ten_trading_days_in_any_year(year):
+    beginning = np.datetime64(f"{year}-01-01")
+
+    first = beginning - np.timedelta64(EMBARGO_DAYS, "D")
+
+    # Christmas is the one holiday of December, on a weekday or moved to one.
+    assert np.busday_count(first, beginning) - 1 >= 10
+
+
 @examples(100)
 @given(st.integers(0, 30))
 def test_fitted_outcomes_are_known_before_the_calibration_quarter_begins(seed):
