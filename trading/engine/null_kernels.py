@@ -186,14 +186,16 @@ def random_entry_path_nb(
     weights: FloatArray,
     commission: FloatArray,
     slippage: float,
+    borrow: FloatArray,
     first: int,
 ) -> tuple[FloatArray, int]:
-    """Equity (starting at 1) of given long trades with costs, and how many of them won.
+    """Equity (starting at 1) of given trades with costs, and how many of them won.
 
     Trades are in order and do not overlap; an entry meets `exec_price` of its bar, an end has a
     price of its own, with slippage, and may lie inside the bar of the entry. Both pay the
-    commission known at the bar before. A bar beyond the last is never: what is still held then is
-    judged at the last close.
+    commission known at the bar before. A weight is the share of cash paid, below 0 for a short
+    trade the share it brings in; that pays `borrow`, a fraction of its value at the close before. A
+    bar beyond the last is never: what is still held then is judged at the last close.
     """
     n = close.shape[0]
     equity = np.ones(n)
@@ -205,15 +207,21 @@ def random_entry_path_nb(
     k = 0
     is_open = False
     for i in range(first, n):
+        if held < 0.0:
+            charged = -held * close[i - 1] * borrow[i]
+            cash -= charged
+            paid += charged
         for is_entered in (False, True):
             if is_entered and not is_open and k < n_trades and i == entry_bars[k]:
-                paid = cash * weights[k]
-                price = exec_price[i] * (1.0 + slippage) * (1.0 + commission[i - 1])
+                # Who has lost everything trades no more.
+                paid = max(cash, 0.0) * weights[k]
+                side = np.sign(weights[k])
+                price = exec_price[i] * (1.0 + side * slippage) * (1.0 + side * commission[i - 1])
                 held = paid / price
                 cash -= paid
                 is_open = True
             if is_open and i == exit_bars[k]:
-                value = held * exit_prices[k] * (1.0 - commission[i - 1])
+                value = held * exit_prices[k] * (1.0 - np.sign(held) * commission[i - 1])
                 cash += value
                 n_wins += value > paid
                 held = 0.0

@@ -19,6 +19,7 @@ from trading.engine.backtest import BacktestRun
 from trading.engine.cost_parts import CostParts
 from trading.engine.costs import BPS, CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
+from trading.engine.market import DAY_NS
 from trading.engine.random_trades import Trades, trades_of
 from trading.engine.types import OrderSide, RoundTrip
 
@@ -55,12 +56,12 @@ class NullDraws:
 def random_entries(
     run: BacktestRun, bars: Bars, rng: np.random.Generator, *, n_draws: int = 200
 ) -> NullDraws:
-    """Draw runs with as many long trades of the same sizes at random times, left as the run's were.
+    """Draw runs with as many trades of the same sizes and sides at random times, left as the run's.
 
     Parameters
     ----------
     run : BacktestRun
-        With at least one completed long trade.
+        With at least one completed trade.
     bars : Bars
         The bars it ran on.
     rng : numpy.random.Generator
@@ -76,20 +77,21 @@ def random_entries(
     Raises
     ------
     ConfigInvalid
-        Without a completed trade, with a short one, or with fewer than one draw.
+        Without a completed trade, or with fewer than one draw.
 
     Notes
     -----
     Lengths are shuffled and the free bars between the trades are split at random, so every draw
     holds as long as the run did and trades never overlap. Where stops and targets of the run rest,
     they rest for the draws too, at the distances the rule has for each bar; see `random_trades`.
+    Short trades pay their borrow and are left after their lengths, as are all of a run with one.
     """
     draws_check(run.round_trips, n_draws)
     first = run.first_bar
     codes = np.full(len(bars), -1, dtype=np.int64)
     codes[first:] = run.regime_codes
     rates, slippage = charged_rates(run.config.costs, run.costs, codes)
-    trades = trades_of_run(run, bars, slippage)
+    trades, borrow = trades_of_run(run, bars, slippage), borrowed(bars, run.config.costs)
     points = np.unique(np.linspace(0, len(bars) - first - 1, BAND_POINTS).astype(np.int64))
     paths = np.empty((n_draws, points.shape[0]))
     win_rates, sharpes, totals = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
@@ -97,7 +99,7 @@ def random_entries(
         drawn = trades.drawn(first + 1, rng)
         equity, n_wins = null_kernels.random_entry_path_nb(
             bars.exec_prices, bars.close, drawn.entries, drawn.exits, drawn.prices, drawn.weights,
-            rates, slippage, first + 1,
+            rates, slippage, borrow, first + 1,
         )  # fmt: skip
         win_rates[k] = n_wins / np.count_nonzero(drawn.entries < len(bars))
         curve = equity[first:]
@@ -107,8 +109,7 @@ def random_entries(
         totals[k] = curve[-1] - 1.0
         paths[k] = curve[points]
     low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.config.cash
-    rests = trades.resting is not None
-    return NullDraws(win_rates, sharpes, totals, points, low, median, high, rests)
+    return NullDraws(win_rates, sharpes, totals, points, low, median, high, trades.rests)
 
 
 def trades_of_run(run: BacktestRun, bars: Bars, slippage: float) -> Trades:
@@ -117,7 +118,7 @@ def trades_of_run(run: BacktestRun, bars: Bars, slippage: float) -> Trades:
     Parameters
     ----------
     run : BacktestRun
-        Long trades only.
+        Finished.
     bars : Bars
         The bars it ran on.
     slippage : float
@@ -139,11 +140,9 @@ def trades_of_run(run: BacktestRun, bars: Bars, slippage: float) -> Trades:
 
 
 def draws_check(trips: Sequence[RoundTrip], n_draws: int) -> None:
-    """Refuse trades that random entries cannot stand beside, and fewer than one draw."""
+    """Refuse to draw without a trade, and fewer than one draw."""
     if not trips:
         raise ConfigInvalid("random entries need at least 1 completed trade, found 0")
-    if any(trip.side is OrderSide.SELL for trip in trips):
-        raise ConfigInvalid("random entries are drawn for long trades only")
     if n_draws < 1:
         raise ConfigInvalid(f"n_draws {n_draws} must be at least 1")
 
@@ -291,6 +290,12 @@ def charged_rates(costs: CostModel, parts: CostParts, codes: IntArray) -> tuple[
     return rates + max(more, 0.0), in_price
 
 
+def borrowed(bars: Bars, costs: CostModel) -> FloatArray:
+    """Return what a short position pays at each bar, as a fraction of its value a close before."""
+    days = np.diff(bars.closed_at, prepend=bars.closed_at[0]) / DAY_NS
+    return days * costs.borrow_rate_per_day()
+
+
 def exceedance(value: float, draws: FloatArray) -> float:
     """Return the share of draws at least as good as ``value``, counting the value itself.
 
@@ -307,14 +312,16 @@ def exceedance(value: float, draws: FloatArray) -> float:
 
 
 def _weights(run: BacktestRun) -> FloatArray:
+    """Return the share of equity each trade paid, below 0 for what a short one brought in."""
     before = np.concatenate(([run.config.cash], run.equity))
     rates, _ = charged_rates(run.config.costs, run.costs, run.regime_codes)
+    signs = [1.0 if trip.side is OrderSide.BUY else -1.0 for trip in run.round_trips]
     weights = [
         trip.entry_notional
-        * (1.0 + rates[trip.signal_bar - run.first_bar])
+        * (sign + rates[trip.signal_bar - run.first_bar])
         / before[trip.entry_bar - run.first_bar]
-        for trip in run.round_trips
+        for trip, sign in zip(run.round_trips, signs, strict=True)
     ]
     # Additions to a position can sum to more than the equity at its first fill.
-    capped: FloatArray = np.minimum(np.array(weights), 1.0)
+    capped: FloatArray = np.clip(np.array(weights), -1.0, 1.0)
     return capped

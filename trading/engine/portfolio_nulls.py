@@ -33,6 +33,7 @@ from trading.engine.nulls import (
 from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun
 from trading.engine.random_trades import Trades, trades_of
 from trading.engine.shared_account import Leg
+from trading.engine.types import OrderSide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +103,8 @@ def random_accounts(
     number of positions is not imposed.
     """
     draws_check(run.account.round_trips, n_draws)
+    if any(trip.side is OrderSide.SELL for trip in run.account.round_trips):
+        raise ConfigInvalid("random accounts are drawn for long trades only")
     clock = run.account.closed_at
     bars_of = {leg.bars.symbol: leg.bars for leg in legs}
     rows = [row for row in run.instruments if row.round_trips]

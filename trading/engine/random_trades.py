@@ -46,7 +46,7 @@ class DrawnTrades(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trades:
-    """The completed long trades of one instrument.
+    """The completed trades of one instrument.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Trades:
     lengths : int64, shape (n_trades,)
         Bars held, >= 1.
     weights : float64, shape (n_trades,)
-        Share of equity each took, in (0, 1].
+        Share of equity each took, in [-1, 1] and below 0 for a short one.
     is_protected : bool, shape (n_trades,)
         Whether it ended by what rested for it.
     slippage : float
@@ -82,6 +82,11 @@ class Trades:
         """Count the trades."""
         return int(self.lengths.shape[0])
 
+    @property
+    def rests(self) -> bool:
+        """Tell whether draws end by what rests; with a short trade all are left at their time."""
+        return self.resting is not None and not (self.weights < 0.0).any()
+
     def drawn(self, first: int, rng: np.random.Generator) -> DrawnTrades:
         """Draw a time for every trade, in a random order.
 
@@ -100,7 +105,7 @@ class Trades:
         """
         order = rng.permutation(len(self))
         lengths = self.lengths[order]
-        if self.resting is None:
+        if not self.rests:
             starts = random_starts(lengths, first, len(self.bars), rng)
             return self._timed(starts, lengths, self.weights[order])
         starts = random_starts(lengths, max(first, self.ready), len(self.bars), rng)
@@ -167,7 +172,8 @@ class Trades:
         last = len(self.bars)
         # A run that traded on every bar leaves its last trade no bar to end on.
         exits = np.minimum(starts + lengths, last)
-        prices = self.bars.exec_prices[np.minimum(exits, last - 1)] * (1.0 - self.slippage)
+        worse = 1.0 - np.sign(weights) * self.slippage
+        prices = self.bars.exec_prices[np.minimum(exits, last - 1)] * worse
         return DrawnTrades(starts, exits, prices, np.zeros_like(exits), weights)
 
 
@@ -185,9 +191,9 @@ def trades_of(
     Parameters
     ----------
     trips : sequence of RoundTrip
-        Long ones, their bars counted in those of ``features``.
+        Their bars counted in those of ``features``.
     weights : float64, shape (n_trips,)
-        Share of equity each took.
+        Share of equity each took, below 0 for a short one.
     features : Features
         Of the strategy on the bars; a table says for every bar what would rest there.
     slippage : float

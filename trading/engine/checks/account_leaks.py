@@ -20,6 +20,7 @@ from marketdata.types import IntArray
 from trading.engine.allocation import Allocation
 from trading.engine.checks.account_reruns import Progress
 from trading.engine.checks.leaks import (
+    BLOCK_BARS,
     FUTURE_BARS,
     LOOK_AHEAD,
     N_CUTS,
@@ -69,7 +70,7 @@ def shuffled_future(
     tell: Progress,
 ) -> CheckRow:
     """Shuffle what follows random moments in all instruments: nothing decided before may change."""
-    cuts, clock = _cuts(run, legs, rng), run.account.closed_at
+    cuts, clock = _cuts(run, legs, rng, n_after=BLOCK_BARS), run.account.closed_at
     if not cuts:
         return not_applicable(*SHUFFLED_FUTURE, TOO_SHORT)
 
@@ -128,18 +129,24 @@ def _rules(run: PortfolioRun, legs: Sequence[Leg]) -> list[Rule]:
     return rules
 
 
-def _cuts(run: PortfolioRun, legs: Sequence[Leg], rng: np.random.Generator) -> list[int]:
-    """Draw ticks behind every instrument's warm-up, from a quarter of what is left there on."""
+def _cuts(
+    run: PortfolioRun, legs: Sequence[Leg], rng: np.random.Generator, n_after: int = 0
+) -> list[int]:
+    """Draw ticks behind every instrument's warm-up, from a quarter of what is left there on.
+
+    ``n_after`` ticks at least follow each.
+    """
     clock = run.account.closed_at
     begin = 1
     for leg in legs:
         spec, params = leg.resolved()
         first = min(spec.warm_up(params) + 1, len(leg.bars) - 1)
         begin = max(begin, int(np.searchsorted(clock, leg.bars.closed_at[first])) + 1)
-    lowest = begin + max((clock.shape[0] - begin) // 4, 2)
-    if lowest >= clock.shape[0]:
+    end = clock.shape[0] - n_after
+    lowest = begin + max((end - begin) // 4, 2)
+    if lowest >= end:
         return []
-    return [int(cut) for cut in rng.integers(lowest, clock.shape[0], size=N_CUTS)]
+    return [int(cut) for cut in rng.integers(lowest, end, size=N_CUTS)]
 
 
 def _agree(rules: Sequence[Rule], legs: Sequence[Leg], moment: int) -> bool:

@@ -18,7 +18,7 @@ from trading.engine.checks.row import CheckRow, by_p, no_trade, not_applicable
 from trading.engine.errors import EngineError
 from trading.engine.luck import deflated_sharpe_ratio
 from trading.engine.nulls import NullDraws, exceedance
-from trading.engine.types import RuleStatus
+from trading.engine.types import OrderSide, RuleStatus
 
 DSR_GOOD = 0.95
 DSR_WEAK = 0.80
@@ -49,7 +49,7 @@ def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     """Judge the win rate by that of random entries with the same exits and costs."""
     key, title = "NULL_WIN_RATE", "Win rate against random entries"
     if nulls is None:
-        return no_trade(key, title)
+        return _no_draws(run, key, title)
     ours = run.metrics["win_rate"]
     median = float(np.median(nulls.win_rates))
     p = exceedance(ours, nulls.win_rates)
@@ -66,7 +66,7 @@ def null_sharpe(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     """Judge the Sharpe ratio by that of random entries with the same exits and costs."""
     key, title = "NULL_SHARPE", "Sharpe ratio against random entries"
     if nulls is None:
-        return no_trade(key, title)
+        return _no_draws(run, key, title)
     ours = run.metrics["sharpe_ratio"]
     if not math.isfinite(ours):
         return not_applicable(key, title, "The equity never moved: there is no Sharpe ratio.")
@@ -86,6 +86,18 @@ def _alike(nulls: NullDraws) -> str:
     if nulls.rests_protection:
         return "with the same resting stops and targets"
     return "of the same lengths"
+
+
+def _no_draws(run: BacktestRun, key: str, title: str) -> CheckRow:
+    """Say why there is nothing to compare with."""
+    if not run.round_trips:
+        return no_trade(key, title)
+    n_short = sum(trip.side is OrderSide.SELL for trip in run.round_trips)
+    why = (
+        f"{n_short} of {len(run.round_trips)} trades are short; accounts of random entries are "
+        "drawn for long trades only."
+    )
+    return not_applicable(key, title, why)
 
 
 def deflated_sharpe(run: BacktestRun, trials: Trials) -> CheckRow:

@@ -69,9 +69,10 @@ def costs_included(run: BacktestRun) -> CheckRow:
     key, title = "COSTS", "Costs included"
     total = run.costs.total
     numbers = {"cost_total": total, "commission_total": run.metrics["commission_total"]}
-    # Instruments of an account may have costs of their own where the account has none.
-    if run.config.costs.is_free and not total:
-        sentence = "No costs were charged; real trading is never free."
+    # Instruments of an account may have costs of their own where the account has none. What a
+    # position costs while it is held says nothing about what it cost to trade it.
+    if run.config.costs.is_free and not run.costs.paid_bps:
+        sentence = "Trading cost nothing; real trading is never free."
         return CheckRow(key, title, RuleStatus.WARN, sentence, numbers)
     named = [
         f"{name} {value:,.2f}"

@@ -8,8 +8,8 @@ LOOKBACK the whole run
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,18 +17,26 @@ import numpy as np
 from marketdata.types import Bars
 from trading.engine.backtest import BacktestRun, is_compiled
 from trading.engine.backtest import run as backtest_run
+from trading.engine.checks.held import held_states
 from trading.engine.checks.row import CheckRow, not_applicable
 from trading.engine.nulls import permuted_bars
 from trading.engine.planning import StepContext
-from trading.engine.state import StrategyState, start
+from trading.engine.rules import RuleTable
+from trading.engine.state import StrategyState
 from trading.engine.step import step
 from trading.engine.strategies.base import Features, Params, StrategySpec
 from trading.engine.types import RuleStatus
 
-N_CUTS = 3
+# Cuts at which decisions are compared: what looks one bar ahead shows on the last bar alone, and
+# only where that bar makes a difference. Trades are compared at the first few, because each is a
+# run of its own.
+N_CUTS = 16
+N_TRADED = 3
 FUTURE_BARS = 250
 N_BLOCKS = 4
 BLOCK_BARS = 20
+# Bars before a cut that are decided again: what follows from the arrays alone is compared there.
+JUDGED_BARS = 4
 # Histories before a judged bar, in multiples of the declared warm-up, and the longest in bars.
 WARM_UP_MULTIPLES = (1, 2, 4, 8)
 LONGEST_BARS = 1_300
@@ -36,6 +44,7 @@ LONGEST_BARS = 1_300
 LOOK_AHEAD = ("LOOK_AHEAD", "No look-ahead")
 SHUFFLED_FUTURE = ("SHUFFLED_FUTURE", "Blind to a shuffled future")
 WARM_UP = ("WARM_UP", "Enough warm-up")
+TOO_SHORT = "Too little history lies behind the warm-up to cut it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +79,12 @@ def rule_of(run: BacktestRun, bars: Bars) -> Rule:
 
 def look_ahead(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> CheckRow:
     """Cut the history at random bars: nothing decided before may change."""
-    cuts, rule = _cuts(run, bars, rng), rule_of(run, bars)
+    rule = rule_of(run, bars)
+    cuts = _cuts(rule, run.first_bar, rng)
+    if not cuts:
+        return not_applicable(*LOOK_AHEAD, TOO_SHORT)
     # Trades of a slow run are compared once: the steps before each cut are compared anyway.
-    n_traded = N_CUTS if is_compiled(bars, run.spec, run.params, run.config) else 1
+    n_traded = N_TRADED if is_compiled(bars, run.spec, run.params, run.config) else 1
     changed = [
         cut
         for k, cut in enumerate(cuts)
@@ -97,12 +109,15 @@ def look_ahead_row(n_cuts: int, changed: Sequence[int]) -> CheckRow:
 def shuffled_future(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> CheckRow:
     """Shuffle what follows random bars: nothing decided before may change."""
     changed, rule = [], rule_of(run, bars)
-    for cut in _cuts(run, bars, rng):
+    cuts = _cuts(rule, run.first_bar, rng, n_after=BLOCK_BARS)
+    if not cuts:
+        return not_applicable(*SHUFFLED_FUTURE, TOO_SHORT)
+    for cut in cuts:
         stop = min(cut + FUTURE_BARS, len(bars))
         other = permuted_bars(bars.slice(0, stop), rng, first=cut, window=FUTURE_BARS)
         if not agrees(rule, other, cut):
             changed.append(cut)
-    return shuffled_future_row(N_CUTS, changed)
+    return shuffled_future_row(len(cuts), changed)
 
 
 def shuffled_future_row(n_cuts: int, changed: Sequence[int]) -> CheckRow:
@@ -116,21 +131,29 @@ def shuffled_future_row(n_cuts: int, changed: Sequence[int]) -> CheckRow:
 
 
 def agrees(rule: Rule, other: Bars, cut: int) -> bool:
-    """Tell whether bars equal up to ``cut`` give the same arrays and wishes on the last."""
-    if cut <= rule.warm_up:
-        # Too short to run at all says nothing about looking ahead.
-        return True
+    """Tell whether bars equal up to ``cut`` give the same arrays, rows and wishes on the last.
+
+    ``cut`` lies behind the warm-up.
+    """
     part = rule.spec.prepare(other, rule.params)
-    judged = range(max(cut - BLOCK_BARS, 1), cut)
+    judged = range(max(cut - JUDGED_BARS, 1), cut)
     return _are_equal(rule.features, part, cut) and all(
-        _same_wish(part, i, state, rule) for i in judged for state in _states(rule, i)
+        _same_wish(part, i, state, rule)
+        for i in judged
+        for state in held_states(rule.features, i, rule.cash)
     )
 
 
-def _cuts(run: BacktestRun, bars: Bars, rng: np.random.Generator) -> list[int]:
-    lowest = run.first_bar + max((len(bars) - run.first_bar) // 4, 2)
-    lowest = min(lowest, len(bars) - 1)
-    return [int(cut) for cut in rng.integers(lowest, len(bars), size=N_CUTS)]
+def _cuts(rule: Rule, first_bar: int, rng: np.random.Generator, n_after: int = 0) -> list[int]:
+    """Draw bars behind the warm-up, from a quarter of what is left on; none of too little.
+
+    ``n_after`` bars at least follow each.
+    """
+    begin, end = max(first_bar, rule.warm_up + 1), len(rule.bars) - n_after
+    lowest = begin + max((end - begin) // 4, 2)
+    if lowest >= end:
+        return []
+    return [int(cut) for cut in rng.integers(lowest, end, size=N_CUTS)]
 
 
 def _are_equal(whole: Features, part: Features, n: int) -> bool:
@@ -138,7 +161,20 @@ def _are_equal(whole: Features, part: Features, n: int) -> bool:
         np.array_equal(array[:n], part.arrays[name][:n], equal_nan=True)
         for name, array in whole.arrays.items()
     )
-    return same_arrays and bool(np.array_equal(whole.regimes.codes[:n], part.regimes.codes[:n]))
+    same_codes = all(
+        np.array_equal(getattr(whole.regimes, name)[:n], getattr(part.regimes, name)[:n])
+        for name in ("codes", "settled_codes")
+    )
+    return same_arrays and same_codes and _same_rows(whole.table, part.table, n)
+
+
+def _same_rows(whole: RuleTable | None, part: RuleTable | None, n: int) -> bool:
+    if whole is None or part is None:
+        return whole is part
+    terms = [field.name for field in fields(RuleTable) if field.name != "rows"]
+    return all(getattr(whole, name) == getattr(part, name) for name in terms) and np.array_equal(
+        whole.rows[:n], part.rows[:n], equal_nan=True
+    )
 
 
 def _same_wish(part: Features, i: int, state: StrategyState, rule: Rule) -> bool:
@@ -150,9 +186,6 @@ def _same_wish(part: Features, i: int, state: StrategyState, rule: Rule) -> bool
 
 
 def _same_trades(run: BacktestRun, known: Bars, cut: int) -> bool:
-    if cut <= run.spec.warm_up(run.params) or cut - run.first_bar < 2:
-        # Too short to run at all.
-        return True
     config = replace(run.config, progress=None, observe=None, keeps_decisions=False)
     try:
         part = backtest_run(known, run.spec, run.params, config)
@@ -199,7 +232,9 @@ def warm_up_of(rule: Rule) -> WarmUp | None:
     if not lengths:
         return None
     blocks = _blocks(lengths[-1], n_bars)
-    return WarmUp(tuple(lengths), tuple(_changed_share(rule, n, blocks) for n in lengths))
+    known = {i: _wishes(rule, rule.features, i) for first in blocks for i in _block(first)}
+    shares = tuple(_changed_share(rule, n, blocks, known) for n in lengths)
+    return WarmUp(tuple(lengths), shares)
 
 
 def warm_up_row(found: Sequence[WarmUp]) -> CheckRow:
@@ -234,38 +269,46 @@ def _blocks(longest: int, n_bars: int) -> list[int]:
     return sorted({int(first) for first in firsts})
 
 
-def _changed_share(rule: Rule, length: int, blocks: list[int]) -> float:
-    """Return the share of bars whose decision differs with only ``length`` bars before them."""
+def _block(first: int) -> range:
+    return range(first, first + BLOCK_BARS)
+
+
+def _changed_share(
+    rule: Rule, length: int, blocks: list[int], known: Mapping[int, Sequence[str]]
+) -> float:
+    """Return the share of decisions that differ with only ``length`` bars before them."""
     n_judged, n_changed = 0, 0
     for first in blocks:
         begin = first - length
         part = rule.spec.prepare(rule.bars.slice(begin, first + BLOCK_BARS), rule.params)
-        for i in range(first, first + BLOCK_BARS):
-            for state in _states(rule, i):
-                moved = state.changed(entry_bar=max(state.entry_bar - begin, -1))
-                ours = _side(rule.features, i, state, rule)
-                n_changed += ours != _side(part, i - begin, moved, rule)
-                n_judged += 1
+        for i in _block(first):
+            wishes = _wishes(rule, part, i - begin, known_at=i)
+            n_changed += sum(a != b for a, b in zip(known[i], wishes, strict=True))
+            n_judged += len(wishes)
     return n_changed / n_judged
 
 
-def _side(features: Features, i: int, state: StrategyState, rule: Rule) -> str:
+def _wishes(rule: Rule, features: Features, i: int, known_at: int | None = None) -> list[str]:
+    """Return what is wanted at bar ``i`` under each state that a rule knows.
+
+    Stop, target and limit are those that these features would have set. How long a position has
+    been held is no matter of theirs: it comes from the whole history, at its bar ``known_at``.
+    """
+    states = held_states(features, i, rule.cash)
+    if known_at is not None:
+        ages = [state.bars_held for state in held_states(rule.features, known_at, rule.cash)]
+        states = tuple(
+            state.changed(bars_held=age) for state, age in zip(states, ages, strict=True)
+        )
+    return [_wish(features, i, state, rule) for state in states]
+
+
+def _wish(features: Features, i: int, state: StrategyState, rule: Rule) -> str:
     try:
         intent = step(features, i, state, rule.context).order_intent
     except IndexError:
         return "READS_AHEAD"
-    return str(intent.side) if intent else ""
-
-
-def _states(rule: Rule, i: int) -> tuple[StrategyState, ...]:
-    """Flat, and invested since the bar before: every rule asks one or the other."""
-    flat = start(rule.cash)
-    price = float(rule.bars.close[i - 1])
-    held = flat.changed(
-        cash=0.0,
-        quantity=flat.cash / price,
-        avg_entry_price=price,
-        entry_bar=i,
-        bars_held=1,
-    )
-    return flat, held
+    if intent is None:
+        return ""
+    # To sell a part because the size follows the market is not to leave.
+    return f"{intent.side} ALL" if intent.closes_position else str(intent.side)

@@ -20,7 +20,7 @@ from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.checks.row import CheckRow, no_trade
 from trading.engine.nulls import NullDraws, buy_and_hold, random_entries
-from trading.engine.types import OrderSide, Regime, RuleStatus
+from trading.engine.types import Regime, RuleStatus
 
 ENOUGH_TRADES = 30
 TOO_FEW_TRADES = 10
@@ -76,9 +76,7 @@ def honesty(
     below two seconds for 8,000 bars of a strategy with a compiled rule.
     """
     trials = trials or Trials()
-    has_longs_only = all(trip.side is OrderSide.BUY for trip in run.round_trips)
-    is_drawn = bool(run.round_trips) and has_longs_only
-    nulls = random_entries(run, bars, rng, n_draws=n_draws) if is_drawn else None
+    nulls = random_entries(run, bars, rng, n_draws=n_draws) if run.round_trips else None
     benchmark = buy_and_hold(run, bars)
     curve = charges.cost_curve(run, bars)
     shuffled_row, shuffled = stability.shuffled_bars(run, bars, rng)

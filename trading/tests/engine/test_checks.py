@@ -15,6 +15,7 @@ from trading.engine.checks.panel import honesty
 from trading.engine.costs import CostModel
 from trading.engine.nulls import exceedance, random_entries
 from trading.engine.strategies import long_flat, sma_cross
+from trading.engine.strategies.base import Proposal
 from trading.engine.types import RuleStatus
 from trading.tests.engine.laws import length, some
 from trading.tests.engine.walks import random_walk, tape
@@ -237,6 +238,40 @@ def test_an_honest_rule_is_blind_to_a_shuffled_future():
     row = leaks.shuffled_future(dips(**COSTLY), BARS, rng())
 
     assert row.status is RuleStatus.PASS
+
+
+SHORT = replace(
+    sma_cross.SPEC,
+    prepare=lambda bars, params: replace(sma_cross.prepare(bars, params), table=None),
+    decide=lambda features, i, state: Proposal(-0.5 * (i % 20 < 10), -0.5, "SHORT"),
+    targets=None,
+)
+
+
+def test_short_trades_stand_beside_random_short_entries():
+    found = run(BARS, SHORT, {}, BacktestConfig(**COSTLY))
+    nulls = random_entries(found, BARS, rng(), n_draws=30)
+
+    rows = [chance.null_win_rate(found, nulls), chance.null_sharpe(found, nulls)]
+
+    assert all(f"of {len(found.round_trips)} trades won" in row.sentence for row in rows[:1])
+    assert "NOT_APPLICABLE" not in [row.status for row in rows]
+
+
+def test_an_account_with_short_trades_says_why_nothing_is_drawn():
+    row = chance.null_win_rate(run(BARS, SHORT), None)
+
+    assert row.status is RuleStatus.NOT_APPLICABLE
+    assert "trades are short" in row.sentence
+
+
+def test_the_cost_of_holding_is_not_taken_for_the_cost_of_trading():
+    free = BacktestConfig(cost_model=CostModel(borrow_bps_per_day=5.0))
+
+    row = charges.costs_included(run(BARS, SHORT, {}, free))
+
+    assert row.status is RuleStatus.WARN
+    assert row.numbers["cost_total"] > 0.0
 
 
 @pytest.mark.slow

@@ -1,11 +1,16 @@
 """Random entries keep count, lengths and costs, and come from the seed alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trading.engine.backtest import BacktestConfig, run
+from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid
 from trading.engine.nulls import buy_and_hold, exceedance, random_entries
+from trading.engine.strategies import sma_cross
+from trading.engine.strategies.base import Proposal
 from trading.tests.engine.walks import random_walk, tape
 
 BARS = random_walk(31, 500)
@@ -41,6 +46,49 @@ def test_on_a_constant_price_random_entries_lose_exactly_their_costs():
     kept = (1 - 5e-4) / (1 + 5e-4)
     np.testing.assert_allclose(1.0 + found.total_returns, kept**n, rtol=1e-12)
     assert found.win_rates.tolist() == [0.0] * 3
+
+
+def short_run(borrow_bps):
+    def decide(features, i, state):
+        return Proposal(-0.5 * (i % 20 < 10), -0.5, "SHORT")
+
+    def prepare(bars, params):
+        return replace(sma_cross.prepare(bars, params), table=None)
+
+    spec = replace(sma_cross.SPEC, prepare=prepare, decide=decide, targets=None)
+    costs = CostModel(commission_bps=5.0, borrow_bps_per_day=borrow_bps)
+    return run(BARS, spec, {}, BacktestConfig(cost_model=costs))
+
+
+def test_on_a_constant_price_random_short_entries_lose_their_costs_and_the_borrow():
+    flat = tape([(5.0, 5.0, 5.0, 5.0)] * len(BARS))
+    paid, borrowed = (
+        random_entries(short_run(bps), flat, np.random.default_rng(0), n_draws=3)
+        for bps in (0.0, 2.0)
+    )
+
+    # Half of equity, brought in less 5 bps, bought back for 5 bps more.
+    trips = short_run(0.0).round_trips
+    weights = np.array([trip.entry_notional * (1 - 5e-4) for trip in trips])
+    before = np.concatenate(([100_000.0], short_run(0.0).equity))
+    weights /= before[[trip.entry_bar for trip in trips]]
+    lost = weights * (1.0005 / 0.9995 - 1.0)
+    np.testing.assert_allclose(1.0 + paid.total_returns, np.prod(1.0 - lost), rtol=1e-12)
+    days = sum(trip.bars_held for trip in trips)
+    assert paid.win_rates.tolist() == [0.0] * 3
+    # A day of two basis points of half of what is left by then.
+    np.testing.assert_allclose(
+        np.log1p(borrowed.total_returns) - np.log1p(paid.total_returns), -1e-4 * days, rtol=0.05
+    )
+
+
+def test_random_short_entries_win_what_the_price_falls():
+    fall = tape([(close, close, close, close) for close in 500.0 - np.arange(len(BARS))])
+
+    found = random_entries(short_run(0.0), fall, np.random.default_rng(0), n_draws=3)
+
+    assert found.win_rates.tolist() == [1.0] * 3
+    assert (found.total_returns > 0.0).all()
 
 
 def test_buy_and_hold_pays_the_entry_and_is_marked_at_the_end():

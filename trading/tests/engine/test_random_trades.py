@@ -63,7 +63,7 @@ def test_from_its_own_entries_a_null_has_the_equity_and_the_wins_of_the_run():
 
     equity, n_wins = null_kernels.random_entry_path_nb(
         BARS.exec_prices, BARS.close, drawn.entries, drawn.exits, drawn.prices, drawn.weights,
-        rates, slippage, 1,
+        rates, slippage, np.zeros(len(BARS)), 1,
     )  # fmt: skip
 
     until = found.round_trips[-1].exit_bar
