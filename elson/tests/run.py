@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 from elson.bootstrap import ROOT, VAR, Refused
 from elson.tests import servers
+from elson.tests.chromium import chromium, playwright_node
 from elson.tests.environment import sweep
 
 WORKERS = ["-n", "2", "--dist", "loadgroup"]
@@ -90,11 +91,11 @@ def _servers() -> Iterator[dict[str, str]]:
         _say(f"  ✓ database  {database}")
         redis_url, redis = stack.enter_context(servers.redis())
         _say(f"  ✓ Redis     {redis}")
-        path, browser = servers.chromium()
+        path, browser = chromium()
         _say(f"  ✓ browser   {browser}")
         _say(f"  ready in {time.monotonic() - started:.1f} s")
         named = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ELSON_TEST_CHROMIUM": path}
-        node = servers.playwright_node()
+        node = playwright_node()
         if node:
             named["PLAYWRIGHT_NODEJS_PATH"] = node
         yield _environment(**named)
