@@ -6,8 +6,10 @@ import datetime as dt
 from typing import Any
 
 from accounts.models import Entitlement, User
+from elson.common.models import OutboxEvent
 from marketdata.models import Instrument
-from trading.models import Study, StudyChunk
+from trading.models import Study, StudyChunk, Trial
+from trading.services.studies import chunks, work
 from trading.services.studies.drafts import study_draft_read
 from trading.services.studies.drawing import trials_drawn
 from trading.services.studies.requests import study_request
@@ -60,3 +62,33 @@ def trial_spoil(study: Study, *, number: int) -> None:
 def drawn_of(study: Study) -> Any:
     space = setup_of(study).space
     return trials_drawn(space, method=study.method, seed=study.seed, n_trials=study.n_trials)
+
+
+# --- workers --------------------------------------------------------------------------------------
+
+# A lease taken at NOW has run out by then.
+LATER = NOW + chunks.LEASE + dt.timedelta(seconds=1)
+
+
+def turn(study: Study, now: dt.datetime = NOW) -> str:
+    """Let one worker do what it finds to do."""
+    return study_work(study_id=study.pk, clock=lambda: now)
+
+
+def n_jobs() -> int:
+    """Jobs that were sent to workers."""
+    return OutboxEvent.objects.filter(name="trading.study_work").count()
+
+
+def figures(study: Study) -> list[tuple[Any, ...]]:
+    """What two searches that are the same have in common, trial by trial."""
+    rows = Trial.objects.filter(study=study).order_by("number")
+    return [(row.number, row.parameters, row.objective, row.bar_sharpe) for row in rows]
+
+
+def part_evaluated(study: Study, n: int, now: dt.datetime = NOW) -> tuple[Any, Any]:
+    """Do what a worker does up to the moment it is killed or asked to stop."""
+    setup = setup_of(study)
+    chunk = chunks.chunk_claim(study=study, size=n, now=now)
+    work._draw(study, setup, chunk, ())
+    return setup, chunk
