@@ -18,17 +18,6 @@ BODY = {"strategy": "sma_cross", "symbol": "WALK", "parameters": {"fast": 5, "sl
 JSON = "application/json"
 
 
-@pytest.fixture
-def owner():
-    return user_make()
-
-
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
 def test_tags_and_split_are_given_and_told(desk):
     walk_make()
     body = BODY | {"tags": ["Idea"], "out_of_sample_from": "2009-05-01"}

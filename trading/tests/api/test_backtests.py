@@ -26,17 +26,6 @@ BODY = {
 JSON = "application/json"
 
 
-@pytest.fixture
-def owner():
-    return user_make()
-
-
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
 def post(client, path=ROOT, body=BODY, **headers):
     return client.post(path, json.dumps(body), content_type=JSON, headers=headers)
 

@@ -27,12 +27,6 @@ def owner():
     return member_make()
 
 
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
 def post(client, path="", body=None, **headers):
     return client.post(
         ROOT + path, json.dumps(body), content_type="application/json", headers=headers

@@ -16,12 +16,6 @@ def owner():
     return user_make()
 
 
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
 def judged(owner, status):
     made = done_make(owner)
     made.result.honesty["status"] = status

@@ -30,12 +30,6 @@ def owner():
     return person
 
 
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
 def lines_of(answer):
     assert answer.headers["Content-Type"].startswith("text/csv")
     return list(csv.DictReader(io.StringIO(answer.content.decode())))

@@ -12,6 +12,7 @@ from trading.services.backtests.requests import backtest_describe
 from trading.services.backtests.sharing import share_create, share_revoke
 from trading.tests.backtest_rows import done_make, waiting_make
 from trading.tests.factories import NOW, user_make
+from trading.tests.views.pages import text
 
 pytestmark = pytest.mark.django_db
 
@@ -19,12 +20,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def owner():
     return user_make()
-
-
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
 
 
 def shared(owner, **words):
@@ -36,10 +31,6 @@ def shared(owner, **words):
 
 def address(share):
     return f"/shared/backtests/{share.token}/"
-
-
-def text(response):
-    return re.sub(r"\s+", " ", response.content.decode())
 
 
 def test_whoever_has_the_link_reads_the_result_marked_as_simulated(client, owner):

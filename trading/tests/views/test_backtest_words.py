@@ -23,12 +23,6 @@ def owner():
     return user_make()
 
 
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
 def text(response):
     return response.content.decode()
 

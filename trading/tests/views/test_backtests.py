@@ -6,58 +6,22 @@ import csv
 import gzip
 import io
 import re
-from decimal import Decimal
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.services import entitlement_grant
 from trading.models import Backtest
 from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import user_make
-from trading.views.backtest_address import plain_number
+from trading.tests.views.pages import BACKTEST_FORM, text
 
 pytestmark = pytest.mark.django_db
 PART = {"HX-Request": "true"}
-FORM = {
-    "strategy_key": "sma_cross",
-    "symbol": "WALK",
-    "timeframe": "1d",
-    "cash": "50000",
-    "commission_bps": "5",
-    "slippage_bps": "0",
-    "out_of_sample_share": "0.3",
-    "seed": "11",
-    "note": "first idea",
-    "p_fast": "5",
-    "p_slow": "20",
-    "client_key": "k1",
-}
 
-
-@pytest.fixture
-def owner():
-    person = user_make()
-    entitlement_grant(user=person, key="backtests.at_once", value=100, source="test")
-    entitlement_grant(user=person, key="backtests.per_day", value=100, source="test")
-    return person
-
-
-@pytest.fixture
-def desk(client: Client, owner) -> Client:
-    client.force_login(owner)
-    return client
-
-
-def text(response) -> str:
-    return re.sub(r"\s+", " ", response.content.decode())
-
-
-# --- whose --------------------------------------------------------------------------------------
+# --- whose ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -109,109 +73,7 @@ def test_opening_a_result_writes_nothing(desk, owner):
     assert not [q["sql"] for q in seen if q["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
 
 
-# --- setting up ---------------------------------------------------------------------------------
-
-
-def test_the_form_starts_a_run_and_leads_to_it(desk):
-    walk_make()
-
-    response = desk.post("/backtests/new/", FORM)
-
-    made = Backtest.objects.get()
-    assert response.url == f"/backtests/{made.pk}/"
-    assert (made.parameters["fast"], made.seed, made.note) == (5, 11, "first idea")
-
-
-def test_sending_the_form_twice_starts_one_run(desk):
-    walk_make()
-
-    assert desk.post("/backtests/new/", FORM).url == desk.post("/backtests/new/", FORM).url
-    assert Backtest.objects.count() == 1
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "sentence"),
-    [
-        ("cash", "-5", "Starting cash -5 must lie between 1 and"),
-        ("p_fast", "0", "must be at least 1"),
-        ("start_date", "2030-01-01", "lies after the data"),
-        ("symbol", "NOPE", "NOPE"),
-        ("commission_bps", "0", "no market trades for free"),
-        ("seed", "many", "is not a number"),
-    ],
-)
-def test_bad_input_is_answered_422_at_its_field_and_everything_typed_is_kept(
-    desk, field, value, sentence
-):
-    walk_make()
-
-    response = desk.post("/backtests/new/", FORM | {field: value})
-
-    html = text(response)
-    assert response.status_code == 422
-    name = "is_free_confirmed" if field == "commission_bps" else field
-    assert sentence in " ".join(response.context["form"].errors[name])
-    assert sentence in html
-    assert 'value="first idea"' in html
-    assert field == "symbol" or f'value="{value}"' in html
-    assert not Backtest.objects.exists()
-
-
-def test_the_form_takes_its_values_from_the_address(desk):
-    walk_make()
-
-    html = text(desk.get("/backtests/new/", {"strategy_key": "sma_cross", "p_fast": "7"}))
-
-    assert re.search(r'name="p_fast"[^>]*value="7"', html)
-
-
-def test_change_and_run_starts_from_the_values_of_the_run(desk, owner):
-    made = waiting_make(owner)
-
-    html = text(desk.get(f"/backtests/new/?from={made.pk}"))
-
-    assert re.search(r'name="p_slow"[^>]*value="20"', html)
-    assert re.search(r'name="commission_bps"[^>]*value="5"', html)
-
-
-def test_the_address_of_a_run_writes_its_numbers_as_a_person_types_them(desk, owner):
-    walk_make()
-    sent = {"cash": "1234567.5", "slippage_bps": "0.1234567", "commission_bps": "12.3456789",
-            "impact": "0.00001"}  # fmt: skip
-    desk.post("/backtests/new/", FORM | sent)
-
-    html = text(desk.get(f"/backtests/new/?from={Backtest.objects.get().pk}"))
-
-    for name, value in sent.items():
-        assert re.search(rf'name="{name}"[^>]*value="{value}"', html), name
-
-
-def test_a_share_that_is_not_offered_is_kept(desk, owner):
-    made = waiting_make(owner)
-    Backtest.objects.update(out_of_sample_share=0.25)
-
-    form = desk.get(f"/backtests/new/?from={made.pk}").context["form"]
-    sent = desk.post("/backtests/new/", FORM | {"out_of_sample_share": "0.25"})
-
-    assert ("0.25", "Last 25%") in form.fields["out_of_sample_share"].choices
-    assert form["out_of_sample_share"].value() == "0.25"
-    assert sent.status_code == 302
-    assert Backtest.objects.latest("pk").out_of_sample_share == 0.25
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        (0.0000125, "0.0000125"), (1e21, "1000000000000000000000"), (2.0, "2"), (0, "0"),
-        (1234567.25, "1234567.25"), (Decimal("100000.00000000"), "100000"), (30, "30"),
-        ("all_in", "all_in"), (True, "True"), (0.1, "0.1"), (Decimal("1E+5"), "100000"),
-    ],
-)  # fmt: skip
-def test_a_number_is_written_with_every_digit_and_no_exponent(value, written):
-    assert plain_number(value) == written
-
-
-# --- watching and judging -----------------------------------------------------------------------
+# --- watching and judging -------------------------------------------------------------------------
 
 
 def test_a_waiting_run_shows_where_it_stands_and_can_be_canceled(desk, owner):
@@ -287,26 +149,9 @@ def test_out_of_sample_stands_before_everything_else(desk, owner):
     assert places == sorted(places)
 
 
-def test_folds_and_benchmark_of_the_form_are_stored_and_shown(desk, owner):
-    walk_make()
-    sent = {"walk_forward_folds": "3", "benchmark": "CASH"}
-    desk.post("/backtests/new/", FORM | sent)
-    made = Backtest.objects.get()
-    backtest_run(backtest_id=made.pk, clock=timezone.now)
-
-    shown = text(desk.get(f"/backtests/{made.pk}/"))
-    form = desk.get(f"/backtests/new/?from={made.pk}").context["form"]
-
-    assert re.findall(r'data-fold="(\d)"', shown) == ["1", "2", "3"]
-    assert "of 3 folds gained" in shown
-    assert "did better than cash." in shown
-    assert "Cash" in text(desk.get(f"/backtests/{made.pk}/?tab=metrics"))
-    assert {name: form[name].value() for name in sent} == sent
-
-
 def test_folds_are_counted_against_the_benchmark(desk, owner):
     walk_make()
-    desk.post("/backtests/new/", FORM | {"walk_forward_folds": "5"})
+    desk.post("/backtests/new/", BACKTEST_FORM | {"walk_forward_folds": "5"})
     made = Backtest.objects.get()
     backtest_run(backtest_id=made.pk, clock=timezone.now)
     folds = made.result.metrics["folds"]
@@ -350,7 +195,7 @@ def test_the_trades_file_has_a_line_for_each_round_trip(desk, owner):
     assert len(rows) == len(made.result.round_trips)
 
 
-# --- the list -----------------------------------------------------------------------------------
+# --- the list -------------------------------------------------------------------------------------
 
 
 def test_the_list_asks_as_often_for_six_runs_as_for_two(desk, owner):
@@ -379,7 +224,7 @@ def test_the_list_is_found_in_by_number_symbol_and_note(desk, owner):
     assert "No backtest matches" in text(desk.get("/backtests/", {"status": "FAILED"}))
 
 
-# --- costs, several instruments, exports --------------------------------------------------------
+# --- costs, several instruments, exports ----------------------------------------------------------
 
 
 def test_the_costs_tab_adds_up_to_what_was_paid(desk, owner):
@@ -418,43 +263,6 @@ def test_a_result_page_stays_small(desk, owner):
     page = desk.get(f"/backtests/{done_make(owner).pk}/").content
 
     assert len(gzip.compress(page)) < 60_000
-
-
-def test_every_cost_of_the_form_is_stored(desk):
-    walk_make()
-    asked = {
-        "spread_bps": "1.5", "commission_per_unit": "0.01", "commission_minimum": "1",
-        "range_share": "0.05", "impact": "1", "borrow_bps_per_day": "2",
-        "financing_bps_per_year": "300", "max_participation": "0.1", "carries_rest": "on",
-    }  # fmt: skip
-
-    desk.post("/backtests/new/", FORM | asked)
-
-    made = Backtest.objects.get()
-    stored = {name: getattr(made, name) for name in asked}
-    assert stored == {**{k: float(v) for k, v in asked.items() if v != "on"}, "carries_rest": True}
-    again = text(desk.get(f"/backtests/new/?from={made.pk}"))
-    assert 'name="max_participation" value="0.1"' in again
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "sentence"),
-    [
-        ("spread_bps", "-1", "Half spread -1 bp must lie between 0 bp and 1,000 bp"),
-        ("impact", "11", "Impact 11 must lie between 0 and 10"),
-        ("max_participation", "1.5", "Share of the volume 1.5 must lie above 0 and be at most 1"),
-        ("symbols", "NOPE", "NOPE"),
-        ("max_positions", "2.5", "Positions at once 2.5 must be a whole number"),
-    ],
-)
-def test_impossible_costs_and_instruments_are_refused_at_their_field(desk, field, value, sentence):
-    walk_make()
-
-    response = desk.post("/backtests/new/", FORM | {field: value})
-
-    assert response.status_code == 422
-    assert sentence in text(response)
-    assert not Backtest.objects.exists()
 
 
 def test_several_instruments_are_judged_as_one_account(desk, owner):

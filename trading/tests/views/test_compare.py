@@ -19,6 +19,7 @@ from trading.services.backtests.requests import backtest_request
 from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import ASKED, waiting_make, walk_make
 from trading.tests.factories import NOW, user_make
+from trading.tests.views.pages import text
 from trading.views.compare_context import chart_of
 
 pytestmark = pytest.mark.django_db
@@ -34,12 +35,6 @@ def owner():
     return person
 
 
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
 def run_make(user, **asked):
     made = backtest_request(user=user, draft=draft_read(ASKED | asked), now=NOW)
     assert backtest_run(backtest_id=made.pk, clock=lambda: NOW) == "SUCCEEDED"
@@ -52,10 +47,6 @@ def two_make(user):
 
 def compared(user, ids):
     return comparison_of(compared_runs(user_id=user.pk, backtest_ids=ids))
-
-
-def text(response):
-    return re.sub(r"\s+", " ", response.content.decode())
 
 
 def address(ids):

@@ -45,12 +45,6 @@ def portfolio():
     return portfolio_make(user_make(), lead=spx, cursor_at=CURSOR)
 
 
-@pytest.fixture
-def member(client, portfolio):
-    client.force_login(portfolio.user)
-    return client
-
-
 def row_of(portfolio):
     return regime_rows(portfolio, [portfolio.replay.lead])[0]
 

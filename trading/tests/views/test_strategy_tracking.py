@@ -34,12 +34,6 @@ def portfolio():
     )  # fmt: skip
 
 
-@pytest.fixture
-def member(client, portfolio):
-    client.force_login(portfolio.user)
-    return client
-
-
 def deployed(portfolio, **fields):
     version = strategy_create(
         user=portfolio.user, key="sma_cross", name="Cross", parameters=FAST, **fields

@@ -11,8 +11,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from trading.engine.strategies.base import Parameter
-from trading.forms import _parameter_field as version_field
 from trading.models import Deployment, StrategyVersion, Study, StudyProposal, Trial
 from trading.selectors.studies import usual_trial_seconds
 from trading.services.strategies import strategy_create
@@ -20,35 +18,16 @@ from trading.services.studies.requests import study_pause
 from trading.tests.backtest_rows import walk_make
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import member_make, study_finish, study_make, trial_spoil
-from trading.views.backtest_form import _parameter_field as backtest_field
+from trading.tests.views.pages import STUDY_FORM, text
 from trading.views.study_context import heat, scatter
-from trading.views.study_form import _space_defaults
 
 pytestmark = pytest.mark.django_db
 PART = {"HX-Request": "true"}
-FORM = {
-    "strategy_key": "sma_cross", "symbol": "WALK", "timeframe": "1d", "cash": "50000",
-    "commission_bps": "5", "slippage_bps": "0", "seed": "7", "method": "GRID", "n_trials": "20",
-    "n_folds": "3", "holdout_share": "0.2", "dispersion_weight": "0.5", "fewest_trades": "1",
-    "deepest_drawdown": "-1", "client_key": "k1",
-    "s_fast_moves": "on", "s_fast_low": "3", "s_fast_high": "12", "s_fast_step": "3",
-    "s_slow_value": "30", "s_sizing_value": "all_in",
-}  # fmt: skip
 
 
 @pytest.fixture
 def owner():
     return member_make()
-
-
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
-def text(response) -> str:
-    return re.sub(r"\s+", " ", response.content.decode())
 
 
 @pytest.mark.parametrize(
@@ -84,51 +63,8 @@ def test_a_free_plan_sees_what_is_locked_and_cannot_start(client):
     client.force_login(user_make())
 
     assert "Optimization is part of Plus" in text(client.get("/optimizations/"))
-    assert client.post("/optimizations/new/", FORM).status_code == 403
+    assert client.post("/optimizations/new/", STUDY_FORM).status_code == 403
     assert not Study.objects.exists()
-
-
-def test_the_form_starts_a_search_once_per_key(desk):
-    walk_make(500)
-
-    first = desk.post("/optimizations/new/", FORM)
-    again = desk.post("/optimizations/new/", FORM)
-
-    study = Study.objects.get()
-    assert first.url == again.url == f"/optimizations/{study.pk}/"
-    assert study.space["fast"] == {"low": 3.0, "high": 12.0, "step": 3.0, "log": False}
-    assert (study.fixed["slow"], study.n_trials) == (30, 4)
-
-
-def test_a_refused_form_keeps_what_was_typed_and_says_why(desk):
-    walk_make(500)
-
-    answer = desk.post("/optimizations/new/", FORM | {"s_fast_low": "99", "n_folds": "1"})
-
-    assert answer.status_code == 422
-    assert "low 99 must not be above high 12" in text(answer)
-    assert "Folds 1 must lie between 2 and 20" in text(answer)
-    assert 'value="99"' in text(answer)
-
-
-def test_fetching_the_fields_again_keeps_boxes_that_were_unticked(desk):
-    walk_make(500)
-    sent = {name: value for name, value in FORM.items() if name != "s_fast_moves"}
-    sent |= {"s_fast_value": "9", "s_slow_moves": "on"}
-
-    said = text(desk.get("/optimizations/new/", sent, headers={"HX-Request": "true"}))
-
-    assert 'id="id_s_slow_moves" checked' in said
-    assert 'id="id_s_fast_moves" checked' not in said
-    assert 'value="9"' in said
-
-
-def test_a_new_form_warns_of_luck(desk):
-    walk_make(500)
-
-    assert "worthless trials" in text(
-        desk.get("/optimizations/new/?strategy_key=sma_cross&n_trials=2000")
-    )
 
 
 def test_a_waiting_search_says_that_its_first_trial_is_pending(desk, owner):
@@ -375,33 +311,6 @@ def test_the_folds_of_trials_are_not_read_for_the_page(desk, owner):
         desk.get(f"/optimizations/{study.pk}/live/", headers=PART)
 
     assert not any('"folds"' in query["sql"] for query in queries)
-
-
-def test_two_clicks_start_one_search_and_a_changed_form_another(desk):
-    walk_make(500)
-
-    first, second = (desk.post("/optimizations/new/", FORM) for _ in range(2))
-    other = desk.post("/optimizations/new/", FORM | {"seed": "8"})
-
-    assert first["Location"] == second["Location"] != other["Location"]
-    assert Study.objects.count() == 2
-
-
-@pytest.mark.parametrize(
-    ("bounds", "low", "high"),
-    [((None, None), "-3", "-1"), ((-2.5, None), "-2.5", "-1"), ((None, 0.0), "-3", "-1")],
-)
-def test_a_new_form_moves_a_parameter_around_its_default_whatever_bounds_it(bounds, low, high):
-    parameter = Parameter("level", "FLOAT", -2.0, "Level", *bounds)
-
-    found = _space_defaults(parameter, moves=True)
-
-    assert (found["low"], found["high"]) == (low, high)
-
-
-@pytest.mark.parametrize("make", [backtest_field, version_field])
-def test_a_parameter_without_bounds_has_a_field_that_says_none(make):
-    assert make(Parameter("level", "FLOAT", 1.0, "Level")).help_text == "Level."
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])

@@ -1,0 +1,91 @@
+"""Setting up a search: what the form takes, keeps and refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from trading.engine.strategies.base import Parameter
+from trading.forms import _parameter_field as version_field
+from trading.models import Study
+from trading.tests.backtest_rows import walk_make
+from trading.tests.study_rows import member_make
+from trading.tests.views.pages import STUDY_FORM, text
+from trading.views.backtest_form import _parameter_field as backtest_field
+from trading.views.study_form import _space_defaults
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def owner():
+    return member_make()
+
+
+def test_the_form_starts_a_search_once_per_key(desk):
+    walk_make(500)
+
+    first = desk.post("/optimizations/new/", STUDY_FORM)
+    again = desk.post("/optimizations/new/", STUDY_FORM)
+
+    study = Study.objects.get()
+    assert first.url == again.url == f"/optimizations/{study.pk}/"
+    assert study.space["fast"] == {"low": 3.0, "high": 12.0, "step": 3.0, "log": False}
+    assert (study.fixed["slow"], study.n_trials) == (30, 4)
+
+
+def test_a_refused_form_keeps_what_was_typed_and_says_why(desk):
+    walk_make(500)
+
+    answer = desk.post("/optimizations/new/", STUDY_FORM | {"s_fast_low": "99", "n_folds": "1"})
+
+    assert answer.status_code == 422
+    assert "low 99 must not be above high 12" in text(answer)
+    assert "Folds 1 must lie between 2 and 20" in text(answer)
+    assert 'value="99"' in text(answer)
+
+
+def test_fetching_the_fields_again_keeps_boxes_that_were_unticked(desk):
+    walk_make(500)
+    sent = {name: value for name, value in STUDY_FORM.items() if name != "s_fast_moves"}
+    sent |= {"s_fast_value": "9", "s_slow_moves": "on"}
+
+    said = text(desk.get("/optimizations/new/", sent, headers={"HX-Request": "true"}))
+
+    assert 'id="id_s_slow_moves" checked' in said
+    assert 'id="id_s_fast_moves" checked' not in said
+    assert 'value="9"' in said
+
+
+def test_a_new_form_warns_of_luck(desk):
+    walk_make(500)
+
+    assert "worthless trials" in text(
+        desk.get("/optimizations/new/?strategy_key=sma_cross&n_trials=2000")
+    )
+
+
+def test_two_clicks_start_one_search_and_a_changed_form_another(desk):
+    walk_make(500)
+
+    first, second = (desk.post("/optimizations/new/", STUDY_FORM) for _ in range(2))
+    other = desk.post("/optimizations/new/", STUDY_FORM | {"seed": "8"})
+
+    assert first["Location"] == second["Location"] != other["Location"]
+    assert Study.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("bounds", "low", "high"),
+    [((None, None), "-3", "-1"), ((-2.5, None), "-2.5", "-1"), ((None, 0.0), "-3", "-1")],
+)
+def test_a_new_form_moves_a_parameter_around_its_default_whatever_bounds_it(bounds, low, high):
+    parameter = Parameter("level", "FLOAT", -2.0, "Level", *bounds)
+
+    found = _space_defaults(parameter, moves=True)
+
+    assert (found["low"], found["high"]) == (low, high)
+
+
+@pytest.mark.parametrize("make", [backtest_field, version_field])
+def test_a_parameter_without_bounds_has_a_field_that_says_none(make):
+    assert make(Parameter("level", "FLOAT", 1.0, "Level")).help_text == "Level."
