@@ -6,20 +6,13 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from trading.models.leased import JobModel
+from trading.models.leased import JobModel, JobStatus
 
 
 class Backtest(JobModel):
     """One requested run; a worker holds it by a lease, a sweeper takes over when that lapses."""
 
-    class Status(models.TextChoices):
-        """Where it is."""
-
-        QUEUED = "QUEUED", "Queued"
-        RUNNING = "RUNNING", "Running"
-        SUCCEEDED = "SUCCEEDED", "Done"
-        FAILED = "FAILED", "Failed"
-        CANCELED = "CANCELED", "Canceled"
+    Status = JobStatus
 
     class Phase(models.TextChoices):
         """What the worker is doing."""

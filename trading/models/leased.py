@@ -19,6 +19,16 @@ class LeasedModel(models.Model):
         abstract = True
 
 
+class JobStatus(models.TextChoices):
+    """Where a piece of work is that cannot be paused."""
+
+    QUEUED = "QUEUED", "Queued"
+    RUNNING = "RUNNING", "Running"
+    SUCCEEDED = "SUCCEEDED", "Done"
+    FAILED = "FAILED", "Failed"
+    CANCELED = "CANCELED", "Canceled"
+
+
 class JobModel(TimestampedModel, LeasedModel):
     """One requested piece of work: how far it is, how often it was begun, how it ended.
 

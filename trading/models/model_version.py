@@ -9,7 +9,7 @@ from django.db.models import Q
 from elson.common.models import choices_of
 from trading.engine.learning.models import ModelKind
 from trading.models.immutable import ImmutableModel
-from trading.models.leased import JobModel
+from trading.models.leased import JobModel, JobStatus
 
 
 class ModelTraining(JobModel):
@@ -19,14 +19,7 @@ class ModelTraining(JobModel):
     it was at, and the next one goes on from there.
     """
 
-    class Status(models.TextChoices):
-        """Where it is."""
-
-        QUEUED = "QUEUED", "Queued"
-        RUNNING = "RUNNING", "Running"
-        SUCCEEDED = "SUCCEEDED", "Done"
-        FAILED = "FAILED", "Failed"
-        CANCELED = "CANCELED", "Canceled"
+    Status = JobStatus
 
     class Phase(models.TextChoices):
         """What the worker is doing."""

@@ -15,7 +15,7 @@ from trading.engine import metrics
 from trading.engine.checks.chance import Trials
 from trading.engine.errors import EngineError
 from trading.engine.luck import bar_sharpe
-from trading.models import Backtest, BacktestResult
+from trading.models import Backtest, BacktestResult, JobStatus
 from trading.selectors.backtests import judged_windows, study_overfitting
 from trading.selectors.studies import trials_counted
 from trading.services.backtests.benchmarks import CASH
@@ -194,7 +194,7 @@ def _store(backtest: Backtest, outcome: ExperimentOutcome, now: dt.datetime) -> 
 def _end(
     backtest: Backtest,
     now: dt.datetime,
-    status: Backtest.Status,
+    status: JobStatus,
     *,
     code: str = "",
     error: str = "",

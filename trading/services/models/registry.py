@@ -39,11 +39,7 @@ def version_shadow(
     *, version: ModelVersion, actor: User | None, reason: str, now: dt.datetime
 ) -> ModelVersion:
     """Let a candidate predict beside the active version without a say; again changes nothing."""
-    row = _lock(version)
-    if row.state == State.SHADOW:
-        return row
-    _check(row, State.SHADOW, reason)
-    return _move(row, State.SHADOW, actor=actor, reason=reason, now=now)
+    return _moved(version, State.SHADOW, actor=actor, reason=reason, now=now)
 
 
 @transaction.atomic
@@ -77,11 +73,7 @@ def version_retire(
     *, version: ModelVersion, actor: User | None, reason: str, now: dt.datetime
 ) -> ModelVersion:
     """Take a version out of use; without an active one the rules decide alone."""
-    row = _lock(version)
-    if row.state == State.RETIRED:
-        return row
-    _check(row, State.RETIRED, reason)
-    return _move(row, State.RETIRED, actor=actor, reason=reason, now=now)
+    return _moved(version, State.RETIRED, actor=actor, reason=reason, now=now)
 
 
 @transaction.atomic
@@ -150,6 +142,17 @@ def _lock(version: ModelVersion) -> ModelVersion:
 def _lock_active(strategy_key: str) -> ModelVersion | None:
     found = version_active(strategy_key)
     return _lock(found) if found else None
+
+
+def _moved(
+    version: ModelVersion, to_state: str, *, actor: User | None, reason: str, now: dt.datetime
+) -> ModelVersion:
+    """Lock, check and move; where it is there already nothing changes."""
+    row = _lock(version)
+    if row.state == to_state:
+        return row
+    _check(row, to_state, reason)
+    return _move(row, to_state, actor=actor, reason=reason, now=now)
 
 
 def _check(row: ModelVersion, wanted: str, reason: str) -> None:
