@@ -60,7 +60,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Limit:
-    """A bound on one of the contest's figures that is no ratio to a peer."""
+    """A bound on one of the contest's figures that is no ratio to a peer.
+
+    Without a bound it is shown beside the goals all the same: what a goal does not say.
+    """
 
     figure: str
     unit: str
@@ -75,15 +78,25 @@ class Limit:
 
 @dataclass(frozen=True)
 class Times:
-    """What the rounds of one contender took, in seconds per unit of work, and its last results."""
+    """What the rounds of one contender took, in seconds per unit of work, and found."""
 
     per_unit: tuple[float, ...]
-    results: Results
+    rounds: tuple[Results, ...]
+
+    @property
+    def results(self) -> Results:
+        """Return what the last round found."""
+        return self.rounds[-1]
 
     @property
     def median(self) -> float:
         """Return the middle round."""
         return statistics.median(self.per_unit)
+
+    def over(self, other: Times) -> float:
+        """Return the middle of the rounds' ratios: how many times as long as another it took."""
+        pairs = zip(self.per_unit, other.per_unit, strict=True)
+        return statistics.median(own / theirs for own, theirs in pairs)
 
 
 @dataclass(frozen=True)
@@ -139,15 +152,16 @@ def _rounds(
     name: str, contest: Contest, rounds: int, report: Report, clock: Callable[[], float]
 ) -> dict[str, Times]:
     per_unit: dict[str, list[float]] = {contender.key: [] for contender in contest.contenders}
-    last: dict[str, Results] = {}
+    found: dict[str, list[Results]] = {contender.key: [] for contender in contest.contenders}
     for number in range(1, rounds + 1):
         for contender in contest.contenders:
             began = clock()
-            last[contender.key] = contender.run()
-            seconds = float(last[contender.key].get("seconds", clock() - began))
+            results = contender.run()
+            seconds = float(results.get("seconds", clock() - began))
+            found[contender.key].append(results)
             per_unit[contender.key].append(seconds / contender.units)
         report(f"{name}: round {number} of {rounds} done")
-    return {key: Times(tuple(values), last[key]) for key, values in per_unit.items()}
+    return {key: Times(tuple(values), tuple(found[key])) for key, values in per_unit.items()}
 
 
 def _verdict(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from pathlib import Path
 from typing import Any
+
+from elson.bootstrap import ROOT
 
 
 def machine() -> dict[str, Any]:
@@ -31,3 +34,13 @@ def _first_value(path: str, name: str) -> str:
     except OSError:
         return ""  # not Linux: the caller says what it knows
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+
+
+def revision() -> str:
+    """Return the commit that is measured, marked when files differ from it."""
+    try:
+        asked = ["git", "describe", "--always", "--dirty=+changes", "--exclude=*"]
+        found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"  # an archive without its history, or no git here
+    return found.stdout.strip()

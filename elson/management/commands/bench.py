@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from elson.benchmarks.environment import PeersMissing
 from elson.benchmarks.harness import FEWEST_ROUNDS, BenchError, bench_run
-from elson.benchmarks.machine import machine
+from elson.benchmarks.machine import machine, revision
 from elson.benchmarks.registry import MODULES, UnknownBench, bench_get
 from elson.benchmarks.report import REPORT, report_text, summary_text
 from elson.bootstrap import ROOT, VAR, read_json, write_json
@@ -92,6 +92,7 @@ class Command(ExampleCommand):
             report=self._say,
             machine=machine(),
         )
+        result["revision"] = revision()
         result["measured_at"] = f"{timezone.now():%Y-%m-%d %H:%M} UTC"
         RESULTS.mkdir(parents=True, exist_ok=True)
         write_json(RESULTS / f"{result['name']}.json", result)
