@@ -4,7 +4,8 @@ INPUT    bars of all books one after another, a vector of memory for each book
 OUTPUT   equity at every tick
 LOOKBACK none beyond the tables' own and the returns that a correlation needs
 
-Order of one tick, as in `shared_account`: sales, purchases, marks, decisions.
+Order of one tick, as in `shared_account`: interest; sales and purchases at the open; what rests;
+sales and purchases at the close; marks; decisions.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from trading.engine.breaker import NS
 from trading.engine.breaker_kernels import breaker_next_nb
 from trading.engine.correlation import WINDOW_RETURNS, pair_correlation_nb
 from trading.engine.kernels import kernel
+from trading.engine.market import DAY_NS
 from trading.engine.positions import (
     DELTA,
     HELD,
     QUANTITY_STEP,
+    RESTS_PROTECTION,
     TAKES_ALL,
+    TICK_SIZE,
     Decided,
     aged_nb,
     book_nb,
@@ -29,6 +33,7 @@ from trading.engine.positions import (
     fill_nb,
     pending_of_nb,
     position_of_nb,
+    protected_nb,
     remember_nb,
     sizing_of_nb,
 )
@@ -47,20 +52,25 @@ from trading.engine.rules import (
 BoolArray = NDArray[np.bool_]
 # Columns of the prices of all bars.
 EXEC_PRICE, CLOSE, VOLATILITY, PERCENTILE, COMMISSION, SLIPPAGE = 0, 1, 2, 3, 4, 5
+# Columns of what else resting orders meet.
+OPEN, HIGH, LOW = 0, 1, 2
 # Columns of what is known of each book between two of its bars.
 PRICE, RISK = 0, 1
 
 
 @kernel
 def account_nb(
+    clock: IntArray,
     tick_begins: IntArray,
     owners: IntArray,
     bars: IntArray,
     begins: IntArray,
     first: IntArray,
     prices: FloatArray,
+    ranges: FloatArray,
     closed_at: IntArray,
     rows: FloatArray,
+    fills_at_close: BoolArray,
     has_breaker: BoolArray,
     configs: FloatArray,
     breakers: FloatArray,
@@ -70,34 +80,49 @@ def account_nb(
     gross_cap: float,
     n_slots: int,
     most: int,
+    financing: float,
     cash: float,
 ) -> FloatArray:
     """Return the account's equity after each tick.
 
-    `owners` and `bars` name book and bar of every event in order, `tick_begins` where each tick's
-    events begin. `prices`, `closed_at` and `rows` hold the bars of all books one after another,
-    book k from `begins[k]` on and deciding from `first[k]` on. `breakers` and `memory` are moved on
-    in place. A NaN share follows from the volatilities.
+    `clock` are the ticks, nanoseconds since 1970. `owners` and `bars` name book and bar of every
+    event in order, `tick_begins` where each tick's events begin. `prices`, `closed_at`, `rows` and,
+    where something rests, `ranges` hold the bars of all books one after another, book k from
+    `begins[k]` on and deciding from `first[k]` on. `breakers` and `memory` are moved on in place. A
+    NaN share follows from the volatilities. `financing` is the fraction of negative cash charged a
+    day.
 
     It is long because a kernel takes its arrays one by one; each event of a tick is one of its own.
     """
     n_ticks = tick_begins.shape[0] - 1
     equity = np.empty(n_ticks)
     known = np.full((begins.shape[0] - 1, 2), np.nan)
+    some_at_close, some_rest = fills_at_close.any(), (sizing[:, RESTS_PROTECTION] != 0.0).any()
     for tick in range(n_ticks):
         low, high = tick_begins[tick], tick_begins[tick + 1]
-        cash = trade_nb(
-            owners[low:high],
-            bars[low:high],
-            prices,
-            memory,
-            sizing,
-            known,
-            shares,
-            gross_cap,
-            n_slots,
-            cash,
-        )
+        if tick > 0 and cash < 0.0:
+            cash -= -cash * financing * ((clock[tick] - clock[tick - 1]) / DAY_NS)
+        for at_close in (False, True):
+            if at_close and some_rest:
+                cash += protect_nb(owners, bars, low, high, prices, ranges, memory, sizing)
+            if at_close and not some_at_close:
+                continue
+            cash = trade_nb(
+                owners,
+                bars,
+                low,
+                high,
+                prices,
+                fills_at_close,
+                at_close,
+                memory,
+                sizing,
+                known,
+                shares,
+                gross_cap,
+                n_slots,
+                cash,
+            )
         for event in range(low, high):
             known[owners[event], PRICE] = prices[bars[event], CLOSE]
             known[owners[event], RISK] = prices[bars[event], VOLATILITY]
@@ -163,7 +188,7 @@ def decide_nb(
             position,
             pending,
             row,
-            sizing_of_nb(sizing, False),
+            sizing_of_nb(sizing, sizing[RESTS_PROTECTION] != 0.0),
             own - held * close,
             held,
             close,
@@ -181,7 +206,11 @@ def decide_nb(
 def trade_nb(
     owners: IntArray,
     bars: IntArray,
+    low: int,
+    high: int,
     prices: FloatArray,
+    fills_at_close: BoolArray,
+    at_close: bool,
     memory: FloatArray,
     sizing: FloatArray,
     known: FloatArray,
@@ -190,41 +219,77 @@ def trade_nb(
     n_slots: int,
     cash: float,
 ) -> float:
-    """Fill the orders of one tick and return cash; purchases share what the sales leave."""
-    needs = np.zeros(owners.shape[0])
-    for event in range(owners.shape[0]):
+    """Fill the orders of one tick and return cash; purchases share what the sales leave.
+
+    The events of the tick are those from `low` to `high`; only books that fill at the close or at
+    the open, as `at_close` says, are met.
+    """
+    needs = np.zeros(high - low)
+    for event in range(low, high):
         k, j = owners[event], bars[event]
-        delta = memory[k, DELTA]
+        delta = memory[k, DELTA] if fills_at_close[k] == at_close else 0.0
         if delta < 0.0:
-            cash += executed_nb(memory[k], prices, j, 0.0, sizing[k, QUANTITY_STEP])
+            cash += executed_nb(memory[k], sizing[k], prices, j, 0.0)
         elif delta > 0.0:
             if memory[k, TAKES_ALL] != 0.0:
                 value = memory[k, HELD] * known[k, PRICE] if memory[k, HELD] != 0.0 else 0.0
                 equity = cash + held_nb(memory, known)
                 share = share_nb(shares, known, k, gross_cap, n_slots)
-                needs[event] = max(share * equity - value, 0.0)
+                needs[event - low] = max(share * equity - value, 0.0)
             else:
                 worse = prices[j, EXEC_PRICE] * (1.0 + prices[j - 1, SLIPPAGE])
                 paid = delta * worse + delta * worse * prices[j - 1, COMMISSION]
-                needs[event] = paid * (1.0 + 1e-12)
+                needs[event - low] = paid * (1.0 + 1e-12)
     asked = needs.sum()
     if asked > 0.0:
         gross = held_nb(memory, known)
         budget = max(min(cash, gross_cap * (cash + gross) - gross), 0.0)
         granted = min(1.0, budget / asked)
-        for event in range(owners.shape[0]):
+        for event in range(low, high):
             k = owners[event]
-            if memory[k, DELTA] > 0.0:
-                paying = needs[event] * granted
-                cash += executed_nb(
-                    memory[k], prices, bars[event], paying, sizing[k, QUANTITY_STEP]
-                )
+            if fills_at_close[k] == at_close and memory[k, DELTA] > 0.0:
+                paying = needs[event - low] * granted
+                cash += executed_nb(memory[k], sizing[k], prices, bars[event], paying)
     return cash
 
 
 @kernel
+def protect_nb(
+    owners: IntArray,
+    bars: IntArray,
+    low: int,
+    high: int,
+    prices: FloatArray,
+    ranges: FloatArray,
+    memory: FloatArray,
+    sizing: FloatArray,
+) -> float:
+    """Let the bars of one tick meet what rests; return the cash it brings."""
+    brought = 0.0
+    for event in range(low, high):
+        k, j = owners[event], bars[event]
+        held = memory[k, HELD]
+        if held == 0.0 or sizing[k, RESTS_PROTECTION] == 0.0:
+            continue
+        reason, price, _ = protected_nb(
+            position_of_nb(memory[k]),
+            ranges[j, OPEN],
+            ranges[j, HIGH],
+            ranges[j, LOW],
+            sizing[k, TICK_SIZE],
+            prices[j - 1, SLIPPAGE],
+        )
+        if reason != 0:
+            fee = held * price * prices[j - 1, COMMISSION]
+            memory[k, DELTA] = 0.0
+            book_nb(memory[k], -held, price, fee, True)
+            brought += held * price - fee
+    return brought
+
+
+@kernel
 def executed_nb(
-    memory: FloatArray, prices: FloatArray, j: int, paying: float, quantity_step: float
+    memory: FloatArray, sizing: FloatArray, prices: FloatArray, j: int, paying: float
 ) -> float:
     """Fill one book's order, a purchase for at most `paying`; return the cash it moves."""
     quantity, price, fee = fill_nb(
@@ -233,13 +298,13 @@ def executed_nb(
         prices[j, EXEC_PRICE],
         prices[j - 1, COMMISSION],
         prices[j - 1, SLIPPAGE],
-        quantity_step,
+        sizing[QUANTITY_STEP],
         memory[TAKES_ALL] != 0.0,
     )
     memory[DELTA] = 0.0
     if quantity == 0.0:
         return 0.0
-    book_nb(memory, quantity, price, fee, False)
+    book_nb(memory, quantity, price, fee, sizing[RESTS_PROTECTION] != 0.0)
     return -quantity * price - fee
 
 

@@ -13,6 +13,7 @@ buy one step more or less, and equity then differs by what that step earns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,9 +21,10 @@ import numpy as np
 from marketdata.types import FloatArray, IntArray
 from trading.engine.account_kernels import account_nb
 from trading.engine.allocation import AllocationRule
-from trading.engine.backtest import reads_table
+from trading.engine.backtest import has_plain_table
 from trading.engine.breaker import BreakerConfig, config_vector, state_vector
-from trading.engine.costs import commission_rates
+from trading.engine.costs import BPS, commission_rates
+from trading.engine.market import DAYS_PER_YEAR
 from trading.engine.shared_account import Book, SharedAccount
 from trading.engine.simulation import sizing_terms, start_memory
 from trading.engine.strategies.tables import breaker_config, table_of
@@ -39,19 +41,13 @@ def runs_compiled(account: SharedAccount) -> bool:
     Returns
     -------
     bool
-        False also where decisions are to be kept, borrowed cash costs interest, stops rest, or some
-        orders are filled at the open and others at the close.
+        False also where decisions are to be kept, the strategies have limits of their own, or
+        orders take a share of the volume.
     """
     config = account.config
-    if config.costs.financing_bps_per_year:
-        return False
-    if len({book.market.fills_at_close for book in account.books}) > 1:
-        # The loop fills all orders of a tick at one time of the bar.
-        return False
     own = replace(config, cost_model=None, commission_bps=0.0, slippage_bps=0.0, cost_preset=None)
     return all(
-        reads_table(book.features, replace(own, cost_model=book.terms.costs))
-        and not table_of(book.features).rests_protection
+        has_plain_table(book.features, replace(own, cost_model=book.terms.costs))
         for book in account.books
     )
 
@@ -80,15 +76,18 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
     configs = [breaker_config(book.features.params) for book in books]
     n_slots = allocation.slots(len(books))
     return account_nb(
+        clock,
         np.searchsorted(ticks[order], np.arange(clock.shape[0] + 1)),
         owners[order],
         order,
         begins,
         begins[:-1] + np.array([book.features.first for book in books]),
         np.concatenate([_prices(book) for book in books]),
+        _ranges(books),
         np.concatenate([book.features.bars.closed_at for book in books]),
         # Tables are laid out by columns or by rows; the loop is compiled for one of them.
         np.ascontiguousarray(np.concatenate([table_of(book.features).rows for book in books])),
+        np.array([book.market.fills_at_close for book in books]),
         np.array([config is not None for config in configs]),
         np.array(
             [
@@ -103,6 +102,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
         allocation.gross_cap,
         n_slots,
         allocation.max_positions or len(books),
+        account.config.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR,
         float(account.cash),
     )
 
@@ -121,9 +121,20 @@ def _prices(book: Book) -> FloatArray:
     )
 
 
+def _ranges(books: Sequence[Book]) -> FloatArray:
+    """Return opens, highs and lows of all bars; nothing where no order rests to meet them."""
+    if not any(table_of(book.features).rests_protection for book in books):
+        return np.empty((0, 3))
+    bars = [book.features.bars for book in books]
+    return np.concatenate([np.column_stack((one.open, one.high, one.low)) for one in bars])
+
+
 def _sizing(book: Book) -> FloatArray:
     table = table_of(book.features)
-    return sizing_terms(table, book.terms.costs, book.context.quantity_step, True)
+    context = book.context
+    return sizing_terms(
+        table, book.terms.costs, context.quantity_step, context.allows_all_cash, context.tick_size
+    )
 
 
 def _shares(account: SharedAccount, n_slots: int) -> FloatArray:

@@ -8,7 +8,7 @@ The names below live in one module each: `config`, `result`, `paths`, `replay`.
 """
 
 from trading.engine.backtest.config import BacktestConfig, Progress
-from trading.engine.backtest.paths import is_compiled, reads_table, runs_compiled
+from trading.engine.backtest.paths import has_plain_table, is_compiled, reads_table, runs_compiled
 from trading.engine.backtest.replay import Curve, curve_of, equity_of, run
 from trading.engine.backtest.result import BacktestRun
 
@@ -19,6 +19,7 @@ __all__ = [
     "Progress",
     "curve_of",
     "equity_of",
+    "has_plain_table",
     "is_compiled",
     "reads_table",
     "run",

@@ -117,18 +117,21 @@ def is_compiled(
 def reads_table(features: Features, config: BacktestConfig) -> bool:
     """Tell whether the compiled loop decides from the strategy's table; else the step does."""
     table = features.table
-    if table is None or config.keeps_decisions or not config.terms.is_plain:
-        return False
-    if not config.limits.is_empty:
+    if table is None or not has_plain_table(features, config):
         return False
     if table.rests_protection and features.bars.exec_price == "CLOSE":
         # Orders that rest would meet the bar before the fill at its close: only the step does.
         return False
-    if table.uses_all_cash and config.costs.financing_bps_per_year:
-        # The dust of an all-in purchase would be charged as borrowed cash in the step only.
+    # The dust of an all-in purchase would be charged as borrowed cash in the step only.
+    return not (table.uses_all_cash and config.costs.financing_bps_per_year)
+
+
+def has_plain_table(features: Features, config: BacktestConfig) -> bool:
+    """Tell whether a table decides alone, only buys, and every order of it fills whole."""
+    if features.table is None or config.keeps_decisions or not config.terms.is_plain:
         return False
-    # The loop's fills, stops and targets are those of a long position.
-    return table.only_buys
+    # Compiled fills, stops and targets are those of a long position.
+    return config.limits.is_empty and features.table.only_buys
 
 
 def _all_in_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from trading.engine import account_loop
+from trading.engine import account_kernels, account_loop
 from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig
 from trading.engine.checks.account_reruns import AccountReruns
@@ -14,6 +14,7 @@ from trading.engine.checks.reruns import Reruns
 from trading.engine.costs import CostModel
 from trading.engine.own_limits import OwnLimits
 from trading.engine.portfolio_backtest import account_opened, run_portfolio
+from trading.engine.rules import PROTECTED
 from trading.engine.shared_account import Leg, replay
 from trading.engine.strategies import sma_cross
 from trading.engine.types import AssetClass
@@ -36,6 +37,7 @@ FAST = {
 }
 PRESET = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, range_share=0.05)
 CONFIG = BacktestConfig(cost_model=PRESET)
+LENT = BacktestConfig(cost_model=replace(PRESET, financing_bps_per_year=500.0))
 ALLOCATIONS = {
     "equal": Allocation(),
     "risk": Allocation(AllocationRule.EQUAL_RISK, max_positions=2, gross_cap=0.8),
@@ -61,6 +63,75 @@ def test_the_loop_earns_what_the_replay_earns(key, allocation, step):
     expected, _, _ = replay(account, clock)
     np.testing.assert_allclose(equity, expected, rtol=1e-10)
     assert np.ptp(expected) > 0.0
+
+
+LEVELS = {"protection": "resting", "stop_atr": 1.0, "trail_atr": 2.0, "target_atr.NORMAL": 1.5}
+TICKS = BacktestConfig(cost_model=PRESET, tick_size=0.01)
+
+
+def mixed(at_close, params, config=TICKS, allocation=ALLOCATIONS["equal"], costs=None):
+    """The adaptive trend on three instruments, those named filled at the close."""
+    legs = [
+        Leg(
+            replace(bars, exec_price="CLOSE" if bars.symbol in at_close else "OPEN"),
+            "volatility_adaptive_trend",
+            params,
+            costs,
+        )
+        for bars in BARS
+    ]
+    return account_opened(legs, config, allocation)
+
+
+FILLED = list(product(["", "A", "BC", "ABC"], [{}, LEVELS], ALLOCATIONS))
+
+
+@pytest.mark.parametrize(("at_close", "params", "allocation"), some(FILLED, 5, first=3))
+def test_what_rests_and_what_is_filled_at_the_close_earns_what_the_replay_earns(
+    at_close, params, allocation
+):
+    account, clock = mixed(at_close, params, allocation=ALLOCATIONS[allocation])
+    assert account_loop.runs_compiled(account)
+
+    equity = account_loop.equity_of(account, clock)
+
+    np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
+    reasons = {reason for book in account.books for reason in book.blotter.reasons}
+    assert bool(reasons & PROTECTED) is bool(params)
+    others, _ = mixed("", params, allocation=ALLOCATIONS[allocation])
+    if at_close:
+        assert not np.allclose(equity, account_loop.equity_of(others, clock))
+
+
+def test_a_target_that_rests_lies_above_the_costs_of_its_own_fill():
+    account, clock = opened("hybrid", config=TICKS, protection="resting", entry_level=30.0)
+
+    equity = account_loop.equity_of(account, clock)
+
+    np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
+    reasons = {reason for book in account.books for reason in book.blotter.reasons}
+    assert "TARGET_REACHED" in reasons
+
+
+def test_the_account_with_resting_orders_is_its_source(monkeypatch):
+    account, clock = mixed("B", LEVELS)
+    equity = account_loop.equity_of(account, clock)
+    for name in ("account_nb", "trade_nb", "protect_nb", "decide_nb", "executed_nb"):
+        source = getattr(account_kernels, name).py_func
+        monkeypatch.setattr(account_kernels, name, source)
+    monkeypatch.setattr(account_loop, "account_nb", account_kernels.account_nb)
+
+    assert np.array_equal(account_loop.equity_of(account, clock), equity)
+
+
+def test_borrowed_cash_costs_the_loop_what_it_costs_the_replay():
+    account, clock = opened("rsi2_reversion", config=LENT)
+    account.cash = -1_000.0
+
+    equity = account_loop.equity_of(account, clock)
+
+    np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
+    assert equity[-1] < -1_000.0
 
 
 def test_breakers_see_the_same_correlation_in_the_loop():
@@ -116,7 +187,6 @@ def shorting(bars, params):
         ("sma_cross", replace(CONFIG, keeps_decisions=True)),
         ("sma_cross", replace(CONFIG, max_participation=0.1)),
         ("sma_cross", BacktestConfig(cost_model=CostModel(impact=1.0))),
-        ("rsi2_reversion", BacktestConfig(cost_model=CostModel(financing_bps_per_year=500.0))),
     ],
 )
 def test_what_the_loop_does_not_know_is_left_to_the_replay(key, config):

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.engine import account_loop
 from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig, curve_of, run
 from trading.engine.fills import BarPrices, FillRules
-from trading.engine.portfolio_backtest import account_opened, run_portfolio
+from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.positions import Position, protected_nb
 from trading.engine.protection import level_of, protection_met, protective_orders
 from trading.engine.rules import REASONS, order_level_nb
-from trading.engine.shared_account import Leg, SharedAccount, book_of
+from trading.engine.shared_account import Leg
 from trading.engine.state import start
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Proposal
@@ -380,27 +379,6 @@ def test_money_that_comes_inside_a_bar_buys_nothing_at_its_open():
     assert found.fill_reasons == ("ENTRY", "STOP_REACHED", "ENTRY")
     # A tenth of 1,900 was asked for, and 100 of cash was there until A was stopped.
     assert found.fills[-1].notional == pytest.approx(100.0)
-
-
-def test_orders_at_the_open_and_at_the_close_of_one_account_are_stepped():
-    bars = [replace(random_walk(5, 60), symbol="A"), replace(random_walk(6, 60), symbol="B")]
-    mixed = [bars[0], replace(bars[1], exec_price="CLOSE")]
-
-    def runs_compiled(series):
-        legs = [Leg(one, "sma_cross", {"fast": 5, "slow": 12}) for one in series]
-        return account_loop.runs_compiled(account_opened(legs, BacktestConfig(), Allocation())[0])
-
-    assert runs_compiled(bars)
-    assert not runs_compiled(mixed)
-
-
-@pytest.mark.parametrize(("protection", "is_compiled"), [("close", True), ("resting", False)])
-def test_an_account_with_what_rests_is_stepped(protection, is_compiled):
-    leg = Leg(random_walk(5, 300, 0.02), "volatility_adaptive_trend", {"protection": protection})
-    book = book_of(leg, BacktestConfig(), leg.bars.closed_at)
-    account = SharedAccount([book], BacktestConfig(), Allocation(), 1_000.0)
-
-    assert account_loop.runs_compiled(account) is is_compiled
 
 
 def test_a_stop_shares_the_volume_of_the_bar_with_the_order_before_it():
