@@ -139,11 +139,25 @@ class StrategyVersionAdmin(CsvAdmin):
 class DeploymentAdmin(CsvAdmin):
     """Strategies at work, and why one is not."""
 
-    list_display = ("id", "version", "portfolio", "instrument", "status", "last_bar_at", "error")
+    list_display = (
+        "id",
+        "version",
+        "portfolio",
+        "instrument",
+        "status",
+        "manages",
+        "last_bar_at",
+        "error",
+    )
     list_filter = ("status", "timeframe")
     list_select_related = ("version__strategy", "portfolio", "instrument")
     search_fields = ("portfolio__user__email", "instrument__symbol", "version__strategy__name")
     ordering = ("-id",)
+
+    @admin.display(description="Manages")
+    def manages(self, deployment: Deployment) -> str:
+        """Say what it still does."""
+        return deployment.manages
 
 
 @admin.register(Decision)

@@ -103,7 +103,11 @@ class DeploymentPauseApi(APIView):
 
     @extend_schema(request=None, responses=DeploymentSerializer)
     def post(self, request: Request, deployment_id: int) -> Response:
-        """Let it decide nothing until resumed; a second time answers the same."""
+        """Withhold entries and increases until resumed; a second time answers the same.
+
+        Exits, stops, targets, holding limits and the circuit breaker go on being managed. Its open
+        orders that would add are canceled. To have what it holds left alone, stop it.
+        """
         found = deployment_get(request.user, deployment_id)
         return Response(DeploymentSerializer(deployment_pause(deployment=found)).data)
 
@@ -113,7 +117,7 @@ class DeploymentResumeApi(APIView):
 
     @extend_schema(request=None, responses=DeploymentSerializer)
     def post(self, request: Request, deployment_id: int) -> Response:
-        """Let it decide again from the next bar on."""
+        """Let it enter again from the next bar on, also after an error."""
         found = deployment_get(request.user, deployment_id)
         return Response(DeploymentSerializer(deployment_resume(deployment=found)).data)
 
@@ -123,7 +127,7 @@ class DeploymentStopApi(APIView):
 
     @extend_schema(request=DeploymentStopSerializer, responses=DeploymentSerializer)
     def post(self, request: Request, deployment_id: int) -> Response:
-        """Keep what it holds, or sell it at the next bar; a second time answers the same."""
+        """Leave what it holds to you, or sell it at the next bar; again answers the same."""
         found = deployment_get(request.user, deployment_id)
         asked = DeploymentStopSerializer(data=request.data)
         asked.is_valid(raise_exception=True)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from trading.engine.breaker import LEVELS, breaker_sentence
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
 from trading.engine.own_limits import Cut
-from trading.engine.planning import Bounds, Plan, StepContext
+from trading.engine.planning import PAUSED, Bounds, Plan, StepContext
 from trading.engine.protection import level_of, protective_orders
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
@@ -75,14 +75,15 @@ def decision_of(
         target_weight=bounds.allowed.target_weight,
         target_quantity=plan.target_quantity,
         reason=_sentence(plan, narrative, context, blocked_by, bounds.cut),
-        would_change=f"What would have changed it: {narrative.would_change}.",
+        would_change=_would_change(plan, narrative),
         blocked_by=blocked_by,
         inputs=_inputs(narrative, state, context),
-        parameters=narrative.parameters + _breaker_parameters(state),
+        parameters=narrative.parameters + _breaker_parameters(state) + _pause_parameters(context),
         sizing=narrative.sizing
         + _breaker_lines(state, bounds.proposal, bounds.guarded)
         + _limit_lines(bounds.cut)
-        + _quantity_lines(features, i, state, bounds.allowed, plan, context),
+        + _quantity_lines(features, i, state, bounds.allowed, plan, context)
+        + _pause_lines(plan),
     )
 
 
@@ -169,6 +170,39 @@ def _limit_lines(cut: Cut) -> tuple[SizingLine, ...]:
     return (SizingLine("own limit", cut.weight, f"cut to {cut.weight:.3f}: {cut.because}"),)
 
 
+def _pause_parameters(context: StepContext) -> tuple[ParameterNow, ...]:
+    """Say in each decision of a paused strategy what it still does."""
+    if not context.is_paused:
+        return ()
+    because = "paused: nothing is added; exits, stops, targets, limits and breaker stay managed"
+    return (ParameterNow("entries", "allowed", "withheld", None, None, because),)
+
+
+def _pause_lines(plan: Plan) -> tuple[SizingLine, ...]:
+    if not plan.withheld:
+        return ()
+    units = f"{plan.withheld:+,.4f}".replace("-", "−")
+    return (SizingLine("withheld", plan.withheld, f"{units} units not ordered: paused"),)
+
+
+def _withheld(plan: Plan, context: StepContext) -> str:
+    """Say what a pause kept back."""
+    is_increase = plan.withheld * plan.target_quantity > 0.0
+    what = "increase" if is_increase else "entry"
+    side = " short" if plan.withheld < 0.0 and not is_increase else ""
+    return f"paused: {what} of {_units(plan.withheld, context)}{side} withheld"
+
+
+def _units(quantity: float, context: StepContext) -> str:
+    digits = ".0f" if context.quantity_step >= 1.0 else ".4f"
+    return f"{abs(quantity):,{digits}} units"
+
+
+def _would_change(plan: Plan, narrative: Narrative) -> str:
+    resumed = "the strategy resumed; " if plan.withheld else ""
+    return f"What would have changed it: {resumed}{narrative.would_change}."
+
+
 def _sentence(
     plan: Plan, narrative: Narrative, context: StepContext, blocked_by: str | None, cut: Cut
 ) -> str:
@@ -176,11 +210,12 @@ def _sentence(
     if plan.delta and plan.uses_all_cash:
         head += " with all cash"
     elif plan.delta:
-        digits = ".0f" if context.quantity_step >= 1.0 else ".4f"
-        head += f" {abs(plan.delta):,{digits}} units"
-    tail = f"; {_BLOCKS[blocked_by]}" if blocked_by else ""
+        head += f" {_units(plan.delta, context)}"
+    tail = f"; {_BLOCKS[blocked_by]}" if blocked_by and blocked_by != PAUSED else ""
     if cut.rule:
         tail += f"; cut to {cut.weight:.1%} of its book: {cut.because}"
+    if plan.withheld:
+        tail += f"; {_withheld(plan, context)}"
     return f"{head}: {narrative.reason}{tail}."
 
 

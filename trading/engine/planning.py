@@ -8,7 +8,7 @@ LOOKBACK none
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trading.engine.costs import CostModel
 from trading.engine.own_limits import AccountView, Cut, OwnLimits
@@ -19,6 +19,7 @@ from trading.engine.types import DecisionAction, OrderIntent, OrderSide
 
 NO_COSTS = CostModel()
 NO_LIMITS = OwnLimits()
+PAUSED = "PAUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ class StepContext:
         The account around the strategy's own book, which the limits are measured against as well.
     measures_book : bool
         False measures the limits against ``account`` alone, where the book is only a share of it.
+    is_paused : bool
+        True withholds entries and increases; exits, stops, targets, holding limits and the circuit
+        breaker go on as ever.
     """
 
     spec: StrategySpec
@@ -64,6 +68,7 @@ class StepContext:
     limits: OwnLimits = NO_LIMITS
     account: AccountView | None = None
     measures_book: bool = True
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +93,17 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Quantities of one bar: what is wanted, what is left after rounding and blocks."""
+    """Quantities of one bar: what is wanted, what is left after rounding and blocks.
+
+    `withheld` is what a pause kept from being added, signed units; 0 where nothing was.
+    """
 
     action: DecisionAction
     target_quantity: float
     delta: float
     blocked_by: str | None
     uses_all_cash: bool
+    withheld: float = 0.0
 
 
 def plan_of(
@@ -119,6 +128,48 @@ def plan_of(
         return Plan(action, state.quantity, 0.0, BLOCKS[block], False)
     uses_all_cash = takes_all_cash and context.allows_all_cash
     return Plan(_action(state.quantity, target), target, delta, BLOCKS[block], uses_all_cash)
+
+
+def without_additions(plan: Plan, held: float) -> Plan:
+    """Keep of a plan what makes a position smaller; what it would add is withheld.
+
+    Parameters
+    ----------
+    plan : Plan
+        As if nothing were paused.
+    held : float
+        Signed units held.
+
+    Returns
+    -------
+    Plan
+        The same where it adds nothing. One that turns a position around still ends it: what lies
+        on the other side is withheld.
+
+    Examples
+    --------
+    >>> wanted = Plan(DecisionAction.INCREASE, 150.0, 30.0, None, False)
+    >>> kept = without_additions(wanted, 120.0)
+    >>> kept.action.value, kept.delta, kept.withheld
+    ('HOLD', 0.0, 30.0)
+    """
+    target = plan.target_quantity
+    most = held if target * held > 0.0 else 0.0
+    kept = target if abs(target) <= abs(most) else most
+    if kept == target:
+        return plan
+    action = DecisionAction.EXIT
+    if kept == held:
+        action = DecisionAction.HOLD if held else DecisionAction.NO_TRADE
+    return replace(
+        plan,
+        action=action,
+        target_quantity=kept,
+        delta=kept - held,
+        blocked_by=PAUSED,
+        uses_all_cash=False,
+        withheld=target - kept,
+    )
 
 
 def _action(held: float, target: float) -> DecisionAction:

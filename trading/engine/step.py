@@ -15,13 +15,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from marketdata.types import Bars
 from trading.engine.breaker import breaker_next, config_vector
 from trading.engine.decision_words import decision_of, warm_up_decision, with_protection
 from trading.engine.explanation import Decision
 from trading.engine.market import DAY_NS
 from trading.engine.own_limits import AccountView, Cut, cut_to_limits
-from trading.engine.planning import Bounds, Plan, StepContext, intent_of, plan_of
+from trading.engine.planning import (
+    Bounds,
+    Plan,
+    StepContext,
+    intent_of,
+    plan_of,
+    without_additions,
+)
 from trading.engine.positions import trailed_nb
 from trading.engine.rules import BREAKER_REASON, REASONS, STOP_REACHED
 from trading.engine.state import StrategyState, worth
@@ -88,6 +97,8 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
     cut = _cut(features, i, guarded, state, context)
     allowed = _within(guarded, cut)
     plan = plan_of(features, i, allowed, state, context)
+    if context.is_paused:
+        plan = without_additions(plan, state.quantity)
     intent = intent_of(features, allowed, plan)
     after = _remember(features, i, state, allowed, plan)
     decision = None
@@ -200,18 +211,32 @@ def _remember(
 def _arrive(
     features: Features, i: int, state: StrategyState, context: StepContext
 ) -> StrategyState:
-    """Mark the book at this close and count bars."""
+    """Mark the book at this close and count bars, also those nobody stepped."""
     if context.limits.max_daily_loss_ratio is not None:
         state = _day_begun(state, int(features.bars.closed_at[i]))
     code = int(features.regimes.settled_codes[i])
     is_same = code == state.regime_code
     return state.changed(
         equity=worth(state, float(features.bars.close[i])),
-        bars_held=state.bars_held + 1 if state.quantity != 0.0 else 0,
+        bars_held=_bars_held(features, i, state),
         regime_code=code,
         regime_bars=state.regime_bars + 1 if is_same else 1,
         last_bar_at=int(features.bars.closed_at[i]),
     )
+
+
+def _bars_held(features: Features, i: int, state: StrategyState) -> int:
+    """Count the closes seen since the entry fill; a strategy that was away for some counts them.
+
+    Otherwise a holding limit would last longer for each bar on which it was out of order.
+    """
+    if state.quantity == 0.0:
+        return 0
+    closed_at = features.bars.closed_at
+    was_away = i > 0 and 0 < state.last_bar_at < closed_at[i - 1]
+    if was_away and state.entry_at > 0:
+        return i + 1 - int(np.searchsorted(closed_at[: i + 1], state.entry_at))
+    return state.bars_held + 1
 
 
 def _day_begun(state: StrategyState, closed_at: int) -> StrategyState:

@@ -13,12 +13,15 @@ class Deployment(TimestampedModel):
     """One strategy version trading one instrument in one portfolio; moved on by the runner."""
 
     class Status(models.TextChoices):
-        """What the runner may do with it."""
+        """What the runner may do with it: PAUSED makes no entries, its exits stay managed."""
 
         RUNNING = "RUNNING", "Running"
         PAUSED = "PAUSED", "Paused"
         STOPPED = "STOPPED", "Stopped"
         ERROR = "ERROR", "Error"
+
+    # The runner asks these at each bar.
+    DECIDING = (Status.RUNNING, Status.PAUSED)
 
     version = models.ForeignKey(
         StrategyVersion, on_delete=models.PROTECT, related_name="deployments"
@@ -41,6 +44,18 @@ class Deployment(TimestampedModel):
         max_length=80, blank=True, help_text="Idempotency-Key of the request; unique per portfolio."
     )
     error = models.TextField(blank=True)
+
+    @property
+    def decides(self) -> bool:
+        """Whether the runner asks it at each bar."""
+        return self.status in self.DECIDING
+
+    @property
+    def manages(self) -> str:
+        """What it does in its status, in two words."""
+        if self.status == self.Status.RUNNING:
+            return "entries and exits"
+        return "exits only" if self.status == self.Status.PAUSED else "nothing"
 
     class Meta:
         indexes = [models.Index(fields=["portfolio", "status"], name="deployment_by_status")]

@@ -36,6 +36,7 @@ BLOCK_WORDS = {
     "BREAKER": "circuit breaker",
     "SIZE_LIMIT": "its own limits of size",
     "LOSS_LIMIT": "its own daily loss",
+    "PAUSED": "paused",
 }
 _AS_WORD = ("is_dip", "is_tradable")
 _AS_RATE = ("cost_rate",)

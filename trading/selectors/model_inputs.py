@@ -41,12 +41,12 @@ def series_watched(version: ModelVersion, portfolio: Portfolio) -> int:
 
 
 def _deployments(version: ModelVersion, portfolio: Portfolio) -> list[Deployment]:
-    running = Deployment.objects.filter(
+    deciding = Deployment.objects.filter(
         portfolio=portfolio,
-        status=Deployment.Status.RUNNING,
+        status__in=Deployment.DECIDING,
         version__strategy__key=version.strategy_key,
     )
-    return list(running.select_related("instrument").order_by("pk"))
+    return list(deciding.select_related("instrument").order_by("pk"))
 
 
 def _feeds(deployments: list[Deployment], portfolio: Portfolio) -> list[SeriesProblem]:

@@ -35,12 +35,12 @@ def protection_now(deployment: Deployment) -> ProtectionNow | None:
         return None if nothing else ProtectionNow([], STOPPED)
     if nothing:
         return ProtectionNow([], nothing)
-    is_running = deployment.status == Deployment.Status.RUNNING
+    decides = deployment.decides
     if not deployment.state.get("rests_protection"):
-        when = "at each close instead" if is_running else "only when the strategy decides again"
+        when = "at each close instead" if decides else "only when the strategy decides again"
         sentence = REFUSED.format(reason=_refusal(deployment), when=when)
         return ProtectionNow([], sentence, is_refused=True)
-    when = "with the next decision" if is_running else "when the strategy decides again"
+    when = "with the next decision" if decides else "when the strategy decides again"
     found = _resting(deployment)
     return ProtectionNow(found, "" if found else CANCELED.format(when=when))
 

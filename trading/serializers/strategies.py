@@ -126,6 +126,9 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     timeframe = serializers.CharField()
     capital = AmountField()
     status = serializers.CharField()
+    manages = serializers.CharField(
+        help_text="What it does in its status: entries and exits, exits only (paused) or nothing."
+    )
     error = serializers.CharField(allow_blank=True)
     starts_at = serializers.DateTimeField()
     last_bar_at = serializers.DateTimeField(allow_null=True)

@@ -138,25 +138,26 @@ def deployment_start(
 
 
 def deployment_pause(*, deployment: Deployment) -> Deployment:
-    """Let it decide nothing more until resumed; what it holds stays, its open orders are canceled.
+    """Let it add nothing until resumed: no entry, no increase; what it holds stays managed.
 
-    The stop and target that rest for what it holds stay too.
+    Its open orders that would add are canceled. Exits, stops, targets, holding limits and the
+    circuit breaker go on.
 
     A second time answers the same. Raises DeploymentFinal.
     """
-    return _move(deployment, Status.PAUSED, cancels=True)
+    return _move(deployment, Status.PAUSED)
 
 
 def deployment_resume(*, deployment: Deployment) -> Deployment:
-    """Let it decide again from the next bar on, also after an error. Raises DeploymentFinal."""
-    return _move(deployment, Status.RUNNING, cancels=False)
+    """Let it enter again from the next bar on, also after an error. Raises DeploymentFinal."""
+    return _move(deployment, Status.RUNNING)
 
 
 @transaction.atomic
 def deployment_stop(
     *, deployment: Deployment, closes_position: bool = False, now: dt.datetime
 ) -> Deployment:
-    """End it for good; keep what it holds or sell it at the next bar.
+    """End it for good; leave what it holds to its owner, or sell it at the next bar.
 
     A second time answers the same.
     """
@@ -262,15 +263,15 @@ def _locked(deployment: Deployment) -> Deployment:
 
 
 @transaction.atomic
-def _move(deployment: Deployment, status: str, *, cancels: bool) -> Deployment:
+def _move(deployment: Deployment, status: str) -> Deployment:
     portfolio = portfolio_lock(deployment.portfolio_id)
     current = _locked(deployment)
     if current.status == status:
         return current
     if current.status == Status.STOPPED:
         raise DeploymentFinal("DEPLOYMENT_STOPPED", "a stopped strategy is not started again")
-    if cancels:
-        _cancel_orders(current, keeps_protection=True)
+    if status == Status.PAUSED:
+        _cancel_additions(current)
     current.status = status
     current.error = ""
     current.save(update_fields=["status", "error", "updated_at"])
@@ -278,12 +279,23 @@ def _move(deployment: Deployment, status: str, *, cancels: bool) -> Deployment:
     return current
 
 
-def _cancel_orders(deployment: Deployment, *, keeps_protection: bool = False) -> None:
+def _working(deployment: Deployment) -> list[Order]:
     orders = Order.objects.filter(deployment=deployment, status__in=WORKING)
-    if keeps_protection:
-        orders = orders.filter(protection="")
-    for order in orders.order_by("pk"):
+    return list(orders.order_by("pk"))
+
+
+def _cancel_orders(deployment: Deployment) -> None:
+    for order in _working(deployment):
         order_cancel(order=order)
+
+
+def _cancel_additions(deployment: Deployment) -> None:
+    """Cancel what would enter or increase; exits on their way, and stop and target, go on."""
+    held = float(deployment.state.get("quantity", 0.0))
+    for order in _working(deployment):
+        is_exit = held != 0.0 and (order.side == OrderSide.SELL) is (held > 0.0)
+        if not is_exit:
+            order_cancel(order=order, code="PAUSED", reason="the strategy was paused: no entries")
 
 
 def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> None:

@@ -42,10 +42,10 @@ def decide_all(
     positions: list[Position],
     now: dt.datetime,
 ) -> int:
-    """Ask every running strategy on the instrument; one that fails is stopped, the others go on."""
+    """Ask every strategy on the instrument, paused ones for exits; one that fails is alone."""
     n_decisions = 0
     for deployment in deployments:
-        is_due = deployment.instrument_id == bar.instrument.pk and deployment.status == "RUNNING"
+        is_due = deployment.instrument_id == bar.instrument.pk and deployment.decides
         if not is_due or bar.closed_at <= deployment.starts_at:
             continue
         if deployment.last_bar_at is not None and bar.closed_at <= deployment.last_bar_at:
@@ -80,6 +80,7 @@ def _decide(
         correlation=_correlation(positions, bar, features, state),
         limits=limits,
         account=None if limits.is_empty else account_around(portfolio, bar.instrument),
+        is_paused=deployment.status == Status.PAUSED,
     )
     outcome = step(features, bar.index, state, context)
     decision = _decision_write(deployment, bar, outcome)

@@ -133,7 +133,7 @@ def _step_of(portfolio: Portfolio, replay: ReplaySession, until: dt.datetime) ->
 
 
 def _deployments(portfolio: Portfolio) -> list[Deployment]:
-    """Deployments whose book may change: all that run, and others while their orders work."""
+    """Deployments whose book may change: all that decide, and others while their orders work."""
     return list(
         Deployment.objects.filter(portfolio=portfolio)
         .select_related("version__strategy", "instrument__venue")
@@ -150,9 +150,9 @@ def _working(portfolio: Portfolio) -> set[int]:
 def _wanted(
     deployments: list[Deployment], working: set[int], positions: list[Position]
 ) -> set[int]:
-    """Instruments with something to do: an order at work, a holding, a running strategy."""
-    running = {item.instrument_id for item in deployments if item.status == "RUNNING"}
-    return running | working | {item.instrument_id for item in positions if item.quantity}
+    """Instruments with something to do: an order at work, a holding, a strategy that decides."""
+    deciding = {item.instrument_id for item in deployments if item.decides}
+    return deciding | working | {item.instrument_id for item in positions if item.quantity}
 
 
 def _lead_bars(

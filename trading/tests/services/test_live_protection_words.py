@@ -45,19 +45,24 @@ def test_a_stopped_strategy_that_left_nothing_says_nothing(held):
     assert protection_now(Deployment.objects.get(pk=held.pk)) is None
 
 
-def test_a_paused_strategy_promises_no_order_before_it_is_resumed(held):
-    deployment_pause(deployment=held)
+def test_a_strategy_in_error_promises_no_order_before_it_is_resumed(held):
+    Deployment.objects.filter(pk=held.pk).update(status="ERROR")
     for order in resting(held).values():
         order_cancel(order=order)
 
     assert "when the strategy decides again" in sentence(held)
 
 
-def test_a_running_strategy_places_again_what_was_canceled(held):
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_strategy_that_decides_places_again_what_was_canceled(held, is_paused):
+    if is_paused:
+        deployment_pause(deployment=held)
     for order in resting(held).values():
         order_cancel(order=order)
 
     assert "placed again with the next decision" in sentence(held)
+    play(held.portfolio, at(62))
+    assert set(resting(held)) == {"STOP", "TARGET"}
 
 
 def test_a_position_sold_by_hand_is_said_to_leave_nothing_to_protect(held):
@@ -71,7 +76,7 @@ def test_a_position_sold_by_hand_is_said_to_leave_nothing_to_protect(held):
     assert resting(held) == {}
 
 
-def test_a_paused_strategy_whose_order_was_refused_says_that_nothing_is_watched(walk):  # noqa: F811
+def test_one_in_error_whose_order_was_refused_says_that_nothing_is_watched(walk):  # noqa: F811
     deployment = deploy_on(walk)
     play(deployment.portfolio, at(59))
     with closed_for_trading(walk):
@@ -79,6 +84,8 @@ def test_a_paused_strategy_whose_order_was_refused_says_that_nothing_is_watched(
 
     assert "watched at each close instead" in sentence(deployment)
     deployment_pause(deployment=deployment)
+    assert "watched at each close instead" in sentence(deployment)
+    Deployment.objects.filter(pk=deployment.pk).update(status="ERROR")
     assert "watched only when the strategy decides again" in sentence(deployment)
 
 

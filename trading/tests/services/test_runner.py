@@ -27,7 +27,7 @@ from trading.models import (
 )
 from trading.selectors.ledger_checks import ledger_verify
 from trading.services.amounts import amount_of
-from trading.services.deployments import deployment_pause, deployment_resume, deployment_start
+from trading.services.deployments import deployment_start
 from trading.services.orders import order_submit
 from trading.services.own_limits import engine_limits
 from trading.services.pretrade import PAPER_SLIPPAGE_BPS
@@ -246,20 +246,6 @@ def test_a_strategy_that_fails_is_stopped_alone(tape):
     assert done.n_bars == 11
     assert Decision.objects.filter(deployment=sound).count() == 11
     assert not Decision.objects.filter(deployment=broken).exists()
-
-
-def test_a_paused_strategy_decides_nothing_until_it_is_resumed(tape):
-    deployment = deploy_on_tape(tape)
-    play(deployment.portfolio, FIRST_CLOSE + 3 * DAY)
-
-    deployment_pause(deployment=deployment)
-    play(deployment.portfolio, FIRST_CLOSE + 6 * DAY)
-    deployment_resume(deployment=deployment)
-    play(deployment.portfolio, FIRST_CLOSE + 8 * DAY)
-
-    decided = Decision.objects.order_by("market_at").values_list("market_at", flat=True)
-    assert [(at - FIRST_CLOSE).days for at in decided] == [1, 2, 3, 7, 8]
-    assert EquityPoint.objects.count() == 8
 
 
 @pytest.mark.django_db(transaction=True)

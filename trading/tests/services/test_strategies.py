@@ -146,7 +146,7 @@ def test_a_reference_is_not_traded(version, portfolio):
         deployment_start(version=version, portfolio=portfolio, instrument=rate, now=NOW)
 
 
-def test_pausing_cancels_its_orders_and_a_stopped_one_stays_stopped(version, portfolio):
+def test_pausing_cancels_its_entries_and_a_stopped_one_stays_stopped(version, portfolio):
     deployment = start(version, portfolio)
     order_submit(
         portfolio=portfolio, instrument=portfolio.replay.lead, side="BUY", order_type="MARKET",
@@ -154,7 +154,8 @@ def test_pausing_cancels_its_orders_and_a_stopped_one_stays_stopped(version, por
     )  # fmt: skip
 
     assert deployment_pause(deployment=deployment).status == "PAUSED"
-    assert Order.objects.get().status == "CANCELED"
+    order = Order.objects.get()
+    assert (order.status, order.reason_code) == ("CANCELED", "PAUSED")
     assert deployment_pause(deployment=deployment).status == "PAUSED"
     assert deployment_resume(deployment=deployment).status == "RUNNING"
     assert deployment_stop(deployment=deployment, now=NOW).status == "STOPPED"
