@@ -9,7 +9,8 @@ Makefile calls it for every target. In order:
 2. `run` then becomes the server, which makes what a first start needs by itself.
 3. The other commands hand over to the module in the virtualenv that does the work.
 
-Every failure is one sentence that names what is missing and the command that supplies it.
+Every failure is one sentence that names what is missing and the command that supplies it. The file
+is long because it must be one: nothing beside it can be imported before the first step is done.
 """
 
 import sys

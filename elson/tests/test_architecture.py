@@ -26,6 +26,7 @@ REFUSED = (
     *("elson", "accounts", "billing", "monitoring"),
 )
 MAX_FUNCTION_LINES = 50
+MAX_FILE_LINES = 400
 
 
 def sources(*, tests: bool = True) -> list[Path]:
@@ -255,17 +256,48 @@ def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return total - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
 
 
+def says_why(words: str | None) -> bool:
+    """A reason for the length has the word "long"."""
+    return bool(re.search(r"\blong\b", words or "", re.IGNORECASE))
+
+
 def test_long_functions_say_why_they_are_long():
-    """Above 50 lines of code the docstring has a sentence with the word "long"."""
+    """Above 50 lines of code, docstring aside, the docstring has the reason."""
     silent = [
         f"{where(path, node)} {node.name}: {n_lines} lines"
         for path in sources()
         for node, n_lines in functions(path)
-        if n_lines > MAX_FUNCTION_LINES
-        and not re.search(r"\blong\b", ast.get_docstring(node) or "", re.IGNORECASE)
+        if n_lines > MAX_FUNCTION_LINES and not says_why(ast.get_docstring(node))
     ]
 
     assert silent == []
+
+
+def pages() -> list[Path]:
+    """Every template, sheet and script we wrote; what packages bring is not."""
+    return [
+        path
+        for folder, pattern in (("templates", "*.html"), ("static", "*.css"), ("static", "*.js"))
+        for path in sorted((ROOT / folder).rglob(pattern))
+        if "vendor" not in path.parts
+    ]
+
+
+def silent_files(paths: list[Path]) -> list[str]:
+    """Files above 400 lines whose docstring, or first comment, gives no reason."""
+    found = []
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        n_lines = text.count("\n")
+        head = "\n".join(text.splitlines()[:5])
+        words = ast.get_docstring(ast.parse(text)) if path.suffix == ".py" else head
+        if n_lines > MAX_FILE_LINES and not says_why(words):
+            found.append(f"{path.name}: {n_lines} lines")
+    return found
+
+
+def test_long_files_say_why_they_are_long():
+    assert silent_files([*sources(), *pages()]) == []
 
 
 FORBIDDEN_MODULE_NAMES = {"utils", "helpers", "misc", "manager", "managers", "common_utils", "tmp"}
@@ -280,6 +312,24 @@ def test_no_module_has_a_name_that_says_nothing():
 
 
 # --- the tests of the rules ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "n_lines", "is_found"),
+    [
+        ("a.py", '"""Words."""', 401, True),
+        ("a.py", '"""Words; long as each is needed."""', 401, False),
+        ("a.py", '"""Words."""', 400, False),
+        ("a.py", "# Long, but no docstring.", 401, True),
+        ("a.css", "/* Words. */", 401, True),
+        ("a.css", "/* Long as each is needed. */", 401, False),
+    ],
+)
+def test_a_long_file_is_found_unless_it_says_why(tmp_path, name, head, n_lines, is_found):
+    path = tmp_path / name
+    path.write_text(head + "\n" * n_lines)
+
+    assert bool(silent_files([path])) is is_found
 
 
 @pytest.mark.parametrize(

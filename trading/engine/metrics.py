@@ -4,7 +4,8 @@ INPUT    equity in currency, or simple returns as fractions, or net results per 
 OUTPUT   fractions and ratios; NaN where a figure is not defined, never an invented zero
 LOOKBACK a series value at i uses 0..i only; a single figure uses everything it is given
 
-Definitions are empyrical's. Drawdowns are <= 0 and the starting capital is the first peak.
+Definitions are empyrical's. Drawdowns are <= 0 and the starting capital is the first peak. Long for
+the formula, unit and example of each figure; less than half of it is code.
 """
 
 from __future__ import annotations
