@@ -6,15 +6,20 @@ import ast
 import doctest
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from django.core.management import load_command_class
+from django.core.management.base import BaseCommand
 from django.urls import Resolver404, resolve
 from django.utils.text import slugify
 
 from elson.bootstrap import ROOT
+from elson.serving.people import DEMO_EMAIL
 from elson.settings.variables import VARIABLES
 from elson.tests.test_architecture import modules_under
+from marketdata.providers.replay import EPISODES
 from trading.selectors.comparison import METRICS
 from trading.views.backtest_metrics import METRICS as GROUPS
 from trading.views.backtest_metrics import term_of
@@ -163,3 +168,35 @@ def test_examples_in_the_engine_give_what_they_show(module):
     result = doctest.testmod(importlib.import_module(module))
 
     assert result.failed == 0
+
+
+# What the replays watch is there after the first start.
+EMBEDDED = {symbol for episode in EPISODES.values() for symbol in episode.watch}
+COMMANDS = sorted(
+    (app.removesuffix(".management"), name)
+    for name, app in (
+        (path.stem, ".".join(path.relative_to(ROOT).parts[:2]))
+        for path in ROOT.glob("*/management/commands/*.py")
+    )
+    if name != "__init__"
+)
+
+
+def examples_of(command: BaseCommand) -> list[str]:
+    """Return the example lines of a command's help, each as one line."""
+    text = re.sub(r"\\\n\s*", "", getattr(command, "examples", ""))
+    return re.findall(r"^\s+manage\.py (.+?)(?:\s{3,}.*)?$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("app", "name"), COMMANDS)
+def test_the_examples_of_a_command_could_be_typed(app, name):
+    command = load_command_class(app, name)
+
+    for example in examples_of(command):
+        called, *words = shlex.split(example)
+        given = vars(command.create_parser("manage.py", called).parse_args(words))
+
+        assert called == name
+        symbols = given.get("symbol") or []
+        assert set([symbols] if isinstance(symbols, str) else symbols) <= EMBEDDED
+        assert given.get("user") in (None, DEMO_EMAIL)

@@ -311,7 +311,7 @@ def _run(
         raise ConfigInvalid(f"n_threads {n_threads} must be at least 1")
     if len(bars) - config.start_index < 2:
         raise InsufficientBars(
-            f"{len(bars)} bars from start_index {config.start_index} leave "
+            f"{bars.symbol}: {len(bars)} bars from start_index {config.start_index} leave "
             f"{max(len(bars) - config.start_index, 0)}; a sweep needs at least 2"
         )
     rule = RULES.get(spec.key)

@@ -159,7 +159,8 @@ def _check_length(
     n_left = n_bars - config.start_index
     if n_left < 2:
         raise InsufficientBars(
-            f"{n_bars} bars from start_index {config.start_index} leave {max(n_left, 0)}; "
+            f"{bars.symbol}: {n_bars} bars from start_index {config.start_index} leave "
+            f"{max(n_left, 0)}; "
             "a backtest needs at least 2"
         )
     warm_up = spec.warm_up(params)

@@ -98,8 +98,8 @@ def rule_get(key: str) -> EvidenceRule:
 
     Raises
     ------
-    ConfigInvalid
-        If the strategy is unknown or cannot be put into this form.
+    UnknownStrategy, ConfigInvalid
+        If there is no such strategy, or it cannot be put into this form.
 
     Examples
     --------
@@ -108,13 +108,13 @@ def rule_get(key: str) -> EvidenceRule:
     """
     if key == HYBRID:
         return EvidenceRule(key, hybrid_setup, has_model=True, most_positions=hybrid.MOST_POSITIONS)
+    spec = strategy_get(key)
     if key not in _SETUPS:
         known = ", ".join(sorted((HYBRID, *_SETUPS)))
         raise ConfigInvalid(
             f"strategy {key!r} has no exit for a trade begun on any bar, which the null model "
             f"needs; these have one: {known}"
         )
-    spec = strategy_get(key)
     build = _SETUPS[key]
     return EvidenceRule(key, lambda instrument: build(_features(spec, instrument), instrument))
 

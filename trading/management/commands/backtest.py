@@ -43,9 +43,9 @@ EXAMPLES = """examples:
   manage.py backtest --strategy sma_cross --data SPX.csv --param fast=20 --param slow=100 \\
       --commission-bps 5 --cash 100000 --json
   manage.py backtest --strategy volatility_adaptive_trend --symbol SPX --start 2005-01-01
-  manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NDX --usual-costs
-  manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NDX --usual-costs \\
-      --weight SPX=0.6 --weight NDX=0.3 --oos-from 2015-01-01
+  manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NASDAQ --usual-costs
+  manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NASDAQ --usual-costs \\
+      --weight SPX=0.6 --weight NASDAQ=0.3 --oos-from 2015-01-01
   manage.py backtest --list
 
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 try again later"""

@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   manage.py optimize --strategy sma_cross --data SPX.csv --method grid --trials 200 --json \\
       --space '{"fast": {"low": 5, "high": 50, "step": 5}, "slow": {"low": 60, "high": 240, "step": 20}}'
-  manage.py optimize --user demo@example.com --strategy hybrid --symbol SPX --space space.json \\
+  manage.py optimize --user demo@elson.local --strategy hybrid --symbol SPX --space space.json \\
       --method tpe --trials 200 --workers 2
 
 Stored bars cost what their market usually costs, the hybrid asks its active model, and every trial
 counts in the ledger of --user. A file is searched by the rule alone and counted alone.
+It is for whoever runs the site: no plan limits it.
 Ctrl-C keeps what is done: the same command goes on from there.
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 interrupted, or try again later"""  # noqa: E501
 
@@ -265,7 +266,11 @@ def _space_text(given: str) -> str:
     try:
         return Path(given).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"--space {given}: {error}", returncode=REFUSED) from None
+        raise CommandError(
+            f"--space {given} is neither a JSON object, which begins with {{, nor a file that can "
+            f"be read: {error}",
+            returncode=REFUSED,
+        ) from None
 
 
 def _values(search: LocalSearch, outcome: LocalOutcome, n_top: int) -> dict[str, Any]:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 100_000
 EXAMPLES = """examples:
-  manage.py sweep --user demo@example.com --strategy sma_cross --symbol SPX \\
+  manage.py sweep --user demo@elson.local --strategy sma_cross --symbol SPX \\
       --param fast=5:104 --param slow=105:204 --commission-bps 5 --threads 2 --json
-  manage.py sweep --user demo@example.com --strategy rsi2_reversion --symbol SPX \\
+  manage.py sweep --user demo@elson.local --strategy rsi2_reversion --symbol SPX \\
       --param rsi_bars=2,3,4 --param entry_level=5:30:2.5
 
 Everything it shows is in-sample: a quick look before `manage.py optimize`, and every combination
-counts as a trial. exit codes: 0 done, 1 refused with the reason, 2 wrong use"""
+counts as a trial. It is for whoever runs the site: no plan limits what it tries.
+exit codes: 0 done, 1 refused with the reason, 2 wrong use"""
 
 
 class Command(ExampleCommand):

@@ -49,7 +49,7 @@ def _date(name: str, value: Any) -> dt.date:
         ) from None
 
 
-def _decimal(value: Any) -> Decimal:
+def _decimal(label: str, value: Any) -> Decimal:
     if isinstance(value, bool):
         raise NumberNotUnderstood("NUMBER_INVALID", "A number is needed, not true or false.")
     try:
@@ -57,13 +57,15 @@ def _decimal(value: Any) -> Decimal:
     except InvalidOperation:
         number = parse_decimal(str(value))
     if not number.is_finite():
-        raise NumberNotUnderstood("NUMBER_INVALID", f"“{value!s:.40}” is not a finite number.")
+        raise NumberNotUnderstood(
+            "NUMBER_INVALID", f"{label} “{value!s:.40}” is not a finite number."
+        )
     return number
 
 
 def _between(low: Decimal | int, high: Decimal | int, unit: str) -> Callable[[str, Any], Decimal]:
     def read(name: str, value: Any) -> Decimal:
-        number = _decimal(value)
+        number = _decimal(_label(name), value)
         if not low <= number <= high:
             raise FieldFault(
                 f"{_label(name)} {number:,f}{unit} must lie between "
@@ -82,7 +84,7 @@ def _amount(most: float) -> Callable[[str, Any], float]:
 
 
 def _participation(name: str, value: Any) -> float:
-    number = float(_decimal(value))
+    number = float(_decimal(_label(name), value))
     if not 0.0 < number <= 1.0:
         raise FieldFault(f"{_label(name)} {number:g} must lie above 0 and be at most 1.")
     return number
@@ -107,7 +109,7 @@ def _symbols(name: str, value: Any) -> tuple[str, ...]:
 
 def weight_read(symbol: str, value: Any) -> float:
     """Read the share of one instrument; raises FieldFault or NumberNotUnderstood."""
-    number = float(_decimal(value))
+    number = float(_decimal(f"Weight of {symbol}", value))
     if not 0.0 < number <= 1.0:
         raise FieldFault(f"Weight of {symbol} {number:g} must lie above 0 and be at most 1.")
     return number
@@ -115,7 +117,7 @@ def weight_read(symbol: str, value: Any) -> float:
 
 def limit_read(name: str, value: Any) -> float:
     """Read an own limit; raises FieldFault or NumberNotUnderstood."""
-    number = float(_decimal(value))
+    number = float(_decimal(_label(name), value))
     if not 0.0 < number <= LARGEST_CASH:
         raise FieldFault(
             f"{_label(name)} {number:g} must lie above 0 and be at most {LARGEST_CASH:,}."
@@ -150,7 +152,7 @@ def _bps(name: str, value: Any) -> float:
 
 
 def _share(name: str, value: Any) -> float:
-    number = float(_decimal(value))
+    number = float(_decimal(_label(name), value))
     if not math.isfinite(number) or not (number == 0.0 or 0.1 <= number <= 0.9):
         raise FieldFault(f"{_label(name)} {number:g} must be 0 or lie between 0.1 and 0.9.")
     return number
@@ -164,7 +166,7 @@ def _seed(name: str, value: Any) -> int:
 
 
 def _folds(name: str, value: Any) -> int:
-    number = _decimal(value)
+    number = _decimal(_label(name), value)
     if number != number.to_integral_value() or not (number == 0 or 2 <= number <= MOST_FOLDS):
         raise FieldFault(f"{_label(name)} {number:f} must be 0 or lie between 2 and {MOST_FOLDS}.")
     return int(number)

@@ -146,7 +146,7 @@ def test_an_asset_class_without_a_cost_is_refused(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--strategy", "nothing"), "strategy 'nothing' has no exit"),
+        (("--strategy", "nothing"), "no strategy 'nothing'"),
         (("--protocol", "v0"), "there is no protocol 'v0'"),
     ],
 )
