@@ -14,6 +14,7 @@ from trading.models import (
     Backtest,
     BacktestResult,
     BacktestShare,
+    BookChange,
     Decision,
     Deployment,
     EquityPoint,
@@ -202,10 +203,18 @@ class OrderAdmin(CsvAdmin):
     ordering = ("-id",)
 
 
+class BookChangeInline(ReadOnlyInline):
+    """Whose units it sold, where strategies held them."""
+
+    model = BookChange
+    fields = ("deployment", "quantity", "held_before", "commission", "created_at")
+
+
 @admin.register(Fill)
 class FillAdmin(ReadOnlyAdmin):
     """Executions of everybody."""
 
+    inlines = (BookChangeInline,)
     list_display = ("filled_at", "order", "quantity", "price", "commission", "slippage")
     list_select_related = ("order__instrument", "order__portfolio")
     search_fields = ("trade_id", "order__instrument__symbol")

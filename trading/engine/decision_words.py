@@ -13,8 +13,16 @@ from dataclasses import replace
 
 from trading.engine.breaker import LEVELS, breaker_sentence
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
+from trading.engine.outside import OutsideSales
 from trading.engine.own_limits import Cut
-from trading.engine.planning import PAUSED, Bounds, Plan, StepContext
+from trading.engine.planning import (
+    FRESH_SIGNAL,
+    PAUSED,
+    SOLD_BY_HAND,
+    Bounds,
+    Plan,
+    StepContext,
+)
 from trading.engine.protection import level_of, protective_orders
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
@@ -43,6 +51,17 @@ _BLOCKS = {
 }
 
 
+# What withholds an addition, and what would have to happen first.
+_WITHHOLDING = {
+    PAUSED: "paused",
+    FRESH_SIGNAL: "sold by hand, it waits for a fresh signal",
+    SOLD_BY_HAND: "a part was sold by hand",
+}
+_FIRST = {
+    PAUSED: "the strategy resumed",
+    FRESH_SIGNAL: "its rule asking for nothing at one close and for an entry at a later one",
+    SOLD_BY_HAND: "the end of this position and a new one",
+}
 ENTRIES = (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT)
 STOPPED = Narrative(
     reason="the stop was met, but the volume of the bar was too small for all of it",
@@ -84,6 +103,21 @@ def decision_of(
         + _limit_lines(bounds.cut)
         + _quantity_lines(features, i, state, bounds.allowed, plan, context)
         + _pause_lines(plan),
+    )
+
+
+def with_outside(
+    decision: Decision | None, outside: OutsideSales | None, state: StrategyState
+) -> Decision | None:
+    """Add what others sold before a decision; ``state`` is the one it was made in."""
+    if decision is None or outside is None:
+        return decision
+    because = outside.sentence(state.quantity, is_overruled=state.is_overruled)
+    line = ParameterNow("position", outside.held, state.quantity, None, None, because)
+    return replace(
+        decision,
+        reason=f"{decision.reason} {because[0].upper()}{because[1:]}.",
+        parameters=(line, *decision.parameters),
     )
 
 
@@ -182,15 +216,17 @@ def _pause_lines(plan: Plan) -> tuple[SizingLine, ...]:
     if not plan.withheld:
         return ()
     units = f"{plan.withheld:+,.4f}".replace("-", "−")
-    return (SizingLine("withheld", plan.withheld, f"{units} units not ordered: paused"),)
+    because = _WITHHOLDING[str(plan.blocked_by)]
+    return (SizingLine("withheld", plan.withheld, f"{units} units not ordered: {because}"),)
 
 
 def _withheld(plan: Plan, context: StepContext) -> str:
-    """Say what a pause kept back."""
+    """Say what was kept back and why."""
     is_increase = plan.withheld * plan.target_quantity > 0.0
     what = "increase" if is_increase else "entry"
     side = " short" if plan.withheld < 0.0 and not is_increase else ""
-    return f"paused: {what} of {_units(plan.withheld, context)}{side} withheld"
+    because = _WITHHOLDING[str(plan.blocked_by)]
+    return f"{because}: {what} of {_units(plan.withheld, context)}{side} withheld"
 
 
 def _units(quantity: float, context: StepContext) -> str:
@@ -199,8 +235,8 @@ def _units(quantity: float, context: StepContext) -> str:
 
 
 def _would_change(plan: Plan, narrative: Narrative) -> str:
-    resumed = "the strategy resumed; " if plan.withheld else ""
-    return f"What would have changed it: {resumed}{narrative.would_change}."
+    first = f"{_FIRST[str(plan.blocked_by)]}; " if plan.withheld else ""
+    return f"What would have changed it: {first}{narrative.would_change}."
 
 
 def _sentence(
@@ -211,7 +247,7 @@ def _sentence(
         head += " with all cash"
     elif plan.delta:
         head += f" {_units(plan.delta, context)}"
-    tail = f"; {_BLOCKS[blocked_by]}" if blocked_by and blocked_by != PAUSED else ""
+    tail = f"; {_BLOCKS[blocked_by]}" if blocked_by in _BLOCKS else ""
     if cut.rule:
         tail += f"; cut to {cut.weight:.1%} of its book: {cut.because}"
     if plan.withheld:

@@ -19,7 +19,8 @@ from trading.engine.types import DecisionAction, OrderIntent, OrderSide
 
 NO_COSTS = CostModel()
 NO_LIMITS = OwnLimits()
-PAUSED = "PAUSED"
+# Why a strategy may add nothing: it is paused; others sold all, or a part, of its position.
+PAUSED, FRESH_SIGNAL, SOLD_BY_HAND = "PAUSED", "FRESH_SIGNAL", "SOLD_BY_HAND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Bounds:
 class Plan:
     """Quantities of one bar: what is wanted, what is left after rounding and blocks.
 
-    `withheld` is what a pause kept from being added, signed units; 0 where nothing was.
+    `withheld` is what was kept from being added (see `withholding`), signed units; 0 for nothing.
     """
 
     action: DecisionAction
@@ -130,15 +131,35 @@ def plan_of(
     return Plan(_action(state.quantity, target), target, delta, BLOCKS[block], uses_all_cash)
 
 
-def without_additions(plan: Plan, held: float) -> Plan:
+def withholding(state: StrategyState, context: StepContext) -> str | None:
+    """Return why a strategy may add nothing to what it holds; None where it may.
+
+    Examples
+    --------
+    >>> from trading.engine.state import start
+    >>> from trading.engine.strategies import strategy_get
+    >>> context = StepContext(strategy_get("sma_cross"))
+    >>> withholding(start(1.0).changed(is_overruled=True), context)
+    'FRESH_SIGNAL'
+    """
+    if context.is_paused:
+        return PAUSED
+    if not state.is_overruled:
+        return None
+    return FRESH_SIGNAL if state.quantity == 0.0 else SOLD_BY_HAND
+
+
+def without_additions(plan: Plan, held: float, because: str = PAUSED) -> Plan:
     """Keep of a plan what makes a position smaller; what it would add is withheld.
 
     Parameters
     ----------
     plan : Plan
-        As if nothing were paused.
+        As if nothing were withheld.
     held : float
         Signed units held.
+    because : str
+        What withholds it, see `withholding`.
 
     Returns
     -------
@@ -166,7 +187,7 @@ def without_additions(plan: Plan, held: float) -> Plan:
         action=action,
         target_quantity=kept,
         delta=kept - held,
-        blocked_by=PAUSED,
+        blocked_by=because,
         uses_all_cash=False,
         withheld=target - kept,
     )

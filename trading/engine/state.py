@@ -1,6 +1,6 @@
 """The memory of one strategy on one instrument: small, frozen, plain JSON both ways.
 
-INPUT    fills and marks
+INPUT    fills, its own and those by which others sell of its position; marks
 OUTPUT   the next state; nothing is changed in place
 """
 
@@ -13,7 +13,8 @@ from typing import Any
 
 from trading.engine.breaker import BreakerState
 from trading.engine.errors import StateInvalid
-from trading.engine.types import Fill
+from trading.engine.outside import OutsideSales, sales_after, units_text
+from trading.engine.types import Fill, OrderSide
 
 # Quantities smaller than this share of the traded one are rounding dust, not a position.
 DUST = 1e-12
@@ -63,6 +64,11 @@ class StrategyState:
         Equity at the last close before the market day (UTC); 0 while no daily loss is limited.
     breaker : BreakerState or None
         Memory of the circuit breaker; None while it is off or has seen nothing.
+    is_overruled : bool
+        Whether others sold of the position. While something is held nothing is added to it; while
+        nothing is, the strategy waits until its rule has asked for nothing once.
+    outside : OutsideSales or None
+        What others sold since the last decision, which tells it; None for nothing.
     """
 
     cash: float
@@ -89,6 +95,8 @@ class StrategyState:
     last_bar_at: int = 0
     day_start_equity: float = 0.0
     breaker: BreakerState | None = None
+    is_overruled: bool = False
+    outside: OutsideSales | None = None
 
     @property
     def is_flat(self) -> bool:
@@ -150,6 +158,8 @@ class StrategyState:
         values = dict(stored)
         if isinstance(memory := values.get("breaker"), Mapping):
             values["breaker"] = BreakerState.from_dict(memory)
+        if isinstance(sales := values.get("outside"), Mapping):
+            values["outside"] = OutsideSales(**sales)
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -208,6 +218,45 @@ def book_fill(state: StrategyState, fill: Fill) -> StrategyState:
     return state.changed(cash=state.cash + fill.cash_flow, quantity=after, avg_entry_price=average)
 
 
+def book_outside_sale(state: StrategyState, fill: Fill) -> StrategyState:
+    """Return the state after somebody else has sold of a long position.
+
+    Parameters
+    ----------
+    state : StrategyState
+        Before the sale.
+    fill : Fill
+        The part of the execution that was the strategy's, its part of the commission included.
+
+    Returns
+    -------
+    StrategyState
+        As after a sale of its own: what it brought stays in the book, stop, target and entry stay
+        with what is left, and all of the position is cleared when nothing is. It remembers the sale
+        for the next decision and is overruled.
+
+    Raises
+    ------
+    StateInvalid
+        If the fill is no sale, or sells more than the book holds.
+
+    Examples
+    --------
+    >>> sale = Fill("1", "SPX", OrderSide.SELL, 3.0, 10.0, 1.0, bar=3, filled_at=9)
+    >>> after = book_outside_sale(start(100.0).changed(quantity=5.0, stop_price=8.0), sale)
+    >>> after.cash, after.quantity, after.stop_price, after.is_overruled
+    (129.0, 2.0, 8.0, True)
+    """
+    held = state.quantity
+    if fill.side is not OrderSide.SELL or not 0.0 < fill.quantity <= held * (1.0 + DUST):
+        raise StateInvalid(
+            f"outside {fill.side} of {units_text(fill.quantity)} units does not fit the "
+            f"{units_text(held)} the book holds"
+        )
+    outside = sales_after(state.outside, held, fill)
+    return book_fill(state, fill).changed(is_overruled=True, outside=outside)
+
+
 def worth(state: StrategyState, price: float) -> float:
     """Return cash and position at ``price``, in the currency of the account.
 
@@ -239,6 +288,7 @@ def _opened(state: StrategyState, fill: Fill, quantity: float) -> StrategyState:
         target_price=target_price,
         rests_protection=state.pending_rests_protection,
         is_stopped=False,
+        is_overruled=False,
         holding_limit=state.pending_holding_limit,
         pending_kind="",
         pending_stop_distance=None,
@@ -262,6 +312,7 @@ def _flat(state: StrategyState, cash: float) -> StrategyState:
         target_price=None,
         rests_protection=False,
         is_stopped=False,
+        is_overruled=False,
         holding_limit=0,
         pending_kind="",
         pending_stop_distance=None,

@@ -19,7 +19,12 @@ import numpy as np
 
 from marketdata.types import Bars
 from trading.engine.breaker import breaker_next, config_vector
-from trading.engine.decision_words import decision_of, warm_up_decision, with_protection
+from trading.engine.decision_words import (
+    decision_of,
+    warm_up_decision,
+    with_outside,
+    with_protection,
+)
 from trading.engine.explanation import Decision
 from trading.engine.market import DAY_NS
 from trading.engine.own_limits import AccountView, Cut, cut_to_limits
@@ -29,6 +34,7 @@ from trading.engine.planning import (
     StepContext,
     intent_of,
     plan_of,
+    withholding,
     without_additions,
 )
 from trading.engine.positions import trailed_nb
@@ -87,18 +93,20 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
     -----
     Cost is a few microseconds without, a few dozen with the explanation.
     """
+    outside = state.outside
     state = _arrive(features, i, state, context)
     if i < features.first:
         decision = warm_up_decision(features, i, state, context) if context.explains else None
-        return StepOutcome(decision, None, state)
+        return StepOutcome(with_outside(decision, outside, state), None, state)
     state, factor = _guard(features, i, state, context)
     proposal = STOPPED if state.is_stopped else context.spec.decide(features, i, state)
+    state = _freed(state, proposal)
     guarded = _allowed(proposal, factor)
     cut = _cut(features, i, guarded, state, context)
     allowed = _within(guarded, cut)
     plan = plan_of(features, i, allowed, state, context)
-    if context.is_paused:
-        plan = without_additions(plan, state.quantity)
+    if because := withholding(state, context):
+        plan = without_additions(plan, state.quantity, because)
     intent = intent_of(features, allowed, plan)
     after = _remember(features, i, state, allowed, plan)
     decision = None
@@ -106,6 +114,7 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
         bounds = Bounds(proposal, guarded, allowed, cut)
         decision = decision_of(features, i, state, context, bounds, plan)
         decision = with_protection(decision, after, allowed, context.tick_size)
+        decision = with_outside(decision, outside, state)
     return StepOutcome(decision, intent, after)
 
 
@@ -177,6 +186,13 @@ def _within(proposal: Proposal, cut: Cut) -> Proposal:
     return replace(proposal, target_weight=cut.weight, uses_all_cash=False)
 
 
+def _freed(state: StrategyState, proposal: Proposal) -> StrategyState:
+    """End the wait after others sold the position: the next wish to hold something is fresh."""
+    if state.is_overruled and state.quantity == 0.0 and proposal.target_weight == 0.0:
+        return state.changed(is_overruled=False)
+    return state
+
+
 def _remember(
     features: Features, i: int, state: StrategyState, proposal: Proposal, plan: Plan
 ) -> StrategyState:
@@ -211,7 +227,10 @@ def _remember(
 def _arrive(
     features: Features, i: int, state: StrategyState, context: StepContext
 ) -> StrategyState:
-    """Mark the book at this close and count bars, also those nobody stepped."""
+    """Mark the book at this close and count bars, also those nobody stepped.
+
+    What others sold is left to the decision to tell.
+    """
     if context.limits.max_daily_loss_ratio is not None:
         state = _day_begun(state, int(features.bars.closed_at[i]))
     code = int(features.regimes.settled_codes[i])
@@ -222,6 +241,7 @@ def _arrive(
         regime_code=code,
         regime_bars=state.regime_bars + 1 if is_same else 1,
         last_bar_at=int(features.bars.closed_at[i]),
+        outside=None,
     )
 
 

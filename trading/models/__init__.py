@@ -13,7 +13,7 @@ from trading.models.model_version import (
     ModelTransition,
     ModelVersion,
 )
-from trading.models.order import Fill, Order, OrderEvent
+from trading.models.order import BookChange, Fill, Order, OrderEvent
 from trading.models.parameter_sweep import ParameterSweep
 from trading.models.portfolio import EquityPoint, Portfolio, Position
 from trading.models.prediction import DriftReport, Prediction
@@ -27,6 +27,7 @@ __all__ = [
     "BacktestResult",
     "BacktestShare",
     "BacktestTag",
+    "BookChange",
     "Decision",
     "Deployment",
     "DriftReport",

@@ -38,6 +38,10 @@ class Deployment(TimestampedModel):
     state = models.JSONField(
         default=dict, help_text="The engine's state after the last bar, as step() returned it."
     )
+    unbooked_fills = models.JSONField(
+        default=list,
+        help_text="Ids of fills of its own orders that came from outside and its book awaits.",
+    )
     starts_at = models.DateTimeField(help_text="Market time from which it may trade.")
     last_bar_at = models.DateTimeField(null=True, blank=True, help_text="Market time.")
     client_key = models.CharField(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
@@ -154,3 +155,37 @@ class Fill(ImmutableModel):
 
     def __str__(self) -> str:
         return f"{self.quantity} at {self.price}"
+
+
+class BookChange(ImmutableModel):
+    """What somebody else's sale took out of a strategy's own book; append-only."""
+
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.PROTECT, related_name="book_changes"
+    )
+    fill = models.ForeignKey(Fill, on_delete=models.PROTECT, related_name="book_changes")
+    quantity = models.DecimalField(
+        max_digits=24, decimal_places=8, help_text="Units of the fill that were the strategy's."
+    )
+    held_before = models.DecimalField(max_digits=24, decimal_places=8)
+    commission = models.DecimalField(
+        max_digits=24, decimal_places=8, default=0, help_text="Its part of the fill's."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["deployment", "fill"], name="bookchange_unique"),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0) & Q(quantity__lte=F("held_before")),
+                name="bookchange_within_book",
+            ),
+        ]
+
+    @property
+    def held_after(self) -> Decimal:
+        """Units left in the book."""
+        return self.held_before - self.quantity
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of {self.held_before} in {self.deployment_id}"

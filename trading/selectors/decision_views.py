@@ -37,6 +37,8 @@ BLOCK_WORDS = {
     "SIZE_LIMIT": "its own limits of size",
     "LOSS_LIMIT": "its own daily loss",
     "PAUSED": "paused",
+    "FRESH_SIGNAL": "waits for a fresh signal",
+    "SOLD_BY_HAND": "a part was sold by hand",
 }
 _AS_WORD = ("is_dip", "is_tradable")
 _AS_RATE = ("cost_rate",)

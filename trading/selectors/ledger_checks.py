@@ -10,6 +10,7 @@ from django.db.models import Case, Count, DecimalField, F, Max, Min, QuerySet, W
 
 from trading.engine.types import WORKING_STATUSES
 from trading.models import (
+    BookChange,
     Decision,
     Fill,
     JournalEntry,
@@ -25,7 +26,7 @@ from trading.selectors.exact import ZERO, ExactSum
 from trading.selectors.ledger import cash_get
 
 _AMOUNT = DecimalField(max_digits=24, decimal_places=8)
-GUARDED = (JournalEntry, Posting, Fill, OrderEvent, Decision)
+GUARDED = (JournalEntry, Posting, Fill, OrderEvent, BookChange, Decision)
 Scope = dict[str, Portfolio]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from marketdata.selectors import NoBars, bars_get
+from marketdata.selectors import NoBars, bars_get, nanoseconds
 from marketdata.types import FloatArray, IntArray
 from trading.engine import metrics
 from trading.engine.breaker import BreakerState, breaker_sentence
 from trading.engine.types import OrderSide
-from trading.models import Decision, Deployment, Fill, Portfolio
+from trading.models import BookChange, Decision, Deployment, Fill, Portfolio
 from trading.selectors.backtests import backtest_newest
 from trading.selectors.strategies import DeploymentRow, deployment_list
 
@@ -49,6 +49,16 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class _Move:
+    """One change of a book: when (nanoseconds UTC), signed units, price, commission."""
+
+    at: int
+    quantity: float
+    price: float
+    commission: float
+
+
+@dataclass(frozen=True, slots=True)
 class BreakerNow:
     """The circuit breaker of a deployment in words; `tone` colors its level."""
 
@@ -69,12 +79,9 @@ class OwnBacktest:
 
 
 def book_of(deployment: Deployment, *, until: dt.datetime | None) -> Book:
-    """Replay the fills of a deployment over the closes that may be seen."""
-    fills = list(
-        Fill.objects.filter(order__deployment=deployment)
-        .select_related("order")
-        .order_by("filled_at", "pk")
-    )
+    """Replay the fills of a deployment, and what others sold of it, over the closes to be seen."""
+    fills = list(Fill.objects.filter(order__deployment=deployment).select_related("order"))
+    moves = [_move_of(fill) for fill in fills] + _outside_moves(deployment)
     try:
         bars = bars_get(
             deployment.instrument,
@@ -85,7 +92,7 @@ def book_of(deployment: Deployment, *, until: dt.datetime | None) -> Book:
     except NoBars:
         empty = np.empty(0)
         return Book(empty.astype(np.int64), empty, None, None, None, len(fills), None)
-    equity = float(deployment.capital) + _gains(fills, bars.closed_at, bars.close)
+    equity = float(deployment.capital) + _gains(moves, bars.closed_at, bars.close)
     return Book(
         closed_at=bars.closed_at,
         equity=equity,
@@ -158,14 +165,33 @@ def outcome_of(decision: Decision, *, until: dt.datetime | None) -> tuple[int, f
     return (n_bars, float(bars.close[-1] / bars.close[0] - 1)) if n_bars > 0 else None
 
 
-def _gains(fills: list[Fill], closed_at: IntArray, close: FloatArray) -> FloatArray:
+def _move_of(fill: Fill) -> _Move:
+    sign = 1.0 if fill.order.side == OrderSide.BUY else -1.0
+    at = nanoseconds(fill.filled_at)
+    return _Move(at, sign * float(fill.quantity), float(fill.price), float(fill.commission))
+
+
+def _outside_moves(deployment: Deployment) -> list[_Move]:
+    """Sales by others that were of this book; what they brought stayed in it."""
+    changes = BookChange.objects.filter(deployment=deployment).select_related("fill")
+    return [
+        _Move(
+            nanoseconds(change.fill.filled_at),
+            -float(change.quantity),
+            float(change.fill.price),
+            float(change.commission),
+        )
+        for change in changes
+    ]
+
+
+def _gains(moves: list[_Move], closed_at: IntArray, close: FloatArray) -> FloatArray:
     """Cash paid and received plus what is held at each close."""
     cash, held = np.zeros(close.shape[0]), np.zeros(close.shape[0])
-    for fill in fills:
-        sign = 1.0 if fill.order.side == OrderSide.BUY else -1.0
-        at = int(np.searchsorted(closed_at, int(fill.filled_at.timestamp()) * 10**9))
-        cash[at:] -= sign * float(fill.quantity) * float(fill.price) + float(fill.commission)
-        held[at:] += sign * float(fill.quantity)
+    for move in moves:
+        at = int(np.searchsorted(closed_at, move.at))
+        cash[at:] -= move.quantity * move.price + move.commission
+        held[at:] += move.quantity
     return np.asarray(cash + held * close)
 
 

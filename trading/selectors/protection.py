@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from marketdata.selectors import instant
 from trading.engine.strategies.tables import RESTING
 from trading.engine.types import WORKING_STATUSES, OrderStatus
-from trading.models import Deployment, Order, Position
+from trading.models import Deployment, Order
 
 NOT_HELD = "Nothing is held. With the fill of an entry its stop and target are left at the market."
 SOLD = "What it bought was sold by hand: nothing is left to protect."
@@ -47,12 +47,9 @@ def protection_now(deployment: Deployment) -> ProtectionNow | None:
 
 def _nothing_held(deployment: Deployment) -> str:
     """Why there is nothing to protect; empty where there is."""
-    if not deployment.state.get("quantity"):
-        return NOT_HELD
-    held = Position.objects.filter(
-        portfolio=deployment.portfolio_id, instrument=deployment.instrument_id, quantity__gt=0
-    )
-    return "" if held.exists() else SOLD
+    if deployment.state.get("quantity"):
+        return ""
+    return SOLD if deployment.state.get("is_overruled") else NOT_HELD
 
 
 def _refusal(deployment: Deployment) -> str:

@@ -19,9 +19,11 @@ from trading.selectors.exact import ExactSum
 from trading.selectors.portfolios import market_time, portfolio_value
 from trading.services.amounts import ZERO, amount_of, plain, round_to_step
 from trading.services.events import event_publish
+from trading.services.live_books import books_catch_up
 from trading.services.orders import WORKING, order_cancel, order_submit
 from trading.services.portfolios import portfolio_lock
 from trading.services.pretrade import held_of
+from trading.services.sales import OWN_SALE, sales_fit
 from trading.services.strategies import strategy_create
 
 DEMO_KEY = "volatility_adaptive_trend"
@@ -165,6 +167,7 @@ def deployment_stop(
     current = _locked(deployment)
     if current.status == Status.STOPPED:
         return current
+    current = _caught_up(portfolio, current, now)
     _cancel_orders(current)
     current.status = Status.STOPPED
     current.save(update_fields=["status", "updated_at"])
@@ -298,11 +301,24 @@ def _cancel_additions(deployment: Deployment) -> None:
             order_cancel(order=order, code="PAUSED", reason="the strategy was paused: no entries")
 
 
+def _caught_up(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> Deployment:
+    """Tell its book what came from outside since the last bar: it sells what is its own."""
+    siblings = list(
+        Deployment.objects.filter(portfolio=portfolio, instrument=deployment.instrument)
+        .select_related("instrument", "version__strategy")
+        .order_by("pk")
+    )
+    books_catch_up(
+        portfolio=portfolio, instrument=deployment.instrument, deployments=siblings, now=now
+    )
+    return next(item for item in siblings if item.pk == deployment.pk)
+
+
 def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> None:
     """Sell what its own book says it holds, as far as the portfolio still has it."""
     instrument = deployment.instrument
     own = amount_of(float(deployment.state.get("quantity", 0.0)))
-    held = held_of(portfolio, instrument)
+    held = held_of(portfolio, instrument, is_strategy=True)
     left = min(own, held.quantity - held.reserved_quantity)
     quantity = round_to_step(max(left, ZERO), instrument.quantity_step)
     if quantity <= 0:
@@ -318,6 +334,7 @@ def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> No
         deployment=deployment,
         now=now,
     )
+    sales_fit(portfolio=portfolio, instrument=instrument, cause=OWN_SALE)
 
 
 def _published(deployment: Deployment, portfolio: Portfolio) -> None:

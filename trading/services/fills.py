@@ -15,7 +15,7 @@ from trading.brokers.paper import MatchTerms
 from trading.brokers.registry import PAPER
 from trading.engine.fills import BarPrices
 from trading.engine.types import FINAL_STATUSES, WORKING_STATUSES, OrderSide, OrderStatus
-from trading.models import Fill, Order, Portfolio, Position
+from trading.models import Deployment, Fill, Order, Portfolio, Position
 from trading.selectors.ledger import cash_get
 from trading.selectors.portfolios import reserved_cash
 from trading.services.amounts import UNIT, ZERO, amount_of, plain
@@ -53,11 +53,13 @@ def fill_record(
     commission: Decimal = ZERO,
     slippage: Decimal = ZERO,
     filled_at: dt.datetime,
+    is_booked: bool = False,
 ) -> Fill:
     """Store one execution with everything that follows from it: order, event, position, ledger.
 
     One transaction under the portfolio's lock; the same trade_id again answers the first row. A
-    fill of a canceled or expired order is booked all the same, because it happened.
+    fill of a canceled or expired order is booked all the same, because it happened. One of a
+    strategy's order waits for its own book, unless the caller books it there itself (`is_booked`).
     Raises FillInvalid, FillConflict.
     """
     portfolio = portfolio_lock(order.portfolio_id)
@@ -77,6 +79,8 @@ def fill_record(
     )
     position = _position_after(portfolio, fill)
     _order_after(fill)
+    if current.deployment_id is not None and not is_booked:
+        _await_book(fill, current.deployment_id)
     fill_published(fill, position)
     order_published(current, filled_at)
     return fill
@@ -186,7 +190,15 @@ def _record(order: Order, executed: BrokerFill, closed_at: dt.datetime) -> Fill:
         commission=amount_of(executed.commission),
         slippage=amount_of(executed.slippage),
         filled_at=closed_at,
+        is_booked=True,
     )
+
+
+def _await_book(fill: Fill, deployment_id: int) -> None:
+    """Leave a fill for the runner, which takes it into the strategy's book before it decides."""
+    deployment = Deployment.objects.get(pk=deployment_id)
+    deployment.unbooked_fills = [*deployment.unbooked_fills, fill.pk]
+    deployment.save(update_fields=["unbooked_fills", "updated_at"])
 
 
 def _check(order: Order, quantity: Decimal, price: Decimal, commission: Decimal) -> None:

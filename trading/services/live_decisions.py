@@ -17,7 +17,7 @@ from trading.engine.state import StrategyState
 from trading.engine.step import StepOutcome, step
 from trading.engine.strategies import Features, resolve_params
 from trading.engine.strategies.tables import breaker_config
-from trading.engine.types import OrderIntent, Regime, TimeInForce, regime_of
+from trading.engine.types import OrderIntent, OrderSide, Regime, TimeInForce, regime_of
 from trading.models import Decision, Deployment, Portfolio, Position
 from trading.selectors.portfolios import portfolio_value
 from trading.services.amounts import UNIT, amount_of
@@ -29,6 +29,7 @@ from trading.services.models.predictions import predictions_record
 from trading.services.orders import order_submit
 from trading.services.own_limits import engine_limits
 from trading.services.pretrade import MarketView, costs_of, held_of
+from trading.services.sales import OWN_SALE, sales_fit
 
 logger = structlog.get_logger(__name__)
 ENGINE_VERSION = "1"
@@ -207,6 +208,8 @@ def _order(
         market=market,
         now=now,
     )
+    if intent.side is OrderSide.SELL:
+        sales_fit(portfolio=portfolio, instrument=deployment.instrument, cause=OWN_SALE)
 
 
 def _fail(deployment: Deployment, bar: InstrumentBar, error: Exception) -> None:

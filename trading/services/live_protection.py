@@ -33,7 +33,7 @@ def protection_keep(
     deployment: Deployment,
     decision: Decision | None,
     state: StrategyState,
-    market: MarketView,
+    market: MarketView | None,
     now: dt.datetime,
 ) -> StrategyState:
     """Bring the resting orders of a deployment to what its state says; return the state.
@@ -65,7 +65,7 @@ def protection_match(
 ) -> list[FillNews]:
     """Let the resting orders of a deployment meet a bar; at most one of them is filled.
 
-    It is filled for what the portfolio still holds: a person may have sold some of it.
+    It is filled for no more than the strategy holds: what others have is not its own to sell.
     The caller holds the portfolio's lock.
     """
     resting = {order.client_order_id: order for order in _resting(deployment).values()}
@@ -75,7 +75,7 @@ def protection_match(
     if met is None:
         return []
     order = resting[met.order.client_order_id]
-    held = _held(portfolio, deployment)
+    held = _own(portfolio, deployment)
     if held <= 0:
         _cancel(order, is_replaced=False)
         return []
@@ -148,7 +148,7 @@ def _place(
     decision: Decision | None,
     part: str,
     wanted: types.Order,
-    market: MarketView,
+    market: MarketView | None,
     now: dt.datetime,
 ) -> Order:
     number = Order.objects.filter(deployment=deployment).exclude(protection="").count() + 1
@@ -176,6 +176,12 @@ def _cancel(order: Order, *, is_replaced: bool) -> None:
         order_cancel(order=order, code="REPLACED", reason="replaced: level or size has moved")
     else:
         order_cancel(order=order, code="NOTHING_TO_PROTECT", reason="nothing is left to protect")
+
+
+def _own(portfolio: Portfolio, deployment: Deployment) -> Decimal:
+    """Units in the strategy's book that the portfolio holds."""
+    booked = amount_of(float(deployment.state.get("quantity", 0.0)))
+    return min(booked, _held(portfolio, deployment))
 
 
 def _held(portfolio: Portfolio, deployment: Deployment) -> Decimal:

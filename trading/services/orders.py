@@ -350,7 +350,7 @@ def _rules(
         draft=draft,
         market=market,
         summary=summary,
-        held=held_of(portfolio, instrument),
+        held=held_of(portfolio, instrument, is_strategy=deployment is not None),
         n_recent_orders=n_recent(portfolio, market.market_at, is_manual=is_manual, now=now),
         n_recent_own=n_recent_own(portfolio, deployment, market.market_at),
         own_limits=own_limits,

@@ -163,8 +163,14 @@ def rules_stored(results: list[risk.RuleResult]) -> list[dict[str, Any]]:
     return [{**asdict(result), "status": str(result.status)} for result in results]
 
 
-def held_of(portfolio: Portfolio, instrument: Instrument) -> PositionView:
-    """Return the holding of an instrument and what working sell orders will take of it."""
+def held_of(
+    portfolio: Portfolio, instrument: Instrument, *, is_strategy: bool = False
+) -> PositionView:
+    """Return the holding of an instrument and what working sell orders will take of it.
+
+    For a strategy only those of strategies count: it sells what is its own, and a sale by hand that
+    waits for its price gives way (`sales.sales_fit`).
+    """
     quantity = (
         portfolio.positions.filter(instrument=instrument).values_list("quantity", flat=True).first()
     )
@@ -175,8 +181,11 @@ def held_of(portfolio: Portfolio, instrument: Instrument) -> PositionView:
         status__in=WORKING_STATUSES,
         # What rests for a position sells only what other sales have left of it.
         protection="",
-    ).values_list("quantity", "filled_quantity")
-    reserved = sum((asked - filled for asked, filled in selling), ZERO)
+    )
+    if is_strategy:
+        selling = selling.filter(deployment__isnull=False)
+    sizes = selling.values_list("quantity", "filled_quantity")
+    reserved = sum((asked - filled for asked, filled in sizes), ZERO)
     return PositionView(quantity if quantity is not None else ZERO, reserved)
 
 

@@ -9,25 +9,25 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db import transaction
 
 from marketdata.models import BarSeries, ReplaySession
 from marketdata.selectors import series_bars, series_map
 from marketdata.types import Bars
-from trading.engine.state import StrategyState, book_fill
-from trading.engine.types import Fill, OrderSide
 from trading.models import Deployment, Order, Portfolio, Position
 from trading.selectors.portfolios import positions_ever
 from trading.services.amounts import amount_of
 from trading.services.fills import FillNews, orders_match
 from trading.services.live_bars import InstrumentBar, bars_by_time, next_close
+from trading.services.live_books import books_catch_up, books_settle, fills_book
 from trading.services.live_decisions import decide_all
 from trading.services.live_equity import equity_write
-from trading.services.live_protection import protection_keep, protection_match
+from trading.services.live_protection import protection_match
 from trading.services.orders import WORKING
 from trading.services.portfolios import portfolio_lock
-from trading.services.pretrade import MarketView
+from trading.services.pretrade import MarketView, held_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +167,18 @@ def _lead_bars(
 
 
 def _fill_and_mark(portfolio: Portfolio, bar: InstrumentBar, step: _Step, now: dt.datetime) -> int:
-    """Let orders meet the bar, book fills in the strategies' own books, mark the holding."""
+    """Let orders meet the bar, keep the strategies' own books true, mark the holding."""
     own = [item for item in step.deployments if item.instrument_id == bar.instrument.pk]
-    n_filled = 0
-    if bar.instrument.pk in step.working:
+    n_filled = books_catch_up(
+        portfolio=portfolio,
+        instrument=bar.instrument,
+        deployments=own,
+        positions=step.positions,
+        bar=bar.index,
+        market=_market(bar, amount_of(bar.prices.open)),
+        now=now,
+    )
+    if n_filled or bar.instrument.pk in step.working:
         # What rests is met inside a bar: after fills at its open, before fills at its close.
         turns = (_fill, _protect)
         for turn in reversed(turns) if bar.instrument.is_close_only else turns:
@@ -180,7 +188,7 @@ def _fill_and_mark(portfolio: Portfolio, bar: InstrumentBar, step: _Step, now: d
 
 
 def _fill(portfolio: Portfolio, bar: InstrumentBar, own: list[Deployment], now: dt.datetime) -> int:
-    """Let every order but the protective ones meet the bar."""
+    """Let every order but the protective ones meet the bar; sales by hand reach the books too."""
     news = orders_match(
         portfolio=portfolio,
         instrument=bar.instrument,
@@ -191,6 +199,16 @@ def _fill(portfolio: Portfolio, bar: InstrumentBar, own: list[Deployment], now: 
     for deployment in own:
         of_it = [item for item in news if item.order.deployment_id == deployment.pk]
         _book(portfolio, deployment, of_it, bar, now)
+    by_hand = [item for item in news if item.order.deployment_id is None]
+    if own and by_hand:
+        books_settle(
+            portfolio=portfolio,
+            instrument=bar.instrument,
+            deployments=own,
+            held=held_of(portfolio, bar.instrument).quantity,
+            market=_market(bar, by_hand[-1].fill.price),
+            now=now,
+        )
     return len(news)
 
 
@@ -228,34 +246,15 @@ def _book(
     bar: InstrumentBar,
     now: dt.datetime,
 ) -> None:
-    """Book fills with the broker's own floats: the book is then the backtest's to the last bit.
-
-    What rests for the position follows what is held.
-    """
-    if not news:
-        return
-    before = state = StrategyState.from_dict(deployment.state)
-    for item in news:
-        fill = Fill(
-            client_order_id=item.order.client_order_id,
-            symbol=bar.instrument.symbol,
-            side=OrderSide(item.order.side),
-            quantity=item.report.quantity,
-            price=item.report.price,
-            commission=item.report.commission,
-            bar=bar.index,
-            filled_at=item.report.filled_at,
-        )
-        state = book_fill(state, fill)
-    if before.rests_protection or state.rests_protection:
-        state = protection_keep(
-            portfolio=portfolio,
-            deployment=deployment,
-            decision=news[-1].order.decision,
-            state=state,
-            # A stop is judged by the fill it follows: the close of this bar comes later.
-            market=MarketView(news[-1].fill.price, bar.closed_at, None, bar.closed_at),
+    """Take fills of a strategy's own orders into its book."""
+    if news:
+        market = _market(bar, news[-1].fill.price)
+        fills_book(
+            portfolio=portfolio, deployment=deployment, news=news, bar=bar.index, market=market,
             now=now,
-        )
-    deployment.state = state.to_dict()
-    deployment.save(update_fields=["state", "updated_at"])
+        )  # fmt: skip
+
+
+def _market(bar: InstrumentBar, price: Decimal) -> MarketView:
+    """Return what is known inside a bar: a fill and its price; the close comes later."""
+    return MarketView(price, bar.closed_at, None, bar.closed_at)

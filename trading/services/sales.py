@@ -18,6 +18,7 @@ from trading.services.portfolios import portfolio_lock
 from trading.services.pretrade import held_of
 
 TOO_LARGE = "EXCEEDS_HOLDING"
+OWN_SALE = "the strategy sells what is its own"
 
 
 def sales_fit(*, portfolio: Portfolio, instrument: Instrument, cause: str) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.models import (
+    BookChange,
     Decision,
     Fill,
     JournalEntry,
@@ -177,6 +178,7 @@ def test_a_posted_row_cannot_be_changed_through_the_model():
         JournalEntry,
         Posting,
         OrderEvent,
+        BookChange,
         Fill,
         Decision,
         TrialLedgerEntry,

@@ -1,4 +1,4 @@
-"""A law of resting stops: whatever a person orders beside them, a portfolio never goes short."""
+"""A law: whatever a person orders beside a strategy, none goes short or is refused."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from decimal import Decimal
 import pytest
 
 from marketdata.models import Instrument
-from trading.models import Fill, Order
+from trading.models import BookChange, Deployment, Fill, Order
 from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.prices import bar_last
+from trading.services.amounts import amount_of
 from trading.services.orders import order_submit
 from trading.tests.factories import NOW
+from trading.tests.services.test_live_books import beside
 from trading.tests.services.test_live_protection import (
     KEY,
     RESTING,
@@ -44,21 +46,32 @@ def order_by_chance(deployment, rng, bar):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("seed", "is_close_only"), [(1, True), (3, True), (2, False)])
+@pytest.mark.parametrize(("seed", "is_close_only"), [(4, True), (3, True), (6, False)])
 def test_whatever_a_person_orders_no_more_is_sold_than_is_held(walk, seed, is_close_only):  # noqa: F811
     Instrument.objects.filter(pk=walk.pk).update(is_close_only=is_close_only)
     parameters = {**RESTING, "breaker": "off", "trail_atr": 0.8}
     deployment = deploy(walk, KEY, parameters, start_at=at(50), capital=Decimal(20_000))
+    beside(deployment, KEY, {**parameters, "stop_atr": 4.0, "trail_atr": 4.0})
     rng = random.Random(seed)
 
     for bar in range(59, 110):
         play(deployment.portfolio, at(bar))
         position = deployment.portfolio.positions.first()
-        assert position is None or position.quantity >= 0
+        assert 0 <= sum(books(deployment)) <= (position.quantity if position else 0)
+        assert min(books(deployment)) >= 0
         if rng.random() < 0.5:
             order_by_chance(deployment, rng, bar)
 
-    stopped = Fill.objects.filter(order__protection="STOP")
-    assert stopped.exists()
+    assert Fill.objects.filter(order__protection="STOP").exists()
+    changed = BookChange.objects.values_list("deployment", flat=True)
+    assert len(set(changed)) == 2
+    assert not Order.objects.filter(deployment__isnull=False, status="DENIED").exists()
     assert Order.objects.filter(client_order_id__startswith="by hand", status="FILLED").exists()
     assert ledger_verify(deployment.portfolio) == []
+
+
+def books(deployment):
+    states = Deployment.objects.filter(portfolio=deployment.portfolio).values_list(
+        "state", flat=True
+    )
+    return [amount_of(state["quantity"]) for state in states]
