@@ -13,19 +13,36 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine import positions, rich
+from trading.engine import order_loop, positions, rich
 from trading.engine.breaker import NS, config_vector, state_of, state_vector
 from trading.engine.breaker_kernels import DAY_S
-from trading.engine.costs import CostModel, commission_rates, price_rates
+from trading.engine.costs import (
+    BPS,
+    CostModel,
+    commission_rates,
+    impact_scales,
+    price_rates,
+)
 from trading.engine.kernels import FloatArray
+from trading.engine.market import DAY_NS, DAYS_PER_YEAR, ExecutionTerms
 from trading.engine.once import once_per_bars
+from trading.engine.order_loop import FillLog, OrderLog, OrderMarket, OrderTerms
 from trading.engine.regimes import RegimeSeries
 from trading.engine.rich import RichFills
 from trading.engine.rules import KINDS, RuleTable
 from trading.engine.state import StrategyState, worth
 from trading.engine.strategies.base import Features
 from trading.engine.strategies.tables import breaker_config, table_of
+from trading.engine.types import OrderStatus, TimeInForce
 
+# By the numbers of `order_loop`.
+STATUSES = (
+    OrderStatus.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED,
+    OrderStatus.FILLED,
+    OrderStatus.CANCELED,
+    OrderStatus.EXPIRED,
+)
 NO_BREAKER = np.empty(0)
 NOTHING_HELD = np.zeros(positions.N_MEMORY)
 for cell in (
@@ -113,6 +130,105 @@ def simulate(
     return TableRun(cash_path, held_path, fills, memory, breaker)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OrderRun:
+    """A run whose orders do not simply fill whole: as `TableRun`, with every order.
+
+    `interest` is what negative cash cost, currency; `is_stopped` tells whether a stop was met of
+    which a part is still held.
+    """
+
+    cash: FloatArray
+    quantity: FloatArray
+    orders: OrderLog
+    fills: FillLog
+    memory: FloatArray
+    breaker: FloatArray
+    interest: float
+    is_stopped: bool
+
+
+def simulate_orders(
+    features: Features,
+    *,
+    cash: float,
+    terms: ExecutionTerms,
+    start_index: int = 0,
+    allows_all_cash: bool = True,
+) -> OrderRun:
+    """Run a table of signals over its bars, whatever its orders cost and how they are filled.
+
+    Parameters
+    ----------
+    features : Features
+        With a table that only buys.
+    cash : float
+        Starting capital, > 0.
+    terms : ExecutionTerms
+        Costs, lot, tick, share of the volume, what becomes of a rest.
+    start_index : int
+        First bar that may decide.
+    allows_all_cash : bool
+        False sizes all-in rules at the close.
+
+    Returns
+    -------
+    OrderRun
+        Orders and fills equal those of `execution.Blotter` and `step.step`, to the last bit.
+    """
+    bars, regimes, table = features.bars, features.regimes, table_of(features)
+    costs, config = terms.costs, breaker_config(features.params)
+    memory, breaker = start_memory(cash), state_vector(None)
+    cash_path, held_path, orders, fills, n_orders, n_fills, interest, is_stopped = (
+        order_loop.simulate_orders_nb(
+            _market(features, costs),
+            _terms(bars, terms),
+            *clock_of(bars),
+            np.ascontiguousarray(table.rows.T),
+            regimes.volatility,
+            regimes.percentile,
+            NO_BREAKER if config is None else config_vector(config, costs.preset),
+            breaker,
+            memory,
+            sizing_terms(table, costs, terms.quantity_step, allows_all_cash, terms.tick_size),
+            start_index,
+            max(start_index, features.first),
+        )
+    )
+    return OrderRun(
+        cash_path,
+        held_path,
+        OrderLog._make(column[:n_orders] for column in orders),
+        FillLog._make(column[:n_fills] for column in fills),
+        memory,
+        breaker,
+        float(interest),
+        bool(is_stopped),
+    )
+
+
+def _market(features: Features, costs: CostModel) -> OrderMarket:
+    bars = features.bars
+    days_between = np.diff(bars.closed_at, prepend=bars.closed_at[0]) / DAY_NS
+    prices = (bars.exec_prices, bars.open, bars.high, bars.low, bars.close, bars.volume)
+    impact = impact_scales(costs, bars.close, bars.volume)
+    return OrderMarket(*prices, days_between, *rates_of(bars, costs, features.regimes), impact)
+
+
+def _terms(bars: Bars, terms: ExecutionTerms) -> OrderTerms:
+    costs, share = terms.costs, terms.max_participation
+    # A source that knows no volumes limits nothing.
+    is_limited = share is not None and bool((bars.volume > 0.0).any())
+    return OrderTerms(
+        float(share) if share is not None and is_limited else math.nan,
+        terms.time_in_force is TimeInForce.GTC,
+        bars.exec_price == "CLOSE",
+        float(costs.commission_per_unit),
+        float(costs.commission_minimum),
+        costs.financing_bps_per_year * BPS / DAYS_PER_YEAR,
+    )
+
+
 @once_per_bars
 def clock_of(bars: Bars) -> tuple[FloatArray, FloatArray]:
     """Return the seconds and the whole days from 1970 to each close; shared, not to be written."""
@@ -161,13 +277,13 @@ def sizing_terms(
 
 
 def state_after(
-    run: TableRun, features: Features, booked: StrategyState, start_index: int
+    run: TableRun | OrderRun, features: Features, booked: StrategyState, start_index: int
 ) -> StrategyState:
     """Complete a state with what the loop remembered.
 
     Parameters
     ----------
-    run : TableRun
+    run : TableRun or OrderRun
         The run.
     features : Features
         Its features.

@@ -1,9 +1,9 @@
-"""The three ways through the bars, with equal results.
+"""The four ways through the bars, with equal results.
 
 A strategy that is a table runs through the compiled loop of `engine.rich`, whose kernels the step
-calls too; all-in rules through the shorter loop that a sweep uses; everything else, developers' own
-Python and every run that keeps its decisions or has limits of its own, bar by bar through
-`step.step`.
+calls too, or where orders do not simply fill whole at the open through that of `engine.order_loop`;
+all-in rules through the shorter loop that a sweep uses; everything else, developers' own Python and
+every run that keeps its decisions or has limits of its own, bar by bar through `step.step`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,17 @@ from trading.engine.backtest.result import Tape
 from trading.engine.costs import commission_rates, price_rates
 from trading.engine.execution import Blotter, fill_of
 from trading.engine.market import market_of
+from trading.engine.order_loop import OrderLog
 from trading.engine.planning import StepContext
 from trading.engine.rules import REASONS, STOP_REACHED, TARGET_REACHED
-from trading.engine.simulation import TableRun, simulate, state_after
+from trading.engine.simulation import (
+    STATUSES,
+    OrderRun,
+    TableRun,
+    simulate,
+    simulate_orders,
+    state_after,
+)
 from trading.engine.state import book_fill, start
 from trading.engine.step import step
 from trading.engine.strategies.base import Features, ParameterValue, StrategySpec
@@ -42,6 +50,8 @@ def tape_of(features: Features, spec: StrategySpec, config: BacktestConfig) -> T
         return _all_in_tape(features, spec, config)
     if reads_table(features, config):
         return _table_tape(features, config)
+    if decides_alone(features, config):
+        return _ordered_tape(features, config)
     return _stepped_tape(features, spec, config)
 
 
@@ -63,6 +73,11 @@ def holdings_of(features: Features, spec: StrategySpec, config: BacktestConfig) 
         fills = found.fills
         n_inside = _n_inside(fills.reasons, fills.bars, fills.quantities, found.quantity)
         return Holdings(found.cash, found.quantity, n_inside)
+    if decides_alone(features, config):
+        ordered = _ordered(features, config)
+        log = ordered.fills
+        n_inside = _n_inside(log.reasons, log.bars, log.quantities, ordered.quantity)
+        return Holdings(ordered.cash, ordered.quantity, n_inside)
     tape = _stepped_tape(features, spec, config)
     codes = np.array([PROTECTION.get(reason, 0) for reason in tape.blotter.reasons], dtype=np.int64)
     at_bars = np.array([fill.bar for fill in tape.blotter.fills], dtype=np.int64)
@@ -111,11 +126,11 @@ def is_compiled(
     """
     if runs_compiled(spec, params, config):
         return True
-    return reads_table(spec.prepare(bars, params), config)
+    return decides_alone(spec.prepare(bars, params), config)
 
 
 def reads_table(features: Features, config: BacktestConfig) -> bool:
-    """Tell whether the compiled loop decides from the strategy's table; else the step does."""
+    """Tell whether a table runs through the loop of `engine.rich`, whose orders fill whole."""
     table = features.table
     if table is None or not has_plain_table(features, config):
         return False
@@ -127,8 +142,13 @@ def reads_table(features: Features, config: BacktestConfig) -> bool:
 
 
 def has_plain_table(features: Features, config: BacktestConfig) -> bool:
-    """Tell whether a table decides alone, only buys, and every order of it fills whole."""
-    if features.table is None or config.keeps_decisions or not config.terms.is_plain:
+    """Tell whether a table decides alone, and every order of it fills whole."""
+    return config.terms.is_plain and decides_alone(features, config)
+
+
+def decides_alone(features: Features, config: BacktestConfig) -> bool:
+    """Tell whether a strategy is a table that only buys, and nobody asks why it decides."""
+    if features.table is None or config.keeps_decisions:
         return False
     # Compiled fills, stops and targets are those of a long position.
     return config.limits.is_empty and features.table.only_buys
@@ -169,6 +189,54 @@ def _table_tape(features: Features, config: BacktestConfig) -> Tape:
         _book(blotter, features.bars, int(i), signed, price, fee, words[reason], level)
     blotter.state = state_after(found, features, blotter.state, config.start_index)
     return Tape(blotter, found.cash, found.quantity)
+
+
+def _ordered_tape(features: Features, config: BacktestConfig) -> Tape:
+    """Run the table with all its orders; they equal those of the step to the last bit."""
+    found, bars = _ordered(features, config), features.bars
+    blotter = Blotter(start(config.cash), financing=found.interest)
+    blotter.orders.extend(
+        _logged(bars, config, found.orders, k) for k in range(found.orders.signals.shape[0])
+    )
+    words = table_of(features).reasons
+    for i, number, signed, price, fee, reason in zip(*found.fills, strict=True):
+        fill = fill_of(
+            blotter.orders[number],
+            abs(float(signed)),
+            int(i),
+            int(bars.closed_at[i]),
+            price=float(price),
+            commission=float(fee),
+        )
+        blotter.state = book_fill(blotter.state, fill)
+        blotter.fills.append(fill)
+        blotter.signal_bars.append(int(found.orders.signals[number]))
+        blotter.reasons.append(words[reason])
+    # The fills know nothing of the interest.
+    booked = blotter.state.changed(cash=float(found.cash[-1]), is_stopped=found.is_stopped)
+    blotter.state = state_after(found, features, booked, config.start_index)
+    return Tape(blotter, found.cash, found.quantity)
+
+
+def _ordered(features: Features, config: BacktestConfig) -> OrderRun:
+    return simulate_orders(
+        features,
+        cash=float(config.cash),
+        terms=config.terms,
+        start_index=config.start_index,
+        allows_all_cash=config.allows_all_cash,
+    )
+
+
+def _logged(bars: Bars, config: BacktestConfig, log: OrderLog, k: int) -> Order:
+    """Return an order as the loop left it."""
+    order = _filled_order(bars, int(log.signals[k]) + 1, float(log.quantities[k]), number=k + 1)
+    if reason := int(log.rested[k]):
+        order = _rested(order, float(log.levels[k]), REASONS[reason])
+    else:
+        order = replace(order, time_in_force=config.time_in_force)
+    filled, status = float(log.filled[k]), STATUSES[int(log.statuses[k])]
+    return replace(order, filled_quantity=filled, status=status)
 
 
 def _simulated(features: Features, config: BacktestConfig) -> TableRun:

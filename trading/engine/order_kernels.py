@@ -1,0 +1,175 @@
+"""Orders that do not simply fill whole: their costs, what cash pays for, what a bar meets.
+
+INPUT    one order, one bar, what trading costs at its signal bar
+OUTPUT   units, prices and commissions
+LOOKBACK none
+
+The compiled twins of `engine.fills` and `engine.protection`, for long positions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from trading.engine.kernels import inlined, kernel
+from trading.engine.positions import Position
+from trading.engine.rules import (
+    STOP_GAPPED,
+    STOP_REACHED,
+    TARGET_REACHED,
+    affordable_nb,
+    order_level_nb,
+    round_down_nb,
+)
+
+BISECTIONS = 60
+
+
+class Charges(NamedTuple):
+    """What a fill costs: see `fills.FillRules`, whose fields these are."""
+
+    slippage: float
+    commission: float
+    impact: float
+    per_unit: float
+    minimum: float
+    quantity_step: float
+
+
+class Working(NamedTuple):
+    """The order at work: its place among the orders (-1 before a bar has met it), what it wants.
+
+    `signal` is the bar that decided it, -1 for no order; `quantity` and `filled` are units.
+    """
+
+    number: int
+    signal: int
+    is_buy: bool
+    takes_all_cash: bool
+    quantity: float
+    filled: float
+    reason: int
+
+
+@inlined
+def no_order_nb() -> Working:
+    """Return what works when nothing does."""
+    return Working(-1, -1, False, False, 0.0, 0.0, 0)
+
+
+@inlined
+def is_proportional_nb(charges: Charges) -> bool:
+    """Tell whether a fill costs a fraction of its notional, whatever its size."""
+    return charges.impact == 0.0 and charges.per_unit == 0.0 and charges.minimum == 0.0
+
+
+@inlined
+def price_rate_nb(charges: Charges, quantity: float) -> float:
+    """Return how much worse a market fill of `quantity` is, fraction of price."""
+    if charges.impact != 0.0:
+        return charges.slippage + charges.impact * math.sqrt(quantity)
+    return charges.slippage
+
+
+@inlined
+def commission_nb(charges: Charges, quantity: float, price: float) -> float:
+    """Return the commission of a fill, currency."""
+    charged = quantity * price * charges.commission
+    if is_proportional_nb(charges):
+        return charged
+    return max(charged + quantity * charges.per_unit, charges.minimum)
+
+
+@kernel
+def payable_nb(cash: float, price: float, charges: Charges) -> float:
+    """Return the units `cash` buys in the market at costs of their own size."""
+    worse = price * (1.0 + charges.slippage)
+    most = affordable_nb(cash, worse, charges.commission, charges.quantity_step)
+    if is_proportional_nb(charges) or cost_nb(most, price, charges) <= cash:
+        return most
+    low, high = 0.0, most
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2.0
+        if cost_nb(middle, price, charges) <= cash:
+            low = middle
+        else:
+            high = middle
+    return round_down_nb(low, charges.quantity_step)
+
+
+@kernel
+def cost_nb(quantity: float, price: float, charges: Charges) -> float:
+    """Return what a purchase of `quantity` costs, commission included."""
+    paid = price * (1.0 + price_rate_nb(charges, quantity))
+    return quantity * paid + commission_nb(charges, quantity, paid)
+
+
+@inlined
+def fillable_nb(quantity: float, most: float, quantity_step: float) -> float:
+    """Return the units of an order that a bar fills which gives at most `most`."""
+    return quantity if most >= quantity else round_down_nb(most, quantity_step)
+
+
+@kernel
+def ordered_nb(working: Working, cash: float, price: float, charges: Charges) -> float:
+    """Return the units of an order once a purchase is cut to what cash pays for."""
+    if not working.is_buy:
+        return working.quantity
+    left = max(working.quantity - working.filled, 0.0)
+    payable = payable_nb(cash, price, charges)
+    is_open_ended = working.takes_all_cash and working.number < 0
+    wanted = payable if is_open_ended else min(left, payable)
+    return working.quantity if wanted == left else working.filled + wanted
+
+
+@kernel
+def filled_at_nb(
+    working: Working, ordered: float, quantity: float, cash: float, price: float, charges: Charges
+) -> tuple[float, float]:
+    """Return price and commission of a market fill; an all-cash one spends the last bit."""
+    rate = price_rate_nb(charges, quantity)
+    paid = price * (1.0 + rate) if working.is_buy else price * (1.0 - rate)
+    fee = commission_nb(charges, quantity, paid)
+    is_whole = working.filled == 0.0 and quantity == ordered
+    is_divisible = is_proportional_nb(charges) and charges.quantity_step == 0.0
+    if working.takes_all_cash and is_whole and is_divisible:
+        fee = cash - cash / (1.0 + charges.commission)
+    return paid, fee
+
+
+@kernel
+def rested_nb(
+    position: Position,
+    held: float,
+    opened: float,
+    high: float,
+    low: float,
+    tick_size: float,
+    most: float,
+    charges: Charges,
+) -> tuple[int, float, float, float]:
+    """Let a bar that gives at most `most` units meet what rests for a long position.
+
+    As `protection.protection_met`: reason (0 for none), units (0 for a stop without volume), price,
+    level.
+    """
+    stop, target = -np.inf, np.inf
+    if position.stop_price == position.stop_price:
+        level = order_level_nb(position.stop_price, tick_size, False)
+        stop = level if level > 0.0 else stop
+    if position.target_price == position.target_price:
+        level = order_level_nb(position.target_price, tick_size, True)
+        target = level if level > 0.0 else target
+    quantity = fillable_nb(held, most, charges.quantity_step)
+    # A target that finds no volume is not met: the stop has its chance.
+    is_first = opened >= target and not opened <= stop
+    if low <= stop and not (is_first and quantity > 0.0):
+        reason = STOP_GAPPED if opened <= stop else STOP_REACHED
+        worse = 1.0 - price_rate_nb(charges, quantity)
+        return reason, quantity, min(opened, stop) * worse, stop
+    if high >= target and quantity > 0.0:
+        return TARGET_REACHED, quantity, max(opened, target), target
+    return 0, 0.0, 0.0, 0.0

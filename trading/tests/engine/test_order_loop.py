@@ -1,0 +1,154 @@
+"""Orders that do not simply fill whole: the compiled loop leaves the bits the step leaves."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trading.engine import order_kernels, order_loop, simulation
+from trading.engine.backtest import BacktestConfig, curve_of, is_compiled, run
+from trading.engine.costs import CostModel
+from trading.engine.fills import FillRules, payable_quantity
+from trading.engine.order_kernels import Charges, payable_nb
+from trading.engine.own_limits import OwnLimits
+from trading.engine.rules import PROTECTED
+from trading.engine.strategies import strategy_get
+from trading.engine.types import AssetClass, OrderStatus, TimeInForce
+from trading.tests.engine.laws import length, some
+from trading.tests.engine.rules_by_hand import coin
+from trading.tests.engine.walks import random_walk
+
+N_BARS = length(600, quick=340)
+OPEN = random_walk(5, N_BARS, 0.02)
+# Volumes so small that orders of a tenth of them are filled in parts, or not at all.
+RNG = np.random.default_rng(7)
+THIN = np.round(RNG.uniform(0.0, 900.0, N_BARS)) * (RNG.random(N_BARS) < 0.8)
+BARS = {
+    "open": replace(OPEN, volume=THIN),
+    "close": replace(OPEN, volume=THIN, exec_price="CLOSE"),
+}
+FREE = CostModel()
+DEAR = CostModel(
+    preset=AssetClass.EQUITY,
+    spread_bps=1.0,
+    range_share=0.05,
+    impact=0.8,
+    commission_per_unit=0.01,
+    commission_minimum=2.0,
+    financing_bps_per_year=900.0,
+)
+CONFIGS = {
+    "plain": BacktestConfig(cost_preset=AssetClass.EQUITY, tick_size=0.01),
+    "day": BacktestConfig(max_participation=0.1, quantity_step=1.0),
+    "carried": BacktestConfig(
+        cost_model=DEAR, max_participation=0.1, time_in_force=TimeInForce.GTC, tick_size=0.01
+    ),
+    "dear": BacktestConfig(cost_model=DEAR, quantity_step=1.0, start_index=20),
+    "lent": BacktestConfig(cost_model=CostModel(2.0, 3.0, financing_bps_per_year=2_000.0)),
+}
+LEVELS = {"protection": "resting", "stop_atr": 1.0, "trail_atr": 2.0, "target_atr.NORMAL": 1.5}
+RULES = {
+    "trend": ("volatility_adaptive_trend", LEVELS),
+    "watched": ("volatility_adaptive_trend", {}),
+    "hybrid": ("hybrid", {"protection": "resting", "entry_level": 30.0}),
+    "all in": ("rsi2_reversion", {"trend_bars": 50}),
+}
+CASES = [(rule, at, terms) for rule in RULES for at in BARS for terms in CONFIGS]
+
+
+def left(result):
+    """Everything of a run that the paths must agree on."""
+    return (
+        result.orders,
+        result.fills,
+        result.signal_bars,
+        result.fill_reasons,
+        result.costs,
+        result.final_state,
+    )
+
+
+@pytest.mark.parametrize(("rule", "at", "terms"), some(CASES, 7))
+def test_the_loop_leaves_the_orders_fills_costs_and_state_of_the_step(rule, at, terms):
+    key, params = RULES[rule]
+    # Where everything is plain, all-in rules have a loop and words of their own.
+    is_own = rule == "all in" and CONFIGS[terms].terms.is_plain
+    config = replace(CONFIGS[terms], allows_all_cash=not is_own)
+    assert is_compiled(BARS[at], strategy_get(key), strategy_get(key).defaults | params, config)
+
+    compiled = run(BARS[at], key, params, config)
+    stepped = run(BARS[at], key, params, replace(config, keeps_decisions=True))
+
+    assert len(stepped.fills) > 5
+    assert left(compiled) == left(stepped)
+    assert compiled.equity.tobytes() == stepped.equity.tobytes()
+    curve = curve_of(BARS[at], strategy_get(key), params, config)
+    assert curve.equity.tobytes() == stepped.equity.tobytes()
+    assert curve.n_round_trips == len(stepped.round_trips)
+
+
+@pytest.mark.parametrize("at", BARS)
+@pytest.mark.parametrize("carries", list(TimeInForce)[:2])
+def test_coins_meet_every_turn_an_order_can_take(at, carries):
+    seen = set()
+    for seed in range(length(40, quick=2)):
+        spec = coin(0.02, 0.03, seed, rebalances=seed % 2 == 1, uses_all_cash=seed % 3 == 1)
+        config = BacktestConfig(
+            max_participation=0.3, time_in_force=carries, quantity_step=float(seed % 4 == 2),
+            cost_model=DEAR if seed % 2 else FREE,
+        )  # fmt: skip
+        compiled = run(BARS[at].until(220), spec, {}, config)
+        stepped = run(BARS[at].until(220), spec, {}, replace(config, keeps_decisions=True))
+        assert left(compiled) == left(stepped)
+        seen |= {order.status for order in stepped.orders} | set(stepped.fill_reasons)
+    assert seen >= {OrderStatus.FILLED, OrderStatus.CANCELED, "STOP_REACHED", "TARGET_REACHED"}
+
+
+@pytest.mark.parametrize("terms", ["carried", "dear"])
+def test_the_uncompiled_loop_gives_the_bits_of_the_compiled(terms, monkeypatch):
+    bars, config = BARS["close"].until(290), CONFIGS[terms]
+    compiled = run(bars, "volatility_adaptive_trend", LEVELS, config)
+    for module, names in (
+        (order_loop, ("charges_nb", "most_nb", "ordered_nb", "filled_at_nb", "rested_nb")),
+        (order_kernels, ("payable_nb", "cost_nb")),
+        (simulation.order_loop, ("simulate_orders_nb",)),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name).py_func)
+
+    plain = run(bars, "volatility_adaptive_trend", LEVELS, config)
+
+    assert set(plain.fill_reasons) & PROTECTED
+    assert left(plain) == left(compiled)
+
+
+def test_interest_is_paid_on_the_dust_that_rounding_leaves_below_nothing():
+    params, config = {"trend_bars": 50}, CONFIGS["lent"]
+    at_open = replace(config, quantity_step=1e-9)
+
+    compiled = run(OPEN, "rsi2_reversion", params, at_open)
+    stepped = run(OPEN, "rsi2_reversion", params, replace(at_open, keeps_decisions=True))
+
+    assert compiled.costs.financing == stepped.costs.financing
+    assert left(compiled) == left(stepped)
+
+
+@pytest.mark.parametrize("quantity_step", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "charges", [(0.0, 0.0, 0.0), (0.001, 0.0, 0.0), (0.0, 0.01, 5.0), (0.002, 0.01, 1.0)]
+)
+def test_cash_pays_for_what_the_source_says_it_pays_for(charges, quantity_step):
+    impact, per_unit, minimum = charges
+    rules = FillRules(2e-4, 1e-3, None, quantity_step, "OPEN", impact, per_unit, minimum)
+    given = Charges(2e-4, 1e-3, impact, per_unit, minimum, quantity_step)
+    for cash in (-5.0, 0.0, 3.0, 1_234.5, 1e6):
+        assert payable_nb(cash, 12.3, given) == payable_quantity(cash, 12.3, rules)
+
+
+def test_who_asks_why_or_limits_himself_goes_step_by_step():
+    spec = strategy_get("volatility_adaptive_trend")
+    config = CONFIGS["carried"]
+
+    assert is_compiled(OPEN, spec, spec.defaults, config)
+    for more in ({"keeps_decisions": True}, {"limits": OwnLimits(max_gross_exposure=0.3)}):
+        assert not is_compiled(OPEN, spec, spec.defaults, replace(config, **more))
