@@ -33,12 +33,12 @@ class Overfitting:
     Attributes
     ----------
     probability : float
-        PBO: share of splits whose in-sample best is at or below the median out-of-sample; near 0.5
+        PBO: share of splits whose in-sample best is below the median out-of-sample; near 0.5
         for noise, near 0 for a real edge.
     loss_probability : float
         Share of splits whose in-sample best has a negative Sharpe ratio out-of-sample.
     logits : float64, shape (n_splits,)
-        Log odds of the chosen trial's rank out-of-sample; <= 0 counts as overfit.
+        Log odds of the chosen trial's rank out-of-sample; < 0 counts as overfit, 0 as half.
     in_sample, out_of_sample : float64, shape (n_splits,)
         Sharpe ratio per bar of the chosen trial in both halves.
     n_blocks, n_trials : int
@@ -225,7 +225,9 @@ def overfitting(performance: FloatArray, n_blocks: int = 16) -> Overfitting:
 
     Notes
     -----
-    A trial that never moves has Sharpe ratio 0. Equal trials share their mean rank. The work is
+    A trial that never moves has Sharpe ratio 0. Equal trials share their mean rank. A split whose
+    best trial ranks in the very middle outside counts half: trials that are all alike have
+    probability 0.5, where nothing speaks for the choice and nothing against it. The work is
     n_trials times the binomial coefficient (n_blocks over n_blocks / 2), in bounded memory.
 
     References
@@ -281,7 +283,8 @@ def overfitting_of_blocks(
     shares = ranks / (n_trials + 1.0)
     logits = np.log(shares / (1.0 - shares))
     return Overfitting(
-        probability=float(np.mean(logits <= 0.0)),
+        # In the middle it did neither better nor worse than a choice by lot.
+        probability=float(np.mean(logits < 0.0) + 0.5 * np.mean(logits == 0.0)),
         loss_probability=float(np.mean(outside < 0.0)),
         logits=logits,
         in_sample=inside,

@@ -79,7 +79,12 @@ def test_overfitting_gives_trials_that_never_trade_a_sharpe_of_zero():
     found = overfitting(np.zeros((64, 5)), n_blocks=4)
 
     assert (found.in_sample == 0.0).all()
-    assert found.probability == 1.0
+
+
+def test_trials_that_are_all_alike_say_nothing_for_or_against_the_choice():
+    alike = np.repeat(noise(6, 64, 1), 4, axis=1)
+
+    assert overfitting(alike, n_blocks=4).probability == 0.5
 
 
 @pytest.mark.slow
