@@ -7,9 +7,9 @@ LOOKBACK none; the state remembers peak, day, streak, cool-down and back-off
 Levels: NORMAL 1, CAUTIOUS, RESTRICTED, HALTED 0 of the size. Each rule has three limits, one per
 level; the worst rule counts. A rise is immediate. The level is then held for its cool-down, and
 falls one level at a time: that is the re-entry ramp. Each rise to RESTRICTED or HALTED doubles
-the next cool-down, up to a cap; each quiet look-back halves it again. HALTED sells what is held
-and opens nothing. When it ends, drawdown and streak are measured anew from there; without that a
-strategy that holds nothing could never come back.
+the next cool-down, up to a cap; each look-back without one halves it again. HALTED sells what is
+held and opens nothing. When it ends, drawdown and streak are measured anew from there; without that
+a strategy that holds nothing could never come back.
 
 Time is the bar's, never the machine's: a backtest and a live run trip at the same bar.
 """
@@ -61,8 +61,8 @@ RULE_NAMES = (
 )
 ALLOWED = (
     "everything is allowed",
-    "new positions are smaller, everything else is allowed",
-    "new positions are much smaller, everything else is allowed",
+    "wanted sizes are smaller, everything else is allowed",
+    "wanted sizes are much smaller, everything else is allowed",
     "only selling is allowed, what is held is sold",
 )
 NS = 1_000_000_000
@@ -133,15 +133,16 @@ class BreakerState:
     since_at, until_at : int
         When the level was reached and until when it is held at least, nanoseconds UTC.
     rule : int
-        Index in `RULE_NAMES` of what raised it; 0 while NORMAL.
+        Index in `RULE_NAMES` of what asks for the level at the last close, or did so last; 0 while
+        NORMAL and on the way back.
     value, limit : float
-        What was measured then, and the limit it passed.
+        What it measured then, and the limit that was reached.
     backoff : int
         How often the next cool-down is doubled.
     n_trips : int
         Rises to RESTRICTED or HALTED so far.
     quiet_from_at : int
-        From when quiet time counts, nanoseconds UTC.
+        From when quiet time counts, nanoseconds UTC; no earlier than the last close of a trip.
     peak_equity, day_equity, last_equity, flat_equity : float
         Highest equity since the last re-entry, at the end of the day before, at the last close,
         and at the last close without a position.
@@ -334,24 +335,35 @@ def breaker_next(
     return state_of(cells), factor
 
 
-def breaker_sentence(state: BreakerState) -> str:
-    """Say the level, the rule that raised it, until when it holds, and what is allowed.
+def breaker_sentence(state: BreakerState, closed_at: int) -> str:
+    """Say the level, the rule that asks for it, how long it holds, and what is allowed.
+
+    Parameters
+    ----------
+    state : BreakerState
+        As it was after a close.
+    closed_at : int
+        That close, nanoseconds UTC.
 
     Examples
     --------
-    >>> breaker_sentence(BreakerState())
+    >>> breaker_sentence(BreakerState(), 0)
     'NORMAL: everything is allowed'
-    >>> breaker_sentence(BreakerState(level=3, rule=4, value=0.213, limit=0.2, until_at=NS))[:66]
+    >>> halted = BreakerState(level=3, rule=4, value=0.213, limit=0.2, until_at=NS)
+    >>> breaker_sentence(halted, 0)[:66]
     'HALTED: drawdown 21.3% reached the limit of 20.0%; held until 1970'
     """
     if state.level == 0:
         return f"{state.name}: {ALLOWED[0]}"
-    form = ",.0f" if RULE_NAMES[state.rule] == "loss streak" else ".1%"
-    until = dt.datetime.fromtimestamp(state.until_at // NS, dt.UTC)
-    return (
-        f"{state.name}: {RULE_NAMES[state.rule]} {state.value:{form}} reached the limit of "
-        f"{state.limit:{form}}; held until {until:%Y-%m-%d %H:%M} at least; {ALLOWED[state.level]}"
-    )
+    cause, held = "on the way back", "held while that lasts"
+    if state.rule:
+        name = RULE_NAMES[state.rule]
+        form = ",.0f" if name == "loss streak" else ".1%"
+        cause = f"{name} {state.value:{form}} reached the limit of {state.limit:{form}}"
+    if state.until_at > closed_at:
+        until = dt.datetime.fromtimestamp(state.until_at // NS, dt.UTC)
+        held = f"held until {until:%Y-%m-%d %H:%M} at least"
+    return f"{state.name}: {cause}; {held}; {ALLOWED[state.level]}"
 
 
 _FLOATS = frozenset({"value", "limit", "peak_equity", "day_equity", "last_equity", "flat_equity"})

@@ -31,7 +31,11 @@ Triple = tuple[float, float, float]
 
 
 class Level(NamedTuple):
-    """Which level holds, why and how long: times in seconds UTC, the rule counted from 1."""
+    """Which level holds, why and how long: times in seconds UTC, the rule counted from 1.
+
+    Rule, value and limit are those that ask for the level at this close, or, while none does, that
+    did so last; all 0 where the level is only one on the way back.
+    """
 
     level: float
     until: float
@@ -184,17 +188,31 @@ def risen_nb(held: Level, limits: Limits, now: float, asked: Asked) -> Level:
 
 
 @inlined
-def fallen_nb(held: Level, limits: Limits, now: float) -> Level:
+def named_nb(held: Level, asked: Asked) -> Level:
+    """Name the rule that asks for the held level at this close; nothing for a level it does not."""
+    level, until, since, _, _, _, backoff, quiet_from, n_trips = held
+    speaks = float(asked.level) == level
+    rule = asked.rule if speaks else 0.0
+    value = asked.value if speaks else 0.0
+    limit = asked.limit if speaks else 0.0
+    return Level(level, until, since, rule, value, limit, backoff, quiet_from, n_trips)
+
+
+@inlined
+def fallen_nb(held: Level, limits: Limits, now: float, asked: Asked) -> Level:
     """Fall by one level; what is left above NORMAL holds for the shortest cool-down."""
     level, _, _, rule, value, limit, backoff, quiet_from, n_trips = held
     until = now + limits.cool_downs[0] if level > 1.0 else now
-    return Level(level - 1.0, until, now, rule, value, limit, backoff, quiet_from, n_trips)
+    fallen = Level(level - 1.0, until, now, rule, value, limit, backoff, quiet_from, n_trips)
+    return named_nb(fallen, asked)
 
 
 @inlined
 def quieted_nb(held: Level, limits: Limits, now: float) -> Level:
-    """Take a doubling back for each look-back that passed without a trip."""
+    """Take a doubling back for each look-back without a trip; a trip that lasts is not quiet."""
     level, until, since, rule, value, limit, backoff, quiet_from, n_trips = held
+    if level >= 2.0:
+        quiet_from = max(quiet_from, now)
     while backoff > 0.0 and now - quiet_from >= limits.look_back:
         backoff -= 1.0
         quiet_from += limits.look_back
@@ -234,8 +252,10 @@ def judged_nb(
     asked = worst_nb(measured, limits)
     if asked.level > held.level:
         held = risen_nb(held, limits, now, asked)
-    elif asked.level < held.level and now >= held.until:
-        held = fallen_nb(held, limits, now)
+    elif asked.level == held.level:
+        held = named_nb(held, asked)
+    elif now >= held.until:
+        held = fallen_nb(held, limits, now, asked)
     return held, book
 
 

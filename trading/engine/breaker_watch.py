@@ -24,28 +24,18 @@ def left_nb(limit: float, margin: float) -> float:
 
 @kernel
 def bounds_nb(limits: Limits) -> FloatArray:
-    """Lay out for each level the bounds that `is_steady_nb` reads.
+    """Lay out for each level from where on a rule asks for it, or at level 0 for the first.
 
-    The first five cells of a row raise the level, the other five keep it from falling: percentile,
-    volatility, losses in a row, and the shares left of the day's and of the highest equity.
+    Cells: percentile, volatility, losses in a row, shares left of the day's and the highest equity.
     """
-    bounds = np.full((4, 10), np.inf)
-    # From level 3 nothing raises; to level 0 nothing falls; level 3 is judged once it is over.
-    bounds[3, 3:5] = -np.inf
-    bounds[:, 8:] = -np.inf
-    bounds[0, 7] = -np.inf
-    for level in range(3):
-        bounds[level, 0] = limits.percentile[level]
-        bounds[level, 1] = limits.volatility[level]
-        bounds[level, 2] = limits.losses[level]
-        bounds[level, 3] = left_nb(limits.daily_loss[level], MARGIN)
-        bounds[level, 4] = left_nb(limits.drawdown[level], MARGIN)
-    for level in range(2):
-        bounds[level + 1, 5] = limits.percentile[level]
-        bounds[level + 1, 6] = limits.volatility[level]
-        bounds[level + 1, 7] = limits.losses[level]
-        bounds[level + 1, 8] = left_nb(limits.daily_loss[level], -MARGIN)
-        bounds[level + 1, 9] = left_nb(limits.drawdown[level], -MARGIN)
+    bounds = np.empty((4, 5))
+    for level in range(4):
+        k = max(level - 1, 0)
+        bounds[level, 0] = limits.percentile[k]
+        bounds[level, 1] = limits.volatility[k]
+        bounds[level, 2] = limits.losses[k]
+        bounds[level, 3] = left_nb(limits.daily_loss[k], MARGIN)
+        bounds[level, 4] = left_nb(limits.drawdown[k], MARGIN)
     return bounds
 
 
@@ -62,11 +52,12 @@ def is_steady_nb(
 ) -> bool:
     """Tell whether a booked close certainly changes nothing: then `judged_nb` need not be asked.
 
-    It divides nothing; where rounding could decide, the answer is no.
+    No rule asks for the level, a trip is not yet over its time and a quiet one has none to take
+    back. It divides nothing; where rounding could decide, the answer is no.
     """
     level = int(held.level)
     day_equity, peak, losses = book.day_equity, book.peak, book.streak
-    is_raised = (
+    is_asked = (
         (percentile >= bounds[level, 0])
         | (volatility >= bounds[level, 1])
         | (losses >= bounds[level, 2])
@@ -75,16 +66,9 @@ def is_steady_nb(
         | (not equity > 0.0)
         | (not day_equity > 0.0)
     )
-    if is_raised or (held.backoff > 0.0 and now - held.quiet_from >= look_back):
+    if is_asked or (held.backoff > 0.0 and now - held.quiet_from >= look_back):
         return False
-    is_kept = (
-        (losses >= bounds[level, 7])
-        | (percentile >= bounds[level, 5])
-        | (volatility >= bounds[level, 6])
-        | (equity < day_equity * bounds[level, 8])
-        | (equity < peak * bounds[level, 9])
-    )
-    return is_kept or now < held.until
+    return level == 0 or (now < held.until and (level == 1 or now <= held.quiet_from))
 
 
 @inlined

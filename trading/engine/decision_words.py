@@ -182,7 +182,7 @@ def _inputs(
 def _breaker_parameters(state: StrategyState) -> tuple[ParameterNow, ...]:
     if state.breaker is None:
         return ()
-    because = breaker_sentence(state.breaker)
+    because = breaker_sentence(state.breaker, state.last_bar_at)
     return (ParameterNow("breaker", LEVELS[0], state.breaker.name, None, None, because),)
 
 
@@ -192,8 +192,9 @@ def _breaker_lines(
     if state.breaker is None or proposal.target_weight == 0.0:
         return ()
     factor = allowed.target_weight / proposal.target_weight
+    sentence = breaker_sentence(state.breaker, state.last_bar_at)
     return (
-        SizingLine("× breaker", factor, f"× {factor:g}: {breaker_sentence(state.breaker)}"),
+        SizingLine("× breaker", factor, f"× {factor:g}: {sentence}"),
         SizingLine("allowed weight", allowed.target_weight, f"= {allowed.target_weight:.3f}"),
     )
 

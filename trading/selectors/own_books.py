@@ -129,7 +129,8 @@ def breaker_now(deployment: Deployment) -> BreakerNow | None:
         return None
     state = BreakerState.from_dict(stored)
     tones = ("ok", "info", "warn", "crit")
-    return BreakerNow(state.name, breaker_sentence(state), state.n_trips, tones[state.level])
+    words = breaker_sentence(state, int(deployment.state.get("last_bar_at", 0)))
+    return BreakerNow(state.name, words, state.n_trips, tones[state.level])
 
 
 def own_backtest(deployment: Deployment) -> OwnBacktest | None:

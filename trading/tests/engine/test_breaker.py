@@ -70,7 +70,7 @@ def test_the_drawdown_counts_what_is_not_realized():
     found = feed([100.0 * 0.985**k for k in range(8)])
 
     assert found[-1][0].name == "CAUTIOUS"
-    assert "drawdown 10.0% reached the limit of 10.0%" in breaker_sentence(found[-1][0])
+    assert "drawdown 10.0% reached the limit of 10.0%" in breaker_sentence(found[-1][0], 7 * DAY)
 
 
 def test_losing_round_trips_in_a_row_are_counted_when_flat_again():
@@ -160,10 +160,59 @@ def test_a_new_trip_while_coming_back_halts_again():
 def test_the_sentence_names_rule_value_limit_time_and_what_is_allowed():
     state = feed([100.0, 96.0])[-1][0]
 
-    assert breaker_sentence(state) == (
+    assert breaker_sentence(state, DAY) == (
         "HALTED: daily loss 4.0% reached the limit of 3.0%; held until 1970-01-05 00:00 at least; "
         "only selling is allowed, what is held is sold"
     )
+
+
+def test_a_trip_that_lasts_is_not_quiet_time():
+    long = feed([100.0] * 125, volatility=0.61)[-1][0]
+    after = feed([100.0] * 25, long, first_day=125)[-1][0]
+
+    assert (long.name, long.backoff, after.backoff) == ("RESTRICTED", 1, 1)
+    assert feed([100.0] * 10, after, first_day=150)[-1][0].backoff == 0
+
+
+def test_the_halt_counts_as_quiet_no_earlier_than_it_ends():
+    halted = feed([100.0] * 60, volatility=0.95)[-1][0]
+
+    assert feed([100.0] * 29, halted, first_day=60)[-1][0].backoff == 1
+
+
+def test_the_sentence_names_the_rule_that_keeps_the_level_now():
+    falling = [100.0, 98.3, 96.6, 94.9, 93.2, 91.5, 89.8, 88.1, 86.4]
+    wild = feed(falling, volatility=0.61)[-1][0]
+    state = feed([84.7], wild, first_day=9)[-1][0]
+
+    assert "volatility 61.0% reached the limit of 60.0%; held while" in breaker_sentence(
+        wild, 8 * DAY
+    )
+    assert state.name == "RESTRICTED"
+    assert breaker_sentence(state, 9 * DAY) == (
+        "RESTRICTED: drawdown 15.3% reached the limit of 15.0%; held while that lasts; "
+        "wanted sizes are much smaller, everything else is allowed"
+    )
+
+
+def test_on_the_way_back_no_rule_is_named_that_does_not_ask_for_the_level():
+    states = [state for state, _ in feed([100.0, 97.2, *[97.2] * 6])]
+
+    words = [breaker_sentence(state, day * DAY) for day, state in enumerate(states)]
+
+    assert [state.name for state in states[1:5]] == ["RESTRICTED"] * 2 + ["CAUTIOUS", "NORMAL"]
+    assert words[2].startswith("RESTRICTED: daily loss 2.8% reached the limit of 2.5%; held until")
+    assert words[3].startswith("CAUTIOUS: on the way back; held until 1970-01-05 00:00 at least;")
+    assert (states[4].rule, states[4].value, states[4].limit) == (0, 0.0, 0.0)
+
+
+def test_a_rule_that_asks_for_the_level_on_the_way_back_is_named():
+    tripped = feed([100.0, 97.2], volatility=0.15)[-1][0]
+
+    back = feed([97.2, 97.2], tripped, first_day=2, volatility=0.45)[-1][0]
+
+    assert back.name == "CAUTIOUS"
+    assert "volatility 45.0% reached the limit of 40.0%" in breaker_sentence(back, 3 * DAY)
 
 
 PATHS = st.lists(
@@ -319,10 +368,11 @@ def test_a_steady_close_leaves_level_and_factor_as_they_are(path):
         ([100.0, 97.9], False),
         ([100.0, 97.9, 97.8], False),
         ([100.0, 94.9, 95.0, 94.0, 94.5, 94.0, 89.8, 89.9], True),
+        ([100.0, 98.5, 97.0, 95.5, 94.0, 92.5, 91.0, 89.9, 89.8], False),
     ],
-    ids=["calm", "a loss raises the level", "time falls it", "a drawdown keeps it"],
+    ids=["calm", "a loss raises the level", "time falls it", "a halt lasts", "a drawdown asks"],
 )
-def test_a_close_is_steady_where_nothing_speaks_for_another_level(path, is_steady):
+def test_a_close_is_steady_where_nothing_speaks_for_a_level(path, is_steady):
     cells = state_vector(None)
     for day, equity in enumerate(path[:-1]):
         breaker_kernels.breaker_next_nb(
