@@ -366,13 +366,14 @@ def _line(
     name: str, rule: AdaptiveRule, base: AdaptiveBase, now: AdaptiveNow, regime_code: int
 ) -> ParameterNow:
     before, after = getattr(base, name), getattr(now, name)
-    wanted = getattr(adapt(base, regime_code), name)
-    if regime_code < 0:
-        because = "base value: the regime is not known yet"
-    elif before == after == wanted:
-        because = f"base value: {RegimeCode(regime_code).name} regime leaves it unchanged"
+    code = regime_code if regime_code >= 0 else int(RegimeCode.NORMAL)
+    wanted = getattr(adapt(base, code), name)
+    unknown = "the regime is not known yet" if regime_code < 0 else ""
+    if before == after == wanted:
+        because = f"base value: {unknown or f'{RegimeCode(code).name} regime leaves it unchanged'}"
     else:
-        because = _change(name, rule, base, wanted, regime_code)
+        because = f"{unknown}, taken for NORMAL; " if unknown else ""
+        because += _change(name, rule, base, wanted, code)
         if after != wanted:
             because += f"; {after:g} now, on its way step by step"
     return ParameterNow(name, before, after, rule.low, rule.high, because)
@@ -384,6 +385,8 @@ def _change(
     before, regime = getattr(base, name), RegimeCode(regime_code).name
     if any((name, regime_code) == own[:2] for own in base.own_values):
         return f"{regime} regime: you set it to {wanted:g}, the base is {before:g}"
+    if not rule.low <= before <= rule.high:
+        return f"from {before:g} to {wanted:g}: it lies between {rule.low:g} and {rule.high:g}"
     if wanted == before:
         return f"{regime} regime brings it back to the base value {before:g}"
     word, why = ("raises", rule.why_up) if wanted > before else ("lowers", rule.why_down)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from trading.engine.adaptive import RULES
 from trading.engine.breaker import LEVELS, breaker_sentence
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
 from trading.engine.outside import OutsideSales
@@ -24,6 +25,7 @@ from trading.engine.planning import (
     StepContext,
 )
 from trading.engine.protection import level_of, protective_orders
+from trading.engine.regimes import N_CONFIRM
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
 from trading.engine.types import DecisionAction, regime_of
@@ -48,6 +50,8 @@ _BLOCKS = {
     "BREAKER": "the circuit breaker allows nothing",
     "SIZE_LIMIT": "its own limits leave no room",
     "LOSS_LIMIT": "its own daily loss is used up",
+    "NO_SLOT": "every place of the portfolio is taken",
+    "NO_SIZE": "its size is zero",
 }
 
 
@@ -82,6 +86,7 @@ def decision_of(
         STOPPED if state.is_stopped else context.spec.narrate(features, i, state, bounds.proposal)
     )
     blocked_by = bounds.stop or plan.blocked_by
+    resized = _resized(float(features.bars.close[i]), state, bounds, plan, narrative)
     return Decision(
         action=plan.action,
         bar=i,
@@ -89,15 +94,18 @@ def decision_of(
         symbol=features.bars.symbol,
         strategy_key=context.spec.key,
         close=float(features.bars.close[i]),
-        regime=regime_of(state.regime_code),
+        regime=regime_of(int(features.regimes.codes[i])),
         signal=bounds.proposal.signal,
         target_weight=bounds.allowed.target_weight,
         target_quantity=plan.target_quantity,
-        reason=_sentence(plan, narrative, context, blocked_by, bounds.cut),
+        reason=_sentence(plan, narrative, context, blocked_by, bounds.cut, resized),
         would_change=_would_change(plan, narrative),
         blocked_by=blocked_by,
         inputs=_inputs(narrative, state, context),
-        parameters=narrative.parameters + _breaker_parameters(state) + _pause_parameters(context),
+        parameters=_regime_parameters(features, i, state, narrative)
+        + narrative.parameters
+        + _breaker_parameters(state)
+        + _pause_parameters(context),
         sizing=narrative.sizing
         + _breaker_lines(state, bounds.proposal, bounds.guarded)
         + _limit_lines(bounds.cut)
@@ -179,6 +187,18 @@ def _inputs(
     return {**narrative.inputs, "correlation": context.correlation}
 
 
+def _regime_parameters(
+    features: Features, i: int, state: StrategyState, narrative: Narrative
+) -> tuple[ParameterNow, ...]:
+    """Name the settled regime where adaptive parameters follow another than that of the bar."""
+    code = int(features.regimes.codes[i])
+    if code == state.regime_code or not any(line.name in RULES for line in narrative.parameters):
+        return ()
+    bar, settled = (str(regime_of(one) or "UNKNOWN") for one in (code, state.regime_code))
+    because = f"the bar is {bar}; what adapts follows a fall only after {N_CONFIRM} bars"
+    return (ParameterNow("regime_followed", bar, settled, None, None, because),)
+
+
 def _breaker_parameters(state: StrategyState) -> tuple[ParameterNow, ...]:
     if state.breaker is None:
         return ()
@@ -240,8 +260,28 @@ def _would_change(plan: Plan, narrative: Narrative) -> str:
     return f"What would have changed it: {first}{narrative.would_change}."
 
 
+def _resized(
+    close: float, state: StrategyState, bounds: Bounds, plan: Plan, narrative: Narrative
+) -> str:
+    """Say why a position changes its size: the share wanted with its causes, the share held."""
+    if plan.action not in (DecisionAction.INCREASE, DecisionAction.REDUCE):
+        return ""
+    held, wanted = state.quantity * close / state.equity, bounds.allowed.target_weight
+    causes = [narrative.size_reason] if narrative.size_reason else []
+    if bounds.guarded.target_weight != bounds.proposal.target_weight:
+        factor = bounds.guarded.target_weight / bounds.proposal.target_weight
+        causes.append(f"× {factor:g} by the circuit breaker")
+    because = f" ({', '.join(causes)})" if causes else ""
+    return f"{wanted:.1%} of equity is wanted{because} and {held:.1%} held; "
+
+
 def _sentence(
-    plan: Plan, narrative: Narrative, context: StepContext, blocked_by: str | None, cut: Cut
+    plan: Plan,
+    narrative: Narrative,
+    context: StepContext,
+    blocked_by: str | None,
+    cut: Cut,
+    resized: str,
 ) -> str:
     head = _VERBS[plan.action]
     if plan.delta and plan.uses_all_cash:
@@ -253,7 +293,7 @@ def _sentence(
         tail += f"; cut to {cut.weight:.1%} of its book: {cut.because}"
     if plan.withheld:
         tail += f"; {_withheld(plan, context)}"
-    return f"{head}: {narrative.reason}{tail}."
+    return f"{head}: {resized}{narrative.reason}{tail}."
 
 
 def _quantity_lines(
@@ -300,7 +340,7 @@ def warm_up_decision(
         symbol=features.bars.symbol,
         strategy_key=context.spec.key,
         close=float(features.bars.close[i]),
-        regime=regime_of(state.regime_code),
+        regime=regime_of(int(features.regimes.codes[i])),
         signal=0.0,
         target_weight=0.0,
         target_quantity=state.quantity,

@@ -53,7 +53,9 @@ class Decision:
     """Explain what was decided at the close of one bar; stored as it is and never changed.
 
     `signal` lies in [-1, 1]; `target_weight` is a share of equity; `target_quantity` is signed
-    units. `blocked_by` names what kept a wanted trade from happening, or is None.
+    units. `regime` is that of the bar, by which costs and trades are counted; what adaptive
+    parameters follow is slower to fall, and stands among the parameters where it differs.
+    `blocked_by` names what kept a wanted trade from happening, or is None.
     """
 
     action: DecisionAction

@@ -90,7 +90,7 @@ def ema(values: ArrayLike, window: int) -> FloatArray:
     return kernels.ema_nb(series_of(values), window_of(window))
 
 
-def rsi(values: ArrayLike, window: int = 14) -> FloatArray:
+def rsi(values: ArrayLike, window: int = 14, *, still: float = 0.0) -> FloatArray:
     """Compute the relative strength index: ``100 * gain / (gain + loss)``, Wilder-smoothed.
 
     Parameters
@@ -99,11 +99,13 @@ def rsi(values: ArrayLike, window: int = 14) -> FloatArray:
         Prices, finite.
     window : int
         Number of changes averaged, >= 1.
+    still : float
+        What stands where the price never moved: 0 as in TA-Lib, or NaN to tell it from a fall.
 
     Returns
     -------
     float64, shape (n_bars,)
-        In [0, 100]; NaN before index ``window``; 0 while the price never moved.
+        In [0, 100]; NaN before index ``window``; ``still`` while the price never moved.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def rsi(values: ArrayLike, window: int = 14) -> FloatArray:
     >>> rsi([1, 2, 1, 2], 2).tolist()
     [nan, nan, 50.0, 75.0]
     """
-    return smoothing.rsi_nb(series_of(values), window_of(window))
+    return smoothing.rsi_nb(series_of(values), window_of(window), still)
 
 
 def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> FloatArray:

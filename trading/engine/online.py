@@ -108,7 +108,7 @@ def smooth_nb(carried: FloatArray, i: int, high: float, low: float, close: float
     before = Strengths(carried[GAIN], carried[LOSS], carried[ATR])
     after = strengthened_nb(before, i, high, low, close, carried[BEFORE])
     carried[GAIN], carried[LOSS], carried[ATR] = after
-    carried[RSI] = strength_nb(after.gain, after.loss)
+    carried[RSI] = strength_nb(after.gain, after.loss, np.nan)
 
 
 @kernel

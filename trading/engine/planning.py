@@ -21,6 +21,8 @@ NO_COSTS = CostModel()
 NO_LIMITS = OwnLimits()
 # Why a strategy may add nothing: it is paused; others sold all, or a part, of its position.
 PAUSED, FRESH_SIGNAL, SOLD_BY_HAND = "PAUSED", "FRESH_SIGNAL", "SOLD_BY_HAND"
+# What leaves nothing of a wish beside `rules.BLOCKS`, as a decision names it.
+NO_SLOT, NO_SIZE = "NO_SLOT", "NO_SIZE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class StepContext:
     is_paused : bool
         True withholds entries and increases; exits, stops, targets, holding limits and the circuit
         breaker go on as ever.
+    has_slot : bool
+        Whether the account leaves room for one more position.
     """
 
     spec: StrategySpec
@@ -70,6 +74,7 @@ class StepContext:
     account: AccountView | None = None
     measures_book: bool = True
     is_paused: bool = False
+    has_slot: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Bounds:
     @property
     def stop(self) -> str | None:
         """Return what left nothing of a wish, as a decision names it."""
+        if self.proposal.kind and self.proposal.target_weight == 0.0:
+            return NO_SIZE
         if self.proposal.target_weight != 0.0 and self.guarded.target_weight == 0.0:
             return "BREAKER"
         return self.cut.rule if self.cut.rule and self.cut.weight == 0.0 else None
@@ -110,7 +117,10 @@ class Plan:
 def plan_of(
     features: Features, i: int, proposal: Proposal, state: StrategyState, context: StepContext
 ) -> Plan:
-    """Return what a proposal comes to at the close of bar ``i``."""
+    """Return what a proposal comes to at the close of bar ``i``.
+
+    It is above thirty lines because `plan_nb` takes what it needs one by one.
+    """
     takes_all_cash = proposal.uses_all_cash and state.quantity == 0.0
     target, delta, block = plan_nb(
         proposal.target_weight,
@@ -127,6 +137,8 @@ def plan_of(
     if delta == 0.0:
         action = DecisionAction.HOLD if state.quantity else DecisionAction.NO_TRADE
         return Plan(action, state.quantity, 0.0, BLOCKS[block], False)
+    if state.is_flat and not context.has_slot:
+        return Plan(DecisionAction.NO_TRADE, 0.0, 0.0, NO_SLOT, False)
     uses_all_cash = takes_all_cash and context.allows_all_cash
     return Plan(_action(state.quantity, target), target, delta, BLOCKS[block], uses_all_cash)
 
@@ -194,7 +206,8 @@ def without_additions(plan: Plan, held: float, because: str = PAUSED) -> Plan:
 
 
 def _action(held: float, target: float) -> DecisionAction:
-    if held == 0.0:
+    if held * target < 0.0 or held == 0.0:
+        # Also where one order ends a position and opens another on the other side.
         return DecisionAction.ENTER_LONG if target > 0.0 else DecisionAction.ENTER_SHORT
     if target == 0.0:
         return DecisionAction.EXIT

@@ -305,15 +305,13 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
             correlation=_correlation(account, book, i),
             account=None if book.context.limits.is_empty else _view(account, book, equity),
             watched_equity=equity,
+            has_slot=was_taken or n_taken < most,
         )
         outcome = step(book.features, i, state, context)
         book.blotter.state = outcome.state
         if outcome.decision is not None:
             account.decisions.append(outcome.decision)
-        intent = outcome.order_intent
-        if intent is not None and not was_taken and n_taken >= most:
-            intent = None
-        book.blotter.submit(intent, i)
+        book.blotter.submit(outcome.order_intent, i)
         n_taken += _is_taken(book) - was_taken
 
 

@@ -46,15 +46,18 @@ def wilder_nb(mean: float, value: float, window: int) -> float:
 
 
 @inlined
-def strength_nb(gain: float, loss: float) -> float:
-    """Return the relative strength index of two averages, 0 to 100; 0 where nothing moved."""
+def strength_nb(gain: float, loss: float, still: float) -> float:
+    """Return the relative strength index of two averages, 0 to 100; `still` where nothing moved."""
     total = gain + loss
-    return 100.0 * gain / total if total != 0.0 else 0.0
+    return 100.0 * gain / total if total != 0.0 else still
 
 
 @kernel
-def rsi_nb(values: FloatArray, window: int) -> FloatArray:
-    """Relative strength index by Wilder's smoothing, 0 to 100; 0 where nothing moved."""
+def rsi_nb(values: FloatArray, window: int, still: float) -> FloatArray:
+    """Relative strength index by Wilder's smoothing, 0 to 100; `still` where nothing moved.
+
+    TA-Lib calls that 0, as it calls a fall without a rise: a rule that buys dips asks for a NaN.
+    """
     n = values.shape[0]
     out = np.full(n, np.nan)
     if n <= window:
@@ -70,7 +73,7 @@ def rsi_nb(values: FloatArray, window: int) -> FloatArray:
             gain = wilder_nb(gain, up, window)
             loss = wilder_nb(loss, down, window)
         if i >= window:
-            out[i] = strength_nb(gain, loss)
+            out[i] = strength_nb(gain, loss, still)
     return out
 
 

@@ -197,8 +197,7 @@ def _remember(
     features: Features, i: int, state: StrategyState, proposal: Proposal, plan: Plan
 ) -> StrategyState:
     """Keep what the next bar needs: the entry ordered, the rule that judges, the raised stop."""
-    is_turned = plan.target_quantity * state.quantity < 0.0
-    if is_turned or plan.action in (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT):
+    if plan.action in (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT):
         return state.changed(
             pending_kind=proposal.kind,
             pending_stop_distance=proposal.stop_distance,

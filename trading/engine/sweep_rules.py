@@ -201,7 +201,7 @@ def _rsi_below(bars: Bars, values: FloatArray) -> NDArray[np.bool_]:
     out = np.empty((values.shape[0], len(bars)), dtype=np.bool_)
     for window in np.unique(values[:, 0]):
         is_window = values[:, 0] == window
-        out[is_window] = rsi_nb(bars.close, int(window)) < values[is_window, 1:]
+        out[is_window] = rsi_nb(bars.close, int(window), np.nan) < values[is_window, 1:]
     return out
 
 

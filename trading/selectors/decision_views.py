@@ -39,6 +39,8 @@ BLOCK_WORDS = {
     "PAUSED": "paused",
     "FRESH_SIGNAL": "waits for a fresh signal",
     "SOLD_BY_HAND": "a part was sold by hand",
+    "NO_SLOT": "no place left in the portfolio",
+    "NO_SIZE": "its size is zero",
 }
 _AS_WORD = ("is_dip", "is_tradable")
 _AS_RATE = ("cost_rate",)

@@ -165,7 +165,8 @@ class Proposal:
 class Narrative:
     """The words and numbers of one decision.
 
-    `reason` says why the rule wants its weight; `would_change` what would have changed it.
+    `reason` says why the rule wants its weight; `would_change` what would have changed it;
+    `size_reason` what the weight of a position that follows it was made from.
     """
 
     reason: str
@@ -173,6 +174,7 @@ class Narrative:
     inputs: Mapping[str, float | None] = field(default_factory=dict)
     parameters: tuple[ParameterNow, ...] = ()
     sizing: tuple[SizingLine, ...] = ()
+    size_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

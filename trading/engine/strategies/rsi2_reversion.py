@@ -19,7 +19,7 @@ from trading.engine import loops
 from trading.engine.indicators import rsi, sma
 from trading.engine.kernels import IntArray
 from trading.engine.regimes import regimes_of
-from trading.engine.rules import DIP, ENTER_DIP, LEAVE_DIP
+from trading.engine.rules import ENTER_DIP, LEAVE_DIP, REASONS
 from trading.engine.state import StrategyState
 from trading.engine.strategies import long_flat
 from trading.engine.strategies.base import (
@@ -32,9 +32,7 @@ from trading.engine.strategies.base import (
     Proposal,
     StrategySpec,
 )
-from trading.engine.strategies.tables import reasons
-
-REASONS = reasons(NO_SETUP="RECOVERED", HOLDING_LIMIT="RECOVERED")
+from trading.engine.strategies.tables import propose
 
 
 def warm_up(params: Params) -> int:
@@ -44,10 +42,13 @@ def warm_up(params: Params) -> int:
 
 
 def prepare(bars: Bars, params: Params) -> Features:
-    """Compute RSI, exit average and trend average (-1 where the filter is off)."""
+    """Compute RSI, exit average and trend average (-1 where the filter is off).
+
+    While the price has never moved the RSI is NaN, and so no dip.
+    """
     trend_bars = int(params["trend_bars"])
     arrays = {
-        "rsi": rsi(bars.close, int(params["rsi_bars"])),
+        "rsi": rsi(bars.close, int(params["rsi_bars"]), still=np.nan),
         "exit_mean": sma(bars.close, int(params["exit_bars"])),
         "trend_mean": sma(bars.close, trend_bars) if trend_bars else np.full(len(bars), -1.0),
     }
@@ -75,48 +76,91 @@ def targets(features: Features, first: int) -> IntArray:
     )
 
 
-def decide(features: Features, i: int, state: StrategyState) -> Proposal:
-    """Ask the compiled rule about one bar."""
-    arrays = features.arrays
-    target = loops.reversion_next_nb(
-        state.quantity > 0.0,
-        state.bars_held,
-        arrays["rsi"][i],
-        features.bars.close[i],
-        arrays["exit_mean"][i],
-        arrays["trend_mean"][i],
-        float(features.params["entry_level"]),
-        int(features.params["max_bars"]),
-    )
-    return long_flat.propose(features, i, state, target, "DIP" if target else "RECOVERED", DIP)
-
-
 def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal) -> Narrative:
-    """Say what the dip measures and where the exit lies."""
-    close = float(features.bars.close[i])
+    """Say what the dip measures, where the exit lies, and what blocks an entry or keeps a trade."""
+    words = _held_words if state.quantity > 0.0 else _flat_words
+    reason, would_change = words(features, i, state)
     strength = float(features.arrays["rsi"][i])
-    mean = float(features.arrays["exit_mean"][i])
-    level = float(features.params["entry_level"])
-    limit = int(features.params["max_bars"])
-    n_rsi, n_exit = features.params["rsi_bars"], features.params["exit_bars"]
-    if state.quantity > 0.0:
-        place = "above" if close > mean else "not above"
-        reason = (
-            f"close {close:,.2f} is {place} its {n_exit}-bar average {mean:,.2f} after "
-            f"{state.bars_held} of {limit or 'unlimited'} bars"
-        )
-        would_change = f"a close {'at or below' if close > mean else 'above'} {mean:,.2f}"
-    else:
-        place = "below" if strength < level else "not below"
-        reason = f"RSI({n_rsi}) {strength:.1f} is {place} the entry level {level:g}"
-        would_change = f"RSI({n_rsi}) {'at or above' if strength < level else 'below'} {level:g}"
+    inputs: dict[str, float | None] = {
+        "close": float(features.bars.close[i]),
+        "rsi": None if np.isnan(strength) else strength,
+        "exit_mean": float(features.arrays["exit_mean"][i]),
+    }
+    if features.params["trend_bars"]:
+        inputs["trend_mean"] = float(features.arrays["trend_mean"][i])
     return Narrative(
         reason=reason,
         would_change=would_change,
-        inputs={"close": close, "rsi": strength, "exit_mean": mean},
+        inputs=inputs,
         parameters=long_flat.parameter_lines(features),
         sizing=long_flat.sizing_lines(features, i, proposal),
     )
+
+
+def _held_words(features: Features, i: int, state: StrategyState) -> tuple[str, str]:
+    close, mean = float(features.bars.close[i]), float(features.arrays["exit_mean"][i])
+    limit, average = int(features.params["max_bars"]), _average(features, i)
+    is_over = limit > 0 and state.bars_held >= limit
+    held = f"{state.bars_held} of {limit or 'unlimited'} bars"
+    if close > mean:
+        rest = " and a later limit" if is_over else ""
+        reason = f"close {close:,.2f} is above its {average} after {held}"
+        return reason, f"still long on a close at or below {mean:,.2f}{rest}"
+    reason = f"close {close:,.2f} is not above its {average}"
+    if is_over:
+        return f"{state.bars_held} bars held, the limit is {limit}; {reason}", "a later limit"
+    return f"{reason} after {held}", f"an exit on a close above {mean:,.2f}"
+
+
+def _flat_words(features: Features, i: int, state: StrategyState) -> tuple[str, str]:
+    """Name each condition of an entry: those that hold, or those that do not and block it."""
+    found = _conditions(features, i)
+    met = [(yes, wanted) for is_met, yes, _, wanted in found if is_met]
+    unmet = [(no, wanted) for is_met, _, no, wanted in found if not is_met]
+    reason = " and ".join(words for words, _ in unmet or met)
+    if unmet and met:
+        reason = f"{' and '.join(words for words, _ in met)}, but {reason}"
+    if unmet:
+        return reason, f"an entry with {' and '.join(wanted for _, wanted in unmet)}"
+    return reason, f"no entry without {' and '.join(wanted for _, wanted in met)}"
+
+
+def _conditions(features: Features, i: int) -> list[tuple[bool, str, str, str]]:
+    """Return whether each condition of an entry holds, in words if so, if not, and as a wish."""
+    params, close = features.params, float(features.bars.close[i])
+    strength, level = float(features.arrays["rsi"][i]), float(params["entry_level"])
+    mean, trend = float(features.arrays["exit_mean"][i]), float(features.arrays["trend_mean"][i])
+    name = f"RSI({params['rsi_bars']})"
+    value = "is not known before the price moves, and" if np.isnan(strength) else f"{strength:.1f}"
+    found = [
+        (
+            strength < level,
+            f"{name} {value} is below the entry level {level:g}",
+            f"{name} {value} is not below the entry level {level:g}",
+            f"{name} below {level:g}",
+        ),
+        (
+            close <= mean,
+            f"close {close:,.2f} is at or below its {_average(features, i)}",
+            f"close {close:,.2f} is above its {_average(features, i)}",
+            f"a close at or below {mean:,.2f}",
+        ),
+    ]
+    if params["trend_bars"]:
+        average = f"its {params['trend_bars']}-bar average {trend:,.2f}"
+        found.append(
+            (
+                close > trend,
+                f"the close is above {average}",
+                f"the close is not above {average}",
+                f"a close above {trend:,.2f}",
+            )
+        )
+    return found
+
+
+def _average(features: Features, i: int) -> str:
+    return f"{features.params['exit_bars']}-bar average {features.arrays['exit_mean'][i]:,.2f}"
 
 
 SPEC = StrategySpec(
@@ -139,7 +183,7 @@ SPEC = StrategySpec(
     ),
     warm_up=warm_up,
     prepare=prepare,
-    decide=decide,
+    decide=propose,
     narrate=narrate,
     targets=targets,
 )

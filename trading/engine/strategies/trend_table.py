@@ -46,7 +46,8 @@ def measured_nb(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return what no parameter changes: running sums of the closes, exit mean, ATR and RSI.
 
-    The sums begin with `LONGEST` zeros; the others equal the indicators of those names, to the bit.
+    The sums begin with `LONGEST` zeros; the others equal the indicators of those names, to the bit,
+    with a NaN for the RSI where nothing moved.
     """
     n = close.shape[0]
     sums = np.zeros(LONGEST + n)
@@ -62,7 +63,9 @@ def measured_nb(
             strengths = strengthened_nb(strengths, i, high[i], low[i], close[i], close[i - 1])
         exit_mean[i] = mean_nb(total, sums[LONGEST + i - EXIT_BARS], i, EXIT_BARS)
         atr[i] = strengths.span if i >= ATR_BARS else np.nan
-        strength[i] = strength_nb(strengths.gain, strengths.loss) if i >= RSI_BARS else np.nan
+        strength[i] = (
+            strength_nb(strengths.gain, strengths.loss, np.nan) if i >= RSI_BARS else np.nan
+        )
     return sums, exit_mean, atr, strength
 
 

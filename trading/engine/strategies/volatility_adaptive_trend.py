@@ -35,21 +35,17 @@ from marketdata.types import Bars
 from trading.engine.adaptive import (
     RULES,
     AdaptiveBase,
-    AdaptiveNow,
     adapt_series,
-    explain,
-    now_at,
     own_values,
     regime_values,
 )
-from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, variable_sma_nb
 from trading.engine.once import once_per_bars
 from trading.engine.regimes import WARM_UP_BARS, regimes_of
 from trading.engine.rules import RuleTable
-from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
+from trading.engine.strategies import trend_words
 from trading.engine.strategies.base import (
     FLOAT,
     INT,
@@ -70,7 +66,6 @@ from trading.engine.strategies.tables import (
 )
 from trading.engine.strategies.trend_rows import (
     ATR_BARS,
-    BAND_ATR,
     EXIT_BARS,
     RSI_BARS,
 )
@@ -80,8 +75,6 @@ from trading.engine.strategies.trend_table import (
     blended_rows_nb,
     measured_nb,
 )
-
-PULLBACK = "PULLBACK"
 
 
 def adaptive_base(params: Params) -> AdaptiveBase:
@@ -136,7 +129,7 @@ def prepare(bars: Bars, params: Params) -> Features:
         return {
             "trend_mean": lambda: variable_sma_nb(bars.close, series()[LOOKBACK]),
             "atr": lambda: atr(bars.high, bars.low, bars.close, ATR_BARS),
-            "rsi": lambda: rsi(bars.close, RSI_BARS),
+            "rsi": lambda: rsi(bars.close, RSI_BARS, still=np.nan),
             "exit_mean": lambda: sma(bars.close, EXIT_BARS),
             **{name: partial(lambda row: series()[row], row) for row, name in enumerate(RULES)},
         }
@@ -167,138 +160,17 @@ def decide(features: Features, i: int, state: StrategyState) -> Proposal:
 
 def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal) -> Narrative:
     """Write down inputs, adaptive parameters, arithmetic and what would have changed it."""
-    now = _now(features, i)
-    code = int(features.regimes.settled_codes[i])
-    params = features.params
-    fixed = tuple(
-        ParameterNow(name, params[name], params[name], None, None, "fixed: does not adapt")
-        for name in (
-            "target_volatility",
-            "max_weight",
-            "pullback_share",
-            "no_trade_band",
-            "trail_atr",
-        )
-    )
-    return Narrative(
-        reason=_reason(features, i, state, now, proposal),
-        would_change=_would_change(features, i, state, now, proposal),
-        inputs=_inputs(features, i, state),
-        parameters=explain(adaptive_base(params), now, code) + fixed,
-        sizing=_sizing(features, i, now, proposal) if proposal.target_weight else (),
-    )
-
-
-def _now(features: Features, i: int) -> AdaptiveNow:
-    return now_at([features.arrays[name] for name in RULES], i)
-
-
-def _trend_mean(features: Features, i: int) -> float:
-    return float(features.arrays["trend_mean"][i])
+    return trend_words.narrate(features, i, state, proposal, adaptive_base(features.params))
 
 
 def _signal(features: Features, i: int) -> float:
     # Distance from the trend average in ATRs, saturating: dimensionless and within [-1, 1].
-    distance = float(features.bars.close[i]) - _trend_mean(features, i)
-    return float(np.tanh(distance / (2.0 * float(features.arrays["atr"][i]))))
-
-
-def _inputs(features: Features, i: int, state: StrategyState) -> dict[str, float | None]:
-    percentile = float(features.regimes.percentile[i])
-    return {
-        "close": float(features.bars.close[i]),
-        "trend_mean": _trend_mean(features, i),
-        "exit_mean": float(features.arrays["exit_mean"][i]),
-        "rsi": float(features.arrays["rsi"][i]),
-        "atr": float(features.arrays["atr"][i]),
-        "volatility": float(features.regimes.volatility[i]),
-        "volatility_percentile": None if np.isnan(percentile) else percentile,
-        "stop_price": state.stop_price,
-        "bars_held": float(state.bars_held),
-    }
-
-
-def _sizing(
-    features: Features, i: int, now: AdaptiveNow, proposal: Proposal
-) -> tuple[SizingLine, ...]:
-    params = features.params
-    target, cap = float(params["target_volatility"]), float(params["max_weight"])
-    volatility = float(features.regimes.volatility[i])
-    base = volatility_target_weight(target, volatility, cap)
-    lines = [
-        SizingLine("target volatility", target, f"{target:.0%} a year wanted"),
-        SizingLine("volatility", volatility, f"{volatility:.1%} a year now (EWMA)"),
-        SizingLine(
-            "volatility-target weight",
-            base,
-            f"{target:.3f} ÷ {volatility:.3f}, at most {cap:g} = {base:.3f}",
-        ),
-        SizingLine("× size factor", now.size_factor, f"× {now.size_factor:g} for the regime"),
-    ]
-    if proposal.kind == PULLBACK:
-        share = float(params["pullback_share"])
-        lines.append(SizingLine("× pullback share", share, f"× {share:g} against the trend"))
-    weight = proposal.target_weight
-    lines.append(SizingLine("target weight", weight, f"= {weight:.3f} of equity"))
-    return tuple(lines)
-
-
-def _reason(
-    features: Features, i: int, state: StrategyState, now: AdaptiveNow, proposal: Proposal
-) -> str:
-    close, mean = float(features.bars.close[i]), _trend_mean(features, i)
-    strength = float(features.arrays["rsi"][i])
-    average = f"{now.lookback_bars}-bar average {mean:,.2f}"
-    stop = state.stop_price
-    sentences = {
-        "TREND_UP": f"close {close:,.2f} is clearly above its {average}",
-        "TREND_UNDECIDED": f"close {close:,.2f} is too near its {average} to call the trend over",
-        "TREND_DOWN": f"close {close:,.2f} fell clearly below its {average}",
-        "DIP": f"RSI(2) {strength:.1f} marks a dip (bought below {now.entry_threshold:g})",
-        "RECOVERED": (
-            f"close {close:,.2f} is back above its {EXIT_BARS}-bar average "
-            f"{features.arrays['exit_mean'][i]:,.2f}"
-        ),
-        "TARGET": f"close {close:,.2f} is above the target {state.target_price or 0.0:,.2f}",
-        "HOLDING_LIMIT": f"{state.bars_held} bars held, the limit now is {now.holding_bars}",
-        "STOP": f"close {close:,.2f} is at or below the stop {stop or 0.0:,.2f}",
-        "NO_SETUP": (
-            f"close {close:,.2f} is not clearly above its {average} and RSI(2) {strength:.1f} is "
-            f"not below {now.entry_threshold:g}"
-        ),
-    }
-    if proposal.rule == "DIP" and state.quantity > 0.0:
-        return (
-            f"the dip has not recovered: close {close:,.2f} is not above its {EXIT_BARS}-bar "
-            f"average {features.arrays['exit_mean'][i]:,.2f}, {state.bars_held} of "
-            f"{now.holding_bars} bars held"
-        )
-    return sentences[proposal.rule]
-
-
-def _would_change(
-    features: Features, i: int, state: StrategyState, now: AdaptiveNow, proposal: Proposal
-) -> str:
-    band = BAND_ATR * float(features.arrays["atr"][i])
-    mean = _trend_mean(features, i)
-    exit_mean = float(features.arrays["exit_mean"][i])
-    if proposal.rule == "NO_SETUP":
-        return (
-            f"an entry on a close above {mean + band:,.2f} or with RSI(2) below "
-            f"{now.entry_threshold:g}"
-        )
-    if state.quantity == 0.0:
-        return (
-            f"no entry if the close were at or below {mean + band:,.2f} and RSI(2) at or above "
-            f"{now.entry_threshold:g}"
-        )
-    stop = f"{state.stop_price:,.2f}" if state.stop_price is not None else "the stop"
-    below = "a trade at or below" if state.rests_protection else "at or below"
-    if not proposal.kind:
-        return f"still long on a close above {mean + band:,.2f}"
-    if proposal.kind == PULLBACK:
-        return f"an exit on a close above {exit_mean:,.2f}, or {below} {stop}"
-    return f"an exit on a close below {mean - band:,.2f}, or {below} {stop}"
+    atr_now = float(features.arrays["atr"][i])
+    if not atr_now > 0.0:
+        # Where nothing moved there is nothing to forecast.
+        return 0.0
+    distance = float(features.bars.close[i]) - float(features.arrays["trend_mean"][i])
+    return float(np.tanh(distance / (2.0 * atr_now)))
 
 
 SPEC = StrategySpec(

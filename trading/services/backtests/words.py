@@ -11,6 +11,11 @@ BLOCKS = {
     "QUANTITY_STEP": "the size rounded down to no unit",
     "CASH": "cash allowed no more",
     "NO_EQUITY": "no equity was left",
+    "NO_SLOT": "every place of the portfolio was taken",
+    "NO_SIZE": "its size was zero",
+    "BREAKER": "the circuit breaker allowed nothing",
+    "SIZE_LIMIT": "its own limits left no room",
+    "LOSS_LIMIT": "its own daily loss was used up",
 }
 
 

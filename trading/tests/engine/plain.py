@@ -53,12 +53,12 @@ def wilder(values, window, first):
     return out
 
 
-def rsi(values, window):
+def rsi(values, window, still=0.0):
     change = np.diff(values, prepend=np.nan)
     gain = wilder(np.where(np.isnan(change), change, np.maximum(change, 0)), window, 1)
     loss = wilder(np.where(np.isnan(change), change, np.maximum(-change, 0)), window, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(gain + loss == 0, 0.0, 100 * gain / (gain + loss))
+        return np.where(gain + loss == 0, still, 100 * gain / (gain + loss))
 
 
 def atr(high, low, close, window):

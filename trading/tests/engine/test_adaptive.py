@@ -39,3 +39,23 @@ def test_every_parameter_says_why_it_is_what_it_is(code):
     changed = [line for line in lines if line.base != line.now]
     assert all("regime" in line.because for line in changed)
     assert bool(changed) == (code in (0, 2, 3))
+
+
+def test_an_unknown_regime_names_the_value_a_person_set_for_normal():
+    base = AdaptiveBase(own_values=(("size_factor", 1, 0.5),))
+
+    line = explain(base, adapt(base, -1), -1)[2]
+
+    assert (line.base, line.now) == (1.0, 0.5)
+    assert "not known yet, taken for NORMAL; NORMAL regime: you set it to 0.5" in line.because
+    assert explain(base, adapt(base, -1), -1)[0].because == (
+        "base value: the regime is not known yet"
+    )
+
+
+def test_a_base_beyond_the_bounds_names_them():
+    base = AdaptiveBase(lookback_bars=400)
+
+    assert (
+        explain(base, adapt(base, 1), 1)[0].because == "from 400 to 300: it lies between 5 and 300"
+    )

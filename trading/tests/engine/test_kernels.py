@@ -11,8 +11,8 @@ SERIES = [
     (kernels.sma_nb, plain.sma, (5,)),
     (kernels.mean_nb, plain.sma, (5,)),
     (kernels.ema_nb, plain.ema, (5,)),
-    (smoothing.rsi_nb, plain.rsi, (2,)),
-    (smoothing.rsi_nb, plain.rsi, (14,)),
+    (smoothing.rsi_nb, plain.rsi, (2, np.nan)),
+    (smoothing.rsi_nb, plain.rsi, (14, 0.0)),
     (kernels.deviation_nb, plain.deviation, (7,)),
     (kernels.rolling_max_nb, plain.rolling_max, (6,)),
     (kernels.rolling_min_nb, plain.rolling_min, (6,)),
@@ -55,7 +55,7 @@ def test_rsi_stays_undefined_after_a_gap():
     values = random_walk(5, 60).close
     values[20] = np.nan
 
-    out = smoothing.rsi_nb(values, 5)
+    out = smoothing.rsi_nb(values, 5, 0.0)
 
     assert np.isfinite(out[5:20]).all()
     assert np.isnan(out[20:]).all()

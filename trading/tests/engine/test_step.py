@@ -3,7 +3,6 @@
 import json
 from functools import cache
 
-import numpy as np
 import pytest
 
 from trading.engine.backtest import BacktestConfig, run
@@ -13,8 +12,8 @@ from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import prepare, step
 from trading.engine.strategies import STRATEGIES, strategy_get
-from trading.engine.types import DecisionAction, Fill, OrderSide, regime_of
-from trading.tests.engine.laws import length, some
+from trading.engine.types import DecisionAction, Fill, OrderSide
+from trading.tests.engine.laws import some
 from trading.tests.engine.walks import random_walk, tape
 
 KEYS = sorted(STRATEGIES)
@@ -90,17 +89,6 @@ def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
 
 
 @pytest.mark.slow
-def test_decisions_speak_of_the_settled_regime():
-    bars = random_walk(12, length(420, quick=240))
-    key = "volatility_adaptive_trend"
-    regimes = prepare(bars, key).regimes
-
-    result = run(bars, key, {}, BacktestConfig(keeps_decisions=True))
-
-    assert not np.array_equal(regimes.settled_codes, regimes.codes)
-    assert [d.regime for d in result.decisions] == [regime_of(c) for c in regimes.settled_codes]
-
-
 def test_sizing_lines_multiply_to_the_wanted_quantity():
     result = explained("volatility_adaptive_trend")
     entry = next(d for d in result.decisions if d.action is DecisionAction.ENTER_LONG)
