@@ -22,15 +22,15 @@ from marketdata.selectors import (
 )
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import volatility
-from trading.engine.adaptive import RULES, adapt
 from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, next_regime, transitions
 from trading.engine.regimes import NextRegime as Counted
 from trading.engine.returns import ewma_volatility, realized_volatility
-from trading.engine.strategies import STRATEGIES, resolve_params
+from trading.engine.strategies import STRATEGIES
 from trading.engine.types import Regime
 from trading.models import Portfolio, StrategyVersion
 from trading.selectors.markets import RegimeTrack, regime_track, regime_word, series_of
 from trading.selectors.model_versions import bound_text
+from trading.selectors.versions import regime_grid
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -334,22 +334,20 @@ def _estimate(
 
 
 def _adaptive_rows(strategy_key: str, parameters: Mapping[str, object]) -> tuple[AdaptiveRow, ...]:
-    """Each adaptive parameter in each regime; empty when nothing adapts."""
-    spec = STRATEGIES.get(strategy_key)
-    if spec is None or spec.adaptive is None:
+    """Say what each regime makes of a strategy's parameters; empty when nothing adapts."""
+    if strategy_key not in STRATEGIES:
         return ()
-    base = spec.adaptive(resolve_params(spec, parameters))
-    by_regime = [adapt(base, code) for code in range(len(REGIMES))]
-    rows = []
-    for name, rule in RULES.items():
-        before = float(getattr(base, name))
-        values = tuple(float(getattr(now, name)) for now in by_regime)
-        if not any(values):
-            continue  # the strategy does not use it, a target of 0 for one
-        why = "; ".join(text for text in (rule.why_up, rule.why_down) if text)
-        label = LABELS.get(name, label_of(name))
-        rows.append(AdaptiveRow(label, values, before, rule.low, rule.high, why))
-    return tuple(rows)
+    return tuple(
+        AdaptiveRow(
+            LABELS.get(row.name, label_of(row.name)),
+            row.values,
+            row.base,
+            row.low,
+            row.high,
+            "; ".join(text for text in (row.why_up, row.why_down) if text),
+        )
+        for row in regime_grid(strategy_key, parameters)
+    )
 
 
 def _finite(value: float) -> float | None:

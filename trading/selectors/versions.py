@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from elson.common.formatting import label_of
 from trading.engine.adaptive import GridRow, grid
 from trading.engine.strategies import resolve_params
+from trading.engine.strategies.base import INT, Parameter, Params, in_regimes
 from trading.engine.types import Regime
 from trading.models import Strategy, StrategyVersion
 from trading.selectors.strategies import rules_of
@@ -124,15 +125,35 @@ def version_diff(*, old: StrategyVersion, new: StrategyVersion) -> list[Paramete
 
 
 def regime_grid(strategy_key: str, parameters: Mapping[str, Any]) -> list[GridRow]:
-    """Lay the adaptive parameters out over the regimes; empty when nothing adapts.
+    """Lay out over the regimes what adapts and what may be set apart; empty when nothing does.
 
     A parameter the strategy does not use, a target of 0 for one, is left out.
     """
     spec = rules_of(strategy_key)
-    if spec.adaptive is None:
-        return []
-    rows = grid(spec.adaptive(resolve_params(spec, parameters)))
-    return [row for row in rows if any(row.values)]
+    params = resolve_params(spec, parameters)
+    rows = grid(spec.adaptive(params)) if spec.adaptive else ()
+    return [row for row in rows if any(row.values)] + [
+        _set_apart(parameter, params)
+        for parameter in spec.parameters
+        if parameter.key in spec.by_regime
+    ]
+
+
+def _set_apart(parameter: Parameter, params: Params) -> GridRow:
+    """Lay one parameter out that has its base value wherever a person set none."""
+    base = float(params[parameter.key])
+    return GridRow(
+        name=parameter.key,
+        base=base,
+        suggested=(base,) * len(Regime),
+        values=in_regimes(params, parameter.key),
+        is_own=tuple(f"{parameter.key}.{regime}" in params for regime in Regime),
+        low=float(parameter.low or 0.0),
+        high=float(parameter.high or 0.0),
+        is_whole=parameter.kind == INT,
+        why_up="",
+        why_down="",
+    )
 
 
 def regime_diff(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from marketdata.types import Bars
@@ -181,7 +181,8 @@ class Narrative:
 class StrategySpec:
     """A registered strategy; see the module's docstring for its functions.
 
-    `adaptive` gives the base of its adaptive parameters, None when none adapts.
+    `adaptive` gives the base of its adaptive parameters, None when none adapts. `by_regime` names
+    parameters of its own that are the same in every regime until a person sets one apart.
     """
 
     key: str
@@ -196,6 +197,7 @@ class StrategySpec:
     targets: Callable[[Features, int], IntArray] | None = None
     check: Callable[[Params], None] | None = None
     adaptive: Callable[[Params], AdaptiveBase] | None = None
+    by_regime: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, ParameterValue]:
@@ -240,14 +242,29 @@ def resolve_params(
 
 
 def _regime_parameter(spec: StrategySpec, name: str) -> Parameter:
-    """Describe the value of an adaptive parameter in one regime, such as `size_factor.HIGH`."""
-    adaptive_name, _, regime = name.partition(".")
-    rule = RULES.get(adaptive_name)
-    if spec.adaptive is None or rule is None or regime not in Regime.__members__:
+    """Describe the value of a parameter in one regime, such as `size_factor.HIGH`."""
+    base_name, _, regime = name.partition(".")
+    rule = RULES.get(base_name)
+    is_regime = regime in Regime.__members__
+    if is_regime and base_name in spec.by_regime:
+        own = next(parameter for parameter in spec.parameters if parameter.key == base_name)
+        return replace(own, key=name, meaning=f"{own.meaning}, while {regime}")
+    if spec.adaptive is None or rule is None or not is_regime:
         names = ", ".join(sorted(parameter.key for parameter in spec.parameters))
         raise ParameterInvalid(f"{spec.key} has no parameter {name!r}; it has {names}")
     kind = INT if rule.is_whole else FLOAT
     return Parameter(name, kind, rule.low, f"Value while {regime}", rule.low, rule.high)
+
+
+def in_regimes(params: Params, name: str) -> tuple[float, ...]:
+    """Return a parameter in LOW to EXTREME: its value, or what a person set for the regime.
+
+    Examples
+    --------
+    >>> in_regimes({"veto_share": 0.1, "veto_share.HIGH": 0.3}, "veto_share")
+    (0.1, 0.1, 0.3, 0.1)
+    """
+    return tuple(float(params.get(f"{name}.{regime}", params[name])) for regime in Regime)
 
 
 def parameter_convert(strategy_key: str, parameter: Parameter, value: object) -> ParameterValue:

@@ -9,7 +9,8 @@ Exact rule, at the close of bar t, with the regime of that bar by percentile:
 1. flat: a candidate is RSI(2) < entry_level with the close in the lowest range_share of the bar, in
    an equity, ETF or index whose round trip costs less than 15 % of an ATR.
 2. the model in force at t gives P(win) of the candidate; below the probability that veto_share of
-   its calibration candidates did not reach it is not bought. Where no model is in force, or a
+   its calibration candidates did not reach it is not bought; a person may set another share for a
+   regime (veto_share.HIGH). Where no model is in force, or a
    feature is unknown, the rule decides alone: fallback, named in the decision.
 3. weight = min(max_weight, target_volatility / EWMA volatility) x size factor of the regime
    x confidence: least_share at the veto, rising in a line with P(win) to 1 at the 90th percentile
@@ -53,6 +54,7 @@ from trading.engine.strategies.base import (
     Params,
     Proposal,
     StrategySpec,
+    in_regimes,
 )
 from trading.engine.strategies.hybrid_gate import asked, dip_market
 from trading.engine.strategies.tables import (
@@ -101,7 +103,7 @@ def prepare(bars: Bars, params: Params, models: Models = ()) -> Features:
         "cost_rate": market.cost_rate,
         "is_tradable": market.is_tradable.astype(np.float64),
         "is_dip": dips.astype(np.float64),
-        **asked(bars, cost_class, candidates, models, float(params["veto_share"])),
+        **asked(bars, cost_class, candidates, models, in_regimes(params, "veto_share")),
     }
     arrays["confidence"] = confidences(arrays, float(params["least_share"]))
     is_entry = candidates * (arrays["probability"] >= arrays["threshold"])
@@ -266,8 +268,8 @@ SPEC = StrategySpec(
             FLOAT,
             hybrid.VETO_SHARE,
             "Share of candidates the model refuses",
-            0.0,
-            0.9,
+            hybrid_words.LEAST_VETO,
+            hybrid_words.MOST_VETO,
             0.05,
         ),
         Parameter("least_share", FLOAT, 0.5, "Share of the size at the veto", 0.1, 1.0, 0.05),
@@ -287,4 +289,5 @@ SPEC = StrategySpec(
     prepare=prepare,
     decide=decide,
     narrate=hybrid_words.narrate,
+    by_regime=("veto_share",),
 )

@@ -69,7 +69,11 @@ def gate_features(bars: Bars, cost_class: AssetClass) -> Mapping[str, FloatArray
 
 
 def asked(
-    bars: Bars, cost_class: AssetClass, candidates: IntArray, models: Models, veto_share: float
+    bars: Bars,
+    cost_class: AssetClass,
+    candidates: IntArray,
+    models: Models,
+    veto_shares: tuple[float, ...],
 ) -> dict[str, FloatArray]:
     """Ask each model about the candidates of its time.
 
@@ -83,8 +87,8 @@ def asked(
         1 where a model is to be asked.
     models : tuple of DatedModel
         Oldest first; may be empty.
-    veto_share : float
-        Share of its calibration candidates that a model refuses, in [0, 1].
+    veto_shares : tuple of float, shape (4,)
+        Share of its calibration candidates that a model refuses, in [0, 1], by regime of the bar.
 
     Returns
     -------
@@ -102,7 +106,10 @@ def asked(
     _ask(answers, features, rows, models)
     places = answers.in_force[rows]
     arrays["probability"][rows] = answers.probability[rows]
-    arrays["threshold"][rows] = _thresholds(models, veto_share)[places]
+    # A candidate has a regime; the others are not among the rows.
+    codes = regimes_of(bars).relative_codes[rows]
+    thresholds = np.array([_thresholds(models, share) for share in veto_shares])
+    arrays["threshold"][rows] = thresholds[codes, places]
     arrays["full"][rows] = _thresholds(models, FULL_SHARE)[places]
     named = {f"feature:{name}": values for name, values in features.items()}
     return arrays | {"model": answers.in_force.astype(np.float64)} | named

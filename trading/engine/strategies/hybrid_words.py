@@ -17,12 +17,13 @@ from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.learning.fitted import EXACT_TERMS, Contributions, Models
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
-from trading.engine.strategies.base import Features, Narrative, Proposal
+from trading.engine.strategies.base import Features, Narrative, Params, Proposal, in_regimes
 from trading.engine.strategies.hybrid_gate import NOT_ASKED
 from trading.engine.strategies.tables import OFF, breaker_parameters
 from trading.engine.types import RegimeCode
 
 N_NAMED = 3
+LEAST_VETO, MOST_VETO = 0.0, 0.9
 # `step` writes one line for the breaker; its limits are no part of the rule.
 BREAKER_NAMES = frozenset(parameter.key for parameter in breaker_parameters(OFF))
 
@@ -176,9 +177,20 @@ def _parameters(features: Features, i: int) -> tuple[ParameterNow, ...]:
     fixed = [
         ParameterNow(name, value, value, None, None, "fixed: does not adapt")
         for name, value in features.params.items()
-        if name not in BREAKER_NAMES
+        if name not in BREAKER_NAMES and not name.startswith("veto_share")
     ]
-    return (*followed, *distances, *fixed)
+    return (*followed, *distances, _veto(features.params, code), *fixed)
+
+
+def _veto(params: Params, code: int) -> ParameterNow:
+    """Say which share of its candidates the model refuses in the regime of the signal bar."""
+    base = float(params["veto_share"])
+    regime = RegimeCode(code).name if code >= 0 else "unknown"
+    now = in_regimes(params, "veto_share")[code] if code >= 0 else base
+    because = f"{regime} regime: the base value, none is set for it"
+    if f"veto_share.{regime}" in params:
+        because = f"{regime} regime: you set it to {now:g}, the base is {base:g}"
+    return ParameterNow("veto_share", base, now, LEAST_VETO, MOST_VETO, because)
 
 
 def _distance(

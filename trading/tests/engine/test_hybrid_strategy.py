@@ -11,14 +11,16 @@ from marketdata.types import Bars
 from trading.engine import hybrid as rule
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.breaker import BreakerState
-from trading.engine.errors import ConfigInvalid
+from trading.engine.errors import ConfigInvalid, ParameterInvalid
 from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.fitted import EXACT_TERMS, DatedModel, FittedModel
 from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, start
 from trading.engine.step import prepare, step
+from trading.engine.strategies import resolve_params
 from trading.engine.strategies.hybrid import SPEC, with_model
-from trading.engine.types import AssetClass, DecisionAction
+from trading.engine.strategies.hybrid_words import _parameters
+from trading.engine.types import AssetClass, DecisionAction, RegimeCode
 from trading.tests.engine.laws import length, some
 from trading.tests.engine.models_by_hand import logistic
 from trading.tests.engine.walks import DAY_NS, random_walk
@@ -148,6 +150,32 @@ def test_size_rises_with_the_probability_within_its_caps():
     signals = [d.signal for d in by_probability if d.decided_at < SECOND * DAY_NS]
     assert signals == sorted(signals)
     assert all(0.5 <= d.signal <= 1.0 and d.target_weight <= 0.95 for d in decisions)
+
+
+def test_a_regime_may_have_a_veto_of_its_own():
+    strict = {"veto_share.HIGH": 0.9, "veto_share.EXTREME": 0.9}
+    spec = bound(FIRST)
+
+    plain, own = spec.prepare(BARS, SPEC.defaults), spec.prepare(BARS, SPEC.defaults | strict)
+
+    was_asked = plain.arrays["probability"] >= 0.0
+    is_wild = was_asked & (plain.regimes.relative_codes >= 2)
+    threshold, other = plain.arrays["threshold"], own.arrays["threshold"]
+    assert is_wild.any()
+    assert (other[is_wild] > threshold[is_wild]).all()
+    assert (other[was_asked & ~is_wild] == threshold[was_asked & ~is_wild]).all()
+    i = int(np.flatnonzero(is_wild)[0])
+    regime = RegimeCode(int(plain.regimes.relative_codes[i])).name
+    told = {line.name: line for line in _parameters(own, i)}["veto_share"]
+    assert (told.base, told.now) == (0.1, 0.9)
+    assert told.because == f"{regime} regime: you set it to 0.9, the base is 0.1"
+
+
+def test_an_own_veto_is_bounded_like_the_base():
+    with pytest.raises(ParameterInvalid, match=r"veto_share.HIGH of hybrid is 1; .* at most 0.9"):
+        resolve_params(SPEC, {"veto_share.HIGH": 1})
+    with pytest.raises(ParameterInvalid, match=r"hybrid has no parameter 'max_bars.HIGH'"):
+        resolve_params(SPEC, {"max_bars.HIGH": 5})
 
 
 def test_costs_that_eat_the_edge_keep_the_rule_out():

@@ -136,3 +136,15 @@ def test_the_first_version_of_a_strategy_takes_limits_and_costs(member, portfoli
 
     kept = StrategyVersion.objects.get()
     assert (kept.limits, kept.costs) == ({"max_open_orders": 3}, {"has_regime_costs": True})
+
+
+def test_the_veto_of_the_hybrid_may_be_set_apart_in_a_regime(member, portfolio):
+    version = strategy_create(user=portfolio.user, key="hybrid", name="Dips")
+    page = member.get(address(version, "edit/")).content.decode()
+    asked = typed(version) | {"p_veto_share.EXTREME": "0.5", "intent": "compare"}
+    compared = member.post(address(version, "edit/"), asked).content.decode()
+    refused = member.post(address(version, "edit/"), asked | {"p_veto_share.EXTREME": "2"})
+
+    assert 'name="p_veto_share.EXTREME"' in page
+    assert "Veto share in Extreme" in compared
+    assert "at most 0.9" in refused.content.decode()
