@@ -175,6 +175,23 @@ def test_bars_get_reads_a_window_of_a_long_series_like_a_short_one(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("at", [3, -1])
+def test_the_next_open_of_a_long_series_is_that_of_a_short_one(
+    monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    instrument = instrument_make("SPX", range(10, 30))
+    series = selectors.series_map([instrument])[instrument.pk]
+    bars = selectors.bars_get("SPX")
+    after = int(bars.closed_at[at])
+    kept = selectors.next_open_get(series, after)
+
+    monkeypatch.setattr("marketdata.selectors.columns.CACHED_BARS_PER_SERIES", 5)
+
+    assert selectors.next_open_get(series, after) == kept
+    assert kept == (None if at == -1 else (int(bars.closed_at[at + 1]), bars.open[at + 1]))
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("symbol", "timeframe", "code"),
     [

@@ -15,30 +15,12 @@ from trading.selectors.ledger import ledger_balances
 from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.portfolios import portfolio_value
 from trading.services.fills import FillConflict, FillInvalid, fill_record, orders_match
-from trading.services.orders import order_cancel, order_submit
-from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
+from trading.services.orders import order_cancel
+from trading.tests.factories import DAY, FIRST_CLOSE
+from trading.tests.order_rows import portfolio_in_market, submit
 
 D = Decimal
 pytestmark = pytest.mark.django_db
-FREE = {
-    "max_order_notional": D(10**9),
-    "max_position_weight": 1.0,
-    "max_gross_exposure": 1.0,
-    "max_daily_loss_ratio": 1.0,
-    "max_orders_per_minute": 6_000,
-}
-
-
-def portfolio_in_market(name="SPX"):
-    spx = instrument_make(name, [100.0] * 5, asset_class="CRYPTO")
-    return portfolio_make(lead=spx, **FREE)
-
-
-def submit(portfolio, quantity="10", key="k", side="BUY", order_type="MARKET", **prices):
-    return order_submit(
-        portfolio=portfolio, instrument=portfolio.replay.lead, side=side, order_type=order_type,
-        quantity=quantity, client_order_id=key, now=NOW, **prices,
-    )  # fmt: skip
 
 
 def fill(order, trade_id="t", quantity="10", price="100", commission="0"):

@@ -22,38 +22,10 @@ from trading.services.orders import (
     orders_cancel_all,
 )
 from trading.tests.factories import FIRST_CLOSE, NOW, instrument_make, portfolio_make
+from trading.tests.order_rows import FREE, hold, portfolio_in_market, submit
 
 D = Decimal
 pytestmark = pytest.mark.django_db
-FREE = {
-    "max_order_notional": D(10**9),
-    "max_position_weight": 1.0,
-    "max_gross_exposure": 1.0,
-    "max_daily_loss_ratio": 1.0,
-    "max_open_orders": 1_000,
-    "max_orders_per_minute": 6_000,
-}
-
-
-def portfolio_in_market(**limits):
-    """100,000 USD in a market where SPX stands at 100; no limit is in the way but those given."""
-    spx = instrument_make("SPX", [100.0] * 5, asset_class="CRYPTO")
-    return portfolio_make(lead=spx, **{**FREE, **limits})
-
-
-def submit(portfolio, quantity="10", key="k", side="BUY", order_type="MARKET", **prices):
-    return order_submit(
-        portfolio=portfolio, instrument=portfolio.replay.lead, side=side, order_type=order_type,
-        quantity=quantity, client_order_id=key, now=NOW, **prices,
-    )  # fmt: skip
-
-
-def hold(portfolio, quantity, price="100"):
-    """Buy and fill at once."""
-    order = submit(portfolio, quantity, key=f"hold-{Order.objects.count()}")
-    fill_record(
-        order=order, trade_id="t", quantity=order.quantity, price=D(price), filled_at=FIRST_CLOSE
-    )
 
 
 def test_order_submit_twice_places_one_order():
