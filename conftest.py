@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from elson.tests import environment, servers
+from elson.tests import chromium, environment, servers
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 JOURNEYS = Path(__file__).parent / "elson" / "tests" / "journeys"
@@ -97,7 +97,7 @@ def redis_url() -> str:
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """Path of a real Chromium; its absence is a failure, never a skip."""
-    path = servers.chromium_found()
+    path = chromium.chromium_found()
     if path is None:
         pytest.fail("No Chromium on this machine: `make journeys` fetches one.")
     return path
