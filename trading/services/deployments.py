@@ -13,7 +13,7 @@ from accounts.selectors import entitlement_value
 from elson.common.errors import Conflict, DomainError, Forbidden
 from marketdata.models import Instrument
 from trading.engine import state as engine_state
-from trading.engine.types import OrderSide, OrderType, TimeInForce
+from trading.engine.types import OrderSide, OrderStatus, OrderType, TimeInForce
 from trading.models import Deployment, Order, Portfolio, Strategy, StrategyVersion
 from trading.selectors.exact import ExactSum
 from trading.selectors.portfolios import market_time, portfolio_value
@@ -21,7 +21,7 @@ from trading.services.amounts import ZERO, amount_of, plain, round_to_step
 from trading.services.events import event_publish
 from trading.services.live_books import books_catch_up
 from trading.services.orders import WORKING, order_cancel, order_submit
-from trading.services.portfolios import portfolio_lock
+from trading.services.portfolios import archived_refuse, portfolio_lock
 from trading.services.pretrade import held_of
 from trading.services.sales import OWN_SALE, sales_fit
 from trading.services.strategies import strategy_create
@@ -42,7 +42,7 @@ class DeploymentFinal(Conflict):
 
 
 class DeploymentKeyReused(Conflict):
-    """The same key once started another version or instrument."""
+    """The same key once started another version, instrument or capital."""
 
 
 class PlanLimitReached(Forbidden):
@@ -103,16 +103,17 @@ def deployment_start(
 
     `capital` is what its own book begins with; without it, everything no other strategy has. The
     same `client_key` again answers the deployment it made the first time.
-    Raises DeploymentInvalid, DeploymentKeyReused, PlanLimitReached.
+    Raises DeploymentInvalid, DeploymentKeyReused, PlanLimitReached, PortfolioArchived.
     """
     locked = portfolio_lock(portfolio.pk)
     if locked.user_id != version.strategy.user_id:
         raise DeploymentInvalid(
             "FOREIGN_STRATEGY", "the strategy and the portfolio have different owners"
         )
-    earlier = _started_before(locked, version, instrument, client_key)
+    earlier = _started_before(locked, version, instrument, capital, client_key)
     if earlier is not None:
         return earlier
+    archived_refuse(locked)
     # The lock makes putting the strategy away wait, or be seen here.
     strategy = Strategy.objects.select_for_update().get(pk=version.strategy_id)
     if strategy.is_archived:
@@ -161,7 +162,8 @@ def deployment_stop(
 ) -> Deployment:
     """End it for good; leave what it holds to its owner, or sell it at the next bar.
 
-    A second time answers the same.
+    A second time answers the same. Raises DeploymentInvalid where the sale is refused: then it goes
+    on as it was.
     """
     portfolio = portfolio_lock(deployment.portfolio_id)
     current = _locked(deployment)
@@ -205,16 +207,21 @@ def demo_deploy(*, user: Any, portfolio: Portfolio, now: dt.datetime) -> Deploym
 
 
 def _started_before(
-    portfolio: Portfolio, version: StrategyVersion, instrument: Instrument, client_key: str
+    portfolio: Portfolio,
+    version: StrategyVersion,
+    instrument: Instrument,
+    capital: Decimal | None,
+    client_key: str,
 ) -> Deployment | None:
     earlier = _started_with(portfolio, client_key)
     if earlier is None:
         return None
-    if (earlier.version_id, earlier.instrument_id) != (version.pk, instrument.pk):
+    is_same = (earlier.version_id, earlier.instrument_id) == (version.pk, instrument.pk)
+    if not is_same or capital not in (None, earlier.capital):
         raise DeploymentKeyReused(
             "IDEMPOTENCY_KEY_REUSED",
-            f"this Idempotency-Key already started deployment {earlier.pk} of another version or "
-            "instrument; use a new one",
+            f"this Idempotency-Key already started deployment {earlier.pk} of another version, "
+            "instrument or capital; use a new one",
         )
     return earlier
 
@@ -323,7 +330,7 @@ def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> No
     quantity = round_to_step(max(left, ZERO), instrument.quantity_step)
     if quantity <= 0:
         return
-    order_submit(
+    order = order_submit(
         portfolio=portfolio,
         instrument=instrument,
         side=OrderSide.SELL,
@@ -332,8 +339,15 @@ def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> No
         time_in_force=TimeInForce.DAY,
         client_order_id=f"close-{deployment.pk}",
         deployment=deployment,
+        is_closing=True,
         now=now,
     )
+    if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED):
+        raise DeploymentInvalid(
+            "CLOSE_REFUSED",
+            f"its {plain(quantity)} {instrument.symbol} cannot be sold: {order.reason}; the "
+            "strategy was not stopped. Stop it and keep the position, or try again later",
+        )
     sales_fit(portfolio=portfolio, instrument=instrument, cause=OWN_SALE)
 
 

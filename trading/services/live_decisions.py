@@ -6,7 +6,7 @@ import datetime as dt
 import math
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from marketdata.models import Instrument
 from marketdata.selectors import bars_map, nanoseconds
@@ -55,6 +55,9 @@ def decide_all(
             with transaction.atomic():
                 _decide(portfolio, deployment, bar, positions, now)
             n_decisions += 1
+        except DatabaseError:
+            # Not the strategy's fault: the bar is taken back and asked again.
+            raise
         except Exception as error:
             logger.exception("strategy_failed", deployment=deployment.pk, bar=str(bar.closed_at))
             _fail(deployment, bar, error)

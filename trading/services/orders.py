@@ -25,7 +25,7 @@ from trading.services.amounts import ZERO, amount_of
 from trading.services.events import order_published
 from trading.services.order_drafts import OrderDraft, OrderInvalid, draft_of
 from trading.services.own_limits import NO_LIMITS
-from trading.services.portfolios import portfolio_lock
+from trading.services.portfolios import archived_refuse, portfolio_lock
 from trading.services.pretrade import (
     SLIPPAGE_BASIS,
     MarketView,
@@ -97,6 +97,7 @@ def order_submit(
     deployment: Deployment | None = None,
     is_all_cash: bool = False,
     protection: str = "",
+    is_closing: bool = False,
     market: MarketView | None = None,
     now: dt.datetime,
 ) -> Order:
@@ -105,8 +106,8 @@ def order_submit(
     1. lock the portfolio · 2. same key: same order or IdempotencyKeyReused · 3. check every rule ·
     4. store the order, DENIED with its reason or accepted by the broker with its cash reserved ·
     5. publish on commit. `market` is passed by the runner, which knows the bar it stands on.
-    Raises OrderInvalid before anything is written. Long for what an order may carry: each is an
-    argument and a column.
+    Raises OrderInvalid and PortfolioArchived before anything is written. Long for what an order may
+    carry: each is an argument and a column.
     """
     draft = draft_of(
         side=side, order_type=order_type, quantity=quantity, limit_price=limit_price,
@@ -118,11 +119,12 @@ def order_submit(
     earlier = Order.objects.filter(portfolio=locked, client_order_id=key).first()
     if earlier is not None:
         return _same(earlier, body_hash)
+    archived_refuse(locked)
     seen = market or market_view(locked, instrument, now=now)
     summary = portfolio_value(locked)
     results = _rules(
         locked, instrument, draft, seen, summary=summary, is_manual=decision is None,
-        deployment=deployment, is_protection=bool(protection), now=now,
+        deployment=deployment, is_protection=bool(protection), is_closing=is_closing, now=now,
     )  # fmt: skip
     order = Order.objects.create(
         portfolio=locked,
@@ -341,6 +343,7 @@ def _rules(
     is_manual: bool,
     deployment: Deployment | None = None,
     is_protection: bool = False,
+    is_closing: bool = False,
     now: dt.datetime,
 ) -> list[RuleResult]:
     own_limits = deployment.version.limits if deployment else NO_LIMITS
@@ -355,6 +358,7 @@ def _rules(
         n_recent_own=n_recent_own(portfolio, deployment, market.market_at),
         own_limits=own_limits,
         is_protection=is_protection,
+        is_closing=is_closing,
     )
 
 

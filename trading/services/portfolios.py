@@ -28,6 +28,10 @@ class PortfolioNameTaken(Conflict):
     """The user has a portfolio of that name."""
 
 
+class PortfolioArchived(Conflict):
+    """The portfolio was put away; nothing happens in it any more."""
+
+
 @transaction.atomic
 def portfolio_open(
     *, user: Any, name: str, cash: Decimal, replay: Any = None, now: dt.datetime
@@ -74,6 +78,17 @@ def portfolio_lock(portfolio_id: int) -> Portfolio:
         .select_related("replay__lead", "risk_limits")
         .get(pk=portfolio_id)
     )
+
+
+def archived_refuse(locked: Portfolio) -> None:
+    """Refuse what would begin in a portfolio that was put away meanwhile, in another tab say.
+
+    Raises PortfolioArchived.
+    """
+    if locked.is_archived:
+        raise PortfolioArchived(
+            "PORTFOLIO_ARCHIVED", f"portfolio {locked.name} was put away and takes no more orders"
+        )
 
 
 _BOUNDS: dict[str, tuple[Any, Any]] = {

@@ -31,6 +31,8 @@ from trading.services.own_limits import NO_LIMITS, OwnLimits, owned, tightened
 MINUTE = dt.timedelta(minutes=1)
 # What may rest for a position is asked no more: it only ever sells what is held.
 RESTING_RULES = ("QUANTITY", "SHORT")
+# How many orders there may be says nothing against one that ends a strategy and its position.
+COUNTING_RULES = ("MAX_ORDERS_PER_MINUTE", "MAX_OPEN_ORDERS")
 # Market orders arrive at the next open; this much worse is a mild assumption for a small order.
 PAPER_SLIPPAGE_BPS = 1.0
 SLIPPAGE_BASIS = "1 bp worse than the next open; spread and fees by asset class and regime"
@@ -115,8 +117,11 @@ def rules_check(
     n_recent_own: int = 0,
     own_limits: OwnLimits = NO_LIMITS,
     is_protection: bool = False,
+    is_closing: bool = False,
 ) -> list[risk.RuleResult]:
     """Judge a draft by every rule; an order may go out when none is FAIL.
+
+    One that sells what a stopped strategy held is not counted: `is_closing`.
 
     One that rests for a position only ever gets out of it: no limit on size, number or side of the
     market keeps it away, and what other sales have reserved it sells only where they do not.
@@ -145,12 +150,13 @@ def rules_check(
         return [*results, *(result for result in checked if result.rule in RESTING_RULES)]
     gross_limit = tightened(limits, "max_gross_exposure", own)
     judged = [*checked, _gross_exposure(draft, costs, held, summary, gross_limit)]
-    return [
+    found = [
         *results,
         _price_side(draft, market),
         *owned(judged, limits, own),
         _order_rate(n_recent_orders, n_recent_own, limits, own),
     ]
+    return [rule for rule in found if not (is_closing and rule.rule in COUNTING_RULES)]
 
 
 def first_failure(results: list[risk.RuleResult]) -> risk.RuleResult | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -42,6 +43,8 @@ from trading.selectors.strategies import (
 )
 from trading.selectors.versions import version_rows
 from trading.services.deployments import (
+    DeploymentFinal,
+    DeploymentInvalid,
     deployment_pause,
     deployment_resume,
     deployment_stop,
@@ -208,19 +211,22 @@ def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) ->
 def deployment_action(request: HttpRequest, deployment_id: int, action: str) -> HttpResponse:
     """Pause, resume or stop a strategy at work."""
     deployment = deployment_get(request.user, deployment_id)
+    try:
+        _act(deployment, action, closes_position=request.POST.get("closes_position") == "1")
+    except (DeploymentFinal, DeploymentInvalid) as error:
+        messages.error(request, error.message)
+    return redirect("strategy_detail", strategy_id=deployment.version.strategy_id)
+
+
+def _act(deployment: Any, action: str, *, closes_position: bool) -> None:
     if action == "pause":
         deployment_pause(deployment=deployment)
     elif action == "resume":
         deployment_resume(deployment=deployment)
     elif action == "stop":
-        deployment_stop(
-            deployment=deployment,
-            closes_position=request.POST.get("closes_position") == "1",
-            now=timezone.now(),
-        )
+        deployment_stop(deployment=deployment, closes_position=closes_position, now=timezone.now())
     else:
         raise NotFound("action", action)
-    return redirect("strategy_detail", strategy_id=deployment.version.strategy_id)
 
 
 def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:

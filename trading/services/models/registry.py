@@ -10,7 +10,6 @@ from django.db import transaction
 
 from elson.common.errors import Conflict, DomainError
 from trading.models import ModelApproval, ModelTraining, ModelTransition, ModelVersion
-from trading.selectors.model_versions import version_active
 from trading.services.models.gates import gates_passed
 
 if TYPE_CHECKING:
@@ -52,13 +51,13 @@ def version_promote(
     version that decides now. Where two people are required the first call records a wish and
     returns the version unchanged; the second, by another person, promotes.
     """
+    champion = _lock_line(version.strategy_key)
     row = _lock(version)
     if row.state == State.ACTIVE:
         return row
     _check(row, State.ACTIVE, reason)
     if row.state == State.RETIRED:
         raise TransitionRefused("MODEL_RETIRED", f"{row} is retired; roll back to it instead.")
-    champion = _lock_active(row.strategy_key)
     _check_gates(row, champion)
     approver = _approver(row, actor, reason, now)
     if approver is None and settings.MODEL_PROMOTION_NEEDS_TWO:
@@ -87,8 +86,8 @@ def version_rollback(
     TransitionRefused when no other version was ever active. One person suffices: going back must
     be quick.
     """
-    strategy_key = _lock(version).strategy_key
-    active = _lock_active(strategy_key)
+    strategy_key = version.strategy_key
+    active = _lock_line(strategy_key)
     if active is not None and active.pk != version.pk:
         return active
     before = _decided_before(strategy_key, active)
@@ -139,9 +138,13 @@ def _lock(version: ModelVersion) -> ModelVersion:
     return ModelVersion.objects.select_for_update().get(pk=version.pk)
 
 
-def _lock_active(strategy_key: str) -> ModelVersion | None:
-    found = version_active(strategy_key)
-    return _lock(found) if found else None
+def _lock_line(strategy_key: str) -> ModelVersion | None:
+    """Lock all versions of a strategy, in one order, and return the one that decides.
+
+    First of all locks: two people who change the active version wait for each other.
+    """
+    rows = ModelVersion.objects.select_for_update().filter(strategy_key=strategy_key)
+    return next((row for row in rows.order_by("pk") if row.state == State.ACTIVE), None)
 
 
 def _moved(
@@ -194,14 +197,23 @@ def _approver(row: ModelVersion, actor: User | None, reason: str, now: dt.dateti
 
 
 def _decided_before(strategy_key: str, active: ModelVersion | None) -> ModelVersion | None:
-    """Return the version that was retired from deciding last."""
-    rows = ModelTransition.objects.filter(
-        version__strategy_key=strategy_key, from_state=State.ACTIVE, to_state=State.RETIRED
+    """Return the version to go back to: the one before in the line of those not rolled back.
+
+    So a second step back goes further back. Where nothing older is left the one that was rolled
+    back comes again: a step back can be taken back.
+    """
+    chosen = ModelTransition.objects.filter(
+        version__strategy_key=strategy_key, to_state=State.ACTIVE
     )
-    if active is not None:
-        rows = rows.exclude(version=active)
-    last = rows.select_related("version").order_by("-created_at", "-pk").first()
-    return last.version if last else None
+    versions = [move.version for move in chosen.select_related("version").order_by("pk")]
+    line: list[ModelVersion] = []
+    for version in versions:
+        if version in line:
+            del line[line.index(version) + 1 :]
+        else:
+            line.append(version)
+    others = [item for item in line if item != active] or [v for v in versions if v != active]
+    return others[-1] if others else None
 
 
 def _move(

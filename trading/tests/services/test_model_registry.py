@@ -146,6 +146,14 @@ def test_a_second_click_on_rollback_does_not_undo_the_first():
     assert two.transitions.filter(to_state="RETIRED").count() == 1
 
 
+def test_a_second_step_back_goes_further_back():
+    one, two = active_make(1), active_make(2, champion=1)
+    three = active_make(3, champion=2)
+
+    assert version_rollback(version=three, actor=None, **WHY) == two
+    assert version_rollback(version=two, actor=None, **WHY) == one
+
+
 def test_rollback_after_retiring_brings_the_retired_one_back():
     one = active_make(1)
     version_retire(version=one, actor=None, **WHY)
