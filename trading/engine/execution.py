@@ -46,8 +46,10 @@ class Blotter:
         In order of submission, each with its status by now.
     fills, signal_bars, reasons : list
         One entry per fill: the fill, the bar whose close decided it, the rule that spoke.
-    borrow, financing : float
-        Costs of holding charged so far, currency, >= 0.
+    financing : float
+        Interest on negative cash charged so far, currency, >= 0.
+    borrow_at : dict of int to float
+        By bar, what borrowing a short position cost since the bar before, currency, > 0.
     rested : dict of int to (float, float)
         By bar of entry, how far stop and target began to rest from the price paid, as shares of the
         close that decided the entry; NaN for none.
@@ -60,8 +62,8 @@ class Blotter:
     fills: list[Fill] = field(default_factory=list)
     signal_bars: list[int] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    borrow: float = 0.0
     financing: float = 0.0
+    borrow_at: dict[int, float] = field(default_factory=dict)
     rested: dict[int, tuple[float, float]] = field(default_factory=dict)
     intent: OrderIntent | None = None
     signal_bar: int = -1
@@ -81,9 +83,15 @@ class Blotter:
         borrow = short * terms.costs.borrow_rate_per_day() * days
         rate = terms.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR
         financing = max(-state.cash, 0.0) * rate * days
-        self.borrow += borrow
+        if borrow:
+            self.borrow_at[i] = borrow
         self.financing += financing
         self.state = state.changed(cash=state.cash - borrow - financing)
+
+    @property
+    def borrow(self) -> float:
+        """What borrowing cost so far, currency, >= 0."""
+        return math.fsum(self.borrow_at.values())
 
     @property
     def limit_orders(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ LOOKBACK none
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trading.engine.kernels import IntArray
@@ -63,6 +63,7 @@ def round_trips(
     signal_bars: Sequence[int],
     reasons: Sequence[str],
     regime_codes: IntArray,
+    borrow: Mapping[int, float] | None = None,
 ) -> tuple[list[RoundTrip], list[Fill]]:
     """Group the fills of one symbol into completed trades.
 
@@ -77,6 +78,9 @@ def round_trips(
         Why, per fill; the last one becomes the trade's exit reason.
     regime_codes : int64, shape (n_bars,)
         Regime at each bar; the entry's signal bar gives the trade its regime.
+    borrow : mapping of int to float or None
+        What borrowing a short position cost, currency by bar, bars rising; it was charged before
+        the fills of its bar, so it belongs to what was held until then. None for nothing.
 
     Returns
     -------
@@ -100,16 +104,32 @@ def round_trips(
     """
     trips: list[RoundTrip] = []
     members: list[Fill] = []
-    held, first = 0.0, 0
+    held, first, owed = 0.0, 0, 0.0
+    charges = _Charges(borrow or {})
     for k, fill in enumerate(fills):
+        owed += charges.until(fill.bar)
         for part in _parts(fill, held):
             first = first if members else signal_bars[k]
             members.append(part)
             held += part.signed_quantity
             if abs(held) <= DUST * fill.quantity:
-                trips.append(_trip(members, first, int(regime_codes[first]), reasons[k]))
-                members, held = [], 0.0
+                trips.append(_trip(members, first, int(regime_codes[first]), reasons[k], owed))
+                members, held, owed = [], 0.0, 0.0
     return trips, members
+
+
+class _Charges:
+    """What borrowing cost, handed out once, bar after bar."""
+
+    def __init__(self, by_bar: Mapping[int, float]) -> None:
+        self._left = list(reversed(by_bar.items()))
+
+    def until(self, bar: int) -> float:
+        """Return what was charged up to a bar and not asked for before."""
+        owed = 0.0
+        while self._left and self._left[-1][0] <= bar:
+            owed += self._left.pop()[1]
+        return owed
 
 
 def _parts(fill: Fill, held: float) -> tuple[Fill, ...]:
@@ -122,20 +142,13 @@ def _parts(fill: Fill, held: float) -> tuple[Fill, ...]:
     return ends, replace(fill, quantity=left, commission=rest)
 
 
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    quantity: float
-    notional: float
-
-    @property
-    def price(self) -> float:
-        return self.notional / self.quantity
-
-
-def _trip(fills: Sequence[Fill], signal_bar: int, code: int, reason: str) -> RoundTrip:
+def _trip(
+    fills: Sequence[Fill], signal_bar: int, code: int, reason: str, borrow: float
+) -> RoundTrip:
     side = fills[0].side
     opened = _leg([fill for fill in fills if fill.side is side])
     closed = _leg([fill for fill in fills if fill.side is not side])
+    most = _most_in_use(fills)
     commission = sum(fill.commission for fill in fills)
     gross = closed.notional - opened.notional
     return RoundTrip(
@@ -146,17 +159,45 @@ def _trip(fills: Sequence[Fill], signal_bar: int, code: int, reason: str) -> Rou
         exit_bar=fills[-1].bar,
         entry_at=fills[0].filled_at,
         exit_at=fills[-1].filled_at,
-        quantity=opened.quantity,
+        quantity=most.quantity,
         entry_price=opened.price,
         exit_price=closed.price,
-        entry_notional=opened.notional,
+        entry_notional=most.notional,
+        traded_notional=opened.notional + closed.notional,
         commission=commission,
-        pnl=(gross if side is OrderSide.BUY else -gross) - commission,
+        borrow=borrow,
+        pnl=(gross if side is OrderSide.BUY else -gross) - commission - borrow,
         regime=regime_of(code),
         bars_held=fills[-1].bar - fills[0].bar,
         exit_reason=reason,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    quantity: float
+    notional: float
+
+    @property
+    def price(self) -> float:
+        return self.notional / self.quantity
+
+
 def _leg(fills: Sequence[Fill]) -> _Leg:
     return _Leg(sum(f.quantity for f in fills), sum(f.notional for f in fills))
+
+
+def _most_in_use(fills: Sequence[Fill]) -> _Leg:
+    """Return the most units held and the most money in them, at what they cost on average.
+
+    Money that a sale gave back and a later purchase took again is the same money.
+    """
+    held = cost = most = dearest = 0.0
+    for fill in fills:
+        if fill.side is fills[0].side:
+            held, cost = held + fill.quantity, cost + fill.notional
+        else:
+            left = max(held - fill.quantity, 0.0)
+            held, cost = left, cost * left / held
+        most, dearest = max(most, held), max(dearest, cost)
+    return _Leg(most, dearest)

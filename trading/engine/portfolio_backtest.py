@@ -261,7 +261,9 @@ def _row(book: Book) -> InstrumentResult:
         signal_bars=blotter.signal_bars,
         reasons=blotter.reasons,
         regime_codes=book.features.regimes.codes,
+        borrow=blotter.borrow_at,
     )
+    owed = blotter.borrow - math.fsum(trip.borrow for trip in trips)
     flows = math.fsum(fill.cash_flow for fill in still_open)
     return InstrumentResult(
         symbol=bars.symbol,
@@ -280,7 +282,7 @@ def _row(book: Book) -> InstrumentResult:
         ),
         quantity=blotter.state.quantity,
         regime_codes=book.features.regimes.codes,
-        open_pnl=flows + book.value if still_open else 0.0,
+        open_pnl=flows + book.value - owed if still_open else 0.0,
         rested=blotter.rested,
     )
 

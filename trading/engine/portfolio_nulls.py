@@ -226,7 +226,7 @@ def instrument_trades(row: InstrumentResult, run: PortfolioRun, legs: Sequence[L
     ]
     return trades_of(
         row.round_trips,
-        # Additions to a position can sum to more than the equity at its first fill.
+        # Additions to a position can come to more than the equity at its first fill.
         np.minimum(np.array(weights), 1.0),
         spec.prepare(leg.bars, params),
         slippage,

@@ -226,11 +226,10 @@ def _charge(
     for book, i in arrived:
         if book.blotter.state.quantity >= 0.0:
             continue
-        before = book.blotter.borrow
         # Only the account borrows cash; an instrument's own cash is a share of it.
         book.blotter.state = book.blotter.state.changed(cash=0.0)
         book.blotter.accrue(i, book.market, book.terms)
-        account.cash -= book.blotter.borrow - before
+        account.cash -= book.blotter.borrow_at.get(i, 0.0)
 
 
 def _trade(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:

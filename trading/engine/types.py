@@ -253,8 +253,11 @@ class Position:
 class RoundTrip:
     """From flat to flat: one completed trade.
 
-    `pnl` is net of commission and slippage; `return_ratio` is pnl over the money put in
-    (`entry_notional`); `signal_bar` and `regime` belong to the bar whose close decided the entry.
+    `pnl` is net of commission, slippage and the borrow of a short; the interest on negative cash is
+    the account's and no trade's. `quantity` is the most that was held, `entry_notional` the most
+    money that was in it at average cost, and `return_ratio` pnl over that; prices are averages of
+    all fills of a side, `traded_notional` sums both. `signal_bar` and `regime` belong to the bar
+    whose close decided the entry.
     """
 
     symbol: str
@@ -268,15 +271,17 @@ class RoundTrip:
     entry_price: float
     exit_price: float
     entry_notional: float
+    traded_notional: float
     commission: float
     pnl: float
     regime: Regime | None
     bars_held: int
     exit_reason: str = ""
+    borrow: float = 0.0
 
     @property
     def return_ratio(self) -> float:
-        """Net result over the money put in, fraction."""
+        """Net result over the most money that was in it, fraction."""
         return self.pnl / self.entry_notional if self.entry_notional else 0.0
 
     @property

@@ -31,7 +31,8 @@ def trade_rows(
         trip
         | {
             "exit_words": exit_words(trip["exit_reason"]),
-            "gross": trip["pnl"] + trip["commission"],
+            # Results stored before trades carried their borrow do not name it.
+            "gross": trip["pnl"] + trip["commission"] + trip.get("borrow", 0.0),
         }
         for trip in trips
         if (not regime or trip["regime"] == regime)

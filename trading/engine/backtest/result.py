@@ -103,7 +103,11 @@ def result_of(
     exposure = (tape.quantity * bars.close)[first:] / equity
     relative, absolute = features.regimes.codes, features.regimes.absolute_codes
     trips, _ = round_trips(
-        fills, signal_bars=blotter.signal_bars, reasons=blotter.reasons, regime_codes=relative
+        fills,
+        signal_bars=blotter.signal_bars,
+        reasons=blotter.reasons,
+        regime_codes=relative,
+        borrow=blotter.borrow_at,
     )
     absolute_trips = [
         replace(trip, regime=regime_of(int(absolute[trip.signal_bar]))) for trip in trips

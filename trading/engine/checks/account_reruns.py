@@ -18,6 +18,7 @@ from trading.engine import account_loop, metrics
 from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig
 from trading.engine.checks.reruns import constant_costs
+from trading.engine.costs import CostModel
 from trading.engine.errors import EngineError
 from trading.engine.portfolio_backtest import PortfolioRun, account_opened
 from trading.engine.shared_account import Leg, SharedAccount, replay
@@ -33,8 +34,8 @@ Progress = Callable[[float], None]
 class AccountReruns:
     """The account again, with costs that are a constant share so that tables stay compiled.
 
-    Every rerun of an instrument pays what it paid on average in the run, per side. `n_expected`
-    reruns share the bars that they may take.
+    Every rerun of an instrument pays what it paid on average in the run, per side, and the same for
+    holding. `n_expected` reruns share the bars that they may take.
     """
 
     def __init__(
@@ -42,7 +43,11 @@ class AccountReruns:
     ) -> None:
         paid = {row.symbol: row.costs.paid_bps for row in run.instruments}
         own = run.account.config.costs
-        self.config = BacktestConfig(cash=run.account.config.cash, limits=run.account.config.limits)
+        self.config = BacktestConfig(
+            cash=run.account.config.cash,
+            limits=run.account.config.limits,
+            cost_model=CostModel(financing_bps_per_year=own.financing_bps_per_year),
+        )
         self.allocation = allocation
         self.bars_per_year = run.account.bars_per_year
         every = [

@@ -115,7 +115,5 @@ def scaled_config(config: BacktestConfig, factor: float) -> BacktestConfig:
 
 
 def _closed_fills_notional(run: BacktestRun) -> float:
-    opened = sum(trip.entry_notional for trip in run.round_trips)
-    closed = sum(trip.quantity * trip.exit_price for trip in run.round_trips)
-    total = opened + closed
+    total = sum(trip.traded_notional for trip in run.round_trips)
     return total if math.isfinite(total) else 0.0

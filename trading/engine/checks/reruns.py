@@ -14,7 +14,7 @@ from dataclasses import replace
 from marketdata.types import Bars
 from trading.engine import metrics
 from trading.engine.backtest import BacktestConfig, BacktestRun, equity_of, is_compiled
-from trading.engine.costs import CostModel
+from trading.engine.costs import BPS, CostModel
 from trading.engine.errors import EngineError
 
 # Bars all reruns of a strategy without a compiled rule may take together: a third of a second.
@@ -25,8 +25,8 @@ FEWEST_BARS = 120
 class Reruns:
     """The run again, with costs that are a constant share so that compiled rules stay compiled.
 
-    Every rerun pays what the run itself paid on average, per side. `n_expected` reruns share the
-    bars that a strategy without a compiled rule may take.
+    Every rerun pays what the run itself paid on average, per side, and the same for holding.
+    `n_expected` reruns share the bars that a strategy without a compiled rule may take.
     """
 
     def __init__(self, run: BacktestRun, bars: Bars, n_expected: int) -> None:
@@ -75,5 +75,11 @@ class Reruns:
 
 
 def constant_costs(costs: CostModel, paid_bps: float) -> CostModel:
-    """Return costs of a constant share; the class stays, because breakers measure by it."""
-    return CostModel(commission_bps=min(paid_bps, 1_000.0), preset=costs.preset, preset_scale=0.0)
+    """Return costs of a constant share; borrow stays, and the class, which breakers measure by."""
+    return CostModel(
+        commission_bps=min(paid_bps, 1_000.0),
+        preset=costs.preset,
+        preset_scale=0.0,
+        borrow_bps_per_day=costs.borrow_rate_per_day() / BPS,
+        financing_bps_per_year=costs.financing_bps_per_year,
+    )

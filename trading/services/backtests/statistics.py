@@ -251,6 +251,7 @@ def trips_as_rows(run: BacktestRun, split: int, bars: Bars | None) -> list[dict[
             "exit_price": trip.exit_price,
             "entry_notional": trip.entry_notional,
             "commission": trip.commission,
+            "borrow": trip.borrow,
             "pnl": trip.pnl,
             "return_ratio": trip.return_ratio,
             "bars_held": trip.bars_held,

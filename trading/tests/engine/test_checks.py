@@ -12,12 +12,14 @@ from trading.engine.backtest import BacktestConfig, run
 from trading.engine.checks import chance, charges, leaks, stability
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import honesty
+from trading.engine.checks.reruns import Reruns
 from trading.engine.costs import CostModel
 from trading.engine.nulls import exceedance, random_entries
 from trading.engine.strategies import long_flat, sma_cross
 from trading.engine.strategies.base import Proposal
 from trading.engine.types import RuleStatus
 from trading.tests.engine.laws import length, some
+from trading.tests.engine.rules_by_hand import by_hand
 from trading.tests.engine.walks import random_walk, tape
 
 BARS = random_walk(41, length(600, quick=420))
@@ -142,11 +144,40 @@ def test_cost_break_even_is_the_cost_at_which_nothing_is_left():
     row = {row.key: row for row in panel_of_dips().rows}["COST_BREAK_EVEN"]
 
     gross = sum(trip.pnl + trip.commission for trip in result.round_trips)
-    traded = sum(
-        trip.entry_notional + trip.quantity * trip.exit_price for trip in result.round_trips
-    )
+    traded = sum(fill.notional for fill in result.fills[: 2 * len(result.round_trips)])
     assert row.numbers["paid_bps"] == pytest.approx(5.0)
     assert row.numbers["break_even_bps"] == pytest.approx(gross / traded * 1e4)
+
+
+@cache
+def shorts(borrow_bps_per_day):
+    """Every twenty bars of a falling market, ten short."""
+    falling = tape([(100.0 * 0.999**k,) * 4 for k in range(200)])
+    rule = by_hand(lambda features, i, state: Proposal(-0.5 if i % 20 < 10 else 0.0, 0.0, "SHORT"))
+    costs = CostModel(commission_bps=1.0, borrow_bps_per_day=borrow_bps_per_day)
+    return run(falling, rule, {}, BacktestConfig(cost_model=costs)), falling
+
+
+@pytest.mark.parametrize("borrow_bps_per_day", [0.0, 50.0])
+def test_trades_earn_what_the_equity_earns_borrow_included(borrow_bps_per_day):
+    result, _ = shorts(borrow_bps_per_day)
+
+    assert result.quantity[-1] == 0.0
+    assert len(result.round_trips) == 10
+    pnl = sum(trip.pnl for trip in result.round_trips)
+    assert pnl == pytest.approx(result.final_equity - result.config.cash)
+
+
+def test_a_short_that_its_borrow_ruins_cannot_bear_its_costs():
+    kept, ruined = (charges.break_even(shorts(rate)[0], ()) for rate in (0.0, 50.0))
+
+    assert (kept.status, ruined.status) == (RuleStatus.PASS, RuleStatus.FAIL)
+
+
+def test_a_rerun_of_a_short_borrows_at_the_same_rate():
+    result, bars = shorts(50.0)
+
+    assert Reruns(result, bars, 1).baseline == pytest.approx(result.metrics["sharpe_ratio"])
 
 
 def test_losing_after_the_best_trades_are_removed_is_shown():

@@ -106,6 +106,42 @@ def test_short_round_trip_wins_when_the_price_falls():
     assert trips[0].is_win
 
 
+def test_money_that_comes_back_into_a_trade_is_counted_once():
+    tape = [("BUY", 10.0, 10.0), ("SELL", 5.0, 11.0), ("BUY", 5.0, 11.0), ("SELL", 10.0, 11.0)]
+    fills = [
+        Fill(f"o-{k}", "TAPE", OrderSide(side), quantity, price, 0.0, k + 1, k + 1)
+        for k, (side, quantity, price) in enumerate(tape)
+    ]
+
+    (trip,), _ = round_trips(
+        fills, signal_bars=range(4), reasons=list("abcd"), regime_codes=np.zeros(4, np.int64)
+    )
+
+    assert (trip.quantity, trip.entry_notional, trip.traded_notional) == (10.0, 105.0, 320.0)
+    assert trip.return_ratio == pytest.approx(10.0 / 105.0)
+
+
+def test_borrow_belongs_to_the_short_trade_that_was_held_when_it_was_charged():
+    fills = [
+        Fill("1", "TAPE", OrderSide.SELL, 2.0, 10.0, 0.0, 1, 1),
+        Fill("2", "TAPE", OrderSide.BUY, 4.0, 8.0, 0.0, 3, 3),
+        Fill("3", "TAPE", OrderSide.SELL, 4.0, 8.0, 0.0, 5, 5),
+        Fill("4", "TAPE", OrderSide.BUY, 1.0, 8.0, 0.0, 7, 7),
+    ]
+    charged = {2: 0.25, 3: 0.5, 6: 0.125, 7: 0.0625, 8: 0.03125}
+
+    trips, _ = round_trips(
+        fills,
+        signal_bars=range(4),
+        reasons=list("abcd"),
+        regime_codes=np.zeros(9, np.int64),
+        borrow=charged,
+    )
+
+    assert [trip.borrow for trip in trips] == [0.75, 0.0]
+    assert [trip.pnl for trip in trips] == [4.0 - 0.75, 0.0]
+
+
 def test_fills_of_an_open_trade_are_returned_apart():
     fills = [Fill("1", "TAPE", OrderSide.BUY, 2.0, 10.0, 0.0, 1, 1)]
 
