@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from trading.engine.costs import BPS, CostModel, commission_rates
+from trading.engine.costs import BPS, MOST_WORSE, CostModel, commission_rates
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.market import Market
 from trading.engine.types import Fill
@@ -120,7 +120,8 @@ def cost_parts(
     side = np.array([1.0 if fill.signed_quantity > 0.0 else -1.0 for fill in fills])
     crosses = np.array([fill.client_order_id not in limit_orders for fill in fills], dtype=float)
     rate = market.price_rates[signal] * crosses
-    moved = market.impact_scales[signal] * np.sqrt(quantity) * crosses
+    moved = np.minimum(market.impact_scales[signal] * np.sqrt(quantity), MOST_WORSE - rate)
+    moved = moved * crosses
     before = quantity * price / (1.0 + side * (rate + moved))
     spread = float(np.sum(before * crosses)) * costs.spread_bps * BPS
     preset = float(np.sum(notional * _preset_rates(costs, market, signal)))

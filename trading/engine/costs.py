@@ -58,6 +58,10 @@ TRADE_COSTS = (
     "range_share", "impact",
 )  # fmt: skip
 IMPACT_BARS = 20
+# No fill is worse than the market by more than this fraction of its price. Slippage, a share of a
+# wild bar's range and the impact of an order on next to no volume could add up to more than the
+# price itself: a sale would pay instead of being paid.
+MOST_WORSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,7 @@ def price_rates(
     Returns
     -------
     float64, shape (n_bars,)
-        Fractions of price, >= 0: spread, slippage, and the share of the bar's range.
+        Fractions of price, 0 to `MOST_WORSE`: spread, slippage, and the share of the bar's range.
 
     Examples
     --------
@@ -258,7 +262,8 @@ def price_rates(
     rates = np.full(close.shape[0], costs.slippage_rate)
     if costs.range_share:
         rates = rates + costs.range_share * (high - low) / close
-    return rates
+    capped: FloatArray = np.minimum(rates, MOST_WORSE)
+    return capped
 
 
 def impact_scales(costs: CostModel, close: FloatArray, volume: FloatArray) -> FloatArray:

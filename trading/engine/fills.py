@@ -6,7 +6,7 @@ LOOKBACK none; nothing of the bar is known to whoever placed the order
 
 Conservative choices: a limit is filled at its price, or at the open when the bar opens beyond it,
 never better; a stop that is gapped through fills at the open; slippage worsens market and stop
-fills, never limit fills.
+fills, never limit fills, and by no more than `costs.MOST_WORSE` of the price.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trading.engine.costs import CostModel
+from trading.engine.costs import MOST_WORSE, CostModel
 from trading.engine.errors import ConfigInvalid, OrderInvalid
 from trading.engine.sizing import round_down
 from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
@@ -84,9 +84,11 @@ class FillRules:
         return not (self.impact_scale or self.commission_per_unit or self.commission_minimum)
 
     def price_rate(self, quantity: float) -> float:
-        """Return how much worse a market fill of ``quantity`` is, fraction of price."""
+        """Return how much worse a market fill of ``quantity`` is, up to `MOST_WORSE` of price."""
         rate = self.slippage_rate
-        return rate + self.impact_scale * math.sqrt(quantity) if self.impact_scale else rate
+        if self.impact_scale:
+            rate += self.impact_scale * math.sqrt(quantity)
+        return min(rate, MOST_WORSE)
 
     def commission(self, quantity: float, price: float) -> float:
         """Return the commission of a fill, currency."""
@@ -271,7 +273,7 @@ def payable_quantity(cash: float, price: float, rules: FillRules) -> float:
     >>> payable_quantity(1_001.0, 10.0, FillRules(commission_minimum=1.0, quantity_step=1.0))
     100.0
     """
-    worse = price * (1.0 + rules.slippage_rate)
+    worse = price * (1.0 + rules.price_rate(0.0))
     most = affordable_quantity(cash, worse, rules.commission_rate, rules.quantity_step)
     if rules.is_proportional or _cost_of(most, price, rules) <= cash:
         return most

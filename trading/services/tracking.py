@@ -14,7 +14,7 @@ from marketdata.selectors import NoBars, bars_get, nanoseconds
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import backtest, metrics
 from trading.engine.backtest import BacktestConfig
-from trading.engine.costs import BPS, CostModel, impact_scales, price_rates
+from trading.engine.costs import BPS, MOST_WORSE, CostModel, impact_scales, price_rates
 from trading.engine.errors import EngineError, InsufficientBars
 from trading.engine.strategies import StrategySpec, resolve_params
 from trading.engine.tracking import MeanCost, TrackingBand, mean_cost, tracking_band
@@ -258,7 +258,7 @@ def _fill_cost(
     met = price - sign * float(fill.slippage) / quantity
     signal = max(int(np.searchsorted(bars.closed_at, nanoseconds(order.market_at))), 0)
     signal = min(signal, len(bars) - 1)
-    expected_rate = float(rates[signal] + scales[signal] * np.sqrt(quantity))
+    expected_rate = min(float(rates[signal] + scales[signal] * np.sqrt(quantity)), MOST_WORSE)
     if order.order_type not in (OrderType.MARKET, OrderType.STOP_MARKET):
         expected_rate = 0.0
     expected_commission = costs.commission(quantity, price, regime_code(order.regime))

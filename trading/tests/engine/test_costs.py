@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from trading.engine.costs import COST_BPS, CostModel, commission_rates, impact_scales
+from trading.engine.costs import (
+    COST_BPS,
+    MOST_WORSE,
+    CostModel,
+    commission_rates,
+    impact_scales,
+    price_rates,
+)
 from trading.engine.errors import ConfigInvalid
 from trading.engine.types import AssetClass
 
@@ -73,3 +80,9 @@ def test_impact_is_the_root_of_participation_times_volatility():
 
 def test_impact_is_nothing_where_volume_is_not_known():
     assert not impact_scales(CostModel(impact=1.0), np.arange(1.0, 60.0), np.zeros(59)).any()
+
+
+def test_no_bar_is_so_wild_that_a_fill_costs_more_than_half_of_its_price():
+    wild = [np.array([price]) for price in (400.0, 50.0, 100.0)]
+
+    assert price_rates(CostModel(range_share=1.0), *wild).tolist() == [MOST_WORSE]

@@ -227,3 +227,18 @@ def test_what_is_payable_costs_no_more_than_the_cash(cash, price, scale, minimum
     paid = price * (1.0 + rules.price_rate(quantity))
     total = quantity * paid + rules.commission(quantity, paid)
     assert quantity == 0.0 or total <= cash * (1 + 1e-9)
+
+
+def test_a_sale_of_more_than_anybody_trades_is_still_paid():
+    bars = random_walk(6, 120)
+    thin = replace(bars, volume=np.ones(120))
+    config = BacktestConfig(cash=1e7, cost_model=CostModel(impact=1.0))
+
+    found = run(thin, "sma_cross", {"fast": 3, "slow": 9}, config)
+
+    opens = np.array([thin.open[fill.bar] for fill in found.fills])
+    prices = np.array([fill.price for fill in found.fills])
+    assert np.abs(prices / opens - 1.0).max() == pytest.approx(0.5)
+    assert found.final_equity > 0.0
+    quantities = np.array([fill.quantity for fill in found.fills])
+    assert found.costs.impact == pytest.approx(np.sum(np.abs(prices - opens) * quantities))
