@@ -39,6 +39,7 @@ TIMES_IN_FORCE = [
 ]
 
 PARAMETER_PREFIX, LIMIT_PREFIX, COST_PREFIX = "p_", "limit_", "cost_"
+COST_FLAGS = ("has_regime_costs", "has_usual_slippage")
 COST_LABELS = {
     "has_regime_costs": ("Usual costs of the market", "", "By asset class and regime."),
     "commission_bps": ("Commission a side", "bp", ""),
@@ -48,6 +49,7 @@ COST_LABELS = {
     "commission_minimum": ("Least commission", "", ""),
     "range_share": ("Slippage by range", "", "Share of the signal bar’s range, 0 to 1."),
     "impact": ("Impact", "", "× a bar’s volatility × √(quantity ÷ volume)."),
+    "has_usual_slippage": ("Usual slippage and impact", "", "With the usual costs alone."),
     "borrow_bps_per_day": ("Borrow a day", "bp", "Of shorts."),
     "financing_bps_per_year": ("Financing a year", "bp", ""),
 }
@@ -188,7 +190,7 @@ class TermsMixin(forms.Form):
         for limit in OWN_LIMITS:
             self.fields[LIMIT_PREFIX + limit.name] = _limit_field(limit, account)
         for name, (label, _, hint) in COST_LABELS.items():
-            kind = forms.BooleanField if name == "has_regime_costs" else forms.CharField
+            kind = forms.BooleanField if name in COST_FLAGS else forms.CharField
             self.fields[COST_PREFIX + name] = kind(label=label, required=False, help_text=hint)
 
     def clean(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ LOOKBACK 20 bars for impact, else none; all is known when the order was decided
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,37 @@ COST_BPS: Mapping[AssetClass, float] = {
 # LOW, NORMAL, HIGH, EXTREME. A bar without a known regime costs what NORMAL costs.
 REGIME_MULTIPLIERS = (1.0, 1.0, 1.5, 2.5)
 
+# Basis points per side that a market order of a small size gets less than the quote it was decided
+# on, times `REGIME_MULTIPLIERS`. Conventions of ours: about a quarter of the class's spread and
+# fees. They are not in `COST_BPS`, and no published figure of ours charges them (see
+# docs/adr/0027); measure your own fills against them on a strategy's page.
+SLIPPAGE_BPS: Mapping[AssetClass, float] = {
+    AssetClass.EQUITY: 1.0,
+    AssetClass.EQUITY_CLOSE: 1.5,
+    AssetClass.ETF: 0.5,
+    AssetClass.INDEX: 0.5,
+    AssetClass.FX: 0.4,
+    AssetClass.FX_EMERGING: 1.5,
+    AssetClass.COMMODITY: 0.75,
+    AssetClass.CRYPTO: 4.0,
+}
+
+# Coefficient of the square-root law. What is measured lies near 1 for shares, futures and bitcoin;
+# it is lower where the volume of one venue is a small part of what is traded.
+IMPACTS: Mapping[AssetClass, float] = {
+    AssetClass.EQUITY: 1.0,
+    AssetClass.EQUITY_CLOSE: 1.0,
+    AssetClass.ETF: 0.7,
+    AssetClass.INDEX: 0.7,
+    AssetClass.FX: 0.5,
+    AssetClass.FX_EMERGING: 1.0,
+    AssetClass.COMMODITY: 1.0,
+    AssetClass.CRYPTO: 1.0,
+}
+
+# Volatility is a factor of the law itself; this is for books that are thinner in turmoil.
+IMPACT_MULTIPLIERS = (1.0, 1.0, 1.2, 1.5)
+
 # Basis points per calendar day of a short position.
 BORROW_BPS_PER_DAY: Mapping[AssetClass, float] = {
     AssetClass.EQUITY: 1.0,
@@ -52,6 +83,8 @@ COST_LIMITS: Mapping[str, float] = {
     "borrow_bps_per_day": 1_000.0,
     "financing_bps_per_year": 10_000.0,
     "preset_scale": 100.0,
+    "preset_slippage": 100.0,
+    "preset_impact": 100.0,
 }
 TRADE_COSTS = (
     "commission_bps", "slippage_bps", "spread_bps", "commission_per_unit", "commission_minimum",
@@ -94,16 +127,24 @@ class CostModel:
         Of negative cash per year of 365 days, in [0, 10000].
     preset_scale : float
         Multiplies the preset's cost, in [0, 100]; see `scaled`.
+    preset_slippage : float
+        How much of the class's slippage (`SLIPPAGE_BPS`, times the regime's multiplier) is paid in
+        the price as well, in [0, 100]; 0 none of it, 1 all.
+    preset_impact : float
+        How much of the class's impact (`IMPACTS`, times `IMPACT_MULTIPLIERS`) is added to
+        ``impact``, in [0, 100].
 
     Raises
     ------
     ConfigInvalid
-        If a value lies outside its bounds or is not finite.
+        If a value lies outside its bounds or is not finite, or a class's slippage or impact is
+        asked for without a class.
 
     References
     ----------
     Almgren, Thum, Hauptmann, Li, Direct Estimation of Equity Market Impact (2005); Toth et al.,
-    Anomalous Price Impact and the Critical Nature of Liquidity (2011) for the square root.
+    Anomalous Price Impact and the Critical Nature of Liquidity (2011) for the square root; Donier,
+    Bonart, A Million Metaorder Analysis of Market Impact on the Bitcoin (2015).
 
     Examples
     --------
@@ -125,6 +166,8 @@ class CostModel:
     borrow_bps_per_day: float | None = None
     financing_bps_per_year: float = 0.0
     preset_scale: float = 1.0
+    preset_slippage: float = 0.0
+    preset_impact: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse rates that cannot be meant."""
@@ -132,6 +175,9 @@ class CostModel:
             value = getattr(self, name)
             if value is not None and not 0.0 <= value <= most:
                 raise ConfigInvalid(f"{name} {value} must lie between 0 and {most:,.0f}")
+        for name in ("preset_slippage", "preset_impact"):
+            if self.preset is None and getattr(self, name):
+                raise ConfigInvalid(f"{name} {getattr(self, name)} needs a preset, found none")
 
     def commission_rate(self, regime_code: int) -> float:
         """Return commission per side as a fraction of notional for one regime code."""
@@ -148,16 +194,37 @@ class CostModel:
         """Return the constant part of what a fill is worse: spread and slippage, of price."""
         return (self.slippage_bps + self.spread_bps) * BPS
 
+    def price_rate(self, regime_code: int) -> float:
+        """Return what a fill is worse in a regime: spread, slippage, the class's, of price."""
+        if self.preset is None or not self.preset_slippage:
+            return self.slippage_rate
+        usual = SLIPPAGE_BPS[self.preset] * _factor(REGIME_MULTIPLIERS, regime_code)
+        return self.slippage_rate + usual * self.preset_slippage * BPS
+
+    def impact_at(self, regime_code: int) -> float:
+        """Return the coefficient of the square-root law in a regime, the class's added."""
+        if self.preset is None or not self.preset_impact:
+            return self.impact
+        usual = IMPACTS[self.preset] * _factor(IMPACT_MULTIPLIERS, regime_code)
+        return self.impact + usual * self.preset_impact
+
     @property
     def is_free(self) -> bool:
         """Tell whether trading costs nothing at all."""
-        is_without_preset = self.preset is None or self.preset_scale == 0.0
+        scales = (self.preset_scale, self.preset_slippage, self.preset_impact)
+        is_without_preset = self.preset is None or not any(scales)
         return is_without_preset and not any(getattr(self, name) for name in TRADE_COSTS)
 
     @property
     def is_proportional(self) -> bool:
         """Tell whether the cost of an order is a fraction of its notional, whatever its size."""
-        return not (self.commission_per_unit or self.commission_minimum or self.impact)
+        by_size = (self.commission_per_unit, self.commission_minimum, self.impact)
+        return not (any(by_size) or self.preset_impact)
+
+    @property
+    def slips_alike(self) -> bool:
+        """Tell whether a fill is worse by the same share at every bar, its own size left out."""
+        return not (self.range_share or self.preset_slippage)
 
     def borrow_rate_per_day(self) -> float:
         """Return the fraction of a short position's value charged per calendar day."""
@@ -205,8 +272,11 @@ def preset_bps(preset: AssetClass | None, regime_code: int) -> float:
     """
     if preset is None:
         return 0.0
-    multiplier = REGIME_MULTIPLIERS[regime_code] if regime_code >= 0 else 1.0
-    return COST_BPS[preset] * multiplier
+    return COST_BPS[preset] * _factor(REGIME_MULTIPLIERS, regime_code)
+
+
+def _factor(multipliers: Sequence[float], regime_code: int) -> float:
+    return multipliers[regime_code] if regime_code >= 0 else 1.0
 
 
 def commission_rates(costs: CostModel, regime_codes: IntArray) -> FloatArray:
@@ -230,14 +300,18 @@ def commission_rates(costs: CostModel, regime_codes: IntArray) -> FloatArray:
     >>> (rates * 1e4).round(9).tolist()
     [2.0, 2.0, 5.0]
     """
-    rates = [costs.commission_rate(code) for code in (-1, 0, 1, 2, 3)]
+    return _by_regime(costs.commission_rate, regime_codes)
+
+
+def _by_regime(rate_of: Callable[[int], float], regime_codes: IntArray) -> FloatArray:
+    rates = [rate_of(code) for code in (-1, 0, 1, 2, 3)]
     if min(rates) == max(rates):
         return np.full(regime_codes.shape[0], rates[0])
     return np.array(rates)[regime_codes + 1]
 
 
 def price_rates(
-    costs: CostModel, high: FloatArray, low: FloatArray, close: FloatArray
+    costs: CostModel, codes: IntArray, high: FloatArray, low: FloatArray, close: FloatArray
 ) -> FloatArray:
     """Return how much worse than the market a fill decided on each bar is, impact left out.
 
@@ -245,50 +319,59 @@ def price_rates(
     ----------
     costs : CostModel
         Rates of the run.
+    codes : int64, shape (n_bars,)
+        Regime at each signal bar, -1 to 3.
     high, low, close : float64, shape (n_bars,)
         Of the signal bars; known when the order is placed.
 
     Returns
     -------
     float64, shape (n_bars,)
-        Fractions of price, 0 to `MOST_WORSE`: spread, slippage, and the share of the bar's range.
+        Fractions of price, 0 to `MOST_WORSE`: spread, slippage (the class's
+        in that regime), and the share of the bar's range.
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> price_rates(CostModel(spread_bps=5.0, range_share=0.1), one * 102, one * 98, one * 100)
+    >>> one, code = np.ones(1), np.array([-1])
+    >>> costs = CostModel(spread_bps=5.0, range_share=0.1)
+    >>> price_rates(costs, code, one * 102, one * 98, one * 100)
     array([0.0045])
     """
-    rates = np.full(close.shape[0], costs.slippage_rate)
+    rates = _by_regime(costs.price_rate, codes)
     if costs.range_share:
         rates = rates + costs.range_share * (high - low) / close
     capped: FloatArray = np.minimum(rates, MOST_WORSE)
     return capped
 
 
-def impact_scales(costs: CostModel, close: FloatArray, volume: FloatArray) -> FloatArray:
+def impact_scales(
+    costs: CostModel, codes: IntArray, close: FloatArray, volume: FloatArray
+) -> FloatArray:
     """Return the price impact of one unit per bar; it grows with the root of the quantity.
 
     Parameters
     ----------
     costs : CostModel
-        Only ``impact`` is used.
+        Only its impact is used.
+    codes : int64, shape (n_bars,)
+        Regime at each signal bar, -1 to 3.
     close, volume : float64, shape (n_bars,)
         Prices > 0 and units >= 0.
 
     Returns
     -------
     float64, shape (n_bars,)
-        ``impact`` x standard deviation of the last 20 log returns / sqrt(mean of the last 20
-        volumes), fraction of price per root of a unit; 0 where volume or volatility is not known.
+        `CostModel.impact_at` x standard deviation of the last 20 log returns / sqrt(mean of the
+        last 20 volumes), fraction of price per root of a unit; 0 where volume or volatility is not
+        known.
 
     Examples
     --------
-    >>> impact_scales(CostModel(), np.ones(3), np.ones(3))
+    >>> impact_scales(CostModel(), np.full(3, -1), np.ones(3), np.ones(3))
     array([0., 0., 0.])
     """
     scales = np.zeros(close.shape[0])
-    if not costs.impact or close.shape[0] < IMPACT_BARS + 1:
+    if not (costs.impact or costs.preset_impact) or close.shape[0] < IMPACT_BARS + 1:
         return scales
     returns = np.diff(np.log(close))
     windows = np.lib.stride_tricks.sliding_window_view
@@ -296,6 +379,7 @@ def impact_scales(costs: CostModel, close: FloatArray, volume: FloatArray) -> Fl
     mean_volume = windows(volume[1:], IMPACT_BARS).mean(axis=1)
     known = mean_volume > 0.0
     found = np.zeros(deviation.shape[0])
-    found[known] = costs.impact * deviation[known] / np.sqrt(mean_volume[known])
+    coefficients = _by_regime(costs.impact_at, codes[IMPACT_BARS:])
+    found[known] = coefficients[known] * deviation[known] / np.sqrt(mean_volume[known])
     scales[IMPACT_BARS:] = found
     return scales

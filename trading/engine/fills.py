@@ -119,7 +119,7 @@ def rules_of(
     quantity_step, price_field, volume_share, impact_scale
         As in `FillRules`.
     price_rate : float or None
-        From `costs.price_rates`; None for the constant part alone.
+        From `costs.price_rates`; None for what does not depend on the bar's range.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def rules_of(
     >>> rules_of(CostModel(commission_bps=2.0, spread_bps=1.0), -1).slippage_rate
     0.0001
     """
-    rate = costs.slippage_rate if price_rate is None else price_rate
+    rate = costs.price_rate(regime_code) if price_rate is None else price_rate
     return FillRules(
         slippage_rate=rate,
         commission_rate=costs.commission_rate(regime_code),

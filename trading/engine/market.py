@@ -119,7 +119,7 @@ def market_of(bars: Bars, codes: IntArray, costs: CostModel) -> Market:
     return Market(
         bars=bars,
         codes=codes,
-        price_rates=price_rates(costs, bars.high, bars.low, bars.close),
-        impact_scales=impact_scales(costs, bars.close, bars.volume),
+        price_rates=price_rates(costs, codes, bars.high, bars.low, bars.close),
+        impact_scales=impact_scales(costs, codes, bars.close, bars.volume),
         has_volume=bool((bars.volume > 0.0).any()),
     )

@@ -283,7 +283,7 @@ def charged_rates(costs: CostModel, parts: CostParts, codes: IntArray) -> tuple[
         Fraction of price per side.
     """
     rates = commission_rates(costs, codes)
-    if (costs.is_proportional and costs.range_share == 0.0) or not parts.notional:
+    if (costs.is_proportional and costs.slips_alike) or not parts.notional:
         return rates, costs.slippage_rate
     in_price = (parts.spread + parts.slippage + parts.impact) / parts.notional
     more = parts.commission / parts.notional - costs.commission_bps * BPS

@@ -122,7 +122,7 @@ class _Charges:
     """What borrowing cost, handed out once, bar after bar."""
 
     def __init__(self, by_bar: Mapping[int, float]) -> None:
-        self._left = list(reversed(by_bar.items()))
+        self._left = list(by_bar.items())[::-1]
 
     def until(self, bar: int) -> float:
         """Return what was charged up to a bar and not asked for before."""

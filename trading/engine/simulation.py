@@ -211,7 +211,7 @@ def _market(features: Features, costs: CostModel) -> OrderMarket:
     bars = features.bars
     days_between = np.diff(bars.closed_at, prepend=bars.closed_at[0]) / DAY_NS
     prices = (bars.exec_prices, bars.open, bars.high, bars.low, bars.close, bars.volume)
-    impact = impact_scales(costs, bars.close, bars.volume)
+    impact = impact_scales(costs, features.regimes.codes, bars.close, bars.volume)
     return OrderMarket(*prices, days_between, *rates_of(bars, costs, features.regimes), impact)
 
 
@@ -243,7 +243,7 @@ def rates_of(bars: Bars, costs: CostModel, regimes: RegimeSeries) -> tuple[Float
     Regimes are told apart by identity: those of most strategies are one series of the bars.
     """
     commission = commission_rates(costs, regimes.codes)
-    return commission, price_rates(costs, bars.high, bars.low, bars.close)
+    return commission, price_rates(costs, regimes.codes, bars.high, bars.low, bars.close)
 
 
 def start_memory(cash: float) -> FloatArray:

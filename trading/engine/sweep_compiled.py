@@ -88,7 +88,7 @@ def _tables(bars: Bars, config: BacktestConfig) -> SeriesTables:
     if costs.preset is not None:
         codes = regimes_of(bars).codes
     rates = commission_rates(costs, codes)
-    worse = price_rates(costs, bars.high, bars.low, bars.close)
+    worse = price_rates(costs, codes, bars.high, bars.low, bars.close)
     n_levels = max(1, min(n_bars.bit_length(), MAX_BLOCK_BYTES // (24 * n_bars)))
     return SeriesTables(
         edge_table=edge_table_nb(bars.exec_prices, bars.close, rates, worse),

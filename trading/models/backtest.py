@@ -52,6 +52,9 @@ class Backtest(JobModel):
         default=0, help_text="Slippage as a share of the signal bar's range."
     )
     impact = models.FloatField(default=0, help_text="Square-root impact; about 1 is measured.")
+    has_usual_slippage = models.BooleanField(
+        default=False, help_text="Add the class's slippage and impact to the usual costs."
+    )
     borrow_bps_per_day = models.FloatField(
         null=True, blank=True, help_text="Of shorts; empty for the market's usual."
     )

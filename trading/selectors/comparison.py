@@ -37,6 +37,7 @@ COSTS = {
     "commission_minimum": "Least commission",
     "range_share": "Share of the bar's range",
     "impact": "Impact",
+    "has_usual_slippage": "Usual slippage and impact",
     "borrow_bps_per_day": "Borrow a day, bp",
     "financing_bps_per_year": "Financing a year, bp",
     "max_participation": "Share of the volume",

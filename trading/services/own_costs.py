@@ -15,10 +15,12 @@ def version_costs(costs: Mapping[str, Any], instrument: Instrument) -> CostModel
     """Return the cost model of a version's stored costs on an instrument; empty: the usual one."""
     if not costs:
         return pretrade.costs_of(instrument)
-    preset = None
+    preset, share = None, 0.0
     if costs.get("has_regime_costs"):
         preset = cost_preset_of(
             asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
         )
-    named = {name: value for name, value in costs.items() if name != "has_regime_costs"}
-    return CostModel(preset=preset, **named)
+        share = 1.0 if costs.get("has_usual_slippage") else 0.0
+    flags = ("has_regime_costs", "has_usual_slippage")
+    named = {name: value for name, value in costs.items() if name not in flags}
+    return CostModel(preset=preset, preset_slippage=share, preset_impact=share, **named)

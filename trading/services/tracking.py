@@ -16,6 +16,7 @@ from trading.engine import backtest, metrics
 from trading.engine.backtest import BacktestConfig
 from trading.engine.costs import BPS, MOST_WORSE, CostModel, impact_scales, price_rates
 from trading.engine.errors import EngineError, InsufficientBars
+from trading.engine.regimes import regimes_of
 from trading.engine.strategies import StrategySpec, resolve_params
 from trading.engine.tracking import MeanCost, TrackingBand, mean_cost, tracking_band
 from trading.engine.types import OrderSide, OrderType
@@ -199,8 +200,9 @@ def fill_costs(deployment: Deployment) -> list[FillCost]:
         bars = bars_get(deployment.instrument, deployment.timeframe, until=fills[-1].filled_at)
     except NoBars:
         return []
-    rates = price_rates(costs, bars.high, bars.low, bars.close)
-    scales = impact_scales(costs, bars.close, bars.volume)
+    codes = regimes_of(bars).codes
+    rates = price_rates(costs, codes, bars.high, bars.low, bars.close)
+    scales = impact_scales(costs, codes, bars.close, bars.volume)
     return [_fill_cost(fill, bars, costs, rates, scales) for fill in fills]
 
 

@@ -30,6 +30,7 @@ def url_values(draft: BacktestDraft) -> dict[str, str]:
         "slippage_bps": plain_number(draft.slippage_bps),
         "has_regime_costs": "on" if draft.has_regime_costs else "",
         **{name: _shown(getattr(draft, name)) for name in COST_NUMBERS},
+        "has_usual_slippage": "on" if draft.has_usual_slippage else "",
         "carries_rest": "on" if draft.carries_rest else "",
         **_portfolio_values(draft),
         "is_free_confirmed": "on" if draft.is_free else "",

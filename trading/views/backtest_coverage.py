@@ -8,7 +8,14 @@ from typing import Any
 
 from elson.common.errors import DomainError
 from marketdata.selectors import Coverage, coverage_get, instrument_list
-from trading.engine.costs import COST_BPS, REGIME_MULTIPLIERS
+from trading.engine.costs import (
+    COST_BPS,
+    IMPACT_MULTIPLIERS,
+    IMPACTS,
+    REGIME_MULTIPLIERS,
+    SLIPPAGE_BPS,
+)
+from trading.engine.types import AssetClass
 from trading.services.backtests.experiment import cost_preset_of
 from trading.views.backtest_form import PLAIN_FIELDS, SHARES, BacktestForm
 
@@ -38,17 +45,38 @@ class CoverageBar:
 
 def cost_words(form: BacktestForm) -> str:
     """Say what the usual costs of the chosen market are."""
+    symbol, preset = _market_of(form)
+    if preset is None:
+        return "By asset class, higher when volatility is."
+    high, extreme = REGIME_MULTIPLIERS[2:]
+    return (
+        f"{COST_BPS[preset]:g} bp a side for {symbol}, "
+        f"×{high:g} in High and ×{extreme:g} in Extreme volatility."
+    )
+
+
+def slippage_words(form: BacktestForm) -> str:
+    """Say what slippage and impact are usual on the chosen market."""
+    symbol, preset = _market_of(form)
+    if preset is None:
+        return "By asset class and regime, on top of the usual costs."
+    high, extreme = REGIME_MULTIPLIERS[2:]
+    high_impact, extreme_impact = IMPACT_MULTIPLIERS[2:]
+    return (
+        f"{SLIPPAGE_BPS[preset]:g} bp a side for {symbol}, ×{high:g} in High and ×{extreme:g} in "
+        f"Extreme, and impact {IMPACTS[preset]:g}, ×{high_impact:g} and ×{extreme_impact:g}. "
+        "On top of the usual costs."
+    )
+
+
+def _market_of(form: BacktestForm) -> tuple[str, AssetClass | None]:
     instrument = instrument_list(symbols=[str(form["symbol"].value() or "")]).first()
     if instrument is None:
-        return "By asset class, higher when volatility is."
+        return "", None
     preset = cost_preset_of(
         asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
     )
-    high, extreme = REGIME_MULTIPLIERS[2:]
-    return (
-        f"{COST_BPS[preset]:g} bp a side for {instrument.symbol}, "
-        f"×{high:g} in High and ×{extreme:g} in Extreme volatility."
-    )
+    return instrument.symbol, preset
 
 
 def coverage_bar(form: BacktestForm) -> CoverageBar | None:

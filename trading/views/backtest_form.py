@@ -67,7 +67,7 @@ PLAIN_FIELDS = (
     "strategy_key", "symbol", "timeframe", "start_date", "end_date", "cash", "commission_bps",
     "slippage_bps", "has_regime_costs", "is_free_confirmed", "out_of_sample_share",
     "out_of_sample_from", "walk_forward_folds", "benchmark", "seed", "note", "tags",
-    "carries_rest", *COST_NUMBERS, *PORTFOLIO_FIELDS,
+    "carries_rest", "has_usual_slippage", *COST_NUMBERS, *PORTFOLIO_FIELDS,
 )  # fmt: skip
 
 
@@ -111,6 +111,9 @@ class BacktestForm(forms.Form):
         label="Impact",
         required=False,
         help_text="Price moved = this × a bar's volatility × √(quantity ÷ volume). 1 is measured.",
+    )
+    has_usual_slippage = forms.BooleanField(
+        label="Usual slippage and impact of this market", required=False
     )
     borrow_bps_per_day = forms.CharField(
         label="Borrow a day", required=False, help_text="Of shorts. Empty for the market's usual."
@@ -206,7 +209,7 @@ class BacktestForm(forms.Form):
     @property
     def has_more_costs(self) -> bool:
         """Tell whether the rarer costs are in use or at fault, so that they are shown open."""
-        return self._is_used("carries_rest", *COST_NUMBERS)
+        return self._is_used("carries_rest", "has_usual_slippage", *COST_NUMBERS)
 
     @property
     def has_portfolio(self) -> bool:

@@ -44,7 +44,7 @@ from trading.services.backtests.requests import (
 from trading.views.backtest_address import url_values, version_values
 from trading.views.backtest_chart import chart_context
 from trading.views.backtest_context import TABS, result_context
-from trading.views.backtest_coverage import cost_words, coverage_bar
+from trading.views.backtest_coverage import cost_words, coverage_bar, slippage_words
 from trading.views.backtest_files import TABLES, table_response
 from trading.views.backtest_form import (
     DEFAULT_STRATEGY,
@@ -164,6 +164,7 @@ def _form_page(
         "spec": form.spec,
         "bar": coverage_bar(form),
         "cost_words": cost_words(form),
+        "slippage_words": slippage_words(form),
         "quota": backtest_quota(user=request.user, now=timezone.now()),
         "usual_seconds": usual_seconds(),
         "tags_used": tags_used(user_id=request.user.pk),

@@ -172,7 +172,9 @@ def _all_in(
     first = max(config.start_index, features.first)
     targets = spec.targets(features, first)
     rates = commission_rates(config.costs, features.regimes.codes)
-    worse = price_rates(config.costs, bars.high, bars.low, bars.close)
+    worse = price_rates(
+        config.costs, features.regimes.codes, bars.high, bars.low, bars.close
+    )
     return loops.simulate_all_in_nb(
         bars.exec_prices, bars.close, targets, rates, worse, float(config.cash), first
     )

@@ -76,6 +76,8 @@ class Command(ExampleCommand):
             add(option, metavar="N", default="", help=meaning)
         add("--usual-costs", action="store_true", dest="has_regime_costs",
             help="add the usual costs of each --symbol's market")  # fmt: skip
+        add("--usual-slippage", action="store_true", dest="has_usual_slippage",
+            help="add the slippage and impact usual on each --symbol's market")  # fmt: skip
         add("--carry-rest", action="store_true", dest="carries_rest",
             help="carry what a bar's volume leaves of an order, not cancel it")  # fmt: skip
         add("--allocation", choices=("EQUAL_WEIGHT", "EQUAL_RISK", "FIXED_WEIGHT"), default="",
@@ -202,6 +204,7 @@ def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
         "slippage_bps": options["slippage_bps"],
         **{name: options[name] for name in COST_NAMES},
         "has_regime_costs": options["has_regime_costs"],
+        "has_usual_slippage": options["has_usual_slippage"],
         "carries_rest": options["carries_rest"],
         "allocation": options["allocation"] or ("FIXED_WEIGHT" if options["weight"] else ""),
         "weights": pairs_read("--weight", options["weight"]),

@@ -224,6 +224,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "commission_minimum": _amount(100_000),
     "range_share": _amount(1),
     "impact": _amount(10),
+    "has_usual_slippage": _flag,
     "borrow_bps_per_day": _bps,
     "financing_bps_per_year": _amount(10_000),
     "max_participation": _participation,

@@ -24,7 +24,7 @@ from trading.services.backtests.draft_fields import READERS, FieldFault, limit_r
 Faults = dict[str, str]
 TRADE_COST_FIELDS = (
     "commission_bps", "slippage_bps", "has_regime_costs", "spread_bps", "commission_per_unit",
-    "commission_minimum", "range_share", "impact",
+    "commission_minimum", "range_share", "impact", "has_usual_slippage",
 )  # fmt: skip
 HOLDING_COST_FIELDS = ("borrow_bps_per_day", "financing_bps_per_year")
 COST_FIELDS = (*TRADE_COST_FIELDS, *HOLDING_COST_FIELDS)
@@ -66,6 +66,7 @@ class BacktestDraft:
     commission_minimum: float = 0.0
     range_share: float = 0.0
     impact: float = 0.0
+    has_usual_slippage: bool = False
     borrow_bps_per_day: float | None = None
     financing_bps_per_year: float = 0.0
     max_participation: float | None = None
@@ -147,6 +148,7 @@ def costs_read(given: Mapping[str, Any]) -> dict[str, Any]:
             "Every cost is 0; no market trades for free. "
             "Set a cost, or take the usual costs of this market."
         )
+    _check_slippage(faults, read)
     if faults:
         raise BacktestInvalid(faults)
     return {name: value for name, value in read.items() if value}
@@ -272,6 +274,15 @@ def _check_costs(faults: Faults, read: Mapping[str, Any]) -> None:
         faults["is_free_confirmed"] = (
             "Every cost is 0; no market trades for free. "
             "Set a cost, or confirm that you know this is unrealistic."
+        )
+    _check_slippage(faults, read)
+
+
+def _check_slippage(faults: Faults, read: Mapping[str, Any]) -> None:
+    if read.get("has_usual_slippage") and not read.get("has_regime_costs"):
+        faults["has_usual_slippage"] = (
+            "Usual slippage and impact come on top of the usual costs of the market; "
+            "turn those on as well."
         )
 
 

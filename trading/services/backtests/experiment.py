@@ -133,13 +133,15 @@ def cost_preset_of(*, asset_class: str, is_close_only: bool) -> AssetClass:
 
 def costs_of(asked: Any, instrument: Any = None) -> CostModel:
     """Return the cost model a draft or a stored run asks for, with the usual costs of a market."""
-    preset = None
+    preset, share = None, 0.0
     if instrument is not None:
         preset = cost_preset_of(
             asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
         )
+        share = 1.0 if asked.has_usual_slippage else 0.0
     names = (*TRADE_COSTS, "borrow_bps_per_day", "financing_bps_per_year")
-    return CostModel(preset=preset, **{name: getattr(asked, name) for name in names})
+    own = {name: getattr(asked, name) for name in names}
+    return CostModel(preset=preset, preset_slippage=share, preset_impact=share, **own)
 
 
 def experiment_run(

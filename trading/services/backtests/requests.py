@@ -46,7 +46,8 @@ FEWEST_EITHER_SIDE = 10
 LONGEST_PAUSE_NS = 5 * 86_400 * 10**9
 COST_FIELDS = (
     "spread_bps", "commission_per_unit", "commission_minimum", "range_share", "impact",
-    "borrow_bps_per_day", "financing_bps_per_year", "max_participation", "carries_rest",
+    "has_usual_slippage", "borrow_bps_per_day", "financing_bps_per_year", "max_participation",
+    "carries_rest",
 )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ FAST = {
     "volatility_adaptive_trend": {},
     "hybrid": {},
 }
-PRESET = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, range_share=0.05)
+PRESET = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, range_share=0.05, preset_slippage=1.0)
 CONFIG = BacktestConfig(cost_model=PRESET)
 LENT = BacktestConfig(cost_model=replace(PRESET, financing_bps_per_year=500.0))
 ALLOCATIONS = {

@@ -20,7 +20,7 @@ from trading.tests.engine.walks import random_walk, tape
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "vectorbt.json").read_text())
 SIMPLE = ["donchian_breakout", "rsi2_reversion", "sma_cross"]
 BARS = random_walk(12, 420)
-COSTLY = {"commission_bps": 5.0, "slippage_bps": 3.0, "cost_preset": AssetClass.EQUITY}
+COSTLY = {"cost_model": CostModel(5.0, 3.0, AssetClass.EQUITY, preset_slippage=1.0)}
 
 
 @pytest.mark.parametrize("key", SIMPLE)

@@ -170,6 +170,7 @@ BARS = random_walk(7, length(400, quick=240))
 FULL = CostModel(
     preset=AssetClass.EQUITY, commission_bps=1.0, spread_bps=2.0, slippage_bps=1.0,
     commission_per_unit=0.005, commission_minimum=1.0, range_share=0.05, impact=1.0,
+    preset_slippage=1.0, preset_impact=0.5,
 )  # fmt: skip
 
 

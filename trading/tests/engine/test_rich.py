@@ -10,6 +10,7 @@ import pytest
 
 from trading.engine import rich
 from trading.engine.backtest import BacktestConfig, run
+from trading.engine.costs import CostModel
 from trading.engine.rules import (
     DIP_WEIGHT,
     N_COLUMNS,
@@ -33,9 +34,7 @@ CONFIGS = {
     "whole units with costs": (
         {"sizing": "volatility_target"},
         BacktestConfig(
-            commission_bps=5.0,
-            slippage_bps=2.0,
-            cost_preset=AssetClass.EQUITY,
+            cost_model=CostModel(5.0, 2.0, AssetClass.EQUITY, preset_slippage=1.0),
             quantity_step=1.0,
             start_index=40,
         ),

@@ -45,6 +45,7 @@ COSTS = {
     "flat": {"commission_bps": 5.0, "slippage_bps": 3.0},
     "by range": {"cost_model": CostModel(spread_bps=4.0, range_share=0.1)},
     "by regime": {"cost_preset": AssetClass.CRYPTO},
+    "slippage by regime": {"cost_model": CostModel(preset=AssetClass.CRYPTO, preset_slippage=1.0)},
 }
 
 

@@ -1,0 +1,18 @@
+"""Add the class's slippage and impact to what a backtest may charge."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("trading", "0024_backtest_limits")]
+
+    operations = [
+        migrations.AddField(
+            model_name="backtest",
+            name="has_usual_slippage",
+            field=models.BooleanField(
+                default=False,
+                help_text="Add the class's slippage and impact to the usual costs.",
+            ),
+        ),
+    ]
