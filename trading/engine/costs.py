@@ -34,7 +34,7 @@ REGIME_MULTIPLIERS = (1.0, 1.0, 1.5, 2.5)
 # Basis points per side that a market order of a small size gets less than the quote it was decided
 # on, times `REGIME_MULTIPLIERS`. Conventions of ours: about a quarter of the class's spread and
 # fees. They are not in `COST_BPS`, and no published figure of ours charges them (see
-# docs/adr/0027); measure your own fills against them on a strategy's page.
+# docs/adr/0028); measure your own fills against them on a strategy's page.
 SLIPPAGE_BPS: Mapping[AssetClass, float] = {
     AssetClass.EQUITY: 1.0,
     AssetClass.EQUITY_CLOSE: 1.5,

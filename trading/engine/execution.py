@@ -9,7 +9,8 @@ cash); 2. the working order meets the bar (`fills.execute`: gaps, stops, limits,
 lots, cash); 3. what rests for the position meets the rest of the bar (`engine.protection`), also on
 the bar of the entry, because that was filled at the open; where orders are filled at the close it
 meets the bar first; 4. the caller steps the strategy at the close; 5. a new wish replaces the
-working order, no wish keeps its rest working while it may (time in force) and something is held.
+working order, no wish keeps its rest working while it may (time in force) and there is something
+to complete.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Blotter:
     intent: OrderIntent | None = None
     signal_bar: int = -1
     _is_met: bool = False
+    # What the fills of the working order came to, the least commission left out.
+    _charged: float = 0.0
 
     def accrue(self, i: int, market: Market, terms: ExecutionTerms) -> None:
         """Charge borrow on a short position and financing on negative cash since the bar before.
@@ -108,16 +111,24 @@ class Blotter:
         left = self.orders[-1].remaining_quantity if self._is_met else self.intent.quantity
         return left if self.intent.side is OrderSide.BUY else -left
 
-    def submit(self, intent: OrderIntent | None, i: int) -> None:
+    def submit(self, intent: OrderIntent | None, i: int, target_weight: float = 0.0) -> None:
         """Take the wish of bar ``i``: it replaces the working order; None keeps a rest working.
 
-        Without a position there is nothing to complete: a rule that still wants one asks again.
+        Without a position there is nothing to complete: a rule that still wants one asks again. Nor
+        is there where the rest reduces a position that ``target_weight`` by now wants kept.
         """
-        if intent is None and self.intent is not None and not self.state.is_flat:
+        is_kept = target_weight * self.state.quantity > 0.0
+        is_complete = self.state.is_flat or (is_kept and self._is_reducing)
+        if intent is None and self.intent is not None and not is_complete:
             return
         self._end(OrderStatus.CANCELED)
         if intent is not None:
             self.intent, self.signal_bar, self._is_met = intent, i, False
+            self._charged = 0.0
+
+    @property
+    def _is_reducing(self) -> bool:
+        return self.working_quantity * self.state.quantity < 0.0
 
     def trade(self, i: int, market: Market, terms: ExecutionTerms) -> None:
         """Let bar ``i`` fill the working order and what rests, each at its time of the bar."""
@@ -154,6 +165,7 @@ class Blotter:
         rules, prices = market.rules(self.signal_bar, terms), market.prices(i)
         budget = self.state.cash if cash is None else cash
         order = self.orders[-1] if self._is_met else _order_of(self, market, terms)
+        rules = rules.after(self._charged)
         order = self._within(budget, order, prices, rules)
         if not order.remaining_quantity > 0.0:
             self._end(OrderStatus.CANCELED)
@@ -170,6 +182,7 @@ class Blotter:
                 order, met.quantity, i, prices.closed_at, price=met.price, commission=commission
             )
             self._book(fill)
+            self._charged += rules.charged(met.quantity, met.price)
             self._note_rested(fill, float(market.bars.close[self.signal_bar]))
         if met.status in FINAL_STATUSES:
             self.intent = None
@@ -225,13 +238,18 @@ class Blotter:
         return fill
 
     def _within(self, budget: float, order: Order, prices: BarPrices, rules: FillRules) -> Order:
-        """Cut a purchase down to what the budget pays for; covering a short is never cut."""
-        if order.side is OrderSide.SELL or self.state.quantity < 0.0:
+        """Cut a purchase down to what the budget pays for; covering a short is never cut.
+
+        What an order that turns a short around buys beyond it is cut as any purchase.
+        """
+        covered = min(max(-self.state.quantity, 0.0), order.remaining_quantity)
+        if order.side is OrderSide.SELL or covered == order.remaining_quantity:
             return order
         assert self.intent is not None  # noqa: S101 - meet has looked
         payable = payable_quantity(budget, _worst_price(order, prices, rules), rules)
         is_open_ended = self.intent.uses_all_cash and not self._is_met
         quantity = payable if is_open_ended else min(order.remaining_quantity, payable)
+        quantity = max(quantity, covered)
         if quantity == order.remaining_quantity:
             return order
         return replace(order, quantity=order.filled_quantity + quantity)

@@ -12,7 +12,7 @@ fills, never limit fills, and by no more than `costs.MOST_WORSE` of the price.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trading.engine.costs import MOST_WORSE, CostModel
 from trading.engine.errors import ConfigInvalid, OrderInvalid
@@ -58,7 +58,9 @@ class FillRules:
     impact_scale : float
         Fraction of price per root of a unit that a market or stop fill moves the price, >= 0.
     commission_per_unit, commission_minimum : float
-        Currency per unit and least commission of a fill, >= 0.
+        Currency per unit and least commission of an order, >= 0.
+    charged_before : float
+        What earlier fills of the same order came to, the minimum left out, currency, >= 0.
     """
 
     slippage_rate: float = 0.0
@@ -69,6 +71,7 @@ class FillRules:
     impact_scale: float = 0.0
     commission_per_unit: float = 0.0
     commission_minimum: float = 0.0
+    charged_before: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a share outside (0, 1] and negative rates."""
@@ -90,12 +93,21 @@ class FillRules:
             rate += self.impact_scale * math.sqrt(quantity)
         return min(rate, MOST_WORSE)
 
+    def charged(self, quantity: float, price: float) -> float:
+        """Return the commission of a fill without the least one, currency."""
+        return quantity * price * self.commission_rate + quantity * self.commission_per_unit
+
     def commission(self, quantity: float, price: float) -> float:
-        """Return the commission of a fill, currency."""
-        charged = quantity * price * self.commission_rate
+        """Return the commission of a fill, currency: all fills of an order pay one minimum."""
         if self.is_proportional:
-            return charged
-        return max(charged + quantity * self.commission_per_unit, self.commission_minimum)
+            return quantity * price * self.commission_rate
+        before, least = self.charged_before, self.commission_minimum
+        total = before + self.charged(quantity, price)
+        return max(total, least) - (max(before, least) if before else 0.0)
+
+    def after(self, charged: float) -> FillRules:
+        """Return the rules for the rest of an order whose fills came to that without a minimum."""
+        return replace(self, charged_before=charged) if charged else self
 
 
 def rules_of(
@@ -131,9 +143,8 @@ def rules_of(
     >>> rules_of(CostModel(commission_bps=2.0, spread_bps=1.0), -1).slippage_rate
     0.0001
     """
-    rate = costs.price_rate(regime_code) if price_rate is None else price_rate
     return FillRules(
-        slippage_rate=rate,
+        slippage_rate=costs.price_rate(regime_code) if price_rate is None else price_rate,
         commission_rate=costs.commission_rate(regime_code),
         volume_share=volume_share,
         quantity_step=quantity_step,
@@ -146,10 +157,7 @@ def rules_of(
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What one bar did to an order: quantity 0 means nothing was executed.
-
-    `status` is the order's status after the bar; `reason` says why in a few words.
-    """
+    """What one bar did to an order: units (0 for none), its status then, why in a few words."""
 
     quantity: float
     price: float

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trading.engine.costs import MOST_WORSE
 from trading.engine.kernels import inlined, kernel
 from trading.engine.positions import Position
 from trading.engine.rules import (
@@ -29,7 +30,7 @@ BISECTIONS = 60
 
 
 class Charges(NamedTuple):
-    """What a fill costs: see `fills.FillRules`, whose fields these are."""
+    """What a fill costs: see `fills.FillRules`, whose fields these are; `before` is the last."""
 
     slippage: float
     commission: float
@@ -37,12 +38,14 @@ class Charges(NamedTuple):
     per_unit: float
     minimum: float
     quantity_step: float
+    before: float
 
 
 class Working(NamedTuple):
     """The order at work: its place among the orders (-1 before a bar has met it), what it wants.
 
-    `signal` is the bar that decided it, -1 for no order; `quantity` and `filled` are units.
+    `signal` is the bar that decided it, -1 for no order; `quantity` and `filled` are units,
+    `charged` is what its fills came to, the least commission left out.
     """
 
     number: int
@@ -52,12 +55,13 @@ class Working(NamedTuple):
     quantity: float
     filled: float
     reason: int
+    charged: float
 
 
 @inlined
 def no_order_nb() -> Working:
     """Return what works when nothing does."""
-    return Working(-1, -1, False, False, 0.0, 0.0, 0)
+    return Working(-1, -1, False, False, 0.0, 0.0, 0, 0.0)
 
 
 @inlined
@@ -68,25 +72,33 @@ def is_proportional_nb(charges: Charges) -> bool:
 
 @inlined
 def price_rate_nb(charges: Charges, quantity: float) -> float:
-    """Return how much worse a market fill of `quantity` is, fraction of price."""
+    """Return how much worse a market fill of `quantity` is, up to `MOST_WORSE` of price."""
+    rate = charges.slippage
     if charges.impact != 0.0:
-        return charges.slippage + charges.impact * math.sqrt(quantity)
-    return charges.slippage
+        rate += charges.impact * math.sqrt(quantity)
+    return min(rate, MOST_WORSE)
+
+
+@inlined
+def charged_nb(charges: Charges, quantity: float, price: float) -> float:
+    """Return the commission of a fill without the least one, currency."""
+    return quantity * price * charges.commission + quantity * charges.per_unit
 
 
 @inlined
 def commission_nb(charges: Charges, quantity: float, price: float) -> float:
-    """Return the commission of a fill, currency."""
-    charged = quantity * price * charges.commission
+    """Return the commission of a fill, currency: all fills of an order pay one minimum."""
     if is_proportional_nb(charges):
-        return charged
-    return max(charged + quantity * charges.per_unit, charges.minimum)
+        return quantity * price * charges.commission
+    before, least = charges.before, charges.minimum
+    total = before + charged_nb(charges, quantity, price)
+    return max(total, least) - (max(before, least) if before != 0.0 else 0.0)
 
 
 @kernel
 def payable_nb(cash: float, price: float, charges: Charges) -> float:
     """Return the units `cash` buys in the market at costs of their own size."""
-    worse = price * (1.0 + charges.slippage)
+    worse = price * (1.0 + price_rate_nb(charges, 0.0))
     most = affordable_nb(cash, worse, charges.commission, charges.quantity_step)
     if is_proportional_nb(charges) or cost_nb(most, price, charges) <= cash:
         return most

@@ -28,6 +28,7 @@ from trading.engine.kernels import FloatArray, IntArray, kernel
 from trading.engine.order_kernels import (
     Charges,
     Working,
+    charged_nb,
     commission_nb,
     fillable_nb,
     filled_at_nb,
@@ -128,8 +129,10 @@ class FillLog(NamedTuple):
 
 
 @kernel
-def charges_nb(market: OrderMarket, terms: OrderTerms, quantity_step: float, i: int) -> Charges:
-    """Return what a fill decided at bar `i` costs."""
+def charges_nb(
+    market: OrderMarket, terms: OrderTerms, quantity_step: float, i: int, before: float
+) -> Charges:
+    """Return what a fill decided at bar `i` costs whose order was charged `before` by now."""
     return Charges(
         market.slippage[i],
         market.commission[i],
@@ -137,6 +140,7 @@ def charges_nb(market: OrderMarket, terms: OrderTerms, quantity_step: float, i: 
         terms.per_unit,
         terms.minimum,
         quantity_step,
+        before,
     )
 
 
@@ -213,7 +217,7 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
             if (turn == 0) == terms.fills_at_close:
                 if held == 0.0 or not sizing.rests_protection:
                     continue
-                charges = charges_nb(market, terms, sizing.quantity_step, i - 1)
+                charges = charges_nb(market, terms, sizing.quantity_step, i - 1, 0.0)
                 most = most_nb(terms, market.volume[i], taken)
                 reason, quantity, price, rested_at = rested_nb(
                     position,
@@ -242,7 +246,9 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
                     orders.levels[number] = rested_at
                     n_orders += 1
             elif working.signal >= 0:
-                charges = charges_nb(market, terms, sizing.quantity_step, working.signal)
+                charges = charges_nb(
+                    market, terms, sizing.quantity_step, working.signal, working.charged
+                )
                 ordered = ordered_nb(working, cash, market.exec_price[i], charges)
                 left = max(ordered - working.filled, 0.0)
                 if not left > 0.0:
@@ -257,7 +263,7 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
                 if number < 0:
                     number = n_orders
                     n_orders += 1
-                filled, status = working.filled + quantity, FILLED
+                filled, status, charged = working.filled + quantity, FILLED, working.charged
                 if quantity < left:
                     status = PARTIALLY_FILLED if filled > 0.0 else ACCEPTED
                     if not terms.carries_rest:
@@ -267,6 +273,7 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
                         working, ordered, quantity, cash, market.exec_price[i], charges
                     )
                     signed = quantity if working.is_buy else -quantity
+                    charged += charged_nb(charges, quantity, price)
                     reason, taken = working.reason, quantity
                 orders.signals[number] = working.signal
                 orders.quantities[number] = ordered if working.is_buy else -ordered
@@ -280,6 +287,7 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
                     ordered,
                     filled,
                     working.reason,
+                    charged,
                 )
                 if status in (FILLED, EXPIRED):
                     working = no_order_nb()
@@ -341,8 +349,10 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
                 market.commission[i],
                 factor,
             )
-        if decided.delta == 0.0 and held != 0.0:
-            # No wish keeps the rest of an order at work while something is held.
+        is_reducing = working.signal >= 0 and not working.is_buy
+        if decided.delta == 0.0 and held != 0.0 and not is_reducing:
+            # No wish keeps the rest of an order at work while something is held; but what is left
+            # of a sale has nothing to complete once the rule wants to keep it.
             continue
         if working.number >= 0:
             orders.statuses[working.number] = CANCELED
@@ -356,6 +366,7 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
                 abs(decided.delta),
                 0.0,
                 decided.reason,
+                0.0,
             )
     memory[CASH], memory[HELD] = cash, held
     remember_nb(memory, position, pending, decided)

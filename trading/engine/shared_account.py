@@ -310,7 +310,7 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
         book.blotter.state = outcome.state
         if outcome.decision is not None:
             account.decisions.append(outcome.decision)
-        book.blotter.submit(outcome.order_intent, i)
+        book.blotter.submit(outcome.order_intent, i, outcome.target_weight)
         n_taken += _is_taken(book) - was_taken
 
 

@@ -51,11 +51,25 @@ STOPPED = Proposal(0.0, 0.0, REASONS[STOP_REACHED])
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """Decision (None without explanations), order wish for the next bar, state after this bar."""
+    """What a step leaves.
+
+    Attributes
+    ----------
+    decision : Decision or None
+        None without explanations.
+    order_intent : OrderIntent or None
+        Wish for the next bar; None for no change, be it that all is well or that nothing may be.
+    state : StrategyState
+        After this bar.
+    target_weight : float
+        What is to be held, behind breaker and limits, as a share of equity: tells a wish for
+        nothing from a wish to keep what is held.
+    """
 
     decision: Decision | None
     order_intent: OrderIntent | None
     state: StrategyState
+    target_weight: float = 0.0
 
 
 def prepare(bars: Bars, strategy_key: str, params: dict[str, object] | None = None) -> Features:
@@ -115,7 +129,7 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
         decision = decision_of(features, i, state, context, bounds, plan)
         decision = with_protection(decision, after, allowed, context.tick_size)
         decision = with_outside(decision, outside, state)
-    return StepOutcome(decision, intent, after)
+    return StepOutcome(decision, intent, after, allowed.target_weight)
 
 
 def _guard(

@@ -172,9 +172,7 @@ def _all_in(
     first = max(config.start_index, features.first)
     targets = spec.targets(features, first)
     rates = commission_rates(config.costs, features.regimes.codes)
-    worse = price_rates(
-        config.costs, features.regimes.codes, bars.high, bars.low, bars.close
-    )
+    worse = price_rates(config.costs, features.regimes.codes, bars.high, bars.low, bars.close)
     return loops.simulate_all_in_nb(
         bars.exec_prices, bars.close, targets, rates, worse, float(config.cash), first
     )
@@ -332,7 +330,7 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
         blotter.trade(i, market, terms)
         outcome = step(features, i, blotter.state, context)
         blotter.state = outcome.state
-        blotter.submit(outcome.order_intent, i)
+        blotter.submit(outcome.order_intent, i, outcome.target_weight)
         tape.cash[i], tape.quantity[i] = blotter.state.cash, blotter.state.quantity
         if outcome.decision is not None:
             tape.decisions.append(outcome.decision)

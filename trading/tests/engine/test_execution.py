@@ -164,6 +164,60 @@ def test_impossible_terms_are_refused(values):
         ExecutionTerms(CostModel(), **values)
 
 
+def test_all_fills_of_an_order_pay_one_least_commission():
+    costs = CostModel(commission_bps=10.0, commission_minimum=1.5)
+    terms = ExecutionTerms(costs, max_participation=0.1, time_in_force=GTC)
+
+    blotter = blotter_after({0: wish(BUY, 25.0)}, terms, volumes=[100.0] * 7)
+
+    charged = [fill.commission for fill in blotter.fills]
+    raw = [0.001 * fill.notional for fill in blotter.fills]
+    assert len(charged) == 3
+    assert charged == pytest.approx([1.5, raw[0] + raw[1] - 1.5, raw[2]])
+
+
+def test_a_rest_that_reduces_ends_once_the_position_is_wanted_again():
+    terms = ExecutionTerms(CostModel(), max_participation=0.1, time_in_force=GTC)
+    bars = replace(tape(ROWS), volume=np.full(7, 100.0))
+    market = market_of(bars, np.full(7, -1), terms.costs)
+    blotter = Blotter(replace(start(10_000.0), quantity=40.0, avg_entry_price=100.0))
+    blotter.submit(wish(SELL, 40.0), 0)
+
+    for i, target_weight in enumerate([0.0, 0.0, 0.5, 0.5], start=1):
+        blotter.meet(i, market, terms)
+        blotter.submit(None, i, target_weight)
+
+    assert [fill.bar for fill in blotter.fills] == [1, 2, 3]
+    assert blotter.state.quantity == 10.0
+    assert blotter.orders[0].status == "CANCELED"
+
+
+def test_a_rest_that_adds_goes_on_while_the_position_is_wanted():
+    terms = ExecutionTerms(CostModel(), max_participation=0.1, time_in_force=GTC)
+    bars = replace(tape(ROWS), volume=np.full(7, 100.0))
+    market = market_of(bars, np.full(7, -1), terms.costs)
+    blotter = Blotter(start(10_000.0))
+    blotter.submit(wish(BUY, 30.0), 0)
+
+    for i in range(1, 5):
+        blotter.meet(i, market, terms)
+        blotter.submit(None, i, 0.5)
+
+    assert blotter.state.quantity == 30.0
+
+
+def test_what_turns_a_short_around_buys_no_more_than_its_cash_pays_for():
+    terms = ExecutionTerms(CostModel(commission_bps=100.0))
+
+    turned = blotter_after({0: wish(BUY, 50.0)}, terms, cash=3_030.0, held=-10.0)
+    covered = blotter_after({0: wish(BUY, 10.0)}, terms, cash=500.0, held=-10.0)
+
+    assert turned.state.quantity == pytest.approx(20.0)
+    assert turned.state.cash == pytest.approx(0.0)
+    assert covered.state.quantity == 0.0
+    assert covered.state.cash == pytest.approx(500.0 - 1_010.0)
+
+
 # --- laws -----------------------------------------------------------------------------------
 
 BARS = random_walk(7, length(400, quick=240))

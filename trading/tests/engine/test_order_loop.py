@@ -140,7 +140,7 @@ def test_interest_is_paid_on_the_dust_that_rounding_leaves_below_nothing():
 def test_cash_pays_for_what_the_source_says_it_pays_for(charges, quantity_step):
     impact, per_unit, minimum = charges
     rules = FillRules(2e-4, 1e-3, None, quantity_step, "OPEN", impact, per_unit, minimum)
-    given = Charges(2e-4, 1e-3, impact, per_unit, minimum, quantity_step)
+    given = Charges(2e-4, 1e-3, impact, per_unit, minimum, quantity_step, 0.0)
     for cash in (-5.0, 0.0, 3.0, 1_234.5, 1e6):
         assert payable_nb(cash, 12.3, given) == payable_quantity(cash, 12.3, rules)
 

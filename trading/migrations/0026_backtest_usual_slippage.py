@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("trading", "0024_backtest_limits")]
+    dependencies = [("trading", "0025_book_changes")]
 
     operations = [
         migrations.AddField(
