@@ -34,13 +34,17 @@ CONFIGS = {
     "whole units with costs": (
         {"sizing": "volatility_target"},
         BacktestConfig(
-            cost_model=CostModel(5.0, 2.0, AssetClass.EQUITY, preset_slippage=1.0),
+            commission_bps=5.0,
+            slippage_bps=2.0,
+            cost_preset=AssetClass.EQUITY,
             quantity_step=1.0,
             start_index=40,
         ),
     ),
 }
-DEAR = BacktestConfig(cost_preset=AssetClass.EQUITY, allows_all_cash=False)
+DEAR = BacktestConfig(
+    cost_model=CostModel(preset=AssetClass.EQUITY, preset_slippage=1.0), allows_all_cash=False
+)
 ADAPTIVE = [
     {},
     {"breaker": "off"},

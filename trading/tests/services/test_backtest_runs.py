@@ -199,6 +199,21 @@ def test_a_run_without_a_trade_says_what_was_decided_instead():
     assert result.honesty["status"] == "FAIL"
 
 
+def test_usual_slippage_and_impact_come_on_top_of_the_usual_costs():
+    user = user_make()
+    found = {}
+
+    for has_more in (False, True):
+        row = asked(user, commission_bps=0, has_regime_costs=True, has_usual_slippage=has_more)
+        assert backtest_run(backtest_id=row.pk, clock=lambda: NOW) == "SUCCEEDED"
+        row.refresh_from_db()
+        found[has_more] = row.result.costs["parts"]
+
+    assert (found[False]["slippage"], found[False]["impact"]) == (0.0, 0.0)
+    assert found[True]["slippage"] > 0.0
+    assert found[True]["impact"] > 0.0
+
+
 def test_typical_costs_of_the_market_are_charged_when_asked_for():
     user = user_make()
     entitlement_grant(user=user, key="backtests.at_once", value=4, source="plan:pro")

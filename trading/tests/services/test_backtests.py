@@ -72,6 +72,7 @@ def test_backtest_request_with_the_same_key_returns_the_first_run():
         ({"out_of_sample_share": "0.95"}, "out_of_sample_share", "between 0.1 and 0.9"),
         ({"seed": "1.5"}, "seed", "whole number"),
         ({"note": "x" * 201}, "note", "the limit is 200"),
+        ({"has_usual_slippage": True}, "has_usual_slippage", "on top of the usual costs"),
     ],
 )
 def test_draft_read_refuses_bad_values_at_their_field(changes, field, words):
