@@ -15,6 +15,7 @@ from trading.models import (
     BacktestShare,
     Decision,
     Deployment,
+    HoldoutLook,
     ParameterSweep,
     Strategy,
     StrategyVersion,
@@ -212,6 +213,21 @@ class TrialLedgerEntryAdmin(CsvAdmin):
 
     list_display = ("source_key", "user", "strategy_key", "instrument", "bar_sharpe", "created_at")
     list_filter = ("strategy_key",)
+    list_select_related = ("user", "instrument")
+    search_fields = ("source_key", "user__email", "instrument__symbol")
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+
+
+@admin.register(HoldoutLook)
+class HoldoutLookAdmin(CsvAdmin):
+    """Who looked at which held-out bars, with which idea; nobody can change it."""
+
+    list_display = (
+        "source_key", "trial", "user", "strategy_key", "instrument", "timeframe", "first_at",
+        "last_at", "created_at",
+    )  # fmt: skip
+    list_filter = ("strategy_key", "timeframe")
     list_select_related = ("user", "instrument")
     search_fields = ("source_key", "user__email", "instrument__symbol")
     date_hierarchy = "created_at"

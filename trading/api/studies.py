@@ -31,6 +31,7 @@ from trading.serializers.studies import (
 )
 from trading.services.studies.adoption import newest_version, study_apply
 from trading.services.studies.drafts import study_draft_read
+from trading.services.studies.holdout import holdout_open
 from trading.services.studies.requests import (
     study_extend,
     study_pause,
@@ -38,7 +39,6 @@ from trading.services.studies.requests import (
     study_resume,
     study_stop,
 )
-from trading.services.studies.verdict import holdout_open
 
 if TYPE_CHECKING:
     from accounts.models import User

@@ -3,6 +3,7 @@
 from trading.models.backtest import Backtest, BacktestResult, BacktestShare, BacktestTag
 from trading.models.decision import Decision
 from trading.models.deployment import Deployment
+from trading.models.holdout_look import HoldoutLook
 from trading.models.leased import JobStatus
 from trading.models.ledger import JournalEntry, LedgerAccount, Posting
 from trading.models.model_performance import ModelPerformance
@@ -33,6 +34,7 @@ __all__ = [
     "DriftReport",
     "EquityPoint",
     "Fill",
+    "HoldoutLook",
     "JobStatus",
     "JournalEntry",
     "LedgerAccount",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -11,7 +13,14 @@ from typing import Any
 from django.db.models import Avg, Count, F, QuerySet
 
 from elson.common.errors import NotFound
-from trading.models import ParameterSweep, Study, StudyProposal, Trial, TrialLedgerEntry
+from trading.models import (
+    HoldoutLook,
+    ParameterSweep,
+    Study,
+    StudyProposal,
+    Trial,
+    TrialLedgerEntry,
+)
 from trading.selectors.experiments import found_by, sorted_by
 
 STATUSES = Study.Status.choices
@@ -50,6 +59,14 @@ class TrialCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Closes of the first and the last of some bars."""
+
+    first_at: dt.datetime
+    last_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StudyUsage:
     """Searches a person asked for since a moment."""
 
@@ -82,6 +99,31 @@ def trials_counted(*, user_id: int, strategy_key: str, instrument_id: int) -> Tr
     mean = sum(n * group_mean for n, group_mean, _ in groups) / n_trials
     variance = sum(n * (spread**2 + (m - mean) ** 2) for n, m, spread in groups) / n_trials
     return TrialCount(n_trials, math.sqrt(variance))
+
+
+def holdout_looks(
+    *,
+    user_id: int,
+    instrument_id: int,
+    span: Span,
+    idea: tuple[str, Mapping[str, Any]] | None = None,
+) -> int:
+    """Count the ideas this person has looked at on held-out bars of this span, also on some of it.
+
+    An idea is a strategy with its parameters; `idea` itself is not counted.
+    """
+    rows = HoldoutLook.objects.filter(
+        user_id=user_id,
+        instrument_id=instrument_id,
+        first_at__lte=span.last_at,
+        last_at__gte=span.first_at,
+    )
+    looked = {_idea_text(*row) for row in rows.values_list("strategy_key", "parameters")}
+    return len(looked - {_idea_text(*idea)} if idea else looked)
+
+
+def _idea_text(strategy_key: str, parameters: Mapping[str, Any]) -> str:
+    return json.dumps([strategy_key, dict(parameters)], sort_keys=True)
 
 
 def study_list(

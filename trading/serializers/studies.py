@@ -64,7 +64,12 @@ class StudySerializer(ExperimentSerializer):
     judgement = serializers.JSONField(allow_null=True)
     holdout_opened_at = serializers.DateTimeField(allow_null=True)
     holdout_trial = serializers.IntegerField(allow_null=True)
-    holdout = serializers.JSONField(allow_null=True)
+    holdout = serializers.JSONField(
+        allow_null=True,
+        help_text="Figures, `n_looks`: ideas this person looked at on these bars, and "
+        "`expected_max_sharpe`: what the best of so many shows by luck; `probability` is that of "
+        "a true Sharpe ratio above it.",
+    )
     repeat_of = serializers.IntegerField(source="parent_id", allow_null=True)
 
 

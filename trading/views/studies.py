@@ -37,6 +37,7 @@ from trading.services.studies.adoption import (
     study_apply,
 )
 from trading.services.studies.drafts import StudyInvalid, study_draft_read
+from trading.services.studies.holdout import holdout_open, looks_before
 from trading.services.studies.renewal import proposal_accept, proposal_reject, repeats_schedule
 from trading.services.studies.requests import (
     study_extend,
@@ -47,7 +48,6 @@ from trading.services.studies.requests import (
     study_stop,
     study_warning,
 )
-from trading.services.studies.verdict import holdout_open
 from trading.views.backtest_coverage import cost_words
 from trading.views.form_keys import form_key
 from trading.views.study_context import counted, list_row, live_context, points_of
@@ -181,6 +181,7 @@ def study(request: MemberRequest, study_id: int) -> HttpResponse:
         "study": row,
         "strategy": rules_of(row.strategy_key).name,
         "n_counted": counted(row),
+        "n_looks_before": 0 if row.holdout else looks_before(row),
         "takes_model": takes_model(row.strategy_key),
         "own_strategies": [s for s in strategy_list(request.user) if s.key == row.strategy_key],
         "crumbs": [{"label": "Optimizations", "href": reverse("studies")}],

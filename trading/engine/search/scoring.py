@@ -18,7 +18,7 @@ from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import backtest, metrics
 from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import ConfigInvalid, InsufficientBars
-from trading.engine.luck import bar_sharpe, probabilistic_sharpe_ratio
+from trading.engine.luck import bar_sharpe, expected_max_sharpe, probabilistic_sharpe_ratio
 from trading.engine.search.space import Space
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import ParameterValue, StrategySpec
@@ -111,7 +111,11 @@ class TrialScore:
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """What a chosen set of parameters did on bars no search has seen."""
+    """What a chosen set of parameters did on bars no search has seen.
+
+    `expected_max_sharpe` is what the best of `n_looks` worthless looks at the same bars shows, a
+    year; `probability` is that of a true Sharpe ratio above it.
+    """
 
     sharpe_ratio: float
     probability: float
@@ -119,6 +123,8 @@ class Holdout:
     max_drawdown: float
     n_trades: int
     n_bars: int
+    n_looks: int
+    expected_max_sharpe: float
 
 
 def plan_search(
@@ -172,7 +178,7 @@ def plan_search(
     (800, True)
     """
     _check_plan(n_folds, holdout_share, dispersion_weight, fewest_trades, deepest_drawdown)
-    n_search = n_bars - math.ceil(n_bars * holdout_share)
+    n_search = n_search_of(n_bars, holdout_share)
     start = min(_longest_warm_up(space), n_search // 4)
     edges = [start + (n_search - start) * k // (n_folds + 1) for k in range(n_folds + 2)]
     if min(np.diff(edges)) < FEWEST_FOLD_BARS:
@@ -190,6 +196,17 @@ def plan_search(
         fewest_trades=fewest_trades,
         deepest_drawdown=deepest_drawdown,
     )
+
+
+def n_search_of(n_bars: int, holdout_share: float) -> int:
+    """Count the bars before the hold-out; a share of a bar belongs to the hold-out.
+
+    Examples
+    --------
+    >>> n_search_of(11, 0.2)
+    8
+    """
+    return n_bars - math.ceil(n_bars * holdout_share)
 
 
 def _check_plan(
@@ -318,6 +335,8 @@ def holdout_run(
     params: Mapping[str, ParameterValue],
     plan: SearchPlan,
     config: BacktestConfig | None = None,
+    *,
+    n_looks: int = 1,
 ) -> Holdout:
     """Run chosen parameters over the final hold-out; earlier bars only warm up.
 
@@ -327,22 +346,32 @@ def holdout_run(
         All ``plan.n_bars``.
     strategy, params, plan, config
         As in `evaluate`.
+    n_looks : int
+        Ideas ever looked at on these bars, this one included, >= 1.
 
     Returns
     -------
     Holdout
-        Sharpe ratio a year, and the probability that it is above 0.
+        Sharpe ratio a year, and the probability that it is above what so many looks show by luck.
+
+    Notes
+    -----
+    The Sharpe ratio per bar of a worthless idea on T bars spreads by about 1 / sqrt(T). The looks
+    themselves are too few to measure their spread.
     """
     settings = replace(config or BacktestConfig(), start_index=plan.n_search, progress=None)
     run = backtest.run(bars, strategy, params, settings)
     returns = metrics.simple_returns(run.equity, start=settings.cash)
+    luck = expected_max_sharpe(n_looks, 1.0 / math.sqrt(returns.shape[0]))
     return Holdout(
         sharpe_ratio=bar_sharpe(returns) * math.sqrt(run.bars_per_year),
-        probability=probabilistic_sharpe_ratio(returns),
+        probability=probabilistic_sharpe_ratio(returns, luck),
         total_return=float(run.equity[-1]) / settings.cash - 1.0,
         max_drawdown=metrics.max_drawdown(run.equity, start=settings.cash),
         n_trades=len(run.round_trips),
         n_bars=returns.shape[0],
+        n_looks=n_looks,
+        expected_max_sharpe=luck * math.sqrt(run.bars_per_year),
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,7 +18,7 @@ from django.db import transaction
 from elson.common.errors import Conflict, DomainError
 from marketdata.selectors import coverage_get
 from trading.engine.errors import EngineError
-from trading.engine.search import Holdout, SearchPlan, evaluate, holdout_run, space_from
+from trading.engine.search import SearchPlan, evaluate, holdout_run, space_from
 from trading.engine.search.judgement import BAD_PBO, GOOD_DEFLATED
 from trading.engine.strategies import strategy_get
 from trading.models import Strategy, StrategyVersion, Study, StudyProposal
@@ -27,11 +28,15 @@ from trading.services.backtests.statistics import plain
 from trading.services.strategies import version_create
 from trading.services.studies.adoption import newest_version, parameters_of
 from trading.services.studies.drafts import StudyDraft
+from trading.services.studies.holdout import look_at, look_store
 from trading.services.studies.requests import study_request
 from trading.services.studies.setup import StudySetup
 
 logger = structlog.get_logger(__name__)
 Status = StudyProposal.Status
+Gate = dict[str, Any]
+HOLDOUT = "hold-out Sharpe ratio"
+CLOSED = "looked at only when all others are met"
 
 
 @transaction.atomic
@@ -114,82 +119,107 @@ def _draft_of(study: Study, end_date: dt.date) -> StudyDraft:
     )
 
 
-def proposal_consider(*, study: Study, setup: StudySetup, now: dt.datetime) -> StudyProposal | None:
-    """Put a repeated search's pick before every gate; offer it only when all are met.
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a repeated search would propose, and the gates that need no look at the hold-out."""
 
-    Returns the row, WITHHELD with the gates it missed, or None when there is nothing to compare.
+    strategy: Strategy
+    champion: StrategyVersion
+    number: int
+    parameters: dict[str, Any]
+    gates: list[Gate]
+
+
+def candidate_of(
+    *, study: Study, setup: StudySetup, judgement: Mapping[str, Any]
+) -> Candidate | None:
+    """Put a repeated search's pick before the gates of the search span.
+
+    None where nothing was ranked or nobody asked for proposals. Nothing is stored: see
+    `proposal_store`.
     """
     strategy = study.parent.repeats_for if study.parent else None
-    number = (study.judgement or {}).get("pick")
+    number = judgement["pick"]
     if strategy is None or number is None:
         return None
     champion = newest_version(strategy)
     parameters = parameters_of(study, number)
-    try:
-        gates = _gates(study, setup, number, dict(champion.parameters), now)
-    except EngineError as error:
-        logger.warning("proposal_not_judged", study_id=study.pk, error=str(error))
-        return None
-    is_met = all(gate["is_met"] for gate in gates)
-    found, _ = StudyProposal.objects.get_or_create(
+    gates = [
+        _gate("parameters differ", float(parameters != champion.parameters), ">= 1",
+              parameters != champion.parameters),
+        *_luck_gates(judgement),
+        _score_gate(study, setup, number, dict(champion.parameters)),
+    ]  # fmt: skip
+    return Candidate(strategy, champion, number, parameters, gates)
+
+
+def proposal_store(
+    *, study: Study, setup: StudySetup, candidate: Candidate, now: dt.datetime
+) -> StudyProposal:
+    """Open the hold-out if every other gate is met, and store the proposal with what it showed.
+
+    Call it in the transaction that ends the search, after `holdout_lock`: a search that ended has
+    its proposal, and nobody looks at the hold-out in between. OFFERED, or WITHHELD with the gates
+    it missed. One that was extended is proposed anew; its hold-out is closed still.
+    """
+    is_met = all(gate["is_met"] for gate in candidate.gates)
+    last = _holdout_gate(study, setup, candidate, now) if is_met else _gate(HOLDOUT, None, CLOSED)
+    made, _ = StudyProposal.objects.update_or_create(
         study=study,
         defaults={
-            "strategy": strategy,
-            "champion": champion,
-            "parameters": parameters,
-            "gates": plain(gates),
-            "status": Status.OFFERED if is_met else Status.WITHHELD,
+            "strategy": candidate.strategy,
+            "champion": candidate.champion,
+            "parameters": candidate.parameters,
+            "gates": plain([*candidate.gates, last]),
+            "status": Status.OFFERED if is_met and last["is_met"] else Status.WITHHELD,
         },
     )
-    return found
+    return made
 
 
-def _gates(
-    study: Study,
-    setup: StudySetup,
-    number: int,
-    champion: dict[str, Any],
-    now: dt.datetime,
-) -> list[dict[str, Any]]:
-    verdict = study.judgement or {}
-    parameters = parameters_of(study, number)
-    ours = trial_get(study, number).out_of_sample_sharpe or 0.0
-    theirs = _score(setup, setup.plan, champion)
-    new, old = _holdout(setup, parameters), _holdout(setup, champion)
-    # The hold-out of a repeat is opened by the gate itself, once; that is recorded as a click is.
-    Study.objects.filter(pk=study.pk).update(
-        holdout_opened_at=now, holdout_trial=number, holdout=plain(asdict(new))
-    )
-    deflated, pbo = verdict.get("deflated_sharpe"), verdict.get("probability_of_overfitting")
+def _luck_gates(judgement: Mapping[str, Any]) -> list[Gate]:
+    deflated, pbo = judgement["deflated_sharpe"], judgement["probability_of_overfitting"]
     return [
-        _gate("parameters differ", float(parameters != champion), ">= 1", parameters != champion),
-        _gate(
-            "deflated Sharpe ratio", deflated, f">= {GOOD_DEFLATED}",
-            deflated is not None and deflated >= GOOD_DEFLATED,
-        ),
-        _gate(
-            "probability of overfitting", pbo, f"< {BAD_PBO}", pbo is not None and pbo < BAD_PBO
-        ),
-        _gate("out-of-sample Sharpe ratio", ours, f"> {theirs:.2f} (in use)", ours > theirs),
-        _gate(
-            "hold-out Sharpe ratio", new.sharpe_ratio,
-            f"> 0 and >= {old.sharpe_ratio:.2f} (in use)",
-            new.sharpe_ratio > max(old.sharpe_ratio, 0.0) - 1e-12 and new.sharpe_ratio > 0.0,
-        ),
+        _gate("deflated Sharpe ratio", deflated, f">= {GOOD_DEFLATED}",
+              deflated is not None and deflated >= GOOD_DEFLATED),
+        _gate("probability of overfitting", pbo, f"< {BAD_PBO}",
+              pbo is not None and pbo < BAD_PBO),
     ]  # fmt: skip
 
 
-def _gate(name: str, value: float | None, must: str, is_met: bool) -> dict[str, Any]:
+def _score_gate(study: Study, setup: StudySetup, number: int, champion: dict[str, Any]) -> Gate:
+    ours = trial_get(study, number).out_of_sample_sharpe or 0.0
+    try:
+        theirs = _score(setup, setup.plan, champion)
+    except EngineError as error:
+        return _gate("out-of-sample Sharpe ratio", ours, f"compared with those in use: {error}")
+    return _gate(
+        "out-of-sample Sharpe ratio", ours, f"> {theirs:.2f} (in use)", is_met=ours > theirs
+    )
+
+
+def _holdout_gate(study: Study, setup: StudySetup, candidate: Candidate, now: dt.datetime) -> Gate:
+    """Compare on the held-out bars; what is in use was chosen before and is no look of its own."""
+    number, in_use = candidate.number, dict(candidate.champion.parameters)
+    moving = trial_get(study, number).parameters
+    try:
+        look = look_at(study=study, setup=setup, number=number, moving=moving)
+        old = holdout_run(setup.bars, setup.spec, in_use, setup.plan, setup.config).sharpe_ratio
+    except EngineError as error:
+        return _gate(HOLDOUT, None, f"measured: {error}")
+    look_store(study=study, look=look, now=now)
+    new, luck = look.found.sharpe_ratio, look.found.expected_max_sharpe
+    words = f"> {luck:.2f} (luck of {look.found.n_looks} looks) and >= {old:.2f} (in use)"
+    return _gate(HOLDOUT, new, words, is_met=new > luck and new >= old - 1e-12)
+
+
+def _gate(name: str, value: float | None, must: str, is_met: bool = False) -> Gate:
     return {"name": name, "value": value, "must": must, "is_met": is_met}
 
 
 def _score(setup: StudySetup, plan: SearchPlan, params: dict[str, Any]) -> float:
     score = evaluate(setup.search_bars, setup.spec, params, plan, setup.config)
     return score.out_of_sample_sharpe if math.isfinite(score.out_of_sample_sharpe) else 0.0
-
-
-def _holdout(setup: StudySetup, params: dict[str, Any]) -> Holdout:
-    return holdout_run(setup.bars, setup.spec, params, setup.plan, setup.config)
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet
 
 from elson.common import jobs
@@ -28,8 +28,9 @@ from trading.services.studies.chunks import (
     chunk_write,
 )
 from trading.services.studies.drawing import trials_drawn
+from trading.services.studies.holdout import holdout_lock
 from trading.services.studies.progress import announce
-from trading.services.studies.renewal import proposal_consider
+from trading.services.studies.renewal import candidate_of, proposal_store
 from trading.services.studies.requests import TASK
 from trading.services.studies.setup import StudySetup, score_values, setup_of
 from trading.services.studies.tried import Tried
@@ -232,19 +233,22 @@ def _turn_end(study: Study, setup: StudySetup, clock: Clock, *, is_last: bool) -
 
 
 def _finish(study: Study, setup: StudySetup, clock: Clock) -> str:
-    """Judge a study whose trials are all done, and end it."""
+    """Judge a study whose trials are all done, and end it together with what it proposes."""
     judgement = study_judge(study=study, setup=setup)
+    candidate = candidate_of(study=study, setup=setup, judgement=judgement)
     now = clock()
-    # Trials may have been added while it was judged; then it goes on instead.
-    ended = Study.objects.filter(pk=study.pk, status=Status.RUNNING, n_done=F("n_trials")).update(
-        status=Status.SUCCEEDED, finished_at=now, judgement=judgement
-    )
-    study.refresh_from_db()
+    with transaction.atomic():
+        if candidate is not None:
+            holdout_lock(study)
+        # Trials may have been added while it was judged; then it goes on instead.
+        mine = Study.objects.filter(pk=study.pk, status=Status.RUNNING, n_done=F("n_trials"))
+        ended = mine.update(status=Status.SUCCEEDED, finished_at=now, judgement=judgement)
+        study.refresh_from_db()
+        if ended and candidate is not None:
+            proposal_store(study=study, setup=setup, candidate=candidate, now=now)
     announce(study)
     if not ended and study.status == Status.RUNNING:
         jobs.enqueue(TASK, study_id=study.pk)
-    if ended and study.parent_id is not None:
-        proposal_consider(study=study, setup=setup, now=now)
     return str(study.status)
 
 

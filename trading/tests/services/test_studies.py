@@ -1,10 +1,12 @@
 """A study is its rows: any worker picks it up, nothing counts twice, nothing runs by itself."""
 
 import datetime as dt
+import math
 
 import pytest
 
 from elson.common.errors import Conflict, Forbidden, TooMany
+from trading.engine.luck import expected_max_sharpe
 from trading.models import (
     Deployment,
     Strategy,
@@ -17,13 +19,13 @@ from trading.selectors.versions import parameters_diff
 from trading.services.strategies import strategy_create
 from trading.services.studies.adoption import study_apply
 from trading.services.studies.drafts import StudyInvalid, study_draft_read
+from trading.services.studies.holdout import HoldoutAlreadyOpened, holdout_open, looks_before
 from trading.services.studies.requests import (
     study_extend,
     study_quota,
     study_request,
     study_warning,
 )
-from trading.services.studies.verdict import HoldoutAlreadyOpened, holdout_open
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import (
     ASKED,
@@ -158,6 +160,36 @@ def test_the_holdout_opens_once_and_is_recorded():
     assert opened.holdout["n_bars"] == 100
     with pytest.raises(HoldoutAlreadyOpened, match=f"for trial {pick}"):
         holdout_open(study=study, number=1, now=NOW)
+
+
+def test_another_idea_on_the_same_bars_is_judged_by_all_looks_at_them():
+    owner = member_make()
+    first = study_finish(study_make(owner))
+    alone = holdout_open(study=first, number=1, now=NOW).holdout
+    other = study_finish(study_make(owner, holdout_share=0.3))
+    assert looks_before(other) == 1
+    Study.objects.filter(pk=first.pk).delete()
+
+    found = holdout_open(study=other, number=2, now=NOW).holdout
+
+    assert (alone["n_looks"], alone["expected_max_sharpe"]) == (1, 0.0)
+    assert found["n_looks"] == 2
+    luck = expected_max_sharpe(2, found["n_bars"] ** -0.5) * math.sqrt(252)
+    assert found["expected_max_sharpe"] == pytest.approx(luck)
+
+
+def test_the_same_idea_and_looks_of_others_and_at_other_bars_are_no_other_look():
+    owner = member_make()
+    study_open(owner, 1)
+    study_open(member_make(), 2)
+    study_open(owner, 3, end_date="2009-08-31")
+
+    assert study_open(owner, 1).holdout["n_looks"] == 1
+    assert study_open(owner, 2).holdout["n_looks"] == 2
+
+
+def study_open(owner, number, **asked):
+    return holdout_open(study=study_finish(study_make(owner, **asked)), number=number, now=NOW)
 
 
 def test_after_the_holdout_no_trial_is_added():

@@ -7,15 +7,18 @@ import pytest
 from elson.common.errors import Conflict, DomainError
 from marketdata.models import Bar
 from trading.engine.strategies import strategy_get
-from trading.models import Deployment, StrategyVersion, Study, StudyProposal
+from trading.models import Deployment, HoldoutLook, StrategyVersion, Study, StudyProposal
 from trading.selectors.studies import proposals_open, study_usage
-from trading.services.strategies import strategy_create
+from trading.services.strategies import strategy_create, version_create
+from trading.services.studies import renewal, work
+from trading.services.studies.holdout import HoldoutAlreadyOpened, holdout_open
 from trading.services.studies.renewal import (
     proposal_accept,
     proposal_reject,
     repeats_schedule,
     studies_repeat,
 )
+from trading.services.studies.requests import studies_sweep, study_extend
 from trading.tests.factories import NOW, bars_make
 from trading.tests.study_rows import member_make, study_finish, study_make
 
@@ -23,9 +26,30 @@ pytestmark = pytest.mark.django_db
 MONTH = dt.timedelta(days=31)
 
 
-def scheduled():
+class Killed(BaseException):
+    """What a killed worker looks like from inside: nothing is caught."""
+
+
+@pytest.fixture
+def gates_met(monkeypatch):
+    """Let any deflated Sharpe ratio and any overfitting do."""
+    monkeypatch.setattr(renewal, "GOOD_DEFLATED", 0.0)
+    monkeypatch.setattr(renewal, "BAD_PBO", 1.1)
+
+
+def missed(made):
+    return [gate["name"] for gate in made.gates if not gate["is_met"]]
+
+
+def repeated(study):
+    bars_arrive(study)
+    assert studies_repeat(now=NOW + MONTH) == 1
+    return study_finish(study.repeats.latest("pk"))
+
+
+def scheduled(**asked):
     owner = member_make()
-    study = study_finish(study_make(owner))
+    study = study_finish(study_make(owner, **asked))
     version = strategy_create(user=owner, key="sma_cross", name="Mine")
     return repeats_schedule(study=study, strategy=version.strategy, every_days=30, now=NOW), version
 
@@ -97,10 +121,105 @@ def test_a_repeat_on_a_random_walk_is_withheld_with_its_gates():
 
     made = repeat.proposal
     assert made.status == "WITHHELD"
-    assert [gate["name"] for gate in made.gates if not gate["is_met"]]
-    assert repeat.holdout_opened_at is not None
+    assert "deflated Sharpe ratio" in missed(made)
     assert not proposals_open(user_id=study.user_id).exists()
     assert list(StrategyVersion.objects.all()) == [version]
+
+
+def test_a_holdout_stays_closed_when_another_gate_is_missed():
+    study, _ = scheduled()
+
+    repeat = repeated(study)
+
+    assert missed(repeat.proposal)[-1] == "hold-out Sharpe ratio"
+    assert repeat.proposal.gates[-1]["value"] is None
+    assert (repeat.holdout_opened_at, repeat.holdout) == (None, None)
+    assert not HoldoutLook.objects.exists()
+
+
+def test_a_holdout_opens_once_with_the_end_of_a_repeat_that_meets_the_other_gates(gates_met):
+    study, _ = scheduled()
+
+    repeat = repeated(study)
+
+    assert repeat.holdout_trial == repeat.judgement["pick"]
+    assert repeat.proposal.gates[-1]["value"] == repeat.holdout["sharpe_ratio"]
+    assert HoldoutLook.objects.get().source_key == f"study:{repeat.pk}"
+    with pytest.raises(HoldoutAlreadyOpened):
+        holdout_open(study=repeat, number=1, now=NOW)
+    with pytest.raises(Conflict, match="was opened"):
+        study_extend(study=repeat, n_more=1, now=NOW)
+
+
+def test_a_worker_killed_at_the_end_of_a_repeat_leaves_all_of_it_to_the_next(
+    gates_met, monkeypatch
+):
+    study, _ = scheduled()
+    bars_arrive(study)
+    studies_repeat(now=NOW + MONTH)
+    repeat = study.repeats.get()
+    store = work.proposal_store
+
+    def killed(**asked):
+        store(**asked)
+        raise Killed
+
+    monkeypatch.setattr(work, "proposal_store", killed)
+    with pytest.raises(Killed):
+        study_finish(repeat)
+    monkeypatch.setattr(work, "proposal_store", store)
+    repeat.refresh_from_db()
+    assert (repeat.status, repeat.holdout_opened_at) == ("RUNNING", None)
+    assert not StudyProposal.objects.exists()
+    assert not HoldoutLook.objects.exists()
+
+    assert studies_sweep(now=NOW + 2 * MONTH) == 1
+    assert study_finish(repeat).proposal.gates[-1]["value"] is not None
+
+
+def test_a_repeat_that_is_extended_while_it_is_judged_opens_nothing_and_goes_on(
+    gates_met, monkeypatch
+):
+    study, _ = scheduled(method="random", n_trials=5)
+    bars_arrive(study)
+    studies_repeat(now=NOW + MONTH)
+    repeat = study.repeats.get()
+    candidate_of = work.candidate_of
+
+    def slowly(**asked):
+        study_extend(study=repeat, n_more=3, now=NOW)
+        monkeypatch.setattr(work, "candidate_of", candidate_of)
+        return candidate_of(**asked)
+
+    monkeypatch.setattr(work, "candidate_of", slowly)
+    assert work.study_work(study_id=repeat.pk, clock=lambda: NOW) == "RUNNING"
+
+    repeat.refresh_from_db()
+    assert repeat.holdout_opened_at is None
+    ended = study_finish(repeat)
+    assert (ended.n_done, ended.holdout_trial) == (8, ended.judgement["pick"])
+
+
+def test_a_second_proposal_of_an_extended_repeat_takes_the_place_of_the_first():
+    study, _ = scheduled(method="random", n_trials=5)
+    repeat = repeated(study)
+    first = repeat.proposal
+
+    again = study_finish(study_extend(study=repeat, n_more=3, now=NOW))
+
+    assert again.proposal.pk == first.pk
+    assert again.proposal.gates[1]["value"] == again.judgement["deflated_sharpe"]
+
+
+def test_parameters_in_use_that_the_rules_refuse_by_now_withhold_with_the_reason():
+    study, version = scheduled()
+    worse = strategy_get("sma_cross").defaults | {"fast": 400, "slow": 500}
+    version_create(strategy=version.strategy, parameters=worse)
+
+    made = repeated(study).proposal
+
+    assert "bars" in next(g["must"] for g in made.gates if "compared" in g["must"])
+    assert made.status == "WITHHELD"
 
 
 def test_accepting_makes_a_draft_once_and_touches_nothing_that_runs():

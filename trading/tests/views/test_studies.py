@@ -345,6 +345,18 @@ def test_a_search_whose_holdout_is_open_is_not_extended_and_says_why(desk, owner
     assert Study.objects.get().n_trials == study.n_trials
 
 
+def test_a_closed_holdout_says_how_often_its_bars_were_looked_at_before(desk, owner):
+    earlier, study = (study_finish(study_make(owner)) for _ in range(2))
+    page = f"/optimizations/{study.pk}/"
+    assert "on some of these bars" not in text(desk.get(page))
+
+    desk.post(f"/optimizations/{earlier.pk}/holdout/", {"trial": "1"})
+
+    assert "You have looked at 1 other idea on some of these bars." in text(desk.get(page))
+    desk.post(f"{page}holdout/", {"trial": "2"})
+    assert 'the luck of <data class="num" value="2">2</data> looks' in text(desk.get(page))
+
+
 def test_the_live_part_opened_alone_leads_to_the_search(desk, owner):
     study = study_make(owner)
 
