@@ -168,16 +168,16 @@ class StudyStopApi(APIView):
 
 
 class StudyExtendApi(APIView):
-    """Add trials to a search."""
+    """Go on until a search has so many trials in all."""
 
     @extend_schema(request=StudyExtendSerializer, responses={202: StudySerializer})
     def post(self, request: Request, study_id: int) -> Response:
-        """Extend; refused once the hold-out was opened."""
+        """Extend; a second time answers the same; refused once the hold-out was opened."""
         asked = StudyExtendSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         row = study_extend(
             study=_own(request, study_id),
-            n_more=asked.validated_data["n_more"],
+            n_trials=asked.validated_data["n_trials"],
             now=timezone.now(),
         )
         return Response(StudySerializer(row).data, status=202)

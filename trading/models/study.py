@@ -43,6 +43,12 @@ class Study(TimestampedModel):
     fixed = models.JSONField(default=dict, help_text="Parameters that do not move.")
     method = models.CharField(max_length=6, choices=Method.choices, default=Method.RANDOM)
     n_trials = models.PositiveIntegerField()
+    n_trials_asked = models.PositiveIntegerField(
+        null=True, blank=True, help_text="By the request; empty before this was kept."
+    )
+    end_date_asked = models.DateField(
+        null=True, blank=True, help_text="By the request; empty for the newest bar."
+    )
     n_folds = models.PositiveSmallIntegerField(default=5)
     holdout_share = models.FloatField(default=0.2)
     dispersion_weight = models.FloatField(default=0.5)
@@ -71,6 +77,7 @@ class Study(TimestampedModel):
     lease_expires_at = models.DateTimeField(
         null=True, blank=True, help_text="When the sweeper looks again; renewed by every chunk."
     )
+    slowest_seconds = models.FloatField(default=0, help_text="Of its trials; sizes the leases.")
     n_revivals = models.PositiveIntegerField(
         default=0, help_text="Times the sweeper sent it again since the last finished chunk."
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from django.db.models import Avg, Count, F, QuerySet
+from django.db.models import Avg, Count, F, Q, QuerySet
 
 from elson.common.errors import NotFound
 from trading.models import (
@@ -25,6 +25,8 @@ from trading.selectors.experiments import found_by, sorted_by
 
 STATUSES = Study.Status.choices
 METHODS = Study.Method.choices
+# Reasons of a failure that no request has: the plan's quota does not count these.
+OUR_FAULT = ("INTERNAL", "SPACE_CHANGED", "WORKER_LOST")
 UNFINISHED = (Study.Status.RUNNING, Study.Status.PAUSED)
 SORTS = {
     "created": "created_at",
@@ -68,9 +70,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class StudyUsage:
-    """Searches a person asked for since a moment."""
+    """Searches a person asked for since a moment, and those the clock repeated."""
 
     n_requested: int
+    n_repeated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +157,15 @@ def study_find_by_key(*, user_id: int, client_key: str) -> Study | None:
 
 
 def study_usage(*, user_id: int, since: dt.datetime) -> StudyUsage:
-    """Count what the quota counts: requests since then; repeats by the clock are free."""
-    rows = Study.objects.filter(user_id=user_id, created_at__gte=since, parent__isnull=True)
-    return StudyUsage(rows.exclude(status=Study.Status.FAILED).count())
+    """Count what the quota counts since then.
+
+    One that failed is free only where the platform, not what was asked for, is at fault.
+    """
+    rows = Study.objects.filter(user_id=user_id, created_at__gte=since)
+    found = rows.exclude(error_code__in=OUR_FAULT).aggregate(
+        requested=Count("pk", filter=Q(parent=None)), all=Count("pk")
+    )
+    return StudyUsage(found["requested"], found["all"] - found["requested"])
 
 
 def study_pace(study: Study, *, n_recent: int = 50) -> StudyPace:

@@ -109,9 +109,9 @@ class TrialSerializer(serializers.Serializer[Any]):
 
 
 class StudyExtendSerializer(StrictSerializer):
-    """How many trials more."""
+    """How many trials in all."""
 
-    n_more = serializers.IntegerField(min_value=1)
+    n_trials = serializers.IntegerField(min_value=1)
 
 
 class TrialChoiceSerializer(StrictSerializer):

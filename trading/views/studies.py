@@ -229,7 +229,7 @@ def study_action(request: MemberRequest, study_id: int, action: str) -> HttpResp
         elif action == "stop":
             study_stop(study=row, now=now)
         elif action == "extend":
-            study_extend(study=row, n_more=_whole(request.POST.get("n_more", "")), now=now)
+            study_extend(study=row, n_trials=_whole(request.POST.get("n_trials", "")), now=now)
         else:
             raise Http404
     except Conflict as refused:

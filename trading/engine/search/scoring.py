@@ -256,7 +256,7 @@ def evaluate(
     plan : SearchPlan
         Of the study.
     config : BacktestConfig or None
-        Costs and cash; its start index is the plan's.
+        Costs, cash and whom to tell of progress; its start index is the plan's.
 
     Returns
     -------
@@ -269,7 +269,7 @@ def evaluate(
         As `backtest.run`.
     """
     known = bars if len(bars) == plan.n_search else bars.slice(0, plan.n_search)
-    settings = replace(config or BacktestConfig(), start_index=plan.start, progress=None)
+    settings = replace(config or BacktestConfig(), start_index=plan.start)
     spec = strategy if isinstance(strategy, StrategySpec) else strategy_get(strategy)
     curve = backtest.curve_of(known, spec, params, settings)
     return score_equity(

@@ -15,17 +15,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest
 
 from trading.models import Study, StudyChunk, Trial
 from trading.services.trial_ledger import trials_append
 
 # A silent worker's trials are given to another after this long.
 LEASE = dt.timedelta(seconds=30)
+# A run on compiled loops says nothing before its end, so a lease also lasts for so many of the
+# slowest trial of the study so far.
+SLOWER = 3
 # Where the stock runs out chunks shrink, but not below this part of what was asked for.
 SMALLEST_SHARE = 0.1
 # What others may have changed since a worker last looked.
-MOVING = ("status", "n_done", "n_failed", "n_trials", "judgement")
+MOVING = ("status", "n_done", "n_failed", "n_trials", "judgement", "slowest_seconds")
 Status = Trial.Status
 
 
@@ -79,17 +83,23 @@ def chunk_claim(*, study: Study, size: int, now: dt.datetime, n_sharing: int = 1
     n_trials = max(min(size, -(-stock.n_trials // n_sharing)), int(size * SMALLEST_SHARE), 1)
     taken = Chunk(uuid.uuid4(), stock.first, min(n_trials, stock.n_trials))
     taken.parameters = stock.parameters[: taken.n_trials]
-    held = StudyChunk(study=study, lease_key=taken.key, lease_expires_at=now + LEASE)
+    held = StudyChunk(study=study, lease_key=taken.key, lease_expires_at=now + lease_of(study))
     held.first, held.n_trials, held.parameters = taken.first, taken.n_trials, taken.parameters
     _cut(stock, taken.n_trials)
     held.save(force_insert=True)
     return taken
 
 
+def lease_of(study: Study) -> dt.timedelta:
+    """Return how long a worker may be silent: long enough for the slowest trial there was."""
+    return LEASE + dt.timedelta(seconds=SLOWER * study.slowest_seconds)
+
+
 def chunk_renew(*, study: Study, chunk: Chunk, now: dt.datetime) -> bool:
     """Keep the lease of a slow chunk alive; False when it was lost."""
-    Study.objects.filter(pk=study.pk).update(lease_expires_at=now + LEASE)
-    return bool(_held(study, chunk).update(lease_expires_at=now + LEASE))
+    until = now + lease_of(study)
+    Study.objects.filter(pk=study.pk).update(lease_expires_at=until)
+    return bool(_held(study, chunk).update(lease_expires_at=until))
 
 
 def chunk_suggested(*, study: Study, chunk: Chunk, parameters: list[dict[str, Any]]) -> None:
@@ -105,15 +115,21 @@ def chunk_write(
     outcomes: Sequence[TrialOutcome],
     n_bars: int,
     now: dt.datetime,
+    slowest_seconds: float = 0.0,
 ) -> int:
     """Write the outcomes, the first of the chunk, and free its rest; return how many counted.
 
-    A chunk whose lease went to another worker is left to that one. `study` is read again: to one
+    A chunk whose lease went to another worker is left to that one; how long its slowest trial took
+    is written all the same, so that the next lease is long enough. `study` is read again: to one
     worker alone its counters say that this was the last chunk.
     """
     rows = [_trial(study, outcome, now) for outcome in outcomes]
     sharpes = {o.number: o.values["bar_sharpe"] for o in outcomes if not o.error}
     with transaction.atomic():
+        if slowest_seconds > study.slowest_seconds:
+            slowest = Greatest("slowest_seconds", Value(slowest_seconds))
+            Study.objects.filter(pk=study.pk).update(slowest_seconds=slowest)
+            study.slowest_seconds = slowest_seconds
         held = _held(study, chunk).select_for_update().first()
         if held is None:
             return 0
@@ -126,7 +142,7 @@ def chunk_write(
         Study.objects.filter(pk=study.pk).update(
             n_done=F("n_done") + len(outcomes),
             n_failed=F("n_failed") + len(outcomes) - len(sharpes),
-            lease_expires_at=now + LEASE,
+            lease_expires_at=now + lease_of(study),
             n_revivals=0,
             updated_at=now,
         )

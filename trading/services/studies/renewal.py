@@ -25,11 +25,12 @@ from trading.models import Strategy, StrategyVersion, Study, StudyProposal
 from trading.selectors.studies import trial_get
 from trading.services.backtests.drafts import BacktestDraft
 from trading.services.backtests.statistics import plain
+from trading.services.quotas import day_of
 from trading.services.strategies import version_create
 from trading.services.studies.adoption import newest_version, parameters_of
 from trading.services.studies.drafts import StudyDraft
 from trading.services.studies.holdout import look_at, look_store
-from trading.services.studies.requests import study_request
+from trading.services.studies.requests import DAY_USED_UP, study_request
 from trading.services.studies.setup import StudySetup
 
 logger = structlog.get_logger(__name__)
@@ -65,8 +66,9 @@ def repeats_schedule(
 
 def studies_repeat(*, now: dt.datetime) -> int:
     """Start the searches that are due and have newer bars; return how many."""
-    due = Study.objects.filter(repeats_at__lte=now).select_related("instrument", "user")
-    return sum(_repeat(study, now) for study in due.order_by("pk")[:50])
+    due = Study.objects.filter(repeats_at__lte=now, user__is_active=True)
+    due = due.select_related("instrument", "user").order_by("repeats_at", "pk")
+    return sum(_repeat(study, now) for study in due[:50])
 
 
 @transaction.atomic
@@ -85,6 +87,8 @@ def _repeat(study: Study, now: dt.datetime) -> bool:
     except (DomainError, EngineError) as error:
         # One that cannot be repeated must not keep those behind it from their turn.
         logger.warning("study_not_repeated", study_id=study.pk, code=error.code)
+        if error.code == DAY_USED_UP:
+            Study.objects.filter(pk=study.pk).update(repeats_at=day_of(now)[1])
         return False
     return True
 

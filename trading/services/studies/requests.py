@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 TASK = "trading.study_work"
 PER_RUN = "optimize.trials_per_run"
 PER_DAY = "optimize.runs_per_day"
+DAY_USED_UP = "OPTIMIZATIONS_PER_DAY"
 SWEEP_AFTER = dt.timedelta(seconds=30)
 MOST_REVIVALS = 5
 Status = Study.Status
@@ -54,11 +55,12 @@ class StudyQuota(DayQuota):
         return self.per_day == 0 or self.trials_per_run == 0
 
 
-def study_quota(*, user: User, now: dt.datetime) -> StudyQuota:
-    """Read the limits of a person's plan and what was used of them today."""
+def study_quota(*, user: User, now: dt.datetime, is_repeat: bool = False) -> StudyQuota:
+    """Read the limits of a person's plan and what requests, or repeats, used of them today."""
     midnight, resets_at = day_of(now)
+    usage = selectors.study_usage(user_id=user.pk, since=midnight)
     return StudyQuota(
-        n_used=selectors.study_usage(user_id=user.pk, since=midnight).n_requested,
+        n_used=usage.n_repeated if is_repeat else usage.n_requested,
         per_day=entitlement_value(user, PER_DAY, now=now),
         trials_per_run=entitlement_value(user, PER_RUN, now=now),
         resets_at=resets_at,
@@ -76,33 +78,29 @@ def study_request(
 ) -> Study:
     """Store a study and enqueue its workers; the same key returns the same.
 
-    Raises KeyReused when the key made another search, StudyInvalid when data or space do not
-    carry it, Forbidden when the plan has no searches, TooMany when today's are used up. A repeat by
-    the clock does not use the quota.
+    Raises KeyReused when the key made another search, StudyInvalid when data or space do not carry
+    it, Forbidden when the plan has no searches, TooMany when it allows fewer trials or today's are
+    used up. Repeats by the clock are counted apart: as many a day again.
     """
     get_user_model().objects.select_for_update().get(pk=user.pk)
     if client_key and (
         found := selectors.study_find_by_key(user_id=user.pk, client_key=client_key)
     ):
-        asked = _asked(draft)
-        stored = {name: getattr(found, name) for name in asked}
-        key_check(
-            f"optimization #{found.pk}",
-            stored={**stored, "symbol": found.instrument.symbol},
-            wanted={**asked, "symbol": draft.base.symbol},
-        )
+        _check_key(found, draft)
         return found
-    quota = study_quota(user=user, now=now)
+    quota = study_quota(user=user, now=now, is_repeat=repeat_of is not None)
     _check_open(quota)
-    if repeat_of is None:
-        _check_quota(quota, draft.n_trials)
+    _check_trials(quota, draft.n_trials)
+    _check_day(quota)
     instrument, end_date = _covered(draft)
     n_trials = _n_trials(draft)
     study = Study(
         user=user,
         instrument=instrument,
         end_date=end_date,
+        end_date_asked=draft.base.end_date,
         n_trials=n_trials,
+        n_trials_asked=draft.n_trials,
         client_key=client_key,
         model_version=version_to_bind(draft.base.strategy_key),
         parent=repeat_of,
@@ -149,25 +147,26 @@ def study_stop(*, study: Study, now: dt.datetime) -> Study:
 
 
 @transaction.atomic
-def study_extend(*, study: Study, n_more: int, now: dt.datetime) -> Study:
-    """Add trials and go on; the order of the first ones stays.
+def study_extend(*, study: Study, n_trials: int, now: dt.datetime) -> Study:
+    """Go on until there are so many trials in all; the order of the first ones stays.
 
-    Raises Conflict once the hold-out was opened or the space is exhausted, TooMany over the plan.
+    Twice is the same as once: with as many as there are nothing changes. Raises StudyInvalid for
+    fewer, Conflict once the hold-out was opened or the space is exhausted, TooMany over the plan.
     """
     row = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
+    if n_trials == row.n_trials:
+        return row
     if row.holdout_opened_at is not None:
         raise Conflict(
             "HOLDOUT_OPENED",
             f"The hold-out of study #{row.pk} was opened; more trials would be chosen by it.",
         )
     quota = study_quota(user=row.user, now=now)
-    total = row.n_trials + n_more
-    if n_more < 1 or total > MOST_TRIALS:
-        raise StudyInvalid(
-            {"n_more": f"{n_more:,} more trials make {total:,}; at most {MOST_TRIALS:,} are run."}
-        )
-    _check_trials(quota, total)
-    n_added = _n_added(row, total)
+    if not row.n_trials < n_trials <= MOST_TRIALS:
+        text = f"{n_trials:,} trials must lie between the {row.n_trials:,} there are"
+        raise StudyInvalid({"n_trials": f"{text} and {MOST_TRIALS:,}."})
+    _check_trials(quota, n_trials)
+    n_added = _n_added(row, n_trials)
     if n_added < 1:
         raise Conflict("SPACE_EXHAUSTED", f"Every combination of study #{row.pk} has been tried.")
     chunks_add(study=row, first=row.n_trials + 1, n_trials=n_added)
@@ -204,6 +203,17 @@ def study_warning(*, user: User, draft: StudyDraft) -> str:
     n_search = max(int(n_bars * (1.0 - draft.holdout_share)), 1)
     per_year = coverage_get(instrument, draft.base.timeframe).bars_per_year
     return luck_warning(counted.n_trials + draft.n_trials, n_search, per_year)
+
+
+def _check_key(found: Study, draft: StudyDraft) -> None:
+    """Compare with what was asked for, not with what became of it."""
+    asked = _asked(draft)
+    stored = {name: getattr(found, name) for name in asked} | {"symbol": found.instrument.symbol}
+    wanted = asked | {"symbol": draft.base.symbol}
+    if found.n_trials_asked is not None:
+        stored |= {"trials": found.n_trials_asked, "end date": found.end_date_asked}
+        wanted |= {"trials": draft.n_trials, "end date": draft.base.end_date}
+    key_check(f"optimization #{found.pk}", stored=stored, wanted=wanted)
 
 
 def _asked(draft: StudyDraft) -> dict[str, Any]:
@@ -282,11 +292,10 @@ def _check_open(quota: StudyQuota) -> None:
         )
 
 
-def _check_quota(quota: StudyQuota, n_trials: int) -> None:
-    _check_trials(quota, n_trials)
+def _check_day(quota: StudyQuota) -> None:
     if quota.n_used >= quota.per_day:
         raise TooMany(
-            "OPTIMIZATIONS_PER_DAY",
+            DAY_USED_UP,
             f"You started {quota.n_used} of {quota.per_day} optimizations today; "
             f"more from {quota.resets_at:%H:%M} UTC.",
             used=quota.n_used,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -55,6 +56,37 @@ BROKEN = -10.0
 LOOK_EVERY = dt.timedelta(seconds=1)
 
 
+class Hold:
+    """Keeps the lease of a chunk while its trials are evaluated, bar by bar where a run tells."""
+
+    def __init__(self, study: Study, chunk: Chunk, clock: Clock) -> None:
+        self.chunk = chunk
+        self.slowest_seconds = 0.0
+        self._study, self._clock = study, clock
+        self._began_at = self._looked_at = clock()
+        self._is_held = self._is_running = True
+
+    def within(self, phase: str, share: float) -> None:
+        """Renew while a trial runs; called every few hundred bars."""
+        self._look(self._clock())
+
+    def after_trial(self) -> bool:
+        """Renew between two trials; False when no further one is to begin."""
+        now = self._clock()
+        self.slowest_seconds = max(self.slowest_seconds, (now - self._began_at).total_seconds())
+        self._began_at = now
+        self._look(now)
+        return self._is_held and self._is_running
+
+    def _look(self, now: dt.datetime) -> None:
+        if not self._is_held or now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        mine = Study.objects.filter(pk=self._study.pk, status=Status.RUNNING)
+        self._is_running = mine.exists()
+        self._is_held = chunk_renew(study=self._study, chunk=self.chunk, now=now)
+
+
 def study_work(*, study_id: int, clock: Clock) -> str:
     """Work on a study for a while; return how the turn ended. Calling it again changes nothing.
 
@@ -102,7 +134,8 @@ def _turn(study: Study, setup: StudySetup, clock: Clock) -> str:
                     drawn = _draw(study, setup, chunk, drawn)
             except (EngineError, DomainError) as error:
                 return _fail(study, clock(), code=error.code, error=str(error))
-        outcomes = _evaluated(study, setup, chunk, clock)
+        hold = Hold(study, chunk, clock)
+        outcomes = _evaluated(setup, hold)
         ended = clock()
         is_idle = False
         n_written = chunk_write(
@@ -111,6 +144,7 @@ def _turn(study: Study, setup: StudySetup, clock: Clock) -> str:
             outcomes=outcomes,
             n_bars=setup.plan.n_search - setup.plan.start,
             now=ended,
+            slowest_seconds=hold.slowest_seconds,
         )
         if n_written and study.n_done >= study.n_trials:
             return _turn_end(study, setup, clock, is_last=True)
@@ -152,20 +186,13 @@ def _drawn(study: Study, setup: StudySetup) -> Sequence[Moving]:
     return drawn
 
 
-def _evaluated(
-    study: Study, setup: StudySetup, chunk: Chunk, clock: Clock
-) -> Sequence[TrialOutcome]:
+def _evaluated(setup: StudySetup, hold: Hold) -> Sequence[TrialOutcome]:
     """Evaluate in order; stop early when the study stops or the lease is gone."""
+    told = replace(setup, config=replace(setup.config, progress=hold.within))
     outcomes: list[TrialOutcome] = []
-    looked_at = clock()
-    for number, moving in enumerate(chunk.parameters, start=chunk.first):
-        outcomes.append(_outcome(setup, number, moving))
-        now = clock()
-        if now - looked_at < LOOK_EVERY:
-            continue
-        looked_at = now
-        is_running = Study.objects.filter(pk=study.pk, status=Status.RUNNING).exists()
-        if not is_running or not chunk_renew(study=study, chunk=chunk, now=now):
+    for number, moving in enumerate(hold.chunk.parameters, start=hold.chunk.first):
+        outcomes.append(_outcome(told, number, moving))
+        if not hold.after_trial():
             break
     return outcomes
 

@@ -43,7 +43,7 @@ def post(client, path="", body=None, **headers):
         ("post", "{pk}/pause/", None, 200),
         ("post", "{pk}/resume/", None, 409),
         ("post", "{pk}/stop/", None, 200),
-        ("post", "{pk}/extend/", {"n_more": 1}, 409),
+        ("post", "{pk}/extend/", {"n_trials": 13}, 409),
         ("post", "{pk}/holdout/", {"trial": 1}, 409),
         ("post", "{pk}/apply/", {"trial": 1}, 404),
     ],

@@ -6,7 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import ConfigInvalid, InsufficientBars
+from trading.engine.luck import expected_max_sharpe
+from trading.engine.own_limits import OwnLimits
 from trading.engine.search import (
     evaluate,
     holdout_run,
@@ -109,8 +112,32 @@ def test_a_wrong_plan_is_refused_with_its_limit(given, error, words):
         plan_search(300, SPACE, **given)
 
 
+def test_a_trial_that_goes_bar_by_bar_tells_how_far_it_is():
+    told = []
+    config = BacktestConfig(
+        limits=OwnLimits(max_position_weight=0.5), progress=lambda *words: told.append(words)
+    )
+
+    evaluate(BARS, "sma_cross", SPACE.params({"fast": 5}), PLAN, config)
+
+    assert told
+    assert {phase for phase, _ in told} == {"Simulating"}
+
+
 def test_the_holdout_runs_on_exactly_the_bars_after_the_search():
     found = holdout_run(BARS, "sma_cross", SPACE.params({"fast": 5}), PLAN)
 
     assert found.n_bars == len(BARS) - PLAN.n_search
+    assert (found.n_looks, found.expected_max_sharpe) == (1, 0.0)
     assert 0.0 <= found.probability <= 1.0
+
+
+def test_more_looks_at_a_holdout_make_its_figure_less_probable():
+    params = SPACE.params({"fast": 5})
+
+    found = [holdout_run(BARS, "sma_cross", params, PLAN, n_looks=n) for n in (1, 2, 20)]
+
+    assert len({each.sharpe_ratio for each in found}) == 1
+    assert found[0].probability > found[1].probability > found[2].probability
+    per_bar = found[2].expected_max_sharpe / math.sqrt(BARS.bars_per_year)
+    assert per_bar == pytest.approx(expected_max_sharpe(20, found[2].n_bars ** -0.5))

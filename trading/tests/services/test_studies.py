@@ -64,7 +64,8 @@ def test_the_same_key_returns_the_same_study():
 @pytest.mark.parametrize(
     ("changed", "word"),
     [({"seed": 8}, "seed"), ({"cash": 5}, "cash"), ({"n_folds": 4}, "n folds"),
-     ({"space": {"fast": {"low": 3, "high": 9, "step": 3}}}, "space")],
+     ({"space": {"fast": {"low": 3, "high": 9, "step": 3}}}, "space"),
+     ({"n_trials": 500}, "trials"), ({"end_date": "2009-06-01"}, "end date")],
 )  # fmt: skip
 def test_a_key_that_made_another_search_is_a_conflict(changed, word):
     owner = member_make()
@@ -78,6 +79,16 @@ def test_a_key_that_made_another_search_is_a_conflict(changed, word):
         )
 
 
+def test_a_key_answers_what_it_made_after_it_was_extended():
+    owner = member_make()
+    study_make(owner)
+    draft = study_draft_read({**ASKED, "method": "random", "n_trials": 5})
+    made = study_request(user=owner, draft=draft, now=NOW, client_key="k")
+    study_extend(study=made, n_trials=8, now=NOW)
+
+    assert study_request(user=owner, draft=draft, now=NOW, client_key="k") == made
+
+
 def test_a_plan_without_optimization_refuses_and_stores_nothing():
     with pytest.raises(Forbidden, match="Your plan has no optimization"):
         study_make(user_make())
@@ -88,6 +99,18 @@ def test_a_plan_without_optimization_refuses_and_stores_nothing():
 def test_more_trials_than_the_plan_allows_are_refused_with_both_numbers():
     with pytest.raises(TooMany, match="2,001 trials are more than the 2,000"):
         study_make(member_make(), method="random", n_trials=2001)
+
+
+@pytest.mark.parametrize(
+    ("code", "n_left"), [("WORKER_LOST", 2), ("SPACE_CHANGED", 2), ("INSUFFICIENT_BARS", 1)]
+)
+def test_a_search_that_failed_is_free_only_where_the_platform_is_at_fault(code, n_left):
+    owner = member_make()
+    owner.entitlements.filter(key="optimize.runs_per_day").update(value=2)
+    study_make(owner)
+    Study.objects.update(status="FAILED", error_code=code, created_at=NOW)
+
+    assert study_quota(user=owner, now=NOW).n_left == n_left
 
 
 def test_the_day_has_as_many_searches_as_the_plan_says():
@@ -197,7 +220,7 @@ def test_after_the_holdout_no_trial_is_added():
     holdout_open(study=study, number=1, now=NOW)
 
     with pytest.raises(Conflict, match="was opened"):
-        study_extend(study=study, n_more=5, now=NOW)
+        study_extend(study=study, n_trials=10, now=NOW)
 
 
 def test_the_holdout_stays_shut_while_trials_are_made():

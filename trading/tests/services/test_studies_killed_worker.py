@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from trading.models import Study, StudyChunk, Trial, TrialLedgerEntry
-from trading.services.studies.chunks import LEASE
+from trading.services.studies.chunks import lease_of
 from trading.services.studies.requests import studies_sweep
 from trading.tests.study_rows import member_make, study_make
 
@@ -62,7 +62,7 @@ def test_a_study_whose_worker_is_killed_is_finished_by_another(worker_start):
     # The leases lapse by themselves; they are moved back instead of waiting for them.
     past = timezone.now() - dt.timedelta(seconds=1)
     held.update(lease_expires_at=past)
-    assert studies_sweep(now=timezone.now() + LEASE + dt.timedelta(seconds=1)) == 1
+    assert studies_sweep(now=timezone.now() + lease_of(study) + dt.timedelta(seconds=1)) == 1
     second = worker_start()
     until(lambda row: row.status == "SUCCEEDED", study, second)
 

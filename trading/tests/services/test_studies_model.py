@@ -77,7 +77,7 @@ def test_more_trials_and_the_hold_out_ask_the_version_of_the_first():
     study = study_finish(study_of_hybrid(method="tpe", n_trials=2))
     active_make(seed=8, n=4)
 
-    longer = study_extend(study=study, n_more=2, now=NOW)
+    longer = study_extend(study=study, n_trials=4, now=NOW)
 
     assert study_finish(longer).model_version == version
     assert setup_of(longer).spec.prepare.keywords["models"] == models_of(version)

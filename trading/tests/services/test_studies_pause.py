@@ -9,6 +9,7 @@ from trading.models import (
     Study,
 )
 from trading.services.studies import chunks, work
+from trading.services.studies.drafts import StudyInvalid
 from trading.services.studies.requests import (
     MOST_REVIVALS,
     studies_sweep,
@@ -65,7 +66,7 @@ def test_stopping_twice_is_the_same_as_once():
 def test_a_stopped_study_is_judged_with_what_it_has():
     study = study_make(member_make())
     setup, chunk = part_evaluated(study, 12)
-    outcomes = work._evaluated(study, setup, chunk, lambda: NOW)[:6]
+    outcomes = work._evaluated(setup, work.Hold(study, chunk, lambda: NOW))[:6]
     chunks.chunk_write(study=study, chunk=chunk, outcomes=outcomes, n_bars=9, now=NOW)
 
     assert turn(study_stop(study=study, now=NOW)) == "STOPPED"
@@ -99,7 +100,7 @@ def test_an_extended_study_goes_on_where_it_was():
     study = study_finish(study_make(member_make(), method="random", n_trials=5))
     before = figures(study)
 
-    study_finish(study_extend(study=study, n_more=4, now=NOW))
+    study_finish(study_extend(study=study, n_trials=9, now=NOW))
 
     assert figures(study)[:5] == before
     at_once = study_make(member_make(), method="random", n_trials=9)
@@ -109,16 +110,34 @@ def test_an_extended_study_goes_on_where_it_was():
 def test_extending_a_running_study_sends_no_more_workers():
     study = study_make(member_make(), method="random", n_trials=5)
 
-    study_extend(study=study, n_more=4, now=NOW)
+    study_extend(study=study, n_trials=9, now=NOW)
 
     assert n_jobs() == study.n_workers
+
+
+def test_extending_twice_is_the_same_as_once():
+    study = study_finish(study_make(member_make(), method="random", n_trials=5))
+
+    rows = [study_extend(study=study, n_trials=8, now=NOW) for _ in range(2)]
+
+    assert [row.n_trials for row in rows] == [8, 8]
+    assert study.chunks.get().n_trials == 3
+    assert n_jobs() == 2 * study.n_workers
+
+
+@pytest.mark.parametrize("n_trials", [4, 10_001])
+def test_an_extension_goes_beyond_what_there_is_and_has_a_limit(n_trials):
+    study = study_make(member_make(), method="random", n_trials=5)
+
+    with pytest.raises(StudyInvalid, match="between the 5 there are and 10,000"):
+        study_extend(study=study, n_trials=n_trials, now=NOW)
 
 
 def test_extending_takes_an_error_away():
     study = study_make(member_make(), method="random", n_trials=5)
     Study.objects.filter(pk=study.pk).update(status="FAILED", error_code="X", error="It broke.")
 
-    row = study_extend(study=study, n_more=1, now=NOW)
+    row = study_extend(study=study, n_trials=6, now=NOW)
 
     assert (row.status, row.error, row.error_code) == ("RUNNING", "", "")
 
@@ -129,7 +148,7 @@ def test_trials_added_while_it_is_judged_are_still_made(monkeypatch):
 
     def judged_slowly(**asked):
         monkeypatch.setattr(work, "study_judge", judge)
-        study_extend(study=study, n_more=4, now=NOW)
+        study_extend(study=study, n_trials=9, now=NOW)
         return judge(**asked)
 
     monkeypatch.setattr(work, "study_judge", judged_slowly)
@@ -142,7 +161,7 @@ def test_a_grid_that_is_done_cannot_be_extended():
     study = study_finish(study_make(member_make()))
 
     with pytest.raises(Conflict, match="Every combination"):
-        study_extend(study=study, n_more=5, now=NOW)
+        study_extend(study=study, n_trials=17, now=NOW)
 
 
 # --- the sweeper ----------------------------------------------------------------------------------

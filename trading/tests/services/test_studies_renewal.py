@@ -3,7 +3,9 @@
 import datetime as dt
 
 import pytest
+from django.utils import timezone
 
+from accounts.models import User
 from elson.common.errors import Conflict, DomainError
 from marketdata.models import Bar
 from trading.engine.strategies import strategy_get
@@ -112,6 +114,41 @@ def test_a_plan_without_optimization_repeats_nothing():
     assert studies_repeat(now=NOW + MONTH) == 0
 
 
+def test_a_plan_that_allows_fewer_trials_by_now_repeats_nothing():
+    study, _ = scheduled()
+    study.user.entitlements.filter(key="optimize.trials_per_run").update(value=11)
+    bars_arrive(study)
+
+    assert studies_repeat(now=NOW + MONTH) == 0
+
+
+def test_a_closed_account_repeats_nothing():
+    study, _ = scheduled()
+    User.objects.filter(pk=study.user_id).update(is_active=False)
+    bars_arrive(study)
+
+    assert studies_repeat(now=NOW + MONTH) == 0
+
+
+def test_a_day_has_as_many_repeats_as_the_plan_has_searches_and_the_others_wait_for_the_next():
+    study, version = scheduled()
+    other = study_make(study.user)
+    repeats_schedule(study=other, strategy=version.strategy, every_days=30, now=NOW)
+    study.user.entitlements.filter(key="optimize.runs_per_day").update(value=1)
+    bars_arrive(study)
+    day = timezone.now()
+    Study.objects.update(repeats_at=day - dt.timedelta(days=1))
+
+    assert studies_repeat(now=day) == 1
+
+    other.refresh_from_db()
+    assert other.repeats_at == day.replace(
+        hour=0, minute=0, second=0, microsecond=0
+    ) + dt.timedelta(days=1)
+    assert studies_repeat(now=other.repeats_at) == 1
+    assert other.repeats.exists()
+
+
 def test_a_repeat_on_a_random_walk_is_withheld_with_its_gates():
     study, version = scheduled()
     bars_arrive(study)
@@ -148,7 +185,7 @@ def test_a_holdout_opens_once_with_the_end_of_a_repeat_that_meets_the_other_gate
     with pytest.raises(HoldoutAlreadyOpened):
         holdout_open(study=repeat, number=1, now=NOW)
     with pytest.raises(Conflict, match="was opened"):
-        study_extend(study=repeat, n_more=1, now=NOW)
+        study_extend(study=repeat, n_trials=13, now=NOW)
 
 
 def test_a_worker_killed_at_the_end_of_a_repeat_leaves_all_of_it_to_the_next(
@@ -187,7 +224,7 @@ def test_a_repeat_that_is_extended_while_it_is_judged_opens_nothing_and_goes_on(
     candidate_of = work.candidate_of
 
     def slowly(**asked):
-        study_extend(study=repeat, n_more=3, now=NOW)
+        study_extend(study=repeat, n_trials=8, now=NOW)
         monkeypatch.setattr(work, "candidate_of", candidate_of)
         return candidate_of(**asked)
 
@@ -205,7 +242,7 @@ def test_a_second_proposal_of_an_extended_repeat_takes_the_place_of_the_first():
     repeat = repeated(study)
     first = repeat.proposal
 
-    again = study_finish(study_extend(study=repeat, n_more=3, now=NOW))
+    again = study_finish(study_extend(study=repeat, n_trials=8, now=NOW))
 
     assert again.proposal.pk == first.pk
     assert again.proposal.gates[1]["value"] == again.judgement["deflated_sharpe"]

@@ -1,5 +1,7 @@
 """Workers share a study: chunks, leases, one verdict, the same trials however many there are."""
 
+import datetime as dt
+
 import pytest
 
 from trading.models import (
@@ -8,6 +10,7 @@ from trading.models import (
 )
 from trading.selectors.studies import trial_list, trials_counted
 from trading.services.studies import chunks, work
+from trading.services.studies.requests import studies_sweep, study_pause
 from trading.services.studies.work import TrialOutcome, study_work
 from trading.tests.factories import NOW
 from trading.tests.study_rows import (
@@ -92,6 +95,60 @@ def test_a_lease_that_was_lost_cannot_be_renewed():
     assert not chunks.chunk_renew(study=study, chunk=lost, now=LATER)
 
 
+class SlowClock:
+    """Time passes by so many seconds with every look at it: as if each trial took that long."""
+
+    def __init__(self, seconds, now=NOW):
+        self.now, self.step = now, dt.timedelta(seconds=seconds)
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+def test_a_slow_trial_is_left_to_its_worker_once_a_trial_of_the_study_was_slow():
+    study = study_make(member_make())
+    assert study_work(study_id=study.pk, clock=SlowClock(31)) == "CONTINUES"
+
+    study.refresh_from_db()
+    mine = chunks.chunk_claim(study=study, size=1, now=LATER)
+    others = chunks.chunk_claim(study=study, size=20, now=LATER + dt.timedelta(seconds=31))
+
+    assert study.slowest_seconds == 31
+    assert others.first > mine.first
+    assert studies_sweep(now=study.lease_expires_at - dt.timedelta(seconds=1)) == 0
+    end = LATER + chunks.LEASE + dt.timedelta(seconds=31 * chunks.SLOWER + 1)
+    assert chunks.chunk_claim(study=study, size=20, now=end).first == mine.first
+
+
+def test_how_long_a_lost_trial_took_is_known_to_whoever_repeats_it():
+    study = study_make(member_make())
+    _, lost = part_evaluated(study, 2)
+    chunks.chunk_claim(study=study, size=20, now=LATER)
+    chunks.chunk_claim(study=study, size=20, now=LATER)
+
+    chunks.chunk_write(
+        study=study, chunk=lost, outcomes=[], n_bars=1, now=LATER, slowest_seconds=31.0
+    )
+
+    assert Study.objects.get().slowest_seconds == 31.0
+
+
+def test_a_worker_keeps_its_lease_while_a_run_tells_how_far_it_is():
+    study = study_make(member_make())
+    _, chunk = part_evaluated(study, 2)
+    hold = work.Hold(study, chunk, SlowClock(20))
+
+    hold.within("Simulating", 0.1)
+    hold.within("Simulating", 0.2)
+
+    renewed = NOW + dt.timedelta(seconds=60) + chunks.LEASE
+    assert study.chunks.get(lease_key=chunk.key).lease_expires_at == renewed
+    study_pause(study=study)
+    hold.within("Simulating", 0.3)
+    assert not hold.after_trial()
+
+
 def test_what_a_chunk_did_not_evaluate_waits_again():
     study = study_make(member_make())
     _, chunk = part_evaluated(study, 5)
@@ -118,7 +175,7 @@ def test_a_chunk_of_nothing_is_no_progress():
 def test_numbers_that_would_mean_other_combinations_fail_the_study(method, low, high):
     study = study_make(member_make(), method=method)
     setup, chunk = part_evaluated(study, 6)
-    outcomes = work._evaluated(study, setup, chunk, lambda: NOW)
+    outcomes = work._evaluated(setup, work.Hold(study, chunk, lambda: NOW))
     chunks.chunk_write(study=study, chunk=chunk, outcomes=outcomes, n_bars=9, now=NOW)
     # As if the rules of a plugin had been changed while it was paused.
     slow = {"low": low, "high": high, "step": 10}
@@ -144,7 +201,7 @@ def test_the_last_trials_are_divided_among_the_workers():
 def test_only_the_worker_that_wrote_the_last_chunk_judges(monkeypatch):
     study = study_make(member_make())
     setup, slow = part_evaluated(study, 6)
-    outcomes = work._evaluated(study, setup, slow, lambda: NOW)
+    outcomes = work._evaluated(setup, work.Hold(study, slow, lambda: NOW))
     claim = chunks.chunk_claim
 
     def claim_when_the_slow_one_is_done(**asked):
