@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0026_holdout_looks'),
+        ('trading', '0027_holdout_looks'),
     ]
 
     operations = [

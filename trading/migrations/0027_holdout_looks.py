@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('marketdata', '0002_bar_series'),
-        ('trading', '0025_book_changes'),
+        ('trading', '0026_backtest_usual_slippage'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0027_study_as_asked'),
+        ('trading', '0028_study_as_asked'),
     ]
 
     operations = [
