@@ -10,23 +10,19 @@ from django.db.models import Case, Count, DecimalField, F, Max, Min, QuerySet, W
 
 from trading.engine.types import WORKING_STATUSES
 from trading.models import (
-    BookChange,
-    Decision,
     Fill,
     JournalEntry,
     LedgerAccount,
     Order,
-    OrderEvent,
     Portfolio,
     Position,
     Posting,
 )
-from trading.models.immutable import TRIGGER_PREFIX
+from trading.models.immutable import TRIGGER_PREFIX, ImmutableModel
 from trading.selectors.exact import ZERO, ExactSum
 from trading.selectors.ledger import cash_get
 
 _AMOUNT = DecimalField(max_digits=24, decimal_places=8)
-GUARDED = (JournalEntry, Posting, Fill, OrderEvent, BookChange, Decision)
 Scope = dict[str, Portfolio]
 
 
@@ -160,23 +156,34 @@ def _positions_equal_books(scope: Scope) -> Iterator[Violation]:
 
 
 def _rows_are_guarded(scope: Scope) -> Iterator[Violation]:
+    changes, removals = _guarded_tables()
+    for model in sorted(ImmutableModel.__subclasses__(), key=lambda model: model._meta.db_table):
+        table = model._meta.db_table
+        for guarded, words in ((changes, "changes"), (removals, "removals")):
+            if table not in guarded:
+                text = f"{table} has no trigger against {words}"
+                yield Violation("L4", None, f"table {table}", text)
+
+
+def _guarded_tables() -> tuple[set[str], set[str]]:
+    """Return the tables whose rows nobody can change, and those whose rows nobody can remove."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            # One trigger for both: bit 3 of its type stands for DELETE, bit 4 for UPDATE.
             cursor.execute(
-                "SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+                "SELECT c.relname, t.tgtype & 16 <> 0, t.tgtype & 8 <> 0 FROM pg_trigger t "
+                "JOIN pg_class c ON c.oid = t.tgrelid "
                 "WHERE t.tgname = %s AND t.tgenabled <> 'D'",
                 [f"{TRIGGER_PREFIX}row"],
             )
-        else:
-            cursor.execute(
-                "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE %s",
-                [f"{TRIGGER_PREFIX}%"],
-            )
-        guarded = {row[0] for row in cursor.fetchall()}
-    for model in GUARDED:
-        table = model._meta.db_table
-        if table not in guarded:
-            yield Violation("L4", None, f"table {table}", f"{table} has no trigger against changes")
+            rows = cursor.fetchall()
+            return {row[0] for row in rows if row[1]}, {row[0] for row in rows if row[2]}
+        cursor.execute("SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'")
+        found = cursor.fetchall()
+    return (
+        {table for name, table in found if name == f"{TRIGGER_PREFIX}update_{table}"},
+        {table for name, table in found if name == f"{TRIGGER_PREFIX}delete_{table}"},
+    )
 
 
 def _final_orders_reserve_nothing(scope: Scope) -> Iterator[Violation]:

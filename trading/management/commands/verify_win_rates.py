@@ -91,13 +91,13 @@ class Command(ExampleCommand):
 
     def _store(self, report: dict[str, Any]) -> None:
         """Keep the report where there is a database; say so where there is none."""
-        from django.db import DatabaseError
+        from django.db import OperationalError
 
         from trading.services.evidence.records import performance_record
 
         try:
             performance_record(report=report, now=timezone.now())
-        except DatabaseError as error:
+        except OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             self.stderr.write(f"The report is not stored, the database does not answer: {reason}")
 

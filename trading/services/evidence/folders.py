@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,12 @@ def _sum_lines(path: Path) -> Iterator[tuple[str, str]]:
 def _manifest(path: Path, sums: dict[str, str]) -> tuple[list[ManifestRow], list[str]]:
     if not (path / MANIFEST).is_file():
         raise FolderRefused("MANIFEST_MISSING", f"{path} has no {MANIFEST}.", field="data")
+    if MANIFEST not in sums:
+        raise FolderRefused(
+            "MANIFEST_UNLISTED",
+            f"{CHECKSUMS} does not list {MANIFEST}, which says what each file costs to trade.",
+            field="data",
+        )
     with (path / MANIFEST).open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
         missing = [name for name in NEEDED_COLUMNS if name not in (reader.fieldnames or ())]
@@ -164,6 +171,11 @@ def _manifest(path: Path, sums: dict[str, str]) -> tuple[list[ManifestRow], list
             left_out.append(symbol)
         else:
             rows.append(_row(path, sums, symbol, line))
+    twice = [symbol for symbol, n in Counter(row.symbol for row in rows).items() if n > 1]
+    if twice:
+        raise FolderRefused(
+            "SYMBOL_TWICE", f"{MANIFEST} names {twice[0]} more than once.", field="data"
+        )
     if not rows:
         raise FolderRefused("MANIFEST_EMPTY", f"{MANIFEST} names nothing tradable.", field="data")
     return rows, left_out

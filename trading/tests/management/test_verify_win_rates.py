@@ -133,6 +133,26 @@ def test_a_folder_without_checksums_or_manifest_is_refused(folder, tmp_path, nam
         run(path, "--no-store")
 
 
+def test_a_manifest_that_no_checksum_covers_is_refused(folder, tmp_path):
+    path = copied(folder, tmp_path)
+    lines = (path / "SHA256SUMS").read_text().splitlines()
+    (path / "SHA256SUMS").write_text("\n".join(x for x in lines if "manifest" not in x) + "\n")
+
+    with pytest.raises(CommandError, match=r"SHA256SUMS does not list manifest.csv"):
+        run(path, "--no-store")
+
+
+def test_an_instrument_named_twice_is_refused(folder, tmp_path):
+    path = copied(folder, tmp_path)
+    manifest = (path / "manifest.csv").read_text()
+    again = next(line for line in manifest.splitlines() if line.startswith("WALKA"))
+    (path / "manifest.csv").write_text(f"{manifest.rstrip()}\n{again}\n")
+    write_sums(path)
+
+    with pytest.raises(CommandError, match=r"manifest.csv names WALKA more than once"):
+        run(path, "--no-store")
+
+
 def test_an_asset_class_without_a_cost_is_refused(folder, tmp_path):
     path = copied(folder, tmp_path)
     manifest = (path / "manifest.csv").read_text().replace("WALKB,etf", "WALKB,bond")

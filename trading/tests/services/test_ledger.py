@@ -222,6 +222,34 @@ def test_the_database_itself_refuses_to_change_a_posting(sql):
     assert Posting.objects.count() == 2
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no REPLACE")
+def test_a_posting_cannot_be_replaced_either():
+    portfolio_make()
+    columns = ", ".join(field.column for field in Posting._meta.concrete_fields)
+
+    with (
+        pytest.raises(IntegrityError, match="never changed or removed"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            f"INSERT OR REPLACE INTO trading_posting ({columns}) "  # noqa: S608 - our own columns
+            f"SELECT {columns} FROM trading_posting LIMIT 1"
+        )
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="its triggers are one for each verb")
+@pytest.mark.parametrize(("verb", "words"), [("update", "changes"), ("delete", "removals")])
+def test_a_history_table_without_one_of_its_guards_is_a_violation(verb, words):
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER immutable_{verb}_trading_trialledgerentry")
+
+    (found,) = ledger_verify()
+
+    assert found.invariant == "L4"
+    assert found.message == f"trading_trialledgerentry has no trigger against {words}"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_flush_empties_the_books_and_leaves_them_guarded():
     from django.core.management import call_command
