@@ -71,5 +71,10 @@ class Deployment(TimestampedModel):
             )
         ]
 
+    @property
+    def is_overruled(self) -> bool:
+        """Whether others sold of its position and that still binds it."""
+        return bool(self.state.get("is_overruled"))
+
     def __str__(self) -> str:
         return f"{self.version} on {self.instrument_id}"

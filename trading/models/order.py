@@ -96,6 +96,11 @@ class Order(TimestampedModel):
             models.Index(fields=["portfolio", "-created_at"], name="order_newest"),
         ]
 
+    @property
+    def of_strategies(self) -> list[BookChange]:
+        """What its fills have taken from strategies' own books, oldest first."""
+        return [change for fill in self.fills.all() for change in fill.book_changes.all()]
+
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} of {self.instrument_id} ({self.status})"
 

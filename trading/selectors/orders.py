@@ -7,7 +7,7 @@ from django.db.models import Prefetch, Q, QuerySet
 
 from elson.common.errors import NotFound
 from trading.engine.types import WORKING_STATUSES, OrderStatus
-from trading.models import Fill, Order, OrderEvent, Portfolio
+from trading.models import BookChange, Fill, Order, OrderEvent, Portfolio
 
 # Name of each filter in the URL, with what may be chosen.
 ORDER_FILTERS: dict[str, list[tuple[str, str]]] = {
@@ -64,7 +64,10 @@ def order_list(
 def order_get(portfolio: Portfolio, order_id: object) -> Order:
     """Return one order of this portfolio with its events and fills; raise NotFound for others."""
     events = OrderEvent.objects.order_by("sequence")
-    fills = Fill.objects.order_by("filled_at", "pk")
+    changes = BookChange.objects.select_related("deployment__version__strategy").order_by("pk")
+    fills = Fill.objects.order_by("filled_at", "pk").prefetch_related(
+        Prefetch("book_changes", changes)
+    )
     try:
         order = (
             order_list(portfolio)

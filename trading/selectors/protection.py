@@ -49,7 +49,7 @@ def _nothing_held(deployment: Deployment) -> str:
     """Why there is nothing to protect; empty where there is."""
     if deployment.state.get("quantity"):
         return ""
-    return SOLD if deployment.state.get("is_overruled") else NOT_HELD
+    return SOLD if deployment.is_overruled else NOT_HELD
 
 
 def _refusal(deployment: Deployment) -> str:

@@ -97,12 +97,24 @@ class RuleSerializer(serializers.Serializer[Any]):
     sentence = serializers.CharField()
 
 
+class BookPartSerializer(serializers.Serializer[Any]):
+    """Units that a sale by hand takes from one strategy's own book."""
+
+    deployment_id = serializers.IntegerField(source="deployment.pk")
+    strategy = serializers.CharField(source="deployment.version.strategy.name")
+    quantity = AmountField()
+    held_before = AmountField(help_text="What the strategy held before it.")
+
+
 class OrderDetailSerializer(OrderSerializer):
     """An order with its steps, executions and the check it passed or failed."""
 
     risk_check = RuleSerializer(many=True)
     events = OrderEventSerializer(many=True)
     fills = FillSerializer(many=True)
+    of_strategies = BookPartSerializer(
+        many=True, help_text="What a sale by hand has taken from strategies' own books."
+    )
 
 
 class OrderCostsSerializer(serializers.Serializer[Any]):
@@ -140,5 +152,8 @@ class OrderPreviewSerializer(serializers.Serializer[Any]):
     weight_before = serializers.FloatField()
     weight_after = serializers.FloatField()
     daily_loss_left = AmountField()
+    of_strategies = BookPartSerializer(
+        many=True, help_text="What it would take from strategies' own books."
+    )
     rules = RuleSerializer(many=True)
     is_allowed = serializers.BooleanField()

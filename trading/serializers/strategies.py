@@ -132,6 +132,10 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     error = serializers.CharField(allow_blank=True)
     starts_at = serializers.DateTimeField()
     last_bar_at = serializers.DateTimeField(allow_null=True)
+    is_overruled = serializers.BooleanField(
+        help_text="A person sold of its position: it adds nothing to what it still holds, and "
+        "enters again only on a fresh signal."
+    )
 
 
 class DeploymentStopSerializer(StrictSerializer):

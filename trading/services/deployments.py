@@ -18,6 +18,7 @@ from trading.models import Deployment, Order, Portfolio, Strategy, StrategyVersi
 from trading.selectors.exact import ExactSum
 from trading.selectors.portfolios import market_time, portfolio_value
 from trading.services.amounts import ZERO, amount_of, plain, round_to_step
+from trading.services.book_parts import booked_of
 from trading.services.events import event_publish
 from trading.services.live_books import books_catch_up
 from trading.services.orders import WORKING, order_cancel, order_submit
@@ -324,9 +325,8 @@ def _caught_up(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -
 def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> None:
     """Sell what its own book says it holds, as far as the portfolio still has it."""
     instrument = deployment.instrument
-    own = amount_of(float(deployment.state.get("quantity", 0.0)))
     held = held_of(portfolio, instrument, is_strategy=True)
-    left = min(own, held.quantity - held.reserved_quantity)
+    left = min(booked_of(deployment), held.quantity - held.reserved_quantity)
     quantity = round_to_step(max(left, ZERO), instrument.quantity_step)
     if quantity <= 0:
         return

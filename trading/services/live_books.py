@@ -20,14 +20,13 @@ from trading.engine import types
 from trading.engine.state import StrategyState, book_fill, book_outside_sale
 from trading.engine.types import OrderSide
 from trading.models import BookChange, Decision, Deployment, Fill, Portfolio, Position
-from trading.services.amounts import ZERO, amount_of, round_to_step
+from trading.services.amounts import ZERO, amount_of
+from trading.services.book_parts import excess_of, parts_of
 from trading.services.fills import FillNews
 from trading.services.live_protection import protection_keep
 from trading.services.pretrade import MarketView, held_of
 
 logger = structlog.get_logger(__name__)
-# Books are floats: a difference below this share of what they hold is rounding, not a sale.
-ROUNDING = Decimal("1e-9")
 
 
 def fills_book(
@@ -65,7 +64,7 @@ def books_settle(
     hold no more than that together, so a second time changes nothing. The caller holds the
     portfolio's lock.
     """
-    left = _excess(deployments, held)
+    left = excess_of(deployments, held)
     if not left:
         return 0
     before = {item.pk: StrategyState.from_dict(item.state) for item in deployments}
@@ -73,7 +72,7 @@ def books_settle(
     for sale, part in reversed(list(_sales_behind(portfolio, instrument, left))):
         left -= part
         books = {item.pk: _units(states[item.pk]) for item in deployments}
-        for deployment, units in _parts(deployments, books, part, instrument.quantity_step):
+        for deployment, units in parts_of(deployments, books, part, instrument.quantity_step):
             states[deployment.pk] = _take(deployment, states[deployment.pk], sale, units)
     if left:
         logger.error("book_exceeds_position", portfolio=portfolio.pk, units=str(left))
@@ -114,32 +113,6 @@ def books_catch_up(
     return len(awaiting) + n_changed
 
 
-def shares_of(quantity: Decimal, holdings: Sequence[Decimal], step: Decimal) -> list[Decimal]:
-    """Divide units by what each holds, in whole steps; the largest remainder is rounded up first.
-
-    Together they are `quantity`, at most all that is held, and none is more than its holding.
-    """
-    total = sum(holdings, ZERO)
-    if quantity >= total:
-        return list(holdings)
-    exact = [quantity * holding / total for holding in holdings]
-    parts = [round_to_step(part, step) for part in exact]
-    rest = quantity - sum(parts, ZERO)
-    by_remainder = sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])
-    for i in by_remainder:
-        more = min(step, rest, holdings[i] - parts[i])
-        parts[i] += more
-        rest -= more
-    return parts
-
-
-def _excess(deployments: Sequence[Deployment], held: Decimal) -> Decimal:
-    """Units in the books that the portfolio does not hold; 0 for none."""
-    booked = sum((_units_stored(item) for item in deployments), ZERO)
-    excess = booked - held
-    return excess if excess > ROUNDING * booked else ZERO
-
-
 def _sales_behind(
     portfolio: Portfolio, instrument: Instrument, excess: Decimal
 ) -> Iterator[tuple[Fill, Decimal]]:
@@ -162,19 +135,6 @@ def _sales_behind(
             excess -= part
         if excess <= 0:
             return
-
-
-def _parts(
-    deployments: Sequence[Deployment], books: dict[int, Decimal], part: Decimal, step: Decimal
-) -> Iterator[tuple[Deployment, Decimal]]:
-    """Whose units a sale took: those of stopped strategies first, then of all at work."""
-    stopped = [item for item in deployments if item.status == Deployment.Status.STOPPED]
-    at_work = [item for item in deployments if item.status != Deployment.Status.STOPPED]
-    for group in (stopped, at_work):
-        holding = [item for item in group if books[item.pk] > 0]
-        found = shares_of(part, [books[item.pk] for item in holding], step)
-        yield from (pair for pair in zip(holding, found, strict=True) if pair[1] > 0)
-        part -= sum(found, ZERO)
 
 
 def _take(
@@ -254,7 +214,3 @@ def _held(
 
 def _units(state: StrategyState) -> Decimal:
     return amount_of(state.quantity)
-
-
-def _units_stored(deployment: Deployment) -> Decimal:
-    return amount_of(float(deployment.state.get("quantity", 0.0)))

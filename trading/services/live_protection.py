@@ -20,6 +20,7 @@ from trading.engine.state import StrategyState
 from trading.engine.types import regime_of
 from trading.models import Decision, Deployment, Order, Portfolio, Position
 from trading.services.amounts import ZERO, amount_of, round_to_step
+from trading.services.book_parts import booked_of
 from trading.services.fills import FillNews, order_match
 from trading.services.live_bars import InstrumentBar
 from trading.services.orders import WORKING, engine_order, order_cancel, order_submit
@@ -180,8 +181,7 @@ def _cancel(order: Order, *, is_replaced: bool) -> None:
 
 def _own(portfolio: Portfolio, deployment: Deployment) -> Decimal:
     """Units in the strategy's book that the portfolio holds."""
-    booked = amount_of(float(deployment.state.get("quantity", 0.0)))
-    return min(booked, _held(portfolio, deployment))
+    return min(booked_of(deployment), _held(portfolio, deployment))
 
 
 def _held(portfolio: Portfolio, deployment: Deployment) -> Decimal:

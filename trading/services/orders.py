@@ -22,6 +22,7 @@ from trading.models import Decision, Deployment, Order, OrderEvent, Portfolio
 from trading.selectors.portfolios import PortfolioSummary, market_time, portfolio_value
 from trading.selectors.prices import bar_last, regime_at
 from trading.services.amounts import ZERO, amount_of
+from trading.services.book_parts import BookPart, sale_parts
 from trading.services.events import order_published
 from trading.services.order_drafts import OrderDraft, OrderInvalid, draft_of
 from trading.services.own_limits import NO_LIMITS
@@ -77,6 +78,7 @@ class OrderPreview:
     weight_before: float
     weight_after: float
     daily_loss_left: Decimal
+    of_strategies: list[BookPart]
     rules: list[RuleResult]
     is_allowed: bool
 
@@ -234,6 +236,7 @@ def order_preview(
         weight_before=float(held.quantity * price / equity) if equity > 0 else 0.0,
         weight_after=float(after * price / equity) if equity > 0 else 0.0,
         daily_loss_left=summary.daily_loss_left,
+        of_strategies=sale_parts(portfolio, instrument, held.quantity, -signed),
         rules=results,
         is_allowed=first_failure(results) is None,
     )

@@ -19,6 +19,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
+from trading.selectors.book_changes import sold_by_hand
 from trading.selectors.decision_views import block_word, decision_view
 from trading.selectors.model_versions import bound_text
 from trading.selectors.own_books import books_of, breaker_now, outcome_of
@@ -262,6 +263,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "following": next_regime_get(deployment.instrument, row.timeframe, until=until),
         "breaker": breaker_now(deployment),
         "protection": protection_now(deployment),
+        "sold": sold_by_hand(deployment),
         "decision": decision,
         "view": decision_view(decision) if decision else None,
     }

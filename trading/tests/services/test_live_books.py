@@ -14,13 +14,14 @@ from trading.models import BookChange, Decision, Deployment, Fill, Order
 from trading.selectors.ledger import cash_get
 from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.own_books import book_of
+from trading.services.book_parts import excess_of, shares_of
 from trading.services.deployments import (
     deployment_resume,
     deployment_start,
     deployment_stop,
 )
 from trading.services.fills import fill_record
-from trading.services.live_books import books_catch_up, shares_of
+from trading.services.live_books import books_catch_up
 from trading.services.orders import order_cancel, order_submit
 from trading.services.runner import portfolio_advance
 from trading.services.strategies import strategy_create
@@ -92,12 +93,20 @@ def beside(deployment, key="sma_cross", parameters=CROSS, capital=20_000):
 
 def by_hand(deployment, quantity, key="by hand", side="SELL", **fields):
     order = order_submit(
-        portfolio=deployment.portfolio, instrument=deployment.instrument, side=side,
+        portfolio=deployment.portfolio, side=side,
+        instrument=fields.pop("instrument", deployment.instrument),
         order_type=fields.pop("order_type", "MARKET"), quantity=quantity, client_order_id=key,
         now=NOW, **fields,
     )  # fmt: skip
     assert order.status == "ACCEPTED", order.reason
     return order
+
+
+def told_outside(order, trade_id="a", price=110):
+    """Record all of an order as filled, as a broker tells it between two bars."""
+    return fill_record(
+        order=order, trade_id=trade_id, quantity=order.quantity, price=D(price), filled_at=at(HELD)
+    )
 
 
 def again(deployment):
@@ -262,17 +271,23 @@ def test_what_a_stopped_strategy_left_is_sold_before_what_another_holds(coin):
     assert own(running) == before - 10
 
 
-def test_another_portfolio_with_the_same_strategy_is_left_alone(coin):
+def test_other_portfolios_and_instruments_are_left_alone(coin):
     mine, theirs = held_on(coin), held_on(coin)
-    by_hand(mine, own(mine))
+    other = instrument_make("OTHER", [10.0] * len(CLOSES), asset_class="CRYPTO")
+    before = own(theirs)
+    told_outside(by_hand(mine, own(mine)))
+    told_outside(by_hand(mine, D(5), "in", side="BUY", instrument=other))
+    told_outside(by_hand(mine, D(5), "out", instrument=other))
+    told_outside(by_hand(theirs, D(7)))
 
     for item in (mine, theirs):
         play(item.portfolio, at(HELD + 1))
 
     assert own(mine) == 0
-    assert own(theirs) == position(theirs) > 0
-    assert again(theirs).state["is_overruled"] is False
-    assert "by hand" not in decided(theirs, HELD + 1).reason
+    assert own(theirs) == position(theirs) == before - 7
+    for item in (mine, theirs):
+        fill = item.book_changes.get().fill
+        assert (fill.order.portfolio, fill.order.instrument) == (item.portfolio, coin)
 
 
 def test_an_exit_is_not_refused_because_a_sale_by_hand_waits_for_its_price(alone):
@@ -436,6 +451,46 @@ def test_stopping_sells_what_is_the_strategys_own_after_a_sale_told_outside(coin
     assert closing.quantity == before - 20
     play(deployment.portfolio, at(HELD + 2))
     assert position(deployment) == own(deployment) == 0
+
+
+def test_a_late_sale_of_its_own_is_not_taken_for_one_by_hand(alone):
+    before = own(alone)
+    decision = Decision.objects.filter(deployment=alone).latest("market_at")
+    exit_order = order_submit(
+        portfolio=alone.portfolio, instrument=alone.instrument, side="SELL", order_type="MARKET",
+        quantity=D(10), client_order_id="late", decision=decision, deployment=alone, now=NOW,
+    )  # fmt: skip
+    order_cancel(order=exit_order)
+    by_person = told_outside(by_hand(alone, D(30)))
+    told_outside(exit_order)
+
+    play(alone.portfolio, at(HELD + 1))
+
+    assert own(alone) == position(alone) == before - 40
+    change = alone.book_changes.get()
+    assert (change.fill, change.quantity, change.held_before) == (by_person, 30, before - 10)
+    assert ledger_verify(alone.portfolio) == []
+
+
+def test_a_book_put_back_to_before_a_sale_is_not_told_that_sale_twice(alone):
+    untold = alone.state
+    by_hand(alone, D(100))
+    play(alone.portfolio, at(HELD + 1))
+    Deployment.objects.filter(pk=alone.pk).update(state=untold)
+
+    play(alone.portfolio, at(FELL))
+
+    assert alone.book_changes.count() == 1
+    assert again(alone).status == "RUNNING"
+    assert position(alone) >= 0
+
+
+@pytest.mark.parametrize(
+    ("booked", "held", "excess"),
+    [(100_000.00001, 100_000, 0), (100.0, 99, 1), (100.0, 101, 0), (0.0, 0, 0), (0.0, -1, 1)],
+)
+def test_a_difference_of_rounding_is_no_sale(booked, held, excess):
+    assert excess_of([Deployment(state={"quantity": booked})], D(held)) == excess
 
 
 # --- dividing ---------------------------------------------------------------------------------
