@@ -22,7 +22,8 @@ from trading.serializers.orders import (
     OrderRequestSerializer,
     OrderSerializer,
 )
-from trading.services.orders import OrderDenied, order_cancel, order_preview, order_submit
+from trading.services.order_previews import order_preview
+from trading.services.orders import OrderDenied, order_cancel, order_submit
 
 IDEMPOTENCY_KEY = idempotency_header(
     "Becomes the client_order_id: the same key again answers the same order.", required=True

@@ -21,9 +21,9 @@ from trading.selectors.portfolios import reserved_cash
 from trading.services.amounts import UNIT, ZERO, amount_of, plain
 from trading.services.events import fill_published, order_published
 from trading.services.ledger import booking_of, fill_post
+from trading.services.order_costs import costs_of, regime_code
 from trading.services.orders import WORKING, engine_order, event_add, order_transition
 from trading.services.portfolios import portfolio_lock
-from trading.services.pretrade import costs_of, regime_code
 
 
 class FillInvalid(DomainError):

@@ -24,7 +24,8 @@ from trading.services.amounts import ZERO, amount_of
 from trading.services.book_parts import excess_of, parts_of
 from trading.services.fills import FillNews
 from trading.services.live_protection import protection_keep
-from trading.services.pretrade import MarketView, held_of
+from trading.services.order_costs import MarketView
+from trading.services.pretrade import held_of
 
 logger = structlog.get_logger(__name__)
 

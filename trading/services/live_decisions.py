@@ -26,9 +26,10 @@ from trading.services.events import decision_published, event_publish
 from trading.services.live_bars import InstrumentBar
 from trading.services.live_protection import protection_keep
 from trading.services.models.predictions import predictions_record
+from trading.services.order_costs import MarketView, costs_of
 from trading.services.orders import order_submit
 from trading.services.own_limits import engine_limits
-from trading.services.pretrade import MarketView, costs_of, held_of
+from trading.services.pretrade import held_of
 from trading.services.sales import OWN_SALE, sales_fit
 
 logger = structlog.get_logger(__name__)

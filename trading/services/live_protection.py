@@ -23,8 +23,8 @@ from trading.services.amounts import ZERO, amount_of, round_to_step
 from trading.services.book_parts import booked_of
 from trading.services.fills import FillNews, order_match
 from trading.services.live_bars import InstrumentBar
+from trading.services.order_costs import MarketView
 from trading.services.orders import WORKING, engine_order, order_cancel, order_submit
-from trading.services.pretrade import MarketView
 from trading.services.sales import sales_fit
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -17,26 +17,21 @@ from trading.brokers.base import BrokerRejected
 from trading.brokers.registry import broker_of
 from trading.engine import types
 from trading.engine.risk import RuleResult
-from trading.engine.types import FINAL_STATUSES, WORKING_STATUSES, OrderStatus, Regime
+from trading.engine.types import FINAL_STATUSES, WORKING_STATUSES, OrderStatus
 from trading.models import Decision, Deployment, Order, OrderEvent, Portfolio
 from trading.selectors.portfolios import PortfolioSummary, market_time, portfolio_value
 from trading.selectors.prices import bar_last, regime_at
 from trading.services.amounts import ZERO, amount_of
-from trading.services.book_parts import BookPart, sale_parts
 from trading.services.events import order_published
+from trading.services.order_costs import MarketView, order_costs
 from trading.services.order_drafts import OrderDraft, OrderInvalid, draft_of
 from trading.services.own_limits import NO_LIMITS
 from trading.services.portfolios import archived_refuse, portfolio_lock
 from trading.services.pretrade import (
-    SLIPPAGE_BASIS,
-    MarketView,
-    OrderCosts,
-    PositionView,
     first_failure,
     held_of,
     n_recent,
     n_recent_own,
-    order_costs,
     rules_check,
     rules_stored,
 )
@@ -56,31 +51,6 @@ class OrderFinal(Conflict):
 
 class OrderDenied(DomainError):
     """The pre-trade check refused an order; raised by doors that answer with an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrderPreview:
-    """What an order would do, computed and not stored."""
-
-    draft: OrderDraft
-    symbol: str
-    price: Decimal | None
-    price_at: dt.datetime | None
-    market_at: dt.datetime
-    regime: Regime | None
-    costs: OrderCosts | None
-    slippage_basis: str
-    buying_power_before: Decimal
-    buying_power_after: Decimal
-    cash_missing: Decimal
-    position_before: Decimal
-    position_after: Decimal
-    weight_before: float
-    weight_after: float
-    daily_loss_left: Decimal
-    of_strategies: list[BookPart]
-    rules: list[RuleResult]
-    is_allowed: bool
 
 
 @transaction.atomic
@@ -124,7 +94,7 @@ def order_submit(
     archived_refuse(locked)
     seen = market or market_view(locked, instrument, now=now)
     summary = portfolio_value(locked)
-    results = _rules(
+    results = rules_of(
         locked, instrument, draft, seen, summary=summary, is_manual=decision is None,
         deployment=deployment, is_protection=bool(protection), is_closing=is_closing, now=now,
     )  # fmt: skip
@@ -190,65 +160,6 @@ def orders_cancel_all(*, portfolio: Portfolio, instrument: Instrument | None = N
     for order in found:
         order_cancel(order=order)
     return len(found)
-
-
-def order_preview(
-    *,
-    portfolio: Portfolio,
-    instrument: Instrument,
-    side: str,
-    order_type: str,
-    quantity: Decimal | str | int,
-    limit_price: Decimal | str | None = None,
-    stop_price: Decimal | str | None = None,
-    time_in_force: str = "GTC",
-    now: dt.datetime,
-) -> OrderPreview:
-    """Compute what an order would do; writes nothing. Raises OrderInvalid."""
-    draft = draft_of(
-        side=side, order_type=order_type, quantity=quantity, limit_price=limit_price,
-        stop_price=stop_price, time_in_force=time_in_force,
-    )  # fmt: skip
-    market = market_view(portfolio, instrument, now=now)
-    summary = portfolio_value(portfolio)
-    held = held_of(portfolio, instrument)
-    results = _rules(portfolio, instrument, draft, market, summary=summary, is_manual=True, now=now)
-    costs = order_costs(draft, instrument, market) if market.price is not None else None
-    signed = draft.quantity if draft.side is types.OrderSide.BUY else -draft.quantity
-    after = held.quantity + signed
-    price = market.price or ZERO
-    change = _cash_taken(draft, held, costs) if costs else ZERO
-    equity = summary.equity
-    return OrderPreview(
-        draft=draft,
-        symbol=instrument.symbol,
-        price=market.price,
-        price_at=market.price_at,
-        market_at=market.market_at,
-        regime=market.regime,
-        costs=costs,
-        slippage_basis=SLIPPAGE_BASIS,
-        buying_power_before=summary.buying_power,
-        buying_power_after=max(summary.buying_power - change, ZERO),
-        cash_missing=max(change - summary.buying_power, ZERO),
-        position_before=held.quantity,
-        position_after=after,
-        weight_before=float(held.quantity * price / equity) if equity > 0 else 0.0,
-        weight_after=float(after * price / equity) if equity > 0 else 0.0,
-        daily_loss_left=summary.daily_loss_left,
-        of_strategies=sale_parts(portfolio, instrument, held.quantity, -signed),
-        rules=results,
-        is_allowed=first_failure(results) is None,
-    )
-
-
-def _cash_taken(draft: OrderDraft, held: PositionView, costs: OrderCosts) -> Decimal:
-    """Cash a purchase may take at most; what a sale brings in is negative."""
-    if draft.side is types.OrderSide.BUY:
-        return costs.reserve
-    # Never more than closing what is held.
-    closed = min(draft.quantity, max(held.quantity, ZERO))
-    return -amount_of(closed * costs.reference_price) + costs.commission
 
 
 def order_transition(
@@ -336,7 +247,7 @@ def _same(earlier: Order, body_hash: str) -> Order:
     return earlier
 
 
-def _rules(
+def rules_of(
     portfolio: Portfolio,
     instrument: Instrument,
     draft: OrderDraft,
@@ -349,6 +260,7 @@ def _rules(
     is_closing: bool = False,
     now: dt.datetime,
 ) -> list[RuleResult]:
+    """Judge a draft by every rule, with what the portfolio holds and has sent of late."""
     own_limits = deployment.version.limits if deployment else NO_LIMITS
     return rules_check(
         portfolio=portfolio,

@@ -7,14 +7,14 @@ from typing import Any
 
 from marketdata.models import Instrument
 from trading.engine.costs import CostModel
-from trading.services import pretrade
+from trading.services import order_costs
 from trading.services.backtests.experiment import cost_preset_of
 
 
 def version_costs(costs: Mapping[str, Any], instrument: Instrument) -> CostModel:
     """Return the cost model of a version's stored costs on an instrument; empty: the usual one."""
     if not costs:
-        return pretrade.costs_of(instrument)
+        return order_costs.costs_of(instrument)
     preset, share = None, 0.0
     if costs.get("has_regime_costs"):
         preset = cost_preset_of(

@@ -25,15 +25,11 @@ from trading.models import Portfolio
 from trading.selectors.portfolios import portfolio_value
 from trading.services.amounts import amount_of, round_to_step
 from trading.services.bindings import spec_for
+from trading.services.order_costs import MarketView
 from trading.services.order_drafts import draft_of
 from trading.services.own_costs import version_costs
 from trading.services.own_limits import engine_limits
-from trading.services.pretrade import (
-    MarketView,
-    first_failure,
-    held_of,
-    rules_check,
-)
+from trading.services.pretrade import first_failure, held_of, rules_check
 
 HISTORY_BARS = 756
 MOST_INSTRUMENTS = 5

@@ -25,9 +25,10 @@ from trading.services.live_books import books_catch_up, books_settle, fills_book
 from trading.services.live_decisions import decide_all
 from trading.services.live_equity import equity_write
 from trading.services.live_protection import protection_match
+from trading.services.order_costs import MarketView
 from trading.services.orders import WORKING
 from trading.services.portfolios import portfolio_lock
-from trading.services.pretrade import MarketView, held_of
+from trading.services.pretrade import held_of
 
 
 @dataclass(frozen=True, slots=True)

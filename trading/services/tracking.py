@@ -23,9 +23,9 @@ from trading.engine.types import OrderSide, OrderType
 from trading.models import Deployment, Fill
 from trading.selectors.own_books import book_of
 from trading.services.bindings import spec_for
+from trading.services.order_costs import regime_code
 from trading.services.own_costs import version_costs
 from trading.services.own_limits import engine_limits
-from trading.services.pretrade import regime_code
 
 FEWEST_BARS = 20
 

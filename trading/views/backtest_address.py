@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from trading.services.backtests.drafts import LIMITS, BacktestDraft
-from trading.services.pretrade import PAPER_SLIPPAGE_BPS
+from trading.services.order_costs import PAPER_SLIPPAGE_BPS
 
 PREFIX = "p_"
 WEIGHT_PREFIX = "w_"

@@ -18,13 +18,8 @@ from marketdata.selectors import instrument_get
 from trading.forms import SendForm, TicketForm, new_order_key
 from trading.selectors.orders import ORDER_FILTERS, order_get, order_list
 from trading.selectors.portfolios import portfolio_get
-from trading.services.orders import (
-    OrderPreview,
-    order_cancel,
-    order_preview,
-    order_submit,
-    orders_cancel_all,
-)
+from trading.services.order_previews import OrderPreview, order_preview
+from trading.services.orders import order_cancel, order_submit, orders_cancel_all
 
 # A preview is a promise for this long and this far; beyond it the person looks again.
 PREVIEW_SECONDS = 30

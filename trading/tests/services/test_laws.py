@@ -26,6 +26,7 @@ from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.portfolios import mark_of, portfolio_value, reserved_cash
 from trading.services.amounts import amount_of, round_to_step
 from trading.services.fills import FillInvalid, fill_record, orders_match
+from trading.services.order_costs import MarketView
 from trading.services.orders import (
     IdempotencyKeyReused,
     OrderFinal,
@@ -33,7 +34,6 @@ from trading.services.orders import (
     order_submit,
 )
 from trading.services.portfolios import portfolio_lock
-from trading.services.pretrade import MarketView
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
 
 D = Decimal

@@ -16,8 +16,8 @@ from trading.engine.types import AssetClass
 from trading.models import Deployment, Order
 from trading.selectors.ledger_checks import ledger_verify
 from trading.services.deployments import deployment_pause, deployment_resume, deployment_stop
+from trading.services.order_costs import PAPER_SLIPPAGE_BPS
 from trading.services.orders import order_cancel, order_submit
-from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 from trading.tests.engine.walks import random_walk
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, bars_make, instrument_make
 from trading.tests.services.test_runner import deploy, play, spx  # noqa: F401

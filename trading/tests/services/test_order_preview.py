@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from trading.selectors.portfolios import portfolio_value
-from trading.services.orders import OrderPreview, order_preview
+from trading.services.order_previews import OrderPreview, order_preview
 from trading.tests.factories import NOW
 from trading.tests.order_rows import hold, portfolio_in_market
 

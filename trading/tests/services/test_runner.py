@@ -28,9 +28,9 @@ from trading.models import (
 from trading.selectors.ledger_checks import ledger_verify
 from trading.services.amounts import amount_of
 from trading.services.deployments import deployment_start
+from trading.services.order_costs import PAPER_SLIPPAGE_BPS
 from trading.services.orders import order_submit
 from trading.services.own_limits import engine_limits
-from trading.services.pretrade import PAPER_SLIPPAGE_BPS
 from trading.services.runner import portfolio_advance
 from trading.services.strategies import strategy_create
 from trading.tests.factories import (

@@ -12,7 +12,7 @@ from trading.engine.portfolio_backtest import Leg, run_portfolio
 from trading.engine.strategies import resolve_params, strategy_get
 from trading.models import Decision
 from trading.services.deployments import deployment_start
-from trading.services.pretrade import costs_of
+from trading.services.order_costs import costs_of
 from trading.services.runner import portfolio_advance
 from trading.services.strategies import strategy_create
 from trading.tests.engine.walks import random_walk
