@@ -8,15 +8,32 @@ import pytest
 from trading.engine import order_kernels, order_loop, simulation
 from trading.engine.backtest import BacktestConfig, curve_of, is_compiled, run
 from trading.engine.costs import CostModel
-from trading.engine.fills import FillRules, payable_quantity
-from trading.engine.order_kernels import Charges, payable_nb
+from trading.engine.execution import Blotter
+from trading.engine.fills import BarPrices, FillRules, payable_quantity
+from trading.engine.market import market_of
+from trading.engine.order_kernels import Charges, payable_nb, rested_nb
 from trading.engine.own_limits import OwnLimits
-from trading.engine.rules import PROTECTED
+from trading.engine.positions import Position
+from trading.engine.protection import level_of, protection_met, protective_orders
+from trading.engine.rules import (
+    COST_RATE,
+    DIP_WEIGHT,
+    ENTER_TREND,
+    HOLDING_LIMIT,
+    N_COLUMNS,
+    PROTECTED,
+    REASONS,
+    SIGNALS,
+    TREND_WEIGHT,
+    RuleTable,
+)
+from trading.engine.state import start
 from trading.engine.strategies import strategy_get
+from trading.engine.strategies.tables import propose
 from trading.engine.types import AssetClass, OrderStatus, TimeInForce
 from trading.tests.engine.laws import length, some
-from trading.tests.engine.rules_by_hand import coin
-from trading.tests.engine.walks import random_walk
+from trading.tests.engine.rules_by_hand import by_hand, coin
+from trading.tests.engine.walks import random_walk, tape
 
 N_BARS = length(600, quick=340)
 OPEN = random_walk(5, N_BARS, 0.02)
@@ -122,15 +139,59 @@ def test_the_uncompiled_loop_gives_the_bits_of_the_compiled(terms, monkeypatch):
     assert left(plain) == left(compiled)
 
 
-def test_interest_is_paid_on_the_dust_that_rounding_leaves_below_nothing():
-    params, config = {"trend_bars": 50}, CONFIGS["lent"]
-    at_open = replace(config, quantity_step=1e-9)
+def test_interest_on_negative_cash_is_that_of_the_blotter():
+    config, bars = CONFIGS["lent"], OPEN.until(300)
+    features = strategy_get("sma_cross").prepare(bars, strategy_get("sma_cross").defaults)
+    market = market_of(bars, features.regimes.codes, config.costs)
+    blotter = Blotter(replace(start(1.0), cash=-1_000.0))
+    for i in range(len(bars)):
+        blotter.accrue(i, market, config.terms)
 
-    compiled = run(OPEN, "rsi2_reversion", params, at_open)
-    stepped = run(OPEN, "rsi2_reversion", params, replace(at_open, keeps_decisions=True))
+    found = simulation.simulate_orders(features, cash=-1_000.0, terms=config.terms)
 
-    assert compiled.costs.financing == stepped.costs.financing
+    assert found.interest == blotter.financing > 0.0
+    assert found.cash[-1] == blotter.state.cash
+
+
+def test_what_no_bar_had_volume_for_is_still_at_work_at_the_end():
+    def table_of(bars):
+        rows = np.full((N_COLUMNS, 6), np.nan).T
+        rows[:, SIGNALS], rows[:, COST_RATE], rows[:, HOLDING_LIMIT] = ENTER_TREND, 0.0, 0.0
+        rows[:, TREND_WEIGHT] = rows[:, DIP_WEIGHT] = [0.5, 0.5, 0.9, 0.5, 0.5, 0.5]
+        return RuleTable(rows, rebalances=True, no_trade_band=0.2)
+
+    bars = replace(tape([(10.0, 10.0, 10.0, 10.0)] * 6), volume=np.array([9, 999, 9, 0, 0, 0.0]))
+    config = BacktestConfig(cash=100.0, max_participation=0.5, time_in_force=TimeInForce.GTC)
+    spec = by_hand(propose, table_of)
+
+    compiled = run(bars, spec, {}, config)
+
+    stepped = run(bars, spec, {}, replace(config, keeps_decisions=True))
+    assert [order.status for order in compiled.orders] == ["FILLED", "ACCEPTED"]
     assert left(compiled) == left(stepped)
+
+
+@pytest.mark.parametrize("volume", [0.0, 30.0, 1e6])
+@pytest.mark.parametrize("levels", [(95.004, 110.006), (95.0, np.nan), (np.nan, 110.0)])
+def test_a_bar_meets_what_rests_as_its_source_does(levels, volume):
+    position, charges = Position(1, 3, *levels, 0), Charges(0.001, 2e-4, 1e-3, 0.01, 1.0, 1.0)
+    stop, target = (None if np.isnan(level) else level for level in levels)
+    held = replace(start(9.0), quantity=20.0, rests_protection=True)
+    orders = protective_orders(replace(held, stop_price=stop, target_price=target), "X", 0.01)
+    rules = FillRules(0.001, 2e-4, 0.1, 1.0, "OPEN", 1e-3, 0.01, 1.0)
+    drawn = np.sort(np.random.default_rng(3).uniform(90.0, 115.0, (60, 3)))
+    # The last opens beyond the target and falls through the stop.
+    for low, opened, high in (*drawn, (94, 95.0, 96), (109, 110.01, 111), (90.0, 112.0, 113.0)):
+        given = (position, 20.0, opened, high, low, 0.01, 0.1 * volume, charges)
+        reason, quantity, price, level = rested_nb(*given)
+        met = protection_met(orders, BarPrices(opened, high, low, opened, volume, 0), rules)
+        assert rested_nb.py_func(*given) == (reason, quantity, price, level)
+        if met is None:
+            assert reason == 0
+        else:
+            assert (REASONS[reason], quantity) == (met.reason, met.execution.quantity)
+            assert level == level_of(met.order)
+            assert not quantity or price == met.execution.price
 
 
 @pytest.mark.parametrize("quantity_step", [0.0, 1.0])
