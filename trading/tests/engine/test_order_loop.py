@@ -24,6 +24,7 @@ from trading.engine.rules import (
     PROTECTED,
     REASONS,
     SIGNALS,
+    STOP_DISTANCE,
     TREND_WEIGHT,
     RuleTable,
 )
@@ -169,6 +170,42 @@ def test_what_no_bar_had_volume_for_is_still_at_work_at_the_end():
     stepped = run(bars, spec, {}, replace(config, keeps_decisions=True))
     assert [order.status for order in compiled.orders] == ["FILLED", "ACCEPTED"]
     assert left(compiled) == left(stepped)
+
+
+def always_long(stop, **terms):
+    """Buy on the first bar and hold, with a stop that rests a given distance below."""
+
+    def table_of(bars):
+        rows = np.full((N_COLUMNS, len(bars)), np.nan).T
+        rows[:, SIGNALS], rows[:, COST_RATE], rows[:, HOLDING_LIMIT] = ENTER_TREND, 0.0, 0.0
+        rows[:, TREND_WEIGHT], rows[:, DIP_WEIGHT], rows[:, STOP_DISTANCE] = 1.0, 1.0, stop
+        return RuleTable(rows, rests_protection=True, **terms)
+
+    return by_hand(propose, table_of)
+
+
+CALM, CHEAP = (10.0, 10.0, 10.0, 10.0), (9.0, 9.0, 9.0, 9.0)
+TAPES = {
+    "all cash in two parts, the second cheaper": ([CALM, CALM, CHEAP, CHEAP], [9, 8, 999, 9], 5.0),
+    "stopped for lack of volume": ([CALM, CALM, (10.0, 10.0, 7.0, 8.0)], [9, 999, 4], 1.0),
+    "a source without volumes": ([CALM, CALM, CHEAP, (9.0, 9.0, 4.0, 5.0)], [0, 0, 0, 0], 5.0),
+}
+
+
+@pytest.mark.parametrize("case", TAPES)
+def test_typed_bars_leave_what_the_step_leaves(case):
+    rows, volumes, stop = TAPES[case]
+    bars = replace(tape(rows), volume=np.array(volumes, dtype=float))
+    config = BacktestConfig(
+        cash=100.0, commission_bps=50.0, max_participation=0.5, time_in_force=TimeInForce.GTC
+    )
+    spec = always_long(stop, uses_all_cash=True)
+
+    compiled = run(bars, spec, {}, config)
+
+    assert left(compiled) == left(run(bars, spec, {}, replace(config, keeps_decisions=True)))
+    assert len(compiled.fills) == 2
+    assert compiled.final_state.is_stopped is (case == "stopped for lack of volume")
 
 
 @pytest.mark.parametrize("volume", [0.0, 30.0, 1e6])
