@@ -90,6 +90,19 @@ def test_a_compiled_trade_is_its_source_to_the_last_bit(bars):
         np.testing.assert_array_equal(found, alone)
 
 
+def test_a_stop_does_not_trail_at_the_close_that_decides_to_leave():
+    close = np.array([10.0, 10.0, 14.0, 13.5, 13.5])
+    low, none, zero = np.array([10.0, 10.0, 10.0, 12.0, 12.0]), np.full(5, np.nan), np.zeros(5)
+    stop, trail = np.full(5, 5.0), np.ones(5)
+    resting_at_close = null_kernels.Resting(
+        close, close, close, low, close, stop, none, trail, zero, 0.0, 0.0, True
+    )
+
+    # Raised to 13 at the second close, the stop would have been met inside the bar after it.
+    assert null_kernels.protected_trade_nb(1, 2, 1.0, 1.0, resting_at_close) == (3, 13.5, False)
+    assert null_kernels.protected_trade_nb(1, 3, 1.0, 1.0, resting_at_close) == (3, 13.0, True)
+
+
 def test_trades_wait_until_the_one_before_has_ended():
     trades = trades_of_run(resting(*HYBRID), BARS, 0.0)
     starts = np.full(len(trades), 300)
