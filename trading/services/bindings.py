@@ -11,8 +11,8 @@ from functools import lru_cache
 import structlog
 
 from marketdata.selectors import nanoseconds
-from trading.engine.errors import EngineError
-from trading.engine.learning.fitted import DatedModel, FittedModel, Models
+from trading.engine.errors import EngineError, StateInvalid
+from trading.engine.learning.fitted import DatedModel, FittedModel, Models, sequence_hash
 from trading.engine.strategies import StrategySpec, strategy_get
 from trading.engine.strategies import hybrid as hybrid_strategy
 from trading.models import ModelArtifact, ModelVersion
@@ -86,6 +86,13 @@ def models_of(version: ModelVersion) -> Models:
 @lru_cache(maxsize=4)
 def _models(training_id: int, content_hash: str) -> Models:
     rows = ModelArtifact.objects.filter(training_id=training_id).order_by("valid_from")
-    return tuple(
+    models = tuple(
         DatedModel(nanoseconds(row.valid_from), FittedModel.from_dict(row.artifact)) for row in rows
     )
+    found = sequence_hash(models)
+    if found != content_hash:
+        raise StateInvalid(
+            f"the {len(models)} stored models of training {training_id} have hash {found[:12]}, "
+            f"their version was measured with {content_hash[:12]}"
+        )
+    return models

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -258,3 +258,16 @@ def _floats(values: list[float], *shape: int) -> FloatArray:
 
 def _integers(values: list[int], *shape: int) -> IntArray:
     return np.array(values, dtype=np.int64).reshape(shape)
+
+
+def sequence_hash(models: Sequence[DatedModel]) -> str:
+    """Return one SHA-256 over models and the moments they decide from; their order is no matter.
+
+    Examples
+    --------
+    >>> sequence_hash([])[:12]
+    'e3b0c44298fc'
+    """
+    lines = sorted((dated.valid_from, dated.model.content_hash) for dated in models)
+    text = "\n".join(f"{moment} {content_hash}" for moment, content_hash in lines)
+    return hashlib.sha256(text.encode()).hexdigest()

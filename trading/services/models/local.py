@@ -11,7 +11,9 @@ from trading.models import ModelTraining, ModelVersion
 from trading.services.evidence.folders import EvidenceFolder, folder_read
 from trading.services.models.candidates import TrainingBars
 from trading.services.models.training import (
+    DATABASE,
     symbols_stored,
+    training_abandon,
     training_make,
     training_run,
 )
@@ -38,7 +40,7 @@ def version_train(
 
     With `path` the folder's daily series are learned from (manifest.csv, SHA256SUMS as for
     `verify_win_rates`), else the stored ones. A training killed here goes on in a worker if it
-    reads the database.
+    reads the database; on a folder it is called off.
     """
     folder = None if path is None else folder_read(path, now=now, progress=lambda share, text: None)
     if folder is not None:
@@ -50,11 +52,16 @@ def version_train(
         symbols=names,
         seed=seed,
         note=note,
-        source=folder.name[:200] if folder else "database",
+        source=folder.name[:200] if folder else DATABASE,
         now=now,
     )
     source = None if folder is None else lambda _: _bars_of(folder)
-    ended = training_run(training_id=training.pk, clock=clock, source=source)
+    try:
+        ended = training_run(training_id=training.pk, clock=clock, source=source)
+    except KeyboardInterrupt:
+        if folder is not None:
+            training_abandon(training=training, now=clock())
+        raise
     if ended != ModelTraining.Status.SUCCEEDED:
         training.refresh_from_db()
         raise TrainingFailed(training.error_code or ended, training.error or f"ended as {ended}")

@@ -6,8 +6,7 @@ No database here. `year_plans` says which models there are to train, `year_fit` 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,12 +176,6 @@ def reference_of(candidates: Candidates, models: Sequence[DatedModel]) -> dict[s
             str(regime): int((codes == int(RegimeCode[regime.name])).sum()) for regime in Regime
         },
     }
-
-
-def sequence_hash(hashes: Mapping[int, str]) -> str:
-    """Return one SHA-256 over models by the moment they decide from."""
-    text = "\n".join(f"{moment} {hashes[moment]}" for moment in sorted(hashes))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _in_force(models: Sequence[DatedModel], rows: Candidates) -> IntArray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from accounts.staff import staff_check
 from elson.common import jobs
@@ -18,17 +18,14 @@ from elson.common.errors import DomainError
 from marketdata.models import Instrument
 from marketdata.selectors import bars_get, instant, nanoseconds
 from marketdata.types import BarsError
-from trading.engine import hybrid
 from trading.engine.errors import EngineError
-from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.fitted import DatedModel, FittedModel
 from trading.engine.learning.models import ModelKind
-from trading.models import ModelArtifact, ModelTraining, ModelTransition, ModelVersion
+from trading.models import ModelArtifact, ModelTraining
 from trading.selectors.backtests import backtests_are_waiting
 from trading.selectors.model_trainings import MAY_CANCEL
 from trading.selectors.model_versions import version_active
 from trading.services.backtests.experiment import cost_preset_of
-from trading.services.backtests.manifest import code_identity
 from trading.services.bindings import models_of
 from trading.services.keys import key_check
 from trading.services.leases import LeaseLost
@@ -48,14 +45,11 @@ from trading.services.models.registry import (
 from trading.services.models.sequence import (
     OutOfSample,
     YearPlan,
-    member_metrics,
-    metrics_of,
     out_of_sample,
-    reference_of,
-    sequence_hash,
     year_fit,
     year_plans,
 )
+from trading.services.models.storing import version_store
 from trading.services.models.training_progress import (
     SWEEP_AFTER,
     TASK,
@@ -77,6 +71,9 @@ Source = Callable[[ModelTraining], Iterator[TrainingBars]]
 
 HYBRID = "hybrid"
 TIMEFRAME = "1d"
+DATABASE = "database"
+# Longer than any step of a training between two signs of life.
+COMMAND_SILENT_AFTER = dt.timedelta(minutes=10)
 NOTHING_TO_DO, LEASE_LOST = "NOTHING_TO_DO", "LEASE_LOST"
 
 
@@ -102,8 +99,9 @@ def training_request(
     when the key made another training, or one of another person.
     """
     asked = {"kind": kind, "seed": seed, "requested_by": requested_by}
+    chosen = _known(symbols)
     columns = {
-        **_columns(kind=kind, symbols=list(symbols) or symbols_stored(), now=now),
+        **_columns(kind=kind, symbols=chosen or symbols_stored(), now=now),
         **asked,
         "note": note,
         "trigger": trigger,
@@ -115,10 +113,22 @@ def training_request(
     if is_made:
         jobs.enqueue(TASK, training_id=training.pk)
     else:
-        wanted = asked | ({"symbols": list(symbols)} if symbols else {})
+        wanted = asked | ({"symbols": chosen} if chosen else {})
         stored = {name: getattr(training, name) for name in wanted}
         key_check(f"training #{training.pk}", stored=stored, wanted=wanted)
     return training
+
+
+def _known(symbols: Sequence[str]) -> list[str]:
+    """Return each symbol once; raises TrainingInvalid naming those nobody stored."""
+    chosen = list(dict.fromkeys(symbols))
+    stored = Instrument.objects.in_bulk(chosen, field_name="symbol")
+    unknown = [symbol for symbol in chosen if symbol not in stored]
+    if unknown:
+        raise TrainingInvalid(
+            "SYMBOL_UNKNOWN", f"There is no instrument {', '.join(unknown)}.", field="symbols"
+        )
+    return chosen
 
 
 def training_make(
@@ -194,13 +204,27 @@ def trainings_sweep(*, now: dt.datetime) -> int:
     Where nothing was ever trained, ask for the first model as soon as nobody's backtest waits.
     """
     first_training_request(now=now)
+    _give_up_folders(now)
     due = ModelTraining.objects.filter(
         Q(lease_expires_at__lt=now) | Q(lease_expires_at__isnull=True),
         status__in=[Status.QUEUED, Status.RUNNING],
         # A training on a folder belongs to the command that reads it.
-        source="database",
+        source=DATABASE,
     )
     return sum(training_revive(row, now) for row in due.order_by("pk")[:50])
+
+
+def _give_up_folders(now: dt.datetime) -> None:
+    """End trainings whose command is gone: nobody else has the folder to go on with."""
+    ModelTraining.objects.filter(
+        status__in=[Status.QUEUED, Status.RUNNING], lease_expires_at__lt=now - COMMAND_SILENT_AFTER
+    ).exclude(source=DATABASE).update(
+        status=Status.FAILED,
+        finished_at=now,
+        lease_key=None,
+        error_code="COMMAND_GONE",
+        error="The command that trained on a folder ended before it was done; call it again.",
+    )
 
 
 def first_training_request(*, now: dt.datetime) -> ModelTraining | None:
@@ -216,12 +240,20 @@ def first_training_request(*, now: dt.datetime) -> ModelTraining | None:
 def training_cancel(*, training: ModelTraining, now: dt.datetime) -> ModelTraining:
     """Call a training off; asking twice, or after its end, changes nothing."""
     row = ModelTraining.objects.select_for_update().get(pk=training.pk)
-    if row.status == Status.QUEUED:
+    is_held = row.lease_expires_at is not None and row.lease_expires_at >= now
+    if row.status == Status.QUEUED or (row.status == Status.RUNNING and not is_held):
         row.status, row.finished_at, row.lease_key = Status.CANCELED, now, None
     elif row.status == Status.RUNNING:
         row.is_cancel_requested = True
     row.save()
     return row
+
+
+def training_abandon(*, training: ModelTraining, now: dt.datetime) -> None:
+    """End a training whose process gives up holding it; what is ended already stays as it is."""
+    ModelTraining.objects.filter(pk=training.pk, status__in=[Status.QUEUED, Status.RUNNING]).update(
+        status=Status.CANCELED, finished_at=now, lease_key=None
+    )
 
 
 def training_cancel_by(*, user: User, training: ModelTraining, now: dt.datetime) -> ModelTraining:
@@ -262,7 +294,7 @@ def _train(training: ModelTraining, clock: Clock, source: Source) -> None:
     gates = gates_against_champion(tested, candidates, training.strategy_key)
     with transaction.atomic():
         report.end(f"{len(models)} models, {len(tested):,} candidates out of sample")
-        version = _store(
+        version = version_store(
             training,
             candidates=candidates,
             models=models,
@@ -294,6 +326,7 @@ def _fit_all(
 ) -> list[DatedModel]:
     """Train what is not there yet; each model is stored as soon as it is trained."""
     models = []
+    _forget_others(training, plans)
     for k, plan in enumerate(plans):
         at = instant(plan.valid_from)
         report.at(Phase.FITTING, k / len(plans), f"Training the model of {at:%Y-%m-%d}")
@@ -312,6 +345,12 @@ def _fit_all(
     return models
 
 
+def _forget_others(training: ModelTraining, plans: list[YearPlan]) -> None:
+    """Remove models of an attempt that saw other prices: they would decide unmeasured."""
+    planned = [instant(plan.valid_from) for plan in plans]
+    ModelArtifact.objects.filter(training=training).exclude(valid_from__in=planned).delete()
+
+
 def gates_against_champion(
     tested: OutOfSample, candidates: Candidates, strategy_key: str
 ) -> list[dict[str, Any]]:
@@ -323,55 +362,3 @@ def gates_against_champion(
     ours, theirs = same_rows(tested, theirs)
     gates = gates_of(ours, theirs)
     return [gate | {"champion": champion.number} for gate in gates]
-
-
-def _store(
-    training: ModelTraining,
-    *,
-    candidates: Candidates,
-    models: list[DatedModel],
-    tested: OutOfSample,
-    gates: list[dict[str, Any]],
-    data_hash: str,
-    n_instruments: int,
-    now: dt.datetime,
-) -> ModelVersion:
-    code = code_identity()
-    decided = tested.candidates.decided_at if len(tested) else candidates.decided_at
-    newest = models[-1].model
-    version = ModelVersion.objects.create(
-        training=training,
-        strategy_key=training.strategy_key,
-        number=_next_number(training.strategy_key),
-        kind=training.kind,
-        content_hash=sequence_hash({m.valid_from: m.model.content_hash for m in models}),
-        data_hash=data_hash,
-        code_version=str(code["revision"] or code["version"])[:40],
-        features=list(GATE_FEATURES),
-        trained_from=instant(int(candidates.decided_at.min())).date(),
-        trained_until=instant(int(candidates.resolved_at.max())).date(),
-        tested_from=instant(int(decided.min())).date(),
-        n_train=newest.n_train + newest.n_calibration,
-        n_tested=len(tested),
-        n_instruments=n_instruments,
-        veto_share=hybrid.VETO_SHARE,
-        metrics=metrics_of(tested) | {"members": member_metrics(tested, models)},
-        reference=reference_of(candidates, models),
-        gates=gates,
-        note=training.note,
-        created_at=now,
-    )
-    ModelTransition.objects.create(
-        version=version,
-        to_state=ModelVersion.State.CANDIDATE,
-        actor=training.requested_by,
-        reason=f"trained on {n_instruments} instruments",
-        gates=gates,
-        created_at=now,
-    )
-    return version
-
-
-def _next_number(strategy_key: str) -> int:
-    found = ModelVersion.objects.filter(strategy_key=strategy_key).aggregate(most=Max("number"))
-    return int(found["most"] or 0) + 1

@@ -8,13 +8,21 @@ from django.utils import timezone
 
 from elson.common.models import OutboxEvent
 from marketdata.selectors import nanoseconds
+from trading.engine.errors import StateInvalid
 from trading.engine.learning.fitted import DatedModel
 from trading.engine.walkforward import yearly_folds
 from trading.models import ModelArtifact, ModelTraining, ModelTransition, ModelVersion
+from trading.services import bindings
 from trading.services.bindings import models_of
 from trading.services.keys import KeyReused
 from trading.services.models import training as training_module
-from trading.services.models.candidates import Candidates, candidates_joined, candidates_of
+from trading.services.models.candidates import (
+    Candidates,
+    TrainingBars,
+    candidates_joined,
+    candidates_of,
+)
+from trading.services.models.retraining import _is_resting
 from trading.services.models.sequence import out_of_sample, year_fit, year_plans
 from trading.services.models.training import (
     TrainingInvalid,
@@ -23,7 +31,7 @@ from trading.services.models.training import (
     training_run,
     trainings_sweep,
 )
-from trading.tests.factories import NOW, bars_make, instrument_make, user_make
+from trading.tests.factories import DAY, NOW, bars_make, instrument_make, user_make
 from trading.tests.services.model_rows import source, training_row, version_trained, walk, walks
 
 pytestmark = pytest.mark.django_db
@@ -254,6 +262,8 @@ def test_a_request_is_enqueued_once_for_one_key():
 
 def test_a_key_that_made_another_training_is_refused():
     person = user_make()
+    for symbol in ("ABC", "XYZ"):
+        instrument_make(symbol)
     first = training_request(client_key="k", symbols=["ABC"], requested_by=person, now=NOW)
 
     for other in ({"kind": "ENSEMBLE"}, {"symbols": ["XYZ"]}, {"requested_by": user_make()}):
@@ -264,6 +274,7 @@ def test_a_key_that_made_another_training_is_refused():
 
 
 def test_requests_that_cannot_be_trained_are_refused_by_name():
+    instrument_make("ABC")
     with pytest.raises(TrainingInvalid, match="no daily series"):
         training_request(now=NOW)
     with pytest.raises(TrainingInvalid, match="kind 'DEEP'"):
@@ -289,3 +300,69 @@ def test_the_first_version_decides_only_when_it_passed_its_gates():
     assert version.state == ("ACTIVE" if passed else "SHADOW")
     assert ModelTransition.objects.filter(version=version).count() == (3 if passed else 2)
     assert timezone.is_aware(version.created_at)
+
+
+def test_a_resumed_training_that_sees_newer_prices_keeps_no_model_of_before(monkeypatch):
+    training, items = training_row(), walks(6)
+    shorter = [TrainingBars(item.bars.until(2_300), item.cost_class) for item in items]
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_module, "out_of_sample", killed)
+        with pytest.raises(Killed):
+            training_run(training_id=training.pk, clock=lambda: NOW, source=lambda _: iter(shorter))
+    ModelTraining.objects.update(lease_expires_at=NOW - DAY)
+    training_run(training_id=training.pk, clock=lambda: NOW, source=lambda _: iter(items))
+
+    version = ModelVersion.objects.get()
+    decided = models_of(version)
+    assert len(decided) == ModelArtifact.objects.count() > 1
+    anew = training_row()
+    training_run(training_id=anew.pk, clock=lambda: NOW, source=lambda _: iter(items))
+    assert ModelVersion.objects.get(training=anew).content_hash == version.content_hash
+
+
+def test_models_that_are_not_those_measured_do_not_decide():
+    version = version_trained()
+    ModelArtifact.objects.order_by("valid_from").first().delete()
+    bindings._models.cache_clear()
+
+    with pytest.raises(StateInvalid, match="their version was measured with"):
+        models_of(version)
+
+
+def test_a_folder_training_whose_command_is_gone_ends_by_itself():
+    training = training_row(source="folder")
+
+    def killed(_):
+        raise Killed
+
+    with pytest.raises(Killed):
+        training_run(training_id=training.pk, clock=lambda: NOW, source=killed)
+    trainings_sweep(now=NOW + dt.timedelta(minutes=5))
+    assert ModelTraining.objects.get(pk=training.pk).status == "RUNNING"
+    trainings_sweep(now=NOW + dt.timedelta(minutes=30))
+
+    ended = ModelTraining.objects.get(pk=training.pk)
+    assert (ended.status, ended.error_code) == ("FAILED", "COMMAND_GONE")
+    assert not _is_resting(NOW + DAY)
+
+
+def test_calling_a_training_off_whose_worker_is_gone_ends_it_at_once():
+    training = training_row(status="RUNNING")
+    ModelTraining.objects.update(lease_expires_at=NOW - DAY)
+
+    assert training_cancel(training=training, now=NOW).status == "CANCELED"
+
+
+def test_symbols_are_learned_from_once_and_unknown_ones_are_refused_at_the_door():
+    instrument_make("AAA")
+
+    training = training_request(symbols=["AAA", "AAA"], now=NOW)
+
+    assert training.symbols == ["AAA"]
+    with pytest.raises(TrainingInvalid, match="There is no instrument NOPE, NONE"):
+        training_request(symbols=["NOPE", "AAA", "NONE"], now=NOW)
+    assert ModelTraining.objects.count() == 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from django.contrib.auth.models import Permission
+from django.utils import timezone
 
 from trading.models import ModelTraining
 from trading.tests.factories import NOW, user_make
@@ -81,6 +84,8 @@ def test_staff_without_the_permission_call_nothing_off(client, staff):
 
 def test_who_asked_for_it_stops_a_running_training(client, person):
     training = training_row(status="RUNNING", requested_by=person)
+    held = timezone.now() + dt.timedelta(minutes=1)
+    ModelTraining.objects.update(lease_expires_at=held)
     client.force_login(person)
 
     page = client.post(doors(training)[0], follow=True).content.decode()
