@@ -361,6 +361,17 @@ def test_a_steady_close_leaves_level_and_factor_as_they_are(path):
             assert factor == before[1]
 
 
+def test_a_close_of_a_trip_on_its_way_back_is_not_steady():
+    cells = state_vector(None)
+    for day, equity in ((0.0, 100.0), (1.0, 96.0), (4.0, 96.0)):
+        breaker_kernels.breaker_next_nb(
+            cells, LIMITS, day * 86_400.0, equity, 1.0, 0.15, 0.5, np.nan
+        )
+
+    assert cells[breaker_kernels.LEVEL] == 2.0
+    assert not steady(cells, 4.5 * 86_400.0, 96.0, 1.0, 0.15, 0.5)
+
+
 @pytest.mark.parametrize(
     ("path", "is_steady"),
     [

@@ -9,10 +9,13 @@ import pytest
 
 from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig, run
+from trading.engine.checks.held import held_states
+from trading.engine.planning import StepContext
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.regimes import regimes_of
 from trading.engine.shared_account import Leg
-from trading.engine.strategies import sma_cross
+from trading.engine.step import prepare, step
+from trading.engine.strategies import sma_cross, strategy_get
 from trading.engine.strategies.base import Narrative, Proposal
 from trading.engine.types import DecisionAction, regime_of
 from trading.tests.engine.walks import random_walk, tape
@@ -224,6 +227,15 @@ def test_nothing_is_bought_while_the_price_has_never_moved(key, keeps_decisions)
     config = BacktestConfig(keeps_decisions=keeps_decisions)
 
     assert run(STILL, key, {}, config).fills == ()
+
+
+def test_a_position_that_stands_still_has_no_forecast():
+    features = prepare(STILL, ADAPTIVE)
+    trend = held_states(features, 100, 1e5)[1].changed(stop_price=40.0)
+
+    outcome = step(features, 100, trend, StepContext(strategy_get(ADAPTIVE)))
+
+    assert outcome.decision.signal == 0.0
 
 
 def test_rsi2_says_that_it_knows_nothing_of_a_price_that_never_moved():

@@ -25,6 +25,7 @@ from trading.engine.rules import (
 from trading.engine.strategies import sma_cross, tables
 from trading.engine.strategies.base import Features, Proposal
 from trading.engine.types import RuleStatus
+from trading.tests.engine.laws import some
 from trading.tests.engine.walks import random_walk
 
 BARS = random_walk(41, 420)
@@ -39,7 +40,7 @@ ENTERS = {"TREND": ENTER_TREND, "DIP": ENTER_DIP}
 LEAVES = {"TREND": LEAVE_TREND, "DIP": LEAVE_DIP}
 
 
-def tabled(leave=None, kind="TREND", warm_up=2, **columns):
+def tabled(leave=None, kind="TREND", warm_up=2, rebalances=False, **columns):
     """Enters after a rise of one percent; leaves, holds and protects as the columns say."""
 
     def prepare(bars, params):
@@ -53,7 +54,8 @@ def tabled(leave=None, kind="TREND", warm_up=2, **columns):
         rows[[HOLDING_LIMIT, COST_RATE]] = 0.0
         for name, column in columns.items():
             rows[getattr(rules, name)] = column(bars)
-        return Features(bars, params, regimes_of(bars), warm_up, {}, RuleTable(rows.T))
+        table = RuleTable(rows.T, rebalances=rebalances)
+        return Features(bars, params, regimes_of(bars), warm_up, {}, table)
 
     return replace(
         sma_cross.SPEC, key="tabled", parameters=(), prepare=prepare, decide=tables.propose,
@@ -94,29 +96,42 @@ def test_an_exit_of_a_short_that_reads_the_next_close_is_caught():
     assert RuleStatus.FAIL in [row.status for row in leak_rows(spec)]
 
 
-def test_a_row_that_knows_the_future_is_caught_before_it_decides():
-    spec = tabled(
-        every_seventh, TREND_WEIGHT=lambda bars: np.full(len(bars), 1.0 / bars.close.mean())
-    )
+def test_a_row_that_knows_the_future_is_caught_before_anything_is_earned_by_it():
+    def knows_the_mean(bars):
+        # Where nothing is entered no weight is read.
+        is_unread = np.append(True, bars.close[1:] <= 1.01 * bars.close[:-1])
+        is_unread[100:] = False
+        return np.where(is_unread, 1.0 / bars.close.mean(), 0.5)
+
+    spec = tabled(every_seventh, TREND_WEIGHT=knows_the_mean)
 
     assert leaks.look_ahead(run(BARS, spec), BARS, rng()).status is RuleStatus.FAIL
 
 
-LONG_WALK = random_walk(41, 1_500)
+LONG_WALK = random_walk(41, 1_400)
 
 
 @pytest.mark.parametrize(
     ("kind", "columns"),
-    [
-        ("TREND", {}),
-        ("DIP", {}),
-        ("DIP", {"HOLDING_LIMIT": lambda bars: 2.0 + 3.0 * every_seventh(bars)}),
-        ("TREND", {"STOP_DISTANCE": lambda bars: np.where(every_seventh(bars), 1e-9, 1e9)}),
-        ("TREND", {"TARGET_DISTANCE": lambda bars: np.where(every_seventh(bars), 1e-9, 1e9)}),
-    ],
+    some(
+        [
+            ("TREND", {}),
+            ("DIP", {}),
+            ("DIP", {"HOLDING_LIMIT": lambda bars: 5.0 + 3.0 * every_seventh(bars)}),
+            ("TREND", {"STOP_DISTANCE": lambda bars: np.where(every_seventh(bars), 1e-9, 1e9)}),
+            ("TREND", {"TARGET_DISTANCE": lambda bars: np.where(every_seventh(bars), 1e-9, 1e9)}),
+        ],
+        2,
+    ),
 )
 def test_an_exit_counted_from_the_start_of_history_is_caught(kind, columns):
     spec = tabled(None if columns else every_seventh, kind, **columns)
+
+    assert leaks.warm_up(run(LONG_WALK, spec), LONG_WALK).status is RuleStatus.FAIL
+
+
+def test_an_exit_is_told_from_a_sale_that_only_follows_the_weight():
+    spec = tabled(every_seventh, rebalances=True)
 
     assert leaks.warm_up(run(LONG_WALK, spec), LONG_WALK).status is RuleStatus.FAIL
 

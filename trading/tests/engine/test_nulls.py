@@ -48,7 +48,7 @@ def test_on_a_constant_price_random_entries_lose_exactly_their_costs():
     assert found.win_rates.tolist() == [0.0] * 3
 
 
-def short_run(borrow_bps):
+def short_run(borrow_bps, slippage_bps=0.0):
     def decide(features, i, state):
         return Proposal(-0.5 * (i % 20 < 10), -0.5, "SHORT")
 
@@ -56,7 +56,7 @@ def short_run(borrow_bps):
         return replace(sma_cross.prepare(bars, params), table=None)
 
     spec = replace(sma_cross.SPEC, prepare=prepare, decide=decide, targets=None)
-    costs = CostModel(commission_bps=5.0, borrow_bps_per_day=borrow_bps)
+    costs = CostModel(commission_bps=5.0, slippage_bps=slippage_bps, borrow_bps_per_day=borrow_bps)
     return run(BARS, spec, {}, BacktestConfig(cost_model=costs))
 
 
@@ -89,6 +89,25 @@ def test_random_short_entries_win_what_the_price_falls():
 
     assert found.win_rates.tolist() == [1.0] * 3
     assert (found.total_returns > 0.0).all()
+
+
+def test_a_random_short_entry_whose_borrow_eats_its_profit_does_not_win():
+    fall = tape([(close, close, close, close) for close in 50_000.0 - np.arange(len(BARS))])
+
+    found = random_entries(short_run(60.0), fall, np.random.default_rng(0), n_draws=3)
+
+    assert found.win_rates.tolist() == [0.0] * 3
+
+
+def test_random_short_entries_pay_slippage_on_both_sides():
+    flat = tape([(5.0, 5.0, 5.0, 5.0)] * len(BARS))
+    free, paying = (
+        random_entries(short_run(0.0, bps), flat, np.random.default_rng(0), n_draws=1)
+        for bps in (0.0, 5.0)
+    )
+
+    # Commission and slippage are alike here, and so cost the same.
+    assert np.log1p(paying.total_returns) == pytest.approx(2 * np.log1p(free.total_returns), 0.01)
 
 
 def test_buy_and_hold_pays_the_entry_and_is_marked_at_the_end():

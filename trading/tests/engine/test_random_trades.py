@@ -285,3 +285,10 @@ def test_a_rule_that_is_luck_wins_as_often_as_its_random_entries(stop, target):
     # Left at its lengths alone, a null is 12 points off for a stop or a target.
     assert np.mean(more) == pytest.approx(0.0, abs=3.0 * np.std(more) / np.sqrt(60))
     assert np.std(more) / np.sqrt(60) < 0.012
+
+
+def test_what_rests_ends_no_draw_of_a_run_with_a_short_trade():
+    trades = trades_of_run(resting(*HYBRID), BARS, 0.0)
+
+    assert trades.rests
+    assert not replace(trades, weights=-trades.weights).rests
