@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, When
 
 from elson.common.errors import NotFound
 from marketdata.models import Instrument
+from trading.engine.metrics import FEWEST_FOR_SHARPE
 from trading.models import Backtest, BacktestTag, Study
 from trading.selectors.experiments import found_by, sorted_by
+from trading.selectors.luck import LUCK, luck_of
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
 STATUSES = Backtest.Status.choices
 PHASES = Backtest.Phase.choices
 TAGS_IN_ORDER = Prefetch("tags", queryset=BacktestTag.objects.order_by("pk"))
-# Answers of the honesty panel to "does it beat random entries?".
-LUCK = ("PASS", "WARN", "FAIL")
 # Column names people sort by, and what they mean in the tables.
 SORTS = {
     "created": "created_at",
@@ -28,9 +28,15 @@ SORTS = {
     "symbol": "instrument__symbol",
     "status": "status",
     "return": "result__metrics__out_of_sample__total_return",
-    "sharpe": "result__metrics__out_of_sample__sharpe_ratio",
+    # One over too few bars is not shown, so it leads no list either.
+    "sharpe": Case(
+        When(
+            result__metrics__out_of_sample__n_bars__gte=FEWEST_FOR_SHARPE,
+            then=F("result__metrics__out_of_sample__sharpe_ratio"),
+        )
+    ),
     "drawdown": "result__metrics__out_of_sample__max_drawdown",
-    "trades": "result__metrics__all__n_round_trips",
+    "trades": "result__metrics__out_of_sample__n_round_trips",
     "costs": "result__metrics__out_of_sample__cost_share",
 }
 
@@ -82,12 +88,10 @@ def backtest_list(
 
 def _beating(rows: QuerySet[Backtest], luck: str) -> list[int]:
     """Return the runs whose panel gave this status to the comparison with random entries."""
-    found = rows.filter(result__isnull=False).values_list("pk", "result__honesty")
-    return [
-        pk
-        for pk, honesty in found
-        if any(row["key"] == "NULL_SHARPE" and row["status"] == luck for row in honesty["rows"])
-    ]
+    found = rows.filter(result__isnull=False).values_list(
+        "pk", "result__metrics__all", "result__honesty"
+    )
+    return [pk for pk, whole, honesty in found if luck_of(whole, honesty) == luck]
 
 
 def strategies_tested(*, user_id: int) -> list[str]:

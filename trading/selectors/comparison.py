@@ -17,6 +17,7 @@ from elson.common.errors import NotFound
 from elson.common.formatting import label_of
 from trading.engine import comparison as engine
 from trading.engine.comparison import Holding
+from trading.engine.enough import shortfall
 from trading.engine.types import Regime
 from trading.models import Backtest
 from trading.selectors.backtests import backtest_list
@@ -62,13 +63,18 @@ class ComparedRun:
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One figure of every run; `best` marks the letters that hold the best value."""
+    """One figure of every run; `best` marks the letters that hold the best value.
+
+    `too_few` holds the bars or round trips of a run that has too few of them for this figure: it
+    is neither the best nor set against another.
+    """
 
     segment: str
     key: str
     values: tuple[float | None, ...]
     best: tuple[bool, ...]
     differences: tuple[float | None, ...]
+    too_few: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +266,12 @@ def _metrics(runs: Sequence[ComparedRun]) -> Iterable[MetricRow]:
             continue
         for key, direction in METRICS:
             values = tuple(part.get(key) for part in parts)
-            yield MetricRow(segment, key, values, _best(values, direction), _to_first(values))
+            few = tuple(shortfall(part, key) for part in parts)
+            enough = tuple(
+                value if n is None else None for value, n in zip(values, few, strict=True)
+            )
+            best, change = _best(enough, direction), _to_first(enough)
+            yield MetricRow(segment, key, values, best, change, few)
 
 
 def _best(values: Sequence[float | None], direction: int) -> tuple[bool, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
+from django.db.models.expressions import Combinable, OrderBy
 
 from elson.common.formatting import parse_whole
 
@@ -27,7 +28,14 @@ def found_by(rows: QuerySet[Row], search: str, *, also: Q | None = None) -> Quer
     return rows.filter(matches)
 
 
-def sorted_by(rows: QuerySet[Row], sort: str, columns: Mapping[str, str]) -> QuerySet[Row]:
-    """Sort by a key of `columns`, turned around by a leading "-"; ties and no key: newest first."""
+def sorted_by(
+    rows: QuerySet[Row], sort: str, columns: Mapping[str, str | Combinable]
+) -> QuerySet[Row]:
+    """Sort by a key of `columns`, turned around by a leading "-"; ties and no key: newest first.
+
+    Rows without a value come last, whichever way.
+    """
     column = columns.get(sort.lstrip("-"), "created_at")
-    return rows.order_by(f"-{column}" if sort.startswith("-") else column, "-pk")
+    by = F(column) if isinstance(column, str) else column
+    is_down = sort.startswith("-")
+    return rows.order_by(OrderBy(by, descending=is_down, nulls_last=True), "-pk")

@@ -29,6 +29,10 @@ class FiguresSerializer(serializers.Serializer[Any]):
     values = serializers.ListField(child=serializers.FloatField(allow_null=True))
     is_best = serializers.ListField(child=serializers.BooleanField(), source="best")
     differences = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    too_few = serializers.ListField(
+        child=serializers.IntegerField(allow_null=True),
+        help_text="Bars or round trips of a run that has too few of them for this figure.",
+    )
 
 
 class DifferenceSerializer(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from django.utils.html import format_html
 
 from elson.common import formatting
 from elson.common.templatetags import formats
+from trading.engine.enough import shortfall
 
 # Group, label, key, how it is written.
 METRICS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
@@ -88,7 +89,7 @@ def term_of(key: str) -> str:
 
 def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every group of figures, out of sample first, with holding beside."""
-    held = figures["benchmark"]["all"]
+    held = with_bars(figures, "all")
     return [
         {
             "title": title,
@@ -108,8 +109,17 @@ def metric_groups(figures: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def with_bars(figures: dict[str, Any], part: str) -> dict[str, Any]:
+    """Return the benchmark's figures of a part with the bars they are of."""
+    held = figures["benchmark"][part]
+    return held and {**held, "n_bars": figures[part].get("n_bars")}
+
+
 def cell_of(segment: dict[str, Any], key: str, kind: str) -> Any:
-    """Write one figure of a segment the way its kind asks for; "" without the segment."""
+    """Write one figure of a segment the way its kind asks for; "" without the segment.
+
+    Where too little is behind it, that is said instead.
+    """
     if not segment:
         return ""
     if kind == "interval":
@@ -121,6 +131,9 @@ def cell_of(segment: dict[str, Any], key: str, kind: str) -> Any:
     if kind == "win_rate":
         return formats.win_rate(segment["n_wins"], segment["n_round_trips"])
     value = segment.get(key)
+    n = shortfall(segment, key)
+    if n is not None and value is not None:
+        return formats.too_few(n)
     if kind == "times":
         return (
             format_html("{}×", formats.ratio(value, 1))

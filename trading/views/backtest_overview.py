@@ -11,13 +11,12 @@ from django.utils.safestring import SafeString
 
 from elson.common import formatting
 from elson.common.templatetags import formats
+from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.types import Regime
 from trading.services.backtests.judgement import LOOKS, looks_sentence
 from trading.services.backtests.words import reason_words
-from trading.views.backtest_metrics import cell_of, interval_words
+from trading.views.backtest_metrics import cell_of, interval_words, with_bars
 from trading.views.backtest_words import (
-    FEWEST_DAYS_FOR_SHARPE,
-    FEWEST_FOR_WIN_RATE,
     MARKS,
     MONTHS,
     benchmark_words,
@@ -77,7 +76,6 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
     main = figures["out_of_sample"] if has_outside else figures["all"]
     inside = figures["in_sample"] if has_outside else {}
     null_win_rate = honesty["null_win_rates"]["ALL"]
-    is_short = main["n_bars"] < FEWEST_DAYS_FOR_SHARPE
     cost_note = "of gross gains"
     return [
         {
@@ -87,11 +85,10 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
         },
         {
             "label": "Sharpe ratio",
-            "value": formats.too_few(main["n_bars"])
-            if is_short
-            else formats.ratio(main["sharpe_ratio"]),
+            "value": cell_of(main, "sharpe_ratio", "ratio"),
             "note": _note(
-                f"95% {interval_words(main)} · in sample", formats.ratio(inside.get("sharpe_ratio"))
+                f"95% {interval_words(main)} · in sample",
+                cell_of(inside, "sharpe_ratio", "ratio") or formats.ratio(None),
             ),
         },
         _deflated_tile(honesty),
@@ -154,7 +151,7 @@ def _comparison(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """Set the judged part beside the part before it and beside holding over the same bars."""
     name = "out_of_sample" if figures["out_of_sample"] else "all"
     inside = figures["in_sample"] if figures["out_of_sample"] else {}
-    parts = (figures[name], inside, figures["benchmark"][name])
+    parts = (figures[name], inside, with_bars(figures, name))
     lines = (
         ("Return", "total_return", "pct_signed"),
         ("Sharpe ratio", "sharpe_ratio", "ratio"),
@@ -175,8 +172,8 @@ def fold_rows(result: Any) -> list[dict[str, Any]]:
             "first_on": fold["first_at"][:10],
             "last_on": fold["last_at"][:10],
             "benchmark_return": fold["benchmark"]["total_return"],
-            "is_short": fold["n_bars"] < FEWEST_DAYS_FOR_SHARPE,
-            "is_few": fold["n_round_trips"] < FEWEST_FOR_WIN_RATE,
+            "is_short": shortfall(fold, "sharpe_ratio") is not None,
+            "is_few": shortfall(fold, "win_rate") is not None,
         }
         for number, fold in enumerate(result.metrics.get("folds", []), start=1)
     ]

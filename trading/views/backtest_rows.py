@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from elson.common.templatetags import formats
+from trading.engine.enough import shortfall
+from trading.selectors.luck import luck_of
+from trading.views.backtest_metrics import cell_of
 from trading.views.backtest_words import MARKS, strategy_name
+
+BEATS = {"PASS": "Yes", "WARN": "Barely", "FAIL": "No"}
 
 
 def list_rows(backtests: Any) -> list[dict[str, Any]]:
@@ -17,8 +23,7 @@ def _list_row(backtest: Any) -> dict[str, Any]:
     figures = result.metrics if result else {}
     span = result.manifest["data"] if result else {}
     outside = figures.get("out_of_sample") or figures.get("all") or {}
-    checks = {row["key"]: row for row in result.honesty["rows"]} if result else {}
-    beats = checks.get("NULL_SHARPE", {}).get("status")
+    beats = luck_of(figures["all"], result.honesty) if result else ""
     return {
         "backtest": backtest,
         "symbols": backtest.symbols or [backtest.instrument.symbol],
@@ -27,13 +32,25 @@ def _list_row(backtest: Any) -> dict[str, Any]:
         "first_on": span.get("first_at", "")[:10] or backtest.start_date,
         "last_on": span.get("last_at", "")[:10] or backtest.end_date,
         "segment": outside,
-        "n_round_trips": figures.get("all", {}).get("n_round_trips"),
-        "beats_null": {"PASS": "Yes", "WARN": "Barely", "FAIL": "No"}.get(beats, ""),
+        "sharpe_value": None
+        if shortfall(outside, "sharpe_ratio") is not None
+        else outside.get("sharpe_ratio"),
+        "sharpe": cell_of(outside, "sharpe_ratio", "ratio") or formats.ratio(None),
+        "beats_null": BEATS.get(beats, ""),
+        "few_for_luck": _few_for_luck(figures["all"], beats) if result else None,
         "beats_tone": MARKS.get(beats, ""),
         "verdict_mark": MARKS.get(result.honesty["status"]) if result else "",
         "seconds": _seconds(backtest),
         "percent": round(backtest.progress * 100),
     }
+
+
+def _few_for_luck(whole: dict[str, Any], beats: str) -> int | None:
+    """Return the trades or bars of a run that has too few of them to be told from luck."""
+    if beats:
+        return None
+    few = shortfall(whole, "win_rate")
+    return few if few is not None else shortfall(whole, "sharpe_ratio")
 
 
 def _seconds(backtest: Any) -> float | None:

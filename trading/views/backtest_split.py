@@ -75,8 +75,8 @@ def _groups(figures: dict[str, Any], beside: str) -> list[dict[str, Any]]:
     parts = {
         "In sample": inside,
         "Out of sample": outside,
-        f"{beside}, in sample": inside["benchmark"],
-        f"{beside}, out of sample": outside["benchmark"],
+        f"{beside}, in sample": inside["benchmark"] | {"n_bars": inside["n_bars"]},
+        f"{beside}, out of sample": outside["benchmark"] | {"n_bars": outside["n_bars"]},
     }
     return [
         {

@@ -9,8 +9,6 @@ from trading.services.backtests.benchmarks import CASH
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit", "NOT_APPLICABLE": "info"}
-FEWEST_FOR_WIN_RATE = 10
-FEWEST_DAYS_FOR_SHARPE = 60
 
 
 def strategy_name(key: str) -> str:

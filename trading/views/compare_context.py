@@ -11,9 +11,11 @@ from typing import Any
 from elson.common import formatting
 from elson.common.templatetags import formats
 from trading.engine.comparison import FEWEST_PERIODS, PairedDifference
+from trading.engine.enough import FEWEST_FOR_WIN_RATE
 from trading.selectors.comparison import ComparedRun, Comparison, MetricRow, PairRow, SettingRow
+from trading.selectors.luck import luck_of
 from trading.views.backtest_metrics import METRICS, term_of
-from trading.views.backtest_words import FEWEST_FOR_WIN_RATE, strategy_name
+from trading.views.backtest_words import strategy_name
 
 SEGMENT_WORDS = {"out_of_sample": "Out of sample", "all": "Whole span"}
 LINE_WORDS = {"A": "solid", "B": "dashed", "C": "dotted", "D": "long dashes"}
@@ -81,13 +83,16 @@ def _metric(found: Comparison, row: MetricRow) -> dict[str, Any]:
     cells = []
     for k, run in enumerate(found.runs):
         part = (run.result.metrics.get(row.segment) or {}) if run.result else {}
-        text = _win_rate(run, part) if row.key == "win_rate" else write(row.values[k])
+        text = _figure(row, k, part, write)
         cells.append({"text": text, "is_best": row.best[k], "change": _change(row, k, kind)})
     return {"label": label, "term": term_of(row.key), "cells": cells}
 
 
-def _win_rate(run: ComparedRun, part: dict[str, Any]) -> Any:
-    return formats.win_rate(part.get("n_wins"), part.get("n_round_trips"))
+def _figure(row: MetricRow, k: int, part: dict[str, Any], write: Callable[[Any], Any]) -> Any:
+    if row.key == "win_rate":
+        return formats.win_rate(part.get("n_wins"), part.get("n_round_trips"))
+    n, value = row.too_few[k], row.values[k]
+    return write(value) if n is None or value is None else formats.too_few(n)
 
 
 def _change(row: MetricRow, k: int, kind: str) -> str:
@@ -117,8 +122,7 @@ def _beats_luck(found: Comparison) -> dict[str, Any]:
     """Whether the honesty panel found each run better than random entries."""
     cells = []
     for run in found.runs:
-        rows = run.result.honesty["rows"] if run.result else []
-        status = next((row["status"] for row in rows if row["key"] == "NULL_SHARPE"), "")
+        status = luck_of(run.result.metrics["all"], run.result.honesty) if run.result else ""
         cells.append({"text": WORDS.get(status) or formats.ratio(None), "is_best": False})
     return {"label": "Beats random entries (whole span)", "term": "random-entries", "cells": cells}
 

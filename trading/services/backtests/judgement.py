@@ -17,6 +17,8 @@ from marketdata.types import Bars
 from trading.engine.backtest import BacktestRun
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty, honesty
+from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
+from trading.engine.metrics import FEWEST_FOR_SHARPE
 from trading.engine.nulls import charged_rates, trades_of_run
 from trading.engine.types import Regime, RuleStatus
 from trading.engine.win_chances import UNKNOWN, chances_of
@@ -137,26 +139,49 @@ def _or_empty(draws: FloatArray | None) -> FloatArray:
 
 
 def _kept_row(figures: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Compare the Sharpe ratio of the two segments; None without an out-of-sample part."""
+    """Compare the Sharpe ratio of the two segments; None without an out-of-sample part.
+
+    It says nothing where one of them has too few bars, or the judged one too few trades.
+    """
     inside = figures["in_sample"].get("sharpe_ratio", math.nan)
     outside = figures["out_of_sample"].get("sharpe_ratio", math.nan)
     if not (math.isfinite(inside) and math.isfinite(outside)):
         return None
-    if outside <= 0.0:
-        status = RuleStatus.FAIL
+    if few := _few_words(figures):
+        status, sentence = RuleStatus.NOT_APPLICABLE, few
     else:
-        status = RuleStatus.PASS if outside >= KEPT_GOOD * inside else RuleStatus.WARN
+        status = _kept_status(inside, outside)
+        sentence = (
+            f"Sharpe {ratio(inside)} before the split and {ratio(outside)} after it"
+            f"{_kept_words(inside, outside)}. The parameters were given, not fitted, so both "
+            "parts are unseen unless you chose them by looking."
+        )
     return {
         "key": "OUT_OF_SAMPLE",
         "title": "Out of sample",
         "status": str(status),
-        "sentence": (
-            f"Sharpe {ratio(inside)} before the split and {ratio(outside)} after it"
-            f"{_kept_words(inside, outside)}. The parameters were given, not fitted, so both "
-            "parts are unseen unless you chose them by looking."
-        ),
+        "sentence": sentence,
         "numbers": {"in_sample": inside, "out_of_sample": outside},
     }
+
+
+def _kept_status(inside: float, outside: float) -> RuleStatus:
+    if outside <= 0.0:
+        return RuleStatus.FAIL
+    return RuleStatus.PASS if outside >= KEPT_GOOD * inside else RuleStatus.WARN
+
+
+def _few_words(figures: Mapping[str, Any]) -> str:
+    """Say what there is too little of to compare the two segments; "" where there is enough."""
+    checked = (
+        ("in_sample", "sharpe_ratio", "bars before", FEWEST_FOR_SHARPE),
+        ("out_of_sample", "sharpe_ratio", "bars after", FEWEST_FOR_SHARPE),
+        ("out_of_sample", "win_rate", "trades after", FEWEST_FOR_WIN_RATE),
+    )
+    for part, key, what, fewest in checked:
+        if (n := shortfall(figures[part], key)) is not None:
+            return f"Too few {what} the split to compare the two: {n}, and {fewest} are needed."
+    return ""
 
 
 def looks_row(

@@ -23,8 +23,6 @@ from trading.engine.types import OrderSide, RoundTrip, regime_of
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Below these counts a figure says more about chance than about the strategy.
-FEWEST_FOR_WIN_RATE = 10
 CURVE_POINTS = 700  # about one a pixel of the chart, and the page stays below 60 kB
 WORST_DRAWDOWNS = 10
 

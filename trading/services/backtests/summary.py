@@ -14,10 +14,11 @@ from elson.common.formatting import (
     too_few,
     win_rate,
 )
+from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.strategies import STRATEGIES, Parameter
 from trading.services.backtests.experiment import ExperimentOutcome
 from trading.services.backtests.judgement import ALL
-from trading.services.backtests.statistics import FEWEST_FOR_WIN_RATE, iso, plain
+from trading.services.backtests.statistics import iso, plain
 from trading.services.backtests.words import reason_words
 
 
@@ -138,7 +139,7 @@ def _segments(outcome: ExperimentOutcome) -> str:
             signed_percent(held["total_return"]),
         ],
         ["Final equity", *(number(p["final_equity"]) for p in parts), ""],
-        ["Sharpe ratio", *(ratio(p["sharpe_ratio"]) for p in parts), ratio(held["sharpe_ratio"])],
+        ["Sharpe ratio", *(_sharpe(p, p) for p in parts), _sharpe(held, parts[0])],
         ["  95 % interval", *(_interval(p["sharpe_low"], p["sharpe_high"]) for p in parts), ""],
         [
             "Max drawdown",
@@ -162,6 +163,12 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _rate(part: dict[str, Any]) -> str:
     return win_rate(part["n_wins"], part["n_round_trips"])
+
+
+def _sharpe(figures: dict[str, Any], counted: dict[str, Any]) -> str:
+    """Write the Sharpe ratio of a part, or that the bars counted for it are too few."""
+    n = shortfall(counted, "sharpe_ratio")
+    return ratio(figures["sharpe_ratio"]) if n is None else too_few(n)
 
 
 def _regimes(outcome: ExperimentOutcome) -> str:
