@@ -15,13 +15,15 @@ from elson import guides, showcase
 from elson.context import Shell, replay_label
 from elson.serving.people import DEMO_EMAIL
 from elson.signup import person_sign_up
-from elson.tests.test_templates import faults_of
+from elson.tests.test_templates import COMMENTS, TEMPLATES, faults_of
 from marketdata.selectors import bars_get
 from marketdata.tests.factories import instrument_make, market_make
 from trading.engine.regimes import classify
 from trading.models import Backtest
 from trading.services.backtests.runs import backtest_run
 
+# Rooted addresses that a template writes out, also as a value handed to a component.
+WRITTEN = re.compile(r"""(?:href|action)=["'](/[a-z][^"'{#?]*)""")
 NOW = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 PAGES = [("guides", document.slug) for document in guides.document_list("guides")] + [
     ("legal", document.slug) for document in guides.document_list("legal")
@@ -282,3 +284,17 @@ def _request_of(user):
     request = RequestFactory().get("/")
     request.user = user
     return request
+
+
+# --- addresses written out -----------------------------------------------------------------------
+
+
+def test_every_address_a_template_writes_out_exists(client, member):
+    client.force_login(member)
+    texts = (COMMENTS.sub("", path.read_text(encoding="utf-8")) for path in TEMPLATES)
+    written = sorted({found for text in texts for found in WRITTEN.findall(text)})
+
+    missing = [address for address in written if client.get(address).status_code == 404]
+
+    assert len(written) > 20
+    assert missing == []

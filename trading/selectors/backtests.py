@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Count, Expression, F, Prefetch, Q, QuerySet, When
 
 from elson.common.errors import NotFound
 from marketdata.models import Instrument
@@ -22,7 +22,7 @@ STATUSES = Backtest.Status.choices
 PHASES = Backtest.Phase.choices
 TAGS_IN_ORDER = Prefetch("tags", queryset=BacktestTag.objects.order_by("pk"))
 # Column names people sort by, and what they mean in the tables.
-SORTS = {
+SORTS: dict[str, str | Expression] = {
     "created": "created_at",
     "strategy": "strategy_key",
     "symbol": "instrument__symbol",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
-from django.db.models.expressions import Combinable, OrderBy
+from django.db.models.expressions import Expression, OrderBy
 
 from elson.common.formatting import parse_whole
 
@@ -29,7 +29,7 @@ def found_by(rows: QuerySet[Row], search: str, *, also: Q | None = None) -> Quer
 
 
 def sorted_by(
-    rows: QuerySet[Row], sort: str, columns: Mapping[str, str | Combinable]
+    rows: QuerySet[Row], sort: str, columns: Mapping[str, str | Expression]
 ) -> QuerySet[Row]:
     """Sort by a key of `columns`, turned around by a leading "-"; ties and no key: newest first.
 

@@ -218,6 +218,12 @@ def clock(value: datetime | None, time_zone: str = "") -> SafeString:
 
 
 @register.filter
+def minute(value: datetime | None, time_zone: str = "") -> SafeString:
+    """`15:42 EST`."""
+    return _time(value, formatting.clock(value, time_zone or None, seconds=False))
+
+
+@register.filter
 def ago(value: datetime | None) -> SafeString:
     """`2 min ago` within the hour, else the moment."""
     if value is None:

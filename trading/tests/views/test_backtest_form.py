@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from accounts.models import Profile
 from trading.models import Backtest
 from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import waiting_make, walk_make
@@ -170,3 +171,10 @@ def test_impossible_costs_and_instruments_are_refused_at_their_field(desk, field
     assert response.status_code == 422
     assert sentence in text(response)
     assert not Backtest.objects.exists()
+
+
+def test_the_quota_starts_again_at_an_hour_of_the_readers_zone(desk, owner):
+    Profile.objects.update_or_create(user=owner, defaults={"time_zone": "Asia/Tokyo"})
+
+    for address in ("/backtests/", "/backtests/new/"):
+        assert re.search(r'00:00:00 UTC">09:00 JST</time>', text(desk.get(address)))

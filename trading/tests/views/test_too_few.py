@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from accounts.services import entitlement_grant
 from trading.models import Backtest
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import backtest_request
 from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import ASKED, walk_make
-from trading.tests.factories import NOW, user_make
+from trading.tests.factories import NOW
+from trading.tests.views.pages import text
 
 pytestmark = pytest.mark.django_db
 SHORT = {"end_date": "2008-12-20", "parameters": {"fast": 2, "slow": 4}}
@@ -25,14 +23,6 @@ def run_make(user, **asked):
 
 
 @pytest.fixture
-def owner():
-    person = user_make()
-    entitlement_grant(user=person, key="backtests.at_once", value=100, source="test")
-    entitlement_grant(user=person, key="backtests.per_day", value=100, source="test")
-    return person
-
-
-@pytest.fixture
 def short(owner):
     """One run whose judged part has fewer bars than a Sharpe ratio needs, and looks splendid."""
     walk_make(500)
@@ -42,16 +32,6 @@ def short(owner):
     found.result.metrics["out_of_sample"]["sharpe_ratio"] = 77.77
     found.result.save()
     return found
-
-
-@pytest.fixture
-def desk(client, owner):
-    client.force_login(owner)
-    return client
-
-
-def text(response):
-    return re.sub(r"\s+", " ", response.content.decode())
 
 
 def few(backtest):
