@@ -17,7 +17,7 @@ from marketdata.types import IntArray
 from trading.engine import account_loop, metrics
 from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig
-from trading.engine.checks.reruns import constant_costs
+from trading.engine.checks.reruns import average_cost_words, constant_costs
 from trading.engine.costs import CostModel
 from trading.engine.errors import EngineError
 from trading.engine.portfolio_backtest import PortfolioRun, account_opened
@@ -54,6 +54,8 @@ class AccountReruns:
             replace(leg, costs=constant_costs(leg.costs or own, paid[leg.bars.symbol]))
             for leg in legs
         ]
+        at_costs = (average_cost_words(leg.costs or own) for leg in legs)
+        self.cost_words = next((words for words in at_costs if words), "")
         self.is_compiled = account_loop.runs_compiled(self._opened(every)[0])
         self.legs = _latest(every, COMPILED_BARS if self.is_compiled else STEPPED_BARS, n_expected)
         self.is_partial = self.legs is not every
@@ -63,8 +65,9 @@ class AccountReruns:
 
     @property
     def span_words(self) -> str:
-        """Say on which bars of the clock, empty for all of them."""
-        return f" on the last {_clock(self.legs).shape[0]:,} bars" if self.is_partial else ""
+        """Say on which bars of the clock and at which costs; empty for those of the run itself."""
+        words = f" on the last {_clock(self.legs).shape[0]:,} bars" if self.is_partial else ""
+        return words + self.cost_words
 
     def sharpe_ratio(self, legs: Sequence[Leg]) -> float:
         """Return the Sharpe ratio of a rerun; NaN where it cannot run or never traded."""

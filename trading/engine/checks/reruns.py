@@ -52,8 +52,9 @@ class Reruns:
 
     @property
     def span_words(self) -> str:
-        """Say on which bars, empty for all of them."""
-        return f" on the last {len(self.bars):,} bars" if self.is_partial else ""
+        """Say on which bars and at which costs; empty for those of the run itself."""
+        words = f" on the last {len(self.bars):,} bars" if self.is_partial else ""
+        return words + average_cost_words(self.run.config.costs)
 
     def sharpe_ratio(self, bars: Bars, params: Mapping[str, object] | None = None) -> float:
         """Return the Sharpe ratio of a rerun; NaN where it cannot run or never traded."""
@@ -72,6 +73,12 @@ class Reruns:
             return bars
         self.config = replace(self.config, start_index=0)
         return bars.slice(len(bars) - n_bars, len(bars))
+
+
+def average_cost_words(costs: CostModel) -> str:
+    """Say that a rerun pays a constant share; empty where the run itself paid one."""
+    is_constant = costs == CostModel(commission_bps=costs.commission_bps)
+    return "" if is_constant else " at its average cost"
 
 
 def constant_costs(costs: CostModel, paid_bps: float) -> CostModel:

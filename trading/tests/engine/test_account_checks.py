@@ -9,12 +9,13 @@ from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig
 from trading.engine.checks import account_leaks, account_stability, panel
 from trading.engine.checks.account import STAGES, portfolio_honesty
+from trading.engine.checks.reruns import average_cost_words
 from trading.engine.costs import CostModel
 from trading.engine.portfolio_backtest import account_equity, run_portfolio
 from trading.engine.portfolio_nulls import permuted_legs
 from trading.engine.shared_account import Leg
 from trading.engine.strategies import sma_cross
-from trading.engine.types import RuleStatus
+from trading.engine.types import AssetClass, RuleStatus
 from trading.tests.engine.laws import length, some
 from trading.tests.engine.walks import random_walk
 
@@ -201,6 +202,18 @@ def test_a_long_account_says_on_which_bars_it_was_run_again(monkeypatch):
     row = account_stability.neighborhood(run, legs, Allocation(), quiet)
 
     assert "on the last 120 bars" in row.sentence
+
+
+@pytest.mark.parametrize(
+    ("costs", "words"),
+    [
+        (CostModel(commission_bps=5.0), ""),
+        (CostModel(commission_bps=5.0, slippage_bps=2.0), " at its average cost"),
+        (CostModel(preset=AssetClass.INDEX), " at its average cost"),
+    ],
+)
+def test_a_rerun_says_when_it_pays_other_costs_than_the_run(costs, words):
+    assert average_cost_words(costs) == words
 
 
 def test_bars_before_the_first_shuffled_tick_stay():
