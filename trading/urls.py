@@ -26,6 +26,8 @@ from trading.views import (
     strategy_tracking,
     strategy_versions,
     studies,
+    study_actions,
+    study_page,
     trainings,
 )
 
@@ -123,16 +125,22 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
 STUDY_PATTERNS: list[URLPattern | URLResolver] = [
     path("optimizations/", studies.studies, name="studies"),
     path("optimizations/new/", studies.study_new, name="study_new"),
-    path("optimizations/<int:study_id>/", studies.study, name="study"),
-    path("optimizations/<int:study_id>/live/", studies.study_live, name="study_live"),
-    path("optimizations/<int:study_id>/points/", studies.study_points, name="study_points"),
-    path("optimizations/<int:study_id>/holdout/", studies.study_holdout, name="study_holdout"),
-    path("optimizations/<int:study_id>/apply/", studies.study_apply_page, name="study_apply"),
-    path("optimizations/<int:study_id>/repeat/", studies.study_repeat, name="study_repeat"),
-    path("optimizations/<int:study_id>/<slug:action>/", studies.study_action, name="study_action"),
+    path("optimizations/<int:study_id>/", study_page.study, name="study"),
+    path("optimizations/<int:study_id>/live/", study_page.study_live, name="study_live"),
+    path("optimizations/<int:study_id>/points/", study_page.study_points, name="study_points"),
+    path(
+        "optimizations/<int:study_id>/holdout/", study_actions.study_holdout, name="study_holdout"
+    ),
+    path("optimizations/<int:study_id>/apply/", study_actions.study_apply_page, name="study_apply"),
+    path("optimizations/<int:study_id>/repeat/", study_actions.study_repeat, name="study_repeat"),
+    path(
+        "optimizations/<int:study_id>/<slug:action>/",
+        study_actions.study_action,
+        name="study_action",
+    ),
     path(
         "optimization-proposals/<int:proposal_id>/<slug:action>/",
-        studies.proposal_action,
+        study_actions.proposal_action,
         name="proposal_action",
     ),
 ]

@@ -10,7 +10,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+from django.http import HttpRequest
 
+from elson.common.formatting import label_of, quantity, ratio
+from elson.common.listing import page_of
 from elson.common.templatetags.components.words import term
 from trading.engine.search import Space, plateau_of, space_from
 from trading.engine.search.judgement import GOOD_DEFLATED
@@ -22,7 +25,6 @@ from trading.views.backtest_words import strategy_name
 
 MOST_CELLS = 12
 MOST_POINTS = 400
-LEADERS = 25
 # The scatter's square, in its own units.
 SIZE = 260
 PAD = 30
@@ -53,7 +55,7 @@ def verdict_word(verdict: dict[str, Any]) -> tuple[str, str]:
     return ("crit", "Overfit") if verdict["is_overfit"] else ("ok", "Holds up")
 
 
-def live_context(study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
+def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
     """Return everything that changes while trials finish."""
     trials = list(trial_list(study))
     ranked = [trial for trial in trials if trial.objective is not None]
@@ -62,11 +64,14 @@ def live_context(study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
     zone = {ranked[k].number for k in plateau.zone} if plateau else set()
     verdict = study.judgement or {}
     pace, steps = study_pace(study), best_so_far(study)
+    pick = next((t for t in ranked if t.number == verdict.get("pick")), None)
+    page = page_of(request, _unpinned(study, chosen))
     return {
         "progress": progress_values(study),
         "percent": 100.0 * study.n_done / study.n_trials if study.n_trials else 0.0,
         "pace": pace,
-        "leaders": _leaders(study, trials, chosen, zone, verdict),
+        "page": page,
+        "leaders": _leaders(study, trials, list(page.object_list), chosen, zone, verdict),
         "n_ranked": len(ranked),
         "n_unranked": len(trials) - len(ranked),
         "failed": list(trial_list(study, failed=True)[:20]) if study.n_failed else [],
@@ -77,11 +82,17 @@ def live_context(study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
         "scatter": scatter(ranked, verdict.get("pick")),
         "verdict": verdict,
         "checks": checks(verdict),
-        "importance": sorted((verdict.get("importance") or {}).items(), key=lambda item: -item[1]),
-        "pick": next((t for t in ranked if t.number == verdict.get("pick")), None),
+        "importance": [
+            (label_of(name), share)
+            for name, share in sorted(
+                (verdict.get("importance") or {}).items(), key=lambda item: -item[1]
+            )
+        ],
+        "pick_values": [(label_of(name), v) for name, v in pick.parameters.items()] if pick else [],
+        "pick": pick,
         "best": next((t for t in ranked if t.number == verdict.get("best")), None),
         "chosen": chosen,
-        "moving": list(study.space),
+        "moving": [(name, label_of(name)) for name in study.space],
     }
 
 
@@ -113,27 +124,31 @@ def _standard_error(trial: Any, n_folds: int) -> float:
 def _leaders(
     study: Any,
     trials: Sequence[Any],
+    shown: Sequence[Any],
     chosen: dict[str, Any],
     zone: set[int],
     verdict: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Return the best trials in the chosen order, pinned ones first."""
+    """Return the trials of this page, behind the pinned ones, which stand on every page."""
     ranks = {t.number: k for k, t in enumerate((t for t in trials if t.objective is not None), 1)}
-    shown = list(trial_list(study, sort=chosen["sort"], best_percent=chosen["percent"])[:LEADERS])
     pinned = [trial for trial in trials if trial.number in chosen["pins"]]
-    rest = [trial for trial in shown if trial.number not in chosen["pins"]]
     return [
         {
             "trial": trial,
             "rank": ranks.get(trial.number),
-            "values": [(name, trial.parameters.get(name)) for name in study.space],
+            "values": [(label_of(name), trial.parameters.get(name)) for name in study.space],
             "is_pinned": trial.number in chosen["pins"],
             "pin_query": _pin_query(chosen, trial.number),
             "is_stable": trial.number in zone,
             "is_pick": trial.number == verdict.get("pick"),
         }
-        for trial in (*pinned, *rest)
+        for trial in (*pinned, *shown)
     ]
+
+
+def _unpinned(study: Any, chosen: dict[str, Any]) -> Any:
+    rows = trial_list(study, sort=chosen["sort"], best_percent=chosen["percent"])
+    return rows.exclude(number__in=chosen["pins"]) if chosen["pins"] else rows
 
 
 def _pin_query(chosen: dict[str, Any], number: int) -> str:
@@ -167,6 +182,8 @@ def heat(ranked: Sequence[Any], zone: set[int], x: str, y: str) -> dict[str, Any
         ],
         "x": x,
         "y": y,
+        "x_label": label_of(x),
+        "y_label": label_of(y),
     }
 
 
@@ -177,10 +194,15 @@ def _bins(values: Sequence[Any]) -> list[Bin]:
     """Return label and member test of each bin: the values themselves, or ranges of equal width."""
     distinct = sorted(set(values))
     if len(distinct) <= MOST_CELLS or isinstance(distinct[0], str):
-        return [(f"{v:g}" if not isinstance(v, str) else v, (v, v)) for v in distinct]
+        return [(v if isinstance(v, str) else quantity(v, 4), (v, v)) for v in distinct]
     low, high = float(distinct[0]), float(distinct[-1])
     edges = [low + (high - low) * k / MOST_CELLS for k in range(MOST_CELLS + 1)]
-    return [(f"{a:.3g}–{b:.3g}", (a, b)) for a, b in pairwise(edges)]
+    return [(f"{_short(a)}–{_short(b)}", (a, b)) for a, b in pairwise(edges)]
+
+
+def _short(value: float) -> str:
+    """Three digits that count, with a real minus."""
+    return quantity(float(f"{value:.3g}"), 6)
 
 
 def _bin_of(value: Any, bins: Sequence[Bin]) -> int:
@@ -197,7 +219,7 @@ def _cell(trials: Sequence[Any], zone: set[int], best: int) -> dict[str, Any]:
     if any(trial.number in zone for trial in trials):
         slugs.append("is-stable")
     slug = " ".join(slugs)
-    return {"text": f"{value:.2f}", "value": value, "slug": slug, "n": len(trials)}
+    return {"text": ratio(value), "value": value, "slug": slug, "n": len(trials)}
 
 
 def heat_slug(value: float) -> str:
@@ -225,14 +247,14 @@ def scatter(ranked: Sequence[Any], pick: int | None) -> dict[str, Any] | None:
             "x": f"{place(t.in_sample_sharpe):.1f}",
             "y": f"{SIZE - place(t.out_of_sample_sharpe):.1f}",
             "is_pick": t.number == pick,
-            "title": f"trial {t.number}: {t.in_sample_sharpe:.2f} in, "
-            f"{t.out_of_sample_sharpe:.2f} out",
+            "title": f"trial {t.number}: {ratio(t.in_sample_sharpe)} in, "
+            f"{ratio(t.out_of_sample_sharpe)} out",
         }
         for t in kept
     ]
     points.sort(key=lambda point: point["is_pick"])
     return {
-        "points": points, "size": SIZE, "low": f"{low:.1f}", "high": f"{high:.1f}",
+        "points": points, "size": SIZE, "low": ratio(low, 1), "high": ratio(high, 1),
         "near": PAD, "far": SIZE - PAD, "n": len(ranked),
     }  # fmt: skip
 
@@ -341,4 +363,4 @@ def _percent(value: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "too few" if value is None else f"{value:.2f}"
+    return "too few" if value is None else ratio(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,20 +86,29 @@ class StudyForm(BacktestForm):
             self.study_draft = study_draft_read(request_values(self.data, self.spec))
         except StudyInvalid as error:
             for name, message in error.data["errors"].items():
-                self.add_error(self._study_field(name), message)
+                self.add_error(self._study_field(name, message), message)
         return self.cleaned_data
 
     def refuse(self, error: Any) -> None:
         """Show what the service refused at the field it names."""
         faults = error.data.get("errors") or {error.field: error.message}
         for name, message in faults.items():
-            self.add_error(self._study_field(name), message)
+            self.add_error(self._study_field(name, message), message)
 
-    def _study_field(self, name: str | None) -> str | None:
+    def _study_field(self, name: str | None, message: str) -> str | None:
         if name == "space":
-            # The sentence names the parameter; its row is the place to look at.
-            return None
+            return self._space_field(message)
         return name if name in self.fields else None
+
+    def _space_field(self, message: str) -> str | None:
+        """Return the first field of the parameter that the sentence names, None for none."""
+        words = set(re.findall(r"\w+", message))
+        named = next((p for p in self.spec.parameters if p.key in words), None)
+        if named is None:
+            return None
+        moves = self.data.get(f"{SPACE}{named.key}_moves")
+        part = "value" if not moves else "choices" if named.kind == CHOICE else "low"
+        return f"{SPACE}{named.key}_{part}"
 
 
 def request_values(data: Mapping[str, Any], spec: StrategySpec) -> dict[str, Any]:

@@ -135,6 +135,12 @@ def prob(value: Any) -> SafeString:
 
 
 @register.filter
+def plain_value(value: Any) -> SafeString | str:
+    """Value of a parameter: a number as people write it, a word as it is."""
+    return str(value) if _number(value) is None or isinstance(value, str) else qty(value, 6)
+
+
+@register.filter
 def label_of(name: Any) -> str:
     """`log_loss` as `Log loss`."""
     return formatting.label_of(str(name))

@@ -130,6 +130,10 @@ def test_a_stopped_search_opens_its_holdout_once(page: Page, platform: Platform)
     )
 
     page.get_by_role("button", name="Open the hold-out").click()
+    page.get_by_role("button", name="Open the hold-out").click()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be closed again")
+    page.get_by_label("Type “open” to confirm").fill("open")
+    page.get_by_role("button", name="Open the hold-out").click()
 
     expect(page.get_by_test_id("holdout")).to_contain_text("It cannot be opened again")
     expect(page.get_by_role("button", name="Open the hold-out")).to_have_count(0)

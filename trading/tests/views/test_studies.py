@@ -41,6 +41,8 @@ def owner():
         ("get", "{pk}/apply/?trial=1", 200),
         ("post", "{pk}/stop/", 302),
         ("post", "{pk}/holdout/", 422),
+        ("get", "{pk}/holdout/?trial=1", 200),
+        ("get", "{pk}/extend/", 302),
         ("post", "{pk}/repeat/", 302),
         ("post", "{pk}/apply/", 422),
         ("post", "{pk}/dance/", 404),
@@ -183,7 +185,7 @@ def test_the_time_is_what_the_latest_searches_took(desk, owner):
 def test_the_holdout_shows_its_result_and_no_second_button(desk, owner):
     study = study_finish(study_make(owner))
 
-    desk.post(f"/optimizations/{study.pk}/holdout/", {"trial": "1"})
+    desk.post(f"/optimizations/{study.pk}/holdout/", {"trial": "1", "word": "open"})
 
     said = text(desk.get(f"/optimizations/{study.pk}/"))
     assert "It cannot be opened again" in said

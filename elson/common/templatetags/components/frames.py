@@ -90,10 +90,35 @@ def sort_th(context: Context, label: str, key: str, num: bool = False) -> dict[s
     direction = "ascending" if current == key else "descending" if current == f"-{key}" else ""
     following = f"-{key}" if current == key or (num and current != f"-{key}") else key
     return {
+        "key": key,
         "label": label,
         "num": num,
         "direction": direction,
         "href": query(context, sort=following, page=None),
+    }
+
+
+@register.inclusion_tag("components/_sort_select.html", takes_context=True)
+def sort_select(context: Context, *columns: str) -> dict[str, Any]:
+    """Choice of the order for narrow screens, whose tables show no column heads.
+
+    Key and label of each column by turns, as its `sort_th` has them.
+    """
+    sent = request_of(context).GET
+    pairs = zip(columns[::2], columns[1::2], strict=True)
+    return {
+        "options": [
+            (f"{sign}{key}", f"{label}, {words}")
+            for key, label in pairs
+            for sign, words in (("-", "falling"), ("", "rising"))
+        ],
+        "now": sent.get("sort", ""),
+        "kept": [
+            (name, value)
+            for name, values in sent.lists()
+            if name not in ("sort", "page")
+            for value in values
+        ],
     }
 
 
