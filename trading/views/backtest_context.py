@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from elson.common import formatting
 from trading.engine.strategies import STRATEGIES
 from trading.views.backtest_costs import cost_context
 from trading.views.backtest_metrics import metric_groups
 from trading.views.backtest_overview import overview_context
-from trading.views.backtest_words import benchmark_words
+from trading.views.backtest_words import benchmark_words, model_words
 
 OWN_LIMIT = "Own limit: nothing is added beyond it"
 TABS = (
@@ -19,6 +20,7 @@ TABS = (
     ("costs", "Costs"),
     ("parameters", "Parameters"),
     ("log", "Log"),
+    ("sheet", "Tear sheet"),
 )
 
 
@@ -27,12 +29,17 @@ def result_context(backtest: Any, tab: str) -> dict[str, Any]:
     result = backtest.result
     context = {"result": result, "figures": result.metrics, "honesty": result.honesty}
     context["benchmark"] = benchmark_words(backtest)
+    context["model"] = model_words(backtest.strategy_key, result.manifest["settings"])
     makers = {
         "overview": overview_context,
         "metrics": lambda row: {"groups": metric_groups(row.result.metrics)},
         "costs": cost_context,
         "parameters": lambda row: {"parameters": parameter_rows(row)},
         "log": lambda row: {"log": row.log},
+        "sheet": lambda row: (
+            overview_context(row)
+            | {"groups": metric_groups(row.result.metrics), "parameters": parameter_rows(row)}
+        ),
     }
     return context | makers.get(tab, lambda row: {})(backtest)
 
@@ -44,6 +51,7 @@ def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            "label": formatting.label_of(name),
             "value": value,
             "default": known[name].default if name in known else "",
             "is_default": name in known and known[name].default == value,
@@ -51,6 +59,13 @@ def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
         }
         for name, value in backtest.result.manifest["params"].items()
     ] + [
-        {"name": name, "value": value, "default": "", "is_default": False, "meaning": OWN_LIMIT}
+        {
+            "name": name,
+            "label": formatting.label_of(name),
+            "value": value,
+            "default": "",
+            "is_default": False,
+            "meaning": OWN_LIMIT,
+        }
         for name, value in backtest.limits.items()
     ]

@@ -19,6 +19,8 @@ from trading.engine.types import AssetClass
 from trading.services.backtests.experiment import cost_preset_of
 from trading.views.backtest_form import PLAIN_FIELDS, SHARES, BacktestForm
 
+GAPS_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class CoverageBar:
@@ -106,12 +108,52 @@ def coverage_bar(form: BacktestForm) -> CoverageBar | None:
         for title, slug, begin, stop in parts
         if stop > begin
     ]
-    gaps = (
-        f", {found.n_gaps} gap{'s' if found.n_gaps != 1 else ''}" if found.n_gaps else ", no gaps"
-    )
-    text = f"{found.n_bars:,} bars stored from {first} to {last}{gaps}."
+    text = f"{found.n_bars:,} bars stored from {first} to {last}, {gap_words(found)}."
     split_date = split if share or has_day else None
     return CoverageBar(found, segments, split_date, text, start, end, split)
+
+
+def gap_words(coverage: Coverage, *, first: str = "", last: str = "") -> str:
+    """Say how many gaps there are and where the longest lie, of those that touch a span of days."""
+    kept = [
+        (begin, end)
+        for begin, end in coverage.gaps
+        if end[:10] >= first and (not last or begin[:10] <= last)
+    ]
+    n = len(kept) if first or last else coverage.n_gaps
+    if not n:
+        return "no gaps"
+    longest = sorted(kept, key=_length, reverse=True)[:GAPS_NAMED]
+    places = ", ".join(f"{begin[:10]} to {end[:10]}" for begin, end in sorted(longest))
+    if n == 1:
+        return f"one gap: {places}"
+    which = f"the longest {places}" if n > GAPS_NAMED else places
+    return f"{n:,} gaps: {which}"
+
+
+def _length(gap: tuple[str, str]) -> dt.timedelta:
+    begin, end = (dt.datetime.fromisoformat(text) for text in gap)
+    return end - begin
+
+
+def data_row(backtest: Any) -> dict[str, str]:
+    """Say of a result's bars where they have gaps, and whose bars are not there at all."""
+    span = backtest.result.manifest["data"]
+    said = []
+    for symbol in backtest.symbols or [backtest.instrument.symbol]:
+        try:
+            found = coverage_get(symbol, backtest.timeframe)
+        except DomainError:
+            said.append(f"the bars of {symbol} are no longer stored")
+            continue
+        words = gap_words(found, first=span["first_at"][:10], last=span["last_at"][:10])
+        said.append(f"{symbol} has {words}")
+    return {
+        "mark": "info",
+        "label": "Gaps and survivors in the data",
+        "why": f"{'; '.join(said)}. Whoever chooses today among instruments that still exist "
+        "leaves out those that failed on the way; no figure here corrects for that.",
+    }
 
 
 def _date_or(text: str, default: dt.date) -> dt.date:

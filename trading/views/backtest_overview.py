@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.types import Regime
 from trading.services.backtests.judgement import LOOKS, looks_sentence
 from trading.services.backtests.words import reason_words
+from trading.views.backtest_coverage import data_row
 from trading.views.backtest_metrics import cell_of, interval_words, with_bars
 from trading.views.backtest_words import (
     MARKS,
@@ -23,8 +25,13 @@ from trading.views.backtest_words import (
 )
 
 
-def verdict_rows(rows: Sequence[Mapping[str, Any]], *, whose: str) -> list[dict[str, Any]]:
+def verdict_rows(backtest: Any, *, whose: str) -> list[dict[str, Any]]:
     """Return the rows of the verdict, as told to the author or to a reader of a shared result."""
+    rows = backtest.result.honesty["rows"]
+    return [*_judged_rows(rows, whose), data_row(backtest)]
+
+
+def _judged_rows(rows: Sequence[Mapping[str, Any]], whose: str) -> list[dict[str, Any]]:
     return [
         {
             "mark": MARKS[row["status"]],
@@ -44,7 +51,7 @@ def overview_context(backtest: Any) -> dict[str, Any]:
     return {
         "tiles": _tiles(figures, honesty, backtest.instrument.currency),
         "verdict_tone": MARKS[honesty["status"]],
-        "verdict_rows": verdict_rows(honesty["rows"], whose="of yours"),
+        "verdict_rows": verdict_rows(backtest, whose="of yours"),
         "null_sharpes": honesty["null_sharpe_ratios"],
         "sharpe": figures["all"]["sharpe_ratio"],
         "sharpe_label": f"this run {formatting.ratio(figures['all']['sharpe_ratio'])}",
@@ -100,7 +107,9 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
         {
             "label": "Win rate",
             "value": _win_rate(main),
-            "note": _note(_win_interval(main) + "random entries", formats.pct(null_win_rate, 0)),
+            "note": _note(
+                _win_interval(main) + "random entries, whole span,", formats.pct(null_win_rate, 0)
+            ),
         },
         {
             "label": "Round trips",
@@ -123,7 +132,8 @@ def _deflated_tile(honesty: dict[str, Any]) -> dict[str, Any]:
     return {
         "label": "Deflated Sharpe ratio",
         "value": formats.pct(numbers.get("deflated_sharpe_ratio"), 0),
-        "note": f"probability, counting {n_trials:,.0f} trial{'s' if n_trials != 1 else ''}"
+        "note": f"whole span: probability, counting {n_trials:,.0f} "
+        f"trial{'s' if n_trials != 1 else ''}"
         if n_trials
         else "not defined for this run",
     }
@@ -284,9 +294,13 @@ def _month_extremes(table: list[dict[str, Any]]) -> str:
         return ""
     best, worst = max(cells), min(cells)
     n_up = sum(value > 0 for value, _ in cells)
+    whole = math.prod(1.0 + value for value, _ in cells)
+    rest = whole / (1.0 + best[0]) - 1.0 if best[0] > -1.0 else math.nan
     return (
         f"Best {best[1]} {formatting.signed_percent(best[0], 1)}, worst {worst[1]} "
-        f"{formatting.signed_percent(worst[0], 1)}; {n_up} of {len(cells)} months gained."
+        f"{formatting.signed_percent(worst[0], 1)}; {n_up} of {len(cells)} months gained. "
+        f"Without its best month the whole span returned {formatting.signed_percent(rest, 1)} "
+        f"instead of {formatting.signed_percent(whole - 1.0, 1)}."
     )
 
 

@@ -64,7 +64,7 @@ def backtest_shared(request: HttpRequest, token: str) -> HttpResponse:
         "is_shared": True,
         "parameters": parameter_rows(row),
         **result_context(row, "overview"),
-        "verdict_rows": verdict_rows(row.result.honesty["rows"], whose="of the author"),
+        "verdict_rows": verdict_rows(row, whose="of the author"),
     }
     response = render(request, "trading/backtest_shared.html", context)
     for name, value in PRIVATE_HEADERS.items():

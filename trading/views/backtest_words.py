@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trading.engine.strategies import STRATEGIES
 from trading.services.backtests.benchmarks import CASH
+from trading.services.bindings import takes_model
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit", "NOT_APPLICABLE": "info"}
@@ -14,6 +16,16 @@ MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit", "NOT_APPLICABLE": "info"}
 def strategy_name(key: str) -> str:
     """Return the strategy's name, its key when the strategy is gone."""
     return STRATEGIES[key].name if key in STRATEGIES else key
+
+
+def model_words(strategy_key: str, settings_used: Mapping[str, Any]) -> str:
+    """Say which model decided; "" for rules that take none and results from before it was kept."""
+    if not takes_model(strategy_key) or "model" not in settings_used:
+        return ""
+    model = settings_used["model"]
+    if not model:
+        return "rule without a model"
+    return f"model {model['number']} ({str(model['kind']).lower()} {model['content_hash'][:8]})"
 
 
 def exit_words(rule: str) -> str:

@@ -166,12 +166,19 @@ def _regime_cell(cell: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _setting(row: SettingRow) -> dict[str, Any]:
-    return {"label": row.label, "values": [_setting_text(value) for value in row.values]}
+    write = strategy_name if row.label == "Strategy" else _setting_text
+    return {"label": row.label, "values": [write(value) for value in row.values]}
 
 
 def _setting_text(value: Any) -> str:
-    if value is None or value == "":
+    if value in (None, "", {}):
         return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_setting_text(part)}" for name, part in value.items())
+    if isinstance(value, str) and value.isupper() and "_" in value:
+        return formatting.label_of(value.lower())
     if isinstance(value, dt.date):
         return formatting.day(value)
     if isinstance(value, float):

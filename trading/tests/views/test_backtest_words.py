@@ -11,6 +11,7 @@ from trading.models import Backtest
 from trading.services.backtests.requests import backtest_describe
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import user_make
+from trading.views.backtest_words import model_words
 
 pytestmark = pytest.mark.django_db
 FORM = {"strategy_key": "sma_cross", "symbol": "WALK", "timeframe": "1d", "cash": "50000",
@@ -208,3 +209,34 @@ def test_the_deflated_sharpe_ratio_stands_among_the_tiles_with_its_count(desk, o
 
     assert "Deflated Sharpe ratio" in page.split('data-testid="verdict"')[0]
     assert "counting 1 trial" in page
+
+
+@pytest.mark.parametrize(
+    ("key", "used", "said"),
+    [
+        ("hybrid", {"model": {"number": 3, "kind": "BOOSTING", "content_hash": "1a2b3c4d5e"}},
+         "model 3 (boosting 1a2b3c4d)"),
+        ("hybrid", {"model": None}, "rule without a model"),
+        ("hybrid", {}, ""),
+        ("sma_cross", {"model": None}, ""),
+    ],
+)  # fmt: skip
+def test_a_result_says_which_model_decided(key, used, said):
+    assert model_words(key, used) == said
+
+
+def test_the_first_line_and_the_manifest_name_the_model(desk, owner):
+    made = done_make(owner)
+    Backtest.objects.update(strategy_key="hybrid")
+    made.result.manifest["settings"]["model"] = None
+    made.result.save()
+
+    assert "rule without a model" in text(desk.get(f"/backtests/{made.pk}/"))
+    assert "Rule without a model" in text(desk.get(f"/backtests/{made.pk}/?tab=parameters"))
+
+
+def test_tiles_of_the_judged_part_name_what_is_of_the_whole_span(desk, owner):
+    said = text(desk.get(f"/backtests/{done_make(owner).pk}/"))
+
+    assert "whole span: probability" in said
+    assert "random entries, whole span," in said
