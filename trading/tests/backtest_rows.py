@@ -53,14 +53,14 @@ def asked(user: User | None = None, **changes: Any) -> Backtest:
     return backtest_request(user=user, draft=draft_read(ASKED | changes), now=NOW)
 
 
-def waiting_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
+def waiting_make(user: User, *, now: dt.datetime = NOW, **asked: Any) -> Backtest:
     if not Instrument.objects.filter(symbol="WALK").exists():
         walk_make()
-    return backtest_request(user=user, draft=draft_read(ASKED), now=now)
+    return backtest_request(user=user, draft=draft_read(ASKED | asked), now=now)
 
 
-def done_make(user: User, *, now: dt.datetime = NOW) -> Backtest:
-    made = waiting_make(user, now=now)
+def done_make(user: User, *, now: dt.datetime = NOW, **asked: Any) -> Backtest:
+    made = waiting_make(user, now=now, **asked)
     assert backtest_run(backtest_id=made.pk, clock=lambda: now) == "SUCCEEDED"
     return Backtest.objects.get(pk=made.pk)
 

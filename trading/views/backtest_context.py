@@ -9,7 +9,7 @@ from trading.engine.strategies import STRATEGIES
 from trading.views.backtest_costs import cost_context
 from trading.views.backtest_metrics import metric_groups
 from trading.views.backtest_overview import overview_context
-from trading.views.backtest_words import benchmark_words, model_words
+from trading.views.backtest_words import benchmark_words, caution_words, model_words
 
 OWN_LIMIT = "Own limit: nothing is added beyond it"
 TABS = (
@@ -29,6 +29,7 @@ def result_context(backtest: Any, tab: str) -> dict[str, Any]:
     result = backtest.result
     context = {"result": result, "figures": result.metrics, "honesty": result.honesty}
     context["benchmark"] = benchmark_words(backtest)
+    context["caution"] = caution_words(backtest.strategy_key, result.manifest["params"])
     context["model"] = model_words(backtest.strategy_key, result.manifest["settings"])
     makers = {
         "overview": overview_context,

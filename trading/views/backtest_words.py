@@ -28,6 +28,14 @@ def model_words(strategy_key: str, settings_used: Mapping[str, Any]) -> str:
     return f"model {model['number']} ({str(model['kind']).lower()} {model['content_hash'][:8]})"
 
 
+def caution_words(strategy_key: str, params: Mapping[str, Any]) -> str:
+    """Say what the strategy has to say of these parameters; "" for nothing."""
+    spec = STRATEGIES.get(strategy_key)
+    if spec is None or spec.caution is None:
+        return ""
+    return spec.caution({**spec.defaults, **params})
+
+
 def exit_words(rule: str) -> str:
     """Say in words which rule ended a trade."""
     return rule.replace("_", " ").lower().capitalize() or "—"

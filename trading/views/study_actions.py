@@ -23,6 +23,7 @@ from trading.services.studies.adoption import newest_version, parameters_of, stu
 from trading.services.studies.holdout import holdout_open
 from trading.services.studies.renewal import proposal_accept, proposal_reject, repeats_schedule
 from trading.services.studies.requests import study_extend, study_pause, study_resume, study_stop
+from trading.views.backtest_words import caution_words
 from trading.views.study_forms import ExtendForm, HoldoutForm, RepeatForm
 from trading.views.study_page import study_render
 
@@ -131,6 +132,7 @@ def _apply_context(request: MemberRequest, row: Any, trial: Any, strategy: Any) 
     return {
         "study": row,
         "trial": trial,
+        "caution": caution_words(row.strategy_key, after),
         "strategy": strategy,
         "old": old,
         "rows": [

@@ -21,7 +21,7 @@ from trading.engine.search.plateau import Plateau
 from trading.selectors.strategies import rules_of
 from trading.selectors.studies import best_so_far, study_pace, trial_list, trials_counted
 from trading.services.studies.progress import progress_values
-from trading.views.backtest_words import strategy_name
+from trading.views.backtest_words import caution_words, strategy_name
 
 MOST_CELLS = 12
 MOST_POINTS = 400
@@ -88,6 +88,7 @@ def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> di
                 (verdict.get("importance") or {}).items(), key=lambda item: -item[1]
             )
         ],
+        "caution": caution_words(study.strategy_key, study.fixed | pick.parameters) if pick else "",
         "pick_values": [(label_of(name), v) for name, v in pick.parameters.items()] if pick else [],
         "pick": pick,
         "best": next((t for t in ranked if t.number == verdict.get("best")), None),

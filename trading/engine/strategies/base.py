@@ -183,6 +183,7 @@ class StrategySpec:
 
     `adaptive` gives the base of its adaptive parameters, None when none adapts. `by_regime` names
     parameters of its own that are the same in every regime until a person sets one apart.
+    `caution` gives a sentence about valid parameters that turn its meaning around, "" for others.
     """
 
     key: str
@@ -198,6 +199,7 @@ class StrategySpec:
     check: Callable[[Params], None] | None = None
     adaptive: Callable[[Params], AdaptiveBase] | None = None
     by_regime: tuple[str, ...] = ()
+    caution: Callable[[Params], str] | None = None
 
     @property
     def defaults(self) -> dict[str, ParameterValue]:

@@ -89,6 +89,17 @@ def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal
     )
 
 
+def caution(params: Params) -> str:
+    """Say of a fast mean longer than the slow one what the rule then does."""
+    fast, slow = params["fast"], params["slow"]
+    if int(fast) < int(slow):
+        return ""
+    return (
+        f"The fast mean has {fast} bars and the slow one {slow}: so the rule is invested while "
+        "prices turn down, and in cash while they turn up."
+    )
+
+
 def check(params: Params) -> None:
     """Refuse two averages of the same length."""
     if params["fast"] == params["slow"]:
@@ -116,4 +127,5 @@ SPEC = StrategySpec(
     narrate=narrate,
     targets=targets,
     check=check,
+    caution=caution,
 )

@@ -240,3 +240,11 @@ def test_tiles_of_the_judged_part_name_what_is_of_the_whole_span(desk, owner):
 
     assert "whole span: probability" in said
     assert "random entries, whole span," in said
+
+
+def test_averages_the_wrong_way_around_are_run_and_asked_about(desk, owner):
+    usual = done_make(owner)
+    turned = done_make(owner, parameters={"fast": 30, "slow": 10})
+
+    assert "Is this meant?" not in text(desk.get(f"/backtests/{usual.pk}/"))
+    assert "invested while prices turn down" in text(desk.get(f"/backtests/{turned.pk}/"))
