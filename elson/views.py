@@ -18,6 +18,7 @@ from accounts.services import checklist_step_finish
 from elson import guides, showcase
 from elson.checklist import step_url
 from elson.common import formatting
+from elson.search import LONGEST, found_by
 
 logger = structlog.get_logger(__name__)
 MAX_REPORT_BYTES = 16_384
@@ -44,6 +45,13 @@ def landing(request: HttpRequest) -> HttpResponse:
 def more(request: HttpRequest) -> HttpResponse:
     """Show the rest of the menu on a phone."""
     return render(request, "more.html")
+
+
+@require_GET
+def search(request: HttpRequest) -> HttpResponse:
+    """Find symbols, strategies, runs and guides by a few words."""
+    text = request.GET.get("q", "")[:LONGEST]
+    return render(request, "search.html", {"text": text, "groups": found_by(request.user, text)})
 
 
 @require_GET

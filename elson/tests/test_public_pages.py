@@ -298,3 +298,26 @@ def test_every_address_a_template_writes_out_exists(client, member):
 
     assert len(written) > 20
     assert missing == []
+
+
+# --- search --------------------------------------------------------------------------------------
+
+
+def test_what_is_not_there_can_be_searched_for(client, member):
+    client.force_login(member)
+
+    lost = client.get("/nothing/")
+    found = client.get("/search/?q=spx").content.decode()
+
+    assert lost.status_code == 404
+    assert 'action="/search/"' in lost.content.decode()
+    assert 'href="/markets/SPX/"' in found
+
+
+def test_a_visitor_finds_guides_and_nobody_s_runs(client, member):
+    text = client.get("/search/?q=regime").content.decode()
+
+    assert 'href="/docs/regimes/"' in text
+    assert "/backtests/" not in text
+    assert "Nothing was found." in client.get("/search/?q=zzzz").content.decode()
+    assert client.get("/search/?q=%00").status_code == 200

@@ -47,6 +47,7 @@ MEMBERS = [
     "/models/regimes/",
     "/settings/profile/",
     "/more/",
+    "/search/?q=spx",
     "/accounts/email/",
     "/accounts/password/change/",
     "/accounts/2fa/",
