@@ -235,7 +235,7 @@ class BacktestForm(forms.Form):
             self.draft = draft_read(given)
         except BacktestInvalid as error:
             for name, message in error.data["errors"].items():
-                self.add_error(self._field_of(name), _short(name, message))
+                self._say(self._field_of(name), _short(name, message))
         return self.cleaned_data
 
     def refuse(self, error: DomainError) -> None:
@@ -243,6 +243,12 @@ class BacktestForm(forms.Form):
         faults = error.data.get("errors") or {error.field: error.message}
         for name, message in faults.items():
             self.add_error(self._field_of(name), message)
+
+    def _say(self, place: str | None, message: str) -> None:
+        """Put our sentence at its field, in place of Django's about the same value."""
+        if place is not None:
+            self.errors.pop(place, None)
+        self.add_error(place, message)
 
     def _field_of(self, name: str | None) -> str | None:
         if not name:

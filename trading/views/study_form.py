@@ -86,7 +86,7 @@ class StudyForm(BacktestForm):
             self.study_draft = study_draft_read(request_values(self.data, self.spec))
         except StudyInvalid as error:
             for name, message in error.data["errors"].items():
-                self.add_error(self._study_field(name, message), message)
+                self._say(self._study_field(name, message), message)
         return self.cleaned_data
 
     def refuse(self, error: Any) -> None:

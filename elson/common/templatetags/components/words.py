@@ -50,6 +50,10 @@ STATUS_TONES: Mapping[str, tuple[str, str]] = {
 }
 
 
+# The word of a state where it is not that of its code; filters say the same.
+STATUS_WORDS: Mapping[str, str] = {"SUCCEEDED": "Done"}
+
+
 @register.simple_tag
 def icon_href(name: str) -> str:
     """Address of one symbol in the sprite."""
@@ -93,7 +97,7 @@ def status(value: Any, word: str = "") -> dict[str, Any]:
     return {
         "tone": tone,
         "icon_name": icon_name,
-        "word": word or key.replace("_", " ").capitalize(),
+        "word": word or STATUS_WORDS.get(key) or key.replace("_", " ").capitalize(),
     }
 
 
