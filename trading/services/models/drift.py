@@ -126,15 +126,21 @@ def _regimes(version: ModelVersion, rows: list[Prediction]) -> dict[str, Any]:
 
 
 def _delay(rows: list[Prediction]) -> dict[str, Any]:
-    """How long results take, and how long the oldest has been waited for, in market days."""
+    """How long results take, and how long the oldest has been waited for, in market days.
+
+    The days of an instrument are counted on its own clock: replays stand at different dates.
+    """
     delays = [
         (row.resolved_at - row.market_at).total_seconds() / 86_400.0
         for row in rows
         if row.resolved_at is not None
     ]
-    waiting = [row.market_at for row in rows if row.resolved_at is None]
-    latest = max((row.market_at for row in rows), default=None)
-    oldest = (latest - min(waiting)).total_seconds() / 86_400.0 if waiting and latest else 0.0
+    waiting = [row for row in rows if row.resolved_at is None]
+    latest: dict[int, dt.datetime] = {}
+    for row in rows:
+        latest[row.instrument_id] = max(latest.get(row.instrument_id, row.market_at), row.market_at)
+    ages = [latest[row.instrument_id] - row.market_at for row in waiting]
+    oldest = max(ages, default=dt.timedelta()).total_seconds() / 86_400.0
     light = _light(oldest, DELAY_CUTS) if rows else Light.UNKNOWN
     return {
         "median_days": float(np.median(delays)) if delays else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from itertools import groupby
 
 import numpy as np
 import structlog
@@ -30,7 +29,7 @@ from trading.services.bindings import HYBRID, models_of
 
 logger = structlog.get_logger(__name__)
 # Open predictions are followed up in batches of instruments.
-MOST_OPEN = 5_000
+MOST_OPEN = 1_000
 
 
 def predictions_record(
@@ -70,16 +69,15 @@ def predictions_resolve() -> int:
 
     Where instruments are replayed, only bars that some replay has reached count.
     """
-    waiting = (
-        Prediction.objects.filter(resolved_at__isnull=True)
-        .select_related("instrument")
-        .order_by("instrument_id", "timeframe", "market_at")[:MOST_OPEN]
-    )
+    waiting = Prediction.objects.filter(resolved_at__isnull=True)
     n_resolved = 0
-    for (instrument, timeframe), rows in groupby(
-        waiting, key=lambda row: (row.instrument, row.timeframe)
+    # Series by series: one whose bars do not come on must not take the turn of the others.
+    for instrument_id, timeframe in sorted(
+        set(waiting.order_by().values_list("instrument_id", "timeframe").distinct())
     ):
-        n_resolved += _resolve(instrument, timeframe, list(rows))
+        rows = waiting.filter(instrument_id=instrument_id, timeframe=timeframe)
+        newest = list(rows.select_related("instrument").order_by("-market_at")[:MOST_OPEN])
+        n_resolved += _resolve(newest[0].instrument, timeframe, newest[::-1])
     return n_resolved
 
 

@@ -28,6 +28,7 @@ OLD_AFTER = dt.timedelta(days=91)
 NEWS_NEEDED = dt.timedelta(days=30)
 # Looks in a row that must see red: one may be the chance of few predictions.
 RED_LOOKS = 3
+MOST_LOOKS = 500  # three weeks of one an hour
 # Between two trainings by the clock, whatever became of the first.
 REST = dt.timedelta(days=7)
 
@@ -81,10 +82,13 @@ def reason_of(version: ModelVersion) -> Reason | None:
     newest = _newest_close()
     if newest is None:
         return None
-    unseen = newest - version.trained_until
+    # A challenger that knows these prices already is to be judged, not replaced.
+    alive = version_list(version.strategy_key).filter(state__in=[State.ACTIVE, State.SHADOW])
+    known = max([version, *alive], key=lambda row: row.trained_until)
+    unseen = newest - known.trained_until
     if unseen < NEWS_NEEDED:
         return None
-    since = f"{unseen.days} days of prices are newer than what model {version.number} learned from"
+    since = f"{unseen.days} days of prices are newer than what model {known.number} learned from"
     red = _red_looks(version)
     if red:
         return Reason(
@@ -112,8 +116,14 @@ def _newest_close() -> dt.date | None:
 
 
 def _red_looks(version: ModelVersion) -> list[DriftReport]:
-    """Return the newest looks where every one of them is red, else nothing."""
-    looks = list(version.drift_reports.order_by("-created_at", "-pk")[:RED_LOOKS])
+    """Return the newest looks where every one of them is red, else nothing.
+
+    Looks at the same predictions are one look.
+    """
+    seen: dict[tuple[int, int], DriftReport] = {}
+    for look in version.drift_reports.order_by("-created_at", "-pk")[:MOST_LOOKS]:
+        seen.setdefault((look.n_predictions, look.n_resolved), look)
+    looks = list(seen.values())[:RED_LOOKS]
     is_red = len(looks) == RED_LOOKS and all(look.light == Light.CRITICAL for look in looks)
     return looks if is_red else []
 

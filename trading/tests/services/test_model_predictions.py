@@ -16,6 +16,7 @@ from trading.selectors.model_versions import (
     regime_rows,
 )
 from trading.services.bindings import binding_for, models_of, spec_for
+from trading.services.models import predictions
 from trading.services.models.candidates import candidates_of
 from trading.services.models.drift import drift_check, drift_measure
 from trading.services.models.predictions import predictions_record, predictions_resolve
@@ -115,6 +116,20 @@ def test_a_result_beyond_the_replayed_moment_stays_unknown(version):
     assert predictions_resolve() == 0
     replay.cursor_at = row.market_at + dt.timedelta(days=40)
     replay.save()
+
+    assert predictions_resolve() == 1
+
+
+def test_a_series_without_new_bars_does_not_take_the_turn_of_another(version, monkeypatch):
+    monkeypatch.setattr(predictions, "MOST_OPEN", 3)
+    dead = instrument_make("DEAD")
+    bars_make(dead, [(1, 1, 1, 1)] * 3)
+    for days in range(4):
+        prediction = {"probability": 0.6, "threshold": 0.5, "is_shadow": False, "created_at": NOW}
+        at = NOW - dt.timedelta(days=days)
+        Prediction.objects.create(version=version, instrument=dead, market_at=at, **prediction)
+    instrument, features, asked = stored_walk()
+    record(instrument, features, asked[-6])
 
     assert predictions_resolve() == 1
 
@@ -269,3 +284,17 @@ def test_an_unreadable_version_leaves_the_rules_alone():
     features = bound.spec.prepare(walk(1), bound.spec.defaults)
     assert (features.arrays["model"] == -1).all()
     assert bound.model is None
+
+
+def test_replays_at_different_dates_are_no_delay(version):
+    for name, at in (("OLD", NOW - dt.timedelta(days=4_000)), ("NEW", NOW)):
+        prediction = {"probability": 0.6, "threshold": 0.5, "is_shadow": False, "created_at": NOW}
+        instrument = instrument_make(name)
+        Prediction.objects.create(
+            version=version, instrument=instrument, market_at=at,
+            features=[0.0] * len(version.features), **prediction,
+        )  # fmt: skip
+
+    delay = drift_measure(version=version, now=NOW).delay
+
+    assert (delay["n_open"], delay["oldest_open_days"], delay["light"]) == (2, 0.0, "OK")

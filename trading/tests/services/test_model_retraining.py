@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from marketdata.models import BarSeries
 from trading.models import DriftReport, ModelTraining, ModelTransition, ModelVersion
 from trading.services.models.registry import version_challenge
 from trading.services.models.retraining import REST, retraining_check
@@ -33,7 +34,7 @@ def looks(version, *lights, red="rsi2"):
         feature = {"name": red, "light": light, "psi": 0.4, "ks": 0.3, "n": 99}
         DriftReport.objects.create(
             version=version, created_at=NOW + n * dt.timedelta(hours=1), window_days=90,
-            n_predictions=99, n_resolved=0, light=light, features=[feature], score={},
+            n_predictions=99 + n, n_resolved=0, light=light, features=[feature], score={},
             calibration={}, regimes={}, delay={},
         )  # fmt: skip
 
@@ -63,6 +64,26 @@ def test_three_red_looks_in_a_row_are_a_reason_and_name_what_is_red(version):
 
     assert training.trigger == Trigger.DRIFT
     assert training.note.startswith("drift: rsi2 in 3 looks; 31 days of prices")
+
+
+def test_looks_at_the_same_predictions_are_one_look(version):
+    prices_until(31)
+    looks(version, "CRITICAL", "CRITICAL", "CRITICAL")
+    DriftReport.objects.update(n_predictions=99)
+
+    assert retraining_check(now=NOW) is None
+
+
+def test_a_challenger_that_knows_the_prices_is_not_replaced(version):
+    prices_until(92)
+    challenger = version_make(9, state="SHADOW")
+    ModelVersion.objects.filter(pk=challenger.pk).update(
+        trained_until=version.trained_until + dt.timedelta(days=20)
+    )
+
+    assert retraining_check(now=NOW) is None
+    BarSeries.objects.update(last_at=dt.datetime(2024, 1, 21, tzinfo=dt.UTC) + 92 * DAY)
+    assert retraining_check(now=NOW).note.endswith("than what model 9 learned from")
 
 
 def test_drift_without_newer_prices_trains_nothing(version):
