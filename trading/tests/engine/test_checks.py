@@ -20,8 +20,6 @@ from trading.tests.engine.panels import BARS, COSTLY, KEYS, dips, panel, rng
 from trading.tests.engine.rules_by_hand import by_hand
 from trading.tests.engine.walks import tape
 
-STEPPED = ["rsi2_reversion", "volatility_adaptive_trend"]
-
 
 @cache
 def panel_of_dips():

@@ -1,4 +1,8 @@
-"""What a person sells of a strategy's position reaches its book before its next decision."""
+"""What a person sells of a strategy's position reaches its book before its next decision.
+
+Long because every case plays the same market with the same hands: sales, fills told outside of a
+turn, crashes and turns that are repeated.
+"""
 
 from __future__ import annotations
 
