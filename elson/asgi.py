@@ -16,6 +16,7 @@ from elson.common.asgi import RequestLimits  # noqa: E402
 from elson.common.beats import HeartbeatLifespan  # noqa: E402
 from elson.common.models import Component  # noqa: E402
 from elson.routing import websocket_urlpatterns  # noqa: E402
+from trading.engine.kernel_cache import compile_elsewhere  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
@@ -24,6 +25,6 @@ application = ProtocolTypeRouter(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
         ),
         # Servers that speak lifespan (uvicorn) keep the web process's sign of life going.
-        "lifespan": HeartbeatLifespan(Component.WEB),
+        "lifespan": HeartbeatLifespan(Component.WEB, at_start=compile_elsewhere),
     }
 )

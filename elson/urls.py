@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("monitoring.urls")),
     path("billing/", include("billing.urls")),
     path("search/", views.search, name="search"),
+    path("preparing/", views.preparing, name="preparing"),
     path("more/", views.more, name="more"),
     path("docs/", views.guide_list, name="guide_list"),
     path("docs/<slug:slug>/", views.guide, name="guide"),

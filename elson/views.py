@@ -15,9 +15,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import MemberRequest
 from accounts.services import checklist_step_finish
-from elson import guides, showcase
+from elson import guides, kernels, showcase
 from elson.checklist import step_url
 from elson.common import formatting
+from elson.middleware import preparing_context
 from elson.search import LONGEST, found_by
 
 logger = structlog.get_logger(__name__)
@@ -33,6 +34,15 @@ RATE_ACTIONS = {
     "account_email": "manage_email",
     "account_reauthenticate": "reauthenticate",
 }
+
+
+@require_GET
+def preparing(request: HttpRequest) -> HttpResponse:
+    """Say how far the compiling is; once nothing is waited for, let the page load again."""
+    response = render(request, "errors/_preparing_progress.html", preparing_context())
+    if not kernels.is_waited_for():
+        response["HX-Refresh"] = "true"
+    return response
 
 
 @require_GET

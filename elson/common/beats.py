@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -56,10 +57,14 @@ class HeartbeatThread(threading.Thread):
 
 
 class HeartbeatLifespan:
-    """ASGI lifespan application: beats from the server's start to its stop."""
+    """ASGI lifespan application: beats from the server's start to its stop.
 
-    def __init__(self, component: Component) -> None:
+    `at_start` is called once by a server that serves, not where the module is only loaded.
+    """
+
+    def __init__(self, component: Component, at_start: Callable[[], None] = lambda: None) -> None:
         self._component = component
+        self._at_start = at_start
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer the server's start and stop."""
@@ -67,6 +72,7 @@ class HeartbeatLifespan:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._at_start()
                 beats = asyncio.create_task(self._beat())
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import CommandError, call_command, get_commands
 
+from elson.common.commands import TRY_LATER
 from elson.common.logs import component_set
 from elson.serving.processes import Child
 
@@ -40,6 +41,26 @@ def worker_child() -> Child:
         program=_again("--only", "worker"),
         stop_signal=_WORKER_STOP,
     )
+
+
+def kernels_child() -> Child:
+    """Compiling what the machine has not compiled yet, behind everybody else."""
+    return Child(
+        "kernels",
+        run=_on_terminal("kernels", kernels_run),
+        program=_again("--only", "kernels"),
+        is_once=True,
+    )
+
+
+def kernels_run() -> int:
+    """Compile and end; where another process is at it, leave it to that."""
+    try:
+        call_command("compile_kernels", background=True)
+    except CommandError as busy:
+        if busy.returncode != TRY_LATER:
+            raise
+    return 0
 
 
 def command_children() -> list[Child]:
@@ -119,6 +140,8 @@ def child_by_name(name: str, fds: str) -> Callable[[], int | None]:
         return lambda: web_run(socket.socket(fileno=listener_fd), ready_fd)
     if name == "worker":
         return worker_run
+    if name == "kernels":
+        return kernels_run
     return _command({"streamer": "stream_marketdata", "runner": "run_strategies"}[name])
 
 

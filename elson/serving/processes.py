@@ -38,6 +38,8 @@ class Child:
     # What the kernel sends when the supervisor is gone without a word.
     orphan_signal: int = signal.SIGKILL
     kept_fds: tuple[int, ...] = ()
+    # Does one thing and ends; it is started again only where it failed.
+    is_once: bool = False
 
 
 @dataclass

@@ -106,7 +106,7 @@ class Supervisor:
     def _reap(self) -> None:
         for running in self._running.values():
             code = processes.child_reap(running)
-            if code is None or self._is_stopping:
+            if code is None or self._is_stopping or (code == 0 and running.child.is_once):
                 continue
             pause = processes.child_schedule(running, now=time.monotonic())
             word = processes.last_line(running.log)

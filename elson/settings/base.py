@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "accounts.middleware.PreferencesMiddleware",
     "elson.common.middleware.DomainErrorMiddleware",
+    "elson.middleware.KernelsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 

@@ -17,7 +17,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from trading.engine.kernel_cache import stamps_use
+from trading.engine.kernel_cache import stamps_use, written_in_turn
 
 stamps_use()
 
@@ -30,7 +30,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def kernel(function: Function) -> Function:
     """Compile a function with numba, cached on disk; its types stay visible to the checker."""
-    return cast(Function, numba.njit(cache=True)(function))
+    return cast(Function, written_in_turn(numba.njit(cache=True)(function)))
 
 
 def inlined(function: Function) -> Function:
@@ -39,7 +39,7 @@ def inlined(function: Function) -> Function:
     For small functions of a bar loop: what they pass and return stays in registers, where a call
     would go through memory for every array and tuple.
     """
-    return cast(Function, numba.njit(cache=True, inline="always")(function))
+    return cast(Function, written_in_turn(numba.njit(cache=True, inline="always")(function)))
 
 
 @kernel

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             default="fork" if processes.IS_LINUX else "spawn",
         )
         parser.add_argument(
-            "--only", choices=("web", "worker", "streamer", "runner"), help="one child"
+            "--only", choices=("web", "worker", "streamer", "runner", "kernels"), help="one child"
         )
         parser.add_argument("--fds", default="", help="sockets handed over with --only web")
 
@@ -106,6 +106,7 @@ def _start_children(supervisor: Supervisor, options: dict[str, Any], listener: A
     if options["start_method"] == "fork":
         prepare.share_heavy_modules()
     supervisor.wait_readable(ready_read, _PAGE_FIRST_SECONDS)
+    supervisor.start(children.kernels_child())
     supervisor.start(children.worker_child())
     for child in children.command_children():
         supervisor.start(child)

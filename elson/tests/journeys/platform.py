@@ -64,7 +64,12 @@ class Platform:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Prepare and serve; return once the site says it is ready."""
+        """Compile, prepare and serve; return once the site says it is ready.
+
+        With every kernel there no page says "being prepared": one that does needs a kernel that
+        `engine.preparation` has forgotten.
+        """
+        self.command("compile_kernels")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve"],

@@ -29,8 +29,6 @@ DRAWN = """id => {
   const line = document.querySelector(id).elsonChart.chart.panes()[0].getSeries()[0].data();
   return line.map((p) => [p.time, p.value]);
 }"""
-# A fresh clone compiles the loops of the tracking chart first.
-COMPILED_MS = 240_000
 CHARTS = {"portfolio": "#equity", "strategy": "#tracking-chart", "dashboard": "#dashboard-equity"}
 
 
@@ -47,7 +45,7 @@ def chart_open(page: Page, where: str) -> str:
         page.locator("#deployments th a").filter(has_text="Demo").first.click()
     else:
         page.goto(f"/{where}/")
-    page.locator(f"{CHARTS[where]}[data-ready]").wait_for(timeout=COMPILED_MS)
+    page.locator(f"{CHARTS[where]}[data-ready]").wait_for()
     return CHARTS[where]
 
 

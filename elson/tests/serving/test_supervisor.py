@@ -45,6 +45,9 @@ def stubborn():
     note("stubborn")
     time.sleep(600)
 
+def once():
+    note("once")
+
 def failing():
     note("failing")
     print("the disk is full", file=sys.stderr)
@@ -53,7 +56,7 @@ def failing():
 supervisor = Supervisor(say=lambda text: print(text, flush=True), log_dir=folder, is_forked=True)
 supervisor.watch_signals()
 for name in sys.argv[2:]:
-    supervisor.start(Child(name, run=globals()[name]))
+    supervisor.start(Child(name, run=globals()[name], is_once=name == "once"))
 raise SystemExit(supervisor.run())
 """
 
@@ -167,6 +170,17 @@ def test_failing_child_is_named_with_its_last_words(supervise, tmp_path):
 
     assert "failing ended (exit code 3); starting it again in 0.2 s" in said
     assert "its last words: the disk is full" in said
+
+
+def test_a_child_that_has_done_its_one_thing_is_not_started_again(supervise, tmp_path):
+    process = supervise("once", "failing")
+
+    assert until(lambda: len(pids_of(tmp_path, "failing")) == 3)
+
+    assert len(pids_of(tmp_path, "once")) == 1
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=10)
+    assert "once ended" not in said
 
 
 def test_pauses_grow_for_a_child_that_keeps_dying():

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numba
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
-from trading.engine.kernel_cache import ROOT, source_stamp
+from trading.engine.kernel_cache import (
+    ROOT,
+    KernelMissing,
+    compile_elsewhere,
+    compile_here,
+    source_stamp,
+)
+from trading.engine.kernels import kernel
 from trading.engine.rich import simulate_rules_nb
 
 MODULES = {
@@ -90,3 +102,66 @@ def _asked(root: Path) -> str:
         check=True,
     )
     return answer.stdout.strip()
+
+
+def doubled(x: float) -> float:
+    return 2.0 * x
+
+
+@pytest.mark.slow
+def test_a_process_that_leaves_compiling_to_others_loads_what_they_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    compile_elsewhere()
+    try:
+        with pytest.raises(KernelMissing, match="doubled is not compiled yet") as missing:
+            kernel(doubled)(1.5)
+        assert list(tmp_path.rglob("*.nbc")) == []
+        compile_here()
+        kernel(doubled).compile(missing.value.signature)
+        compile_elsewhere()
+        compile_elsewhere()
+
+        assert kernel(doubled)(1.5) == 3.0
+    finally:
+        compile_here()
+
+
+def cache_file(folder: Path) -> IndexDataCacheFile:
+    found = IndexDataCacheFile(str(folder), "kernel", b"stamp")
+    found.__class__ = type(simulate_rules_nb._cache._cache_file)  # type: ignore[attr-defined]
+    return found
+
+
+def test_signatures_written_at_the_same_time_keep_their_own_code(tmp_path: Path) -> None:
+    start = threading.Barrier(6)
+
+    def write(n: int) -> None:
+        start.wait(10)
+        for k in range(4):
+            cache_file(tmp_path).save((n, k), f"code of {n} {k}")
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(write, range(6)))
+
+    for n in range(6):
+        for k in range(4):
+            assert cache_file(tmp_path).load((n, k)) == f"code of {n} {k}"
+
+
+def test_a_disk_that_is_full_leaves_no_name_without_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(value: object) -> bytes:
+        if isinstance(value, str):
+            raise OSError("no space left on device")
+        return pickle.dumps(value)
+
+    file = cache_file(tmp_path)
+    monkeypatch.setattr(file, "_dump", written)
+
+    with pytest.raises(OSError, match="no space left"):
+        file.save("key", "code")
+
+    assert cache_file(tmp_path)._load_index() == {}

@@ -1,0 +1,65 @@
+"""What a page answers while a kernel it needs is still being compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from elson import kernels
+from elson.common.api import problem_response
+from elson.common.errors import Unavailable
+from elson.common.listing import wants_fragment
+from trading.engine.kernel_cache import KernelMissing
+
+API = "/api/"
+RETRY_SECONDS = "5"
+WORDS = "Calculations are being prepared on this machine, once after an installation or update."
+PREPARING = Unavailable("BEING_PREPARED", WORDS)
+logger = structlog.get_logger(__name__)
+
+
+class KernelsMiddleware:
+    """Say "being prepared" instead of compiling in a web thread."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on; Django calls process_exception when the view raised."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """See to it that the kernel is compiled, and let the page ask again by itself."""
+        if not isinstance(error, KernelMissing):
+            return None
+        logger.info("kernel_missing", kernel=error.name, module=error.module, path=request.path)
+        failed = kernels.kernel_want(error)
+        told = Unavailable("KERNEL_FAILED", failed) if failed else PREPARING
+        if request.path_info.startswith(API):
+            response = problem_response(
+                request, status=503, code=told.code, title=told.title, detail=told.message
+            )
+        elif failed or request.method != "GET":
+            page = {"error": told, "path": request.path}
+            response = HttpResponse(render_to_string("errors/503.html", page), status=503)
+        else:
+            response = _page(request)
+        response["Retry-After"] = RETRY_SECONDS
+        return response
+
+
+def preparing_context() -> dict[str, object]:
+    """How far the compiling is."""
+    return {"state": kernels.kernels_state(), "words": WORDS}
+
+
+def _page(request: HttpRequest) -> HttpResponse:
+    """Answer a page or a part of one that asks again by itself."""
+    told = {**preparing_context(), "path": request.get_full_path()}
+    if wants_fragment(request):
+        return render(request, "components/_preparing.html", told, status=202)
+    return HttpResponse(render_to_string("errors/preparing.html", told), status=503)
