@@ -211,7 +211,8 @@ def test_typed_bars_leave_what_the_step_leaves(case):
 @pytest.mark.parametrize("volume", [0.0, 30.0, 1e6])
 @pytest.mark.parametrize("levels", [(95.004, 110.006), (95.0, np.nan), (np.nan, 110.0)])
 def test_a_bar_meets_what_rests_as_its_source_does(levels, volume):
-    position, charges = Position(1, 3, *levels, 0), Charges(0.001, 2e-4, 1e-3, 0.01, 1.0, 1.0)
+    position = Position(1, 3, *levels, 0)
+    charges = Charges(0.001, 2e-4, 1e-3, 0.01, 1.0, 1.0, before=0.0)
     stop, target = (None if np.isnan(level) else level for level in levels)
     held = replace(start(9.0), quantity=20.0, rests_protection=True)
     orders = protective_orders(replace(held, stop_price=stop, target_price=target), "X", 0.01)
