@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 
 from elson.common import formatting
 from elson.common.errors import Conflict, NotFound
@@ -50,6 +50,16 @@ class DeploymentRow:
     decision_reason: str
     decision_at: dt.datetime | None
     decision_href: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRow:
+    """One strategy that never ran, as lists show it."""
+
+    strategy_id: int
+    name: str
+    rule: str
+    version: int
 
 
 class StrategyNotInstalled(Conflict):
@@ -162,6 +172,35 @@ def deployment_rows(portfolio: Portfolio) -> list[DeploymentRow]:
     return _rows(rows.order_by("pk"))
 
 
+def stopped_rows(portfolio: Portfolio) -> list[DeploymentRow]:
+    """Strategies that ran in a portfolio and were stopped, each with its last deployment."""
+    deployments = _deployments().filter(portfolio=portfolio, version__strategy__is_archived=False)
+    newest: dict[int, Deployment] = {}
+    for deployment in deployments.order_by("pk"):
+        newest[deployment.version.strategy_id] = deployment
+    running = deployments.exclude(status=Deployment.Status.STOPPED)
+    at_work = set(running.values_list("version__strategy_id", flat=True))
+    return _rows(
+        deployments.filter(
+            pk__in=[row.pk for key, row in newest.items() if key not in at_work]
+        ).order_by("-pk")
+    )
+
+
+def draft_rows(user: Any) -> list[DraftRow]:
+    """Strategies of this user that never ran, each with its newest version, newest first."""
+    newer = StrategyVersion.objects.filter(
+        strategy=OuterRef("strategy"), number__gt=OuterRef("number")
+    )
+    never_ran = strategy_list(user).exclude(versions__deployments__isnull=False)
+    versions = StrategyVersion.objects.filter(strategy__in=never_ran.values("pk"))
+    newest = versions.exclude(Exists(newer)).select_related("strategy").order_by("-pk")
+    return [
+        DraftRow(row.strategy_id, row.strategy.name, _rule_name(row.strategy.key), row.number)
+        for row in newest
+    ]
+
+
 def deployment_now(strategy: Strategy) -> DeploymentRow | None:
     """Return the newest deployment of a strategy, stopped ones last; None when it never ran."""
     rows = _rows(_deployments().filter(version__strategy=strategy).order_by("-pk"))
@@ -252,6 +291,10 @@ def _rows(deployments: QuerySet[Deployment]) -> list[DeploymentRow]:
     return [_row(row, decisions.get(row.last_decision_id)) for row in found]  # type: ignore[attr-defined]
 
 
+def _rule_name(key: str) -> str:
+    return STRATEGIES[key].name if key in STRATEGIES else key
+
+
 def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
     state = deployment.state
     capital = float(deployment.capital)
@@ -261,7 +304,7 @@ def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
         deployment_id=deployment.pk,
         strategy_id=strategy.pk,
         name=strategy.name,
-        rule=STRATEGIES[strategy.key].name if strategy.key in STRATEGIES else strategy.key,
+        rule=_rule_name(strategy.key),
         version=deployment.version.number,
         status=deployment.status,
         symbol=deployment.instrument.symbol,

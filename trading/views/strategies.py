@@ -38,8 +38,10 @@ from trading.selectors.strategies import (
     deployment_get,
     deployment_now,
     deployment_rows,
+    draft_rows,
     gallery_list,
     rules_of,
+    stopped_rows,
     strategy_of,
 )
 from trading.selectors.versions import version_rows
@@ -87,7 +89,11 @@ def strategies(request: HttpRequest) -> HttpResponse:
     """My strategies at work, and the rules there are."""
     portfolio = portfolio_get(request.user)
     state = request.GET.get("state", "")
-    rows = [row for row in deployment_rows(portfolio) if state in ("", row.status)]
+    rows = [
+        row
+        for row in (*deployment_rows(portfolio), *stopped_rows(portfolio))
+        if state in ("", row.status)
+    ]
     pairs = books_of(portfolio, rows, order=request.GET.get("sort", ""))
     if request.GET.get("format") == "csv":
         return csv_response("strategies.csv", STRATEGY_COLUMNS, pairs)
@@ -100,7 +106,9 @@ def strategies(request: HttpRequest) -> HttpResponse:
             ("PAUSED", "Paused"),
             ("STOPPED", "Stopped"),
             ("ERROR", "Error"),
+            ("DRAFT", "Draft"),
         ],
+        "drafts": draft_rows(request.user) if state in ("", "DRAFT") else [],
     }
     if wants_fragment(request):
         return render(request, "trading/_strategies_table.html", context)

@@ -182,3 +182,35 @@ def test_what_the_hybrid_is_really_bound_to_is_said(member, portfolio):
     assert "Model 7 decides with the rules." in member.get("/strategies/").content.decode()
     assert "Model 7 decides with the rules." in member.get("/models/regimes/").content.decode()
     assert hybrid.number == 1
+
+
+def test_a_strategy_that_never_ran_is_listed_as_a_draft(member, portfolio):
+    drafted = strategy_create(user=portfolio.user, key=KEY, name="From a backtest")
+
+    everything = member.get("/strategies/").content.decode()
+    drafts = member.get("/strategies/?state=DRAFT").content.decode()
+    running = member.get("/strategies/?state=RUNNING").content.decode()
+
+    assert all(address(drafted) in page for page in (everything, drafts))
+    assert address(drafted, "versions/1/run/") in drafts
+    assert address(drafted) not in running
+
+
+def test_a_stopped_strategy_stays_in_the_list_until_it_is_put_away(member, version, deployment):
+    Deployment.objects.update(status="STOPPED")
+
+    for state in ("", "STOPPED"):
+        assert address(version) in member.get(f"/strategies/?state={state}").content.decode()
+    assert address(version) not in member.get("/strategies/?state=RUNNING").content.decode()
+    type(version.strategy).objects.update(is_archived=True)
+    assert address(version) not in member.get("/strategies/").content.decode()
+
+
+def test_a_strategy_that_runs_again_is_listed_once(member, version, deployment):
+    Deployment.objects.update(status="STOPPED")
+    member.post(address(version, "versions/1/run/"), {"symbol": "SPX", "capital": "1000"})
+
+    page = member.get("/strategies/").content.decode()
+
+    assert Deployment.objects.count() == 2
+    assert page.count(f'class="cell-main"><a href="{address(version)}"') == 1
