@@ -457,6 +457,20 @@ def test_stopping_sells_what_is_the_strategys_own_after_a_sale_told_outside(coin
     assert position(deployment) == own(deployment) == 0
 
 
+def test_stopping_leaves_another_strategy_its_units_after_a_sale_told_outside(coin):
+    first = deploy(coin, "sma_cross", CROSS, start_at=FIRST_CLOSE, capital=D(60_000))
+    second = beside(first)
+    play(first.portfolio, at(HELD))
+    told_outside(by_hand(first, D(100)))
+
+    deployment_stop(deployment=first, closes_position=True, now=NOW)
+    play(first.portfolio, at(HELD + 1))
+
+    assert own(first) == 0
+    assert own(second) == position(second) > 0
+    assert first.book_changes.get().quantity + second.book_changes.get().quantity == 100
+
+
 def test_a_late_sale_of_its_own_is_not_taken_for_one_by_hand(alone):
     before = own(alone)
     decision = Decision.objects.filter(deployment=alone).latest("market_at")
