@@ -23,7 +23,7 @@ class TrialLedgerEntry(ImmutableModel):
         "marketdata.Instrument", on_delete=models.PROTECT, related_name="+"
     )
     source_key = models.CharField(
-        max_length=60, unique=True, help_text="“backtest:12” or “trial:3:17”: counted once."
+        max_length=60, unique=True, help_text="Hash of whose and what was tried; counted once."
     )
     bar_sharpe = models.FloatField(help_text="Sharpe ratio per bar over what was evaluated.")
     n_bars = models.PositiveIntegerField()

@@ -18,6 +18,8 @@ from trading.selectors.experiments import found_by, sorted_by
 from trading.selectors.luck import LUCK, luck_of
 
 UNFINISHED = (Backtest.Status.QUEUED, Backtest.Status.RUNNING)
+# Reasons of a failure that no request has.
+OUR_FAULT = ("INTERNAL", "WORKER_LOST")
 STATUSES = Backtest.Status.choices
 PHASES = Backtest.Phase.choices
 TAGS_IN_ORDER = Prefetch("tags", queryset=BacktestTag.objects.order_by("pk"))
@@ -171,10 +173,10 @@ def backtest_newest(
 def backtest_usage(*, user_id: int, since: dt.datetime) -> BacktestUsage:
     """Count what the quota counts: requests since then, and those still unfinished.
 
-    A run that failed through no fault of the person is not counted.
+    A run that failed through a fault of the platform is not counted.
     """
     counted = Backtest.objects.filter(user_id=user_id).aggregate(
-        requested=Count("pk", filter=Q(created_at__gte=since) & ~Q(status=Backtest.Status.FAILED)),
+        requested=Count("pk", filter=Q(created_at__gte=since) & ~Q(error_code__in=OUR_FAULT)),
         unfinished=Count("pk", filter=Q(status__in=UNFINISHED)),
     )
     return BacktestUsage(counted["requested"], counted["unfinished"])

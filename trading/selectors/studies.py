@@ -84,24 +84,42 @@ class StudyPace:
     seconds_left: float | None
 
 
-def trials_counted(*, user_id: int, strategy_key: str, instrument_id: int) -> TrialCount:
-    """Count every backtest, trial and swept combination of this family; nobody can edit them."""
+def trials_counted(
+    *, user_id: int, strategy_key: str, instrument_id: int, but: str = ""
+) -> TrialCount:
+    """Count every backtest, trial and swept combination of this family; nobody can edit them.
+
+    The one whose ledger key is `but` is left out.
+    """
     family = {"user_id": user_id, "strategy_key": strategy_key, "instrument_id": instrument_id}
-    entries = TrialLedgerEntry.objects.filter(**family)
+    entries = TrialLedgerEntry.objects.filter(**family).exclude(source_key=but)
     found = entries.aggregate(n=Count("pk"), mean=Avg("bar_sharpe"))
     # SQLite's `StdDev` is Python's, over fractions: a long ledger would take longer than a verdict.
     apart = F("bar_sharpe") - (found["mean"] or 0.0)
     spread = math.sqrt(entries.aggregate(variance=Avg(apart * apart))["variance"] or 0.0)
     groups = [(found["n"], found["mean"] or 0.0, spread)]
-    groups += ParameterSweep.objects.filter(**family).values_list(
-        "n_combinations", "sharpe_mean", "sharpe_spread"
-    )
+    groups += _sweeps_once(family)
     n_trials = sum(n for n, _, _ in groups)
     if n_trials == 0:
         return TrialCount(0, 0.0)
     mean = sum(n * group_mean for n, group_mean, _ in groups) / n_trials
     variance = sum(n * (spread**2 + (m - mean) ** 2) for n, m, spread in groups) / n_trials
     return TrialCount(n_trials, math.sqrt(variance))
+
+
+def _sweeps_once(family: Mapping[str, Any]) -> list[tuple[int, float, float]]:
+    """Return (combinations, mean, spread) of each grid; the same on the same bars is one grid."""
+    content = ("data_hash", "grid", "cash", "commission_bps", "slippage_bps")
+    rows = ParameterSweep.objects.filter(**family).order_by("pk")
+    return list(
+        {
+            json.dumps(what, sort_keys=True, default=str): figures
+            for *what, n, mean, spread in rows.values_list(
+                *content, "n_combinations", "sharpe_mean", "sharpe_spread"
+            )
+            for figures in [(n, mean, spread)]
+        }.values()
+    )
 
 
 def holdout_looks(

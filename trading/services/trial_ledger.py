@@ -1,11 +1,13 @@
-"""Counting what was ever tried; called in the transaction that writes the result."""
+"""Counting what was ever tried, before or in the transaction that shows what it was worth."""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
@@ -13,7 +15,7 @@ from trading.models import TrialLedgerEntry
 from trading.selectors.studies import TrialCount, trials_counted
 
 if TYPE_CHECKING:
-    from trading.models import Backtest, Study
+    from trading.models import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,58 +27,57 @@ class Family:
     instrument_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What trials share that differ in parameters: bars by their hash, capital, costs, model.
+
+    The same evaluation of the same parameters is one trial, however often it is made, and whether
+    a study, a command or a run makes it.
+    """
+
+    family: Family
+    content: Mapping[str, Any]
+
+    def key(self, parameters: Mapping[str, Any]) -> str:
+        """Return what the ledger counts once."""
+        whole = [asdict(self.family), dict(self.content), dict(parameters)]
+        text = json.dumps(whole, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=24).hexdigest()
+
+
 def backtest_counted(
-    *, backtest: Backtest, bar_sharpe: float, n_bars: int, now: dt.datetime
+    *, evaluations: Iterable[tuple[Family, str]], bar_sharpe: float, n_bars: int, now: dt.datetime
 ) -> None:
-    """Append a finished backtest; a second call changes nothing."""
-    entry = TrialLedgerEntry(
-        user_id=backtest.user_id,
-        strategy_key=backtest.strategy_key,
-        instrument_id=backtest.instrument_id,
-        source_key=f"backtest:{backtest.pk}",
-        bar_sharpe=bar_sharpe,
-        n_bars=n_bars,
-        created_at=now,
-    )
-    TrialLedgerEntry.objects.bulk_create([entry], ignore_conflicts=True)
+    """Append a simulated backtest for each of its instruments; a second call changes nothing.
+
+    Call it before anybody sees a figure: who cancels what he has seen has tried it.
+    """
+    for family, key in evaluations:
+        _append(family, {key: bar_sharpe}, n_bars, now)
 
 
 def trials_append(
-    *, study: Study, sharpes: Mapping[int, float], n_bars: int, now: dt.datetime
+    *, study: Study, sharpes: Mapping[str, float], n_bars: int, now: dt.datetime
 ) -> None:
-    """Append finished trials by number; those already counted stay as they are."""
+    """Append finished trials by their keys; those already counted stay as they are."""
     family = Family(study.user_id, study.strategy_key, study.instrument_id)
-    _append(family, f"trial:{study.pk}", sharpes, n_bars, now)
+    _append(family, sharpes, n_bars, now)
 
 
 def search_counted(
-    *,
-    family: Family,
-    search_id: str,
-    sharpes: Mapping[int, float],
-    n_bars: int,
-    now: dt.datetime,
+    *, family: Family, sharpes: Mapping[str, float], n_bars: int, now: dt.datetime
 ) -> TrialCount:
-    """Append the trials of a search outside the platform; return how many there ever were.
-
-    The same search again counts nothing twice.
-    """
+    """Append trials of a search outside the platform; return how many there ever were."""
     with transaction.atomic():
-        _append(family, f"search:{family.user_id}:{search_id}", sharpes, n_bars, now)
+        _append(family, sharpes, n_bars, now)
         return trials_counted(**asdict(family))
 
 
-def _append(
-    family: Family, source: str, sharpes: Mapping[int, float], n_bars: int, now: dt.datetime
-) -> None:
+def _append(family: Family, sharpes: Mapping[str, float], n_bars: int, now: dt.datetime) -> None:
     entries: Iterable[TrialLedgerEntry] = (
         TrialLedgerEntry(
-            **asdict(family),
-            source_key=f"{source}:{number}",
-            bar_sharpe=sharpe,
-            n_bars=n_bars,
-            created_at=now,
+            **asdict(family), source_key=key, bar_sharpe=sharpe, n_bars=n_bars, created_at=now
         )
-        for number, sharpe in sharpes.items()
+        for key, sharpe in sharpes.items()
     )
     TrialLedgerEntry.objects.bulk_create(entries, ignore_conflicts=True)

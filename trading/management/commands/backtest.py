@@ -264,3 +264,6 @@ class _RunReport:
 
     def observe(self, *seen: Any) -> None:
         """Leave the equity out; a line of text has no room for it."""
+
+    def simulated(self, run: Any) -> None:
+        """Count nothing: a run of the command is nobody's."""

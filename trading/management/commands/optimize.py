@@ -27,7 +27,7 @@ from trading.management.search_report import search_text, search_values
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from trading.engine.backtest import BacktestConfig
     from trading.engine.search import SearchPlan
@@ -213,15 +213,17 @@ def _run(
 def _ledger(search: LocalSearch, user_id: int, symbol: str) -> Count:
     """Return what counts these trials among all this person made of the strategy and symbol."""
     from marketdata.selectors import instrument_get
-    from trading.services.trial_ledger import Family, search_counted
+    from trading.services.studies.setup import search_content
+    from trading.services.trial_ledger import Evaluation, Family, search_counted
 
     family = Family(user_id, search.strategy_key, instrument_get(symbol).pk)
+    known = search.bars.slice(0, search.plan.n_search)
+    evaluation = Evaluation(family, search_content(known, search.config, search.model))
 
-    def count(sharpes: Mapping[int, float]) -> TrialCount:
+    def count(trials: Sequence[tuple[Mapping[str, Any], float]]) -> TrialCount:
         return search_counted(
             family=family,
-            search_id=search.identity,
-            sharpes=sharpes,
+            sharpes={evaluation.key(params): sharpe for params, sharpe in trials},
             n_bars=search.plan.n_search - search.plan.start,
             now=timezone.now(),
         )

@@ -58,6 +58,9 @@ class Report(Protocol):
     def observe(self, closed_at: IntArray, equity_at: EquityAt) -> None:
         """Show the bars that have run; told at the next phase or share."""
 
+    def simulated(self, run: BacktestRun) -> None:
+        """Take note of a whole run, before any figure of it is shown."""
+
 
 class Silent:
     """A report nobody listens to."""
@@ -69,6 +72,9 @@ class Silent:
         """Do nothing."""
 
     def observe(self, closed_at: IntArray, equity_at: EquityAt) -> None:
+        """Do nothing."""
+
+    def simulated(self, run: BacktestRun) -> None:
         """Do nothing."""
 
 
@@ -157,7 +163,7 @@ def experiment_run(
         engine_config(bars, config, report),
     )
     split = statistics.split_index(run, config.out_of_sample_share, config.out_of_sample_from)
-    report.observe(run.closed_at, run.equity.__getitem__)
+    report.simulated(run)
     report.phase(NULL_MODEL)
     judged = judgement.judge(
         bars=bars, run=run, seed=config.seed, n_draws=config.n_null_draws, trials=config.trials

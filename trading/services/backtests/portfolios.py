@@ -77,7 +77,7 @@ def portfolio_experiment(
     run = run_portfolio(legs, engine_config(longest, config, report), choice.engine_allocation)
     account = run.account
     split = statistics.split_index(account, config.out_of_sample_share, config.out_of_sample_from)
-    report.observe(account.closed_at, account.equity.__getitem__)
+    report.simulated(account)
     report.phase(NULL_MODEL)
     chances = _chances(run, legs)
     judged = _judge(run, legs, chances, config, choice, report)

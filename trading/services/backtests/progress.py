@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from marketdata.types import IntArray
+from marketdata.types import FloatArray, IntArray
 from trading import broadcast
+from trading.engine.backtest import BacktestRun
 from trading.engine.backtest.config import EquityAt
 from trading.models import Backtest
 from trading.services.leases import lease_claim, lease_write
@@ -51,10 +52,15 @@ def run_claim(*, backtest_id: int, now: dt.datetime) -> Backtest | None:
 
 
 class RunProgress:
-    """Writes how far a run is: phases in order, a share that never falls, two rows a second."""
+    """Writes how far a run is: phases in order, a share that never falls, two rows a second.
+
+    `count` takes the equity of a whole run before it is shown, or of the part that was shown when
+    the run is called off; without it nobody keeps count.
+    """
 
     def __init__(self, backtest: Backtest, clock: Clock) -> None:
         self._backtest = backtest
+        self.count: Callable[[FloatArray], None] | None = None
         self._clock = clock
         self._phase_began = self._written_at = clock()
         # A second worker starts over, but the bar a person saw must not jump back.
@@ -85,6 +91,16 @@ class RunProgress:
         """Remember which bars have run; the next row that is written shows some of them."""
         self._seen = (closed_at, equity_at)
 
+    def simulated(self, run: BacktestRun) -> None:
+        """Count the run, then show its bars."""
+        self.observe(run.closed_at, run.equity.__getitem__)
+        self._count_seen()
+
+    def _count_seen(self) -> None:
+        if self.count is not None and self._seen is not None:
+            closed_at, equity_at = self._seen
+            self.count(equity_at(np.arange(closed_at.shape[0])))
+
     def _write(
         self,
         phase: Phase,
@@ -111,6 +127,7 @@ class RunProgress:
         self._written_at = now
         announce(self._backtest)
         if Backtest.objects.filter(pk=self._backtest.pk, is_cancel_requested=True).exists():
+            self._count_seen()
             raise RunCanceled
 
 

@@ -16,6 +16,7 @@ from accounts.selectors import entitlement_value
 from elson.common import jobs
 from elson.common.errors import Conflict, DomainError, TooMany
 from marketdata.selectors import closes_at, coverage_get, instant, instrument_get
+from trading.engine.strategies import strategy_get
 from trading.models import Backtest, BacktestTag
 from trading.selectors import backtests as selectors
 from trading.services.backtests.benchmarks import CASH
@@ -325,6 +326,7 @@ def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symb
     else:
         n_bars = bars_between(instrument, draft.timeframe, draft.start_date, draft.end_date)
         if n_bars >= FEWEST_BARS:
+            _check_warm_up(draft, n_bars, span)
             if field == "symbol":
                 _check_split(draft, instrument, n_bars, span)
                 _check_folds(draft, n_bars, span)
@@ -332,6 +334,15 @@ def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symb
         found = f"The span holds {n_bars} bars and {FEWEST_BARS} are needed"
         fault = {"start_date": f"{found}: {span}."}
     raise BacktestInvalid(fault)
+
+
+def _check_warm_up(draft: BacktestDraft, n_bars: int, span: str) -> None:
+    """Refuse parameters that would still be warming up at the last bar."""
+    spec = strategy_get(draft.strategy_key)
+    n_needed = spec.warm_up({**spec.defaults, **draft.parameters})
+    if n_bars <= n_needed:
+        text = f"These parameters need {n_needed} bars of warm-up and the span holds {n_bars}: "
+        raise BacktestInvalid({"start_date": f"{text}{span}."})
 
 
 def _check_split(draft: BacktestDraft, instrument: Instrument, n_bars: int, span: str) -> None:

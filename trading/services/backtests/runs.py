@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
 from elson.common.errors import DomainError
-from marketdata.types import Bars, BarsError
+from marketdata.selectors import bars_hash, instrument_get
+from marketdata.types import Bars, BarsError, FloatArray
 from trading.engine import metrics
 from trading.engine.checks.chance import Trials
 from trading.engine.errors import EngineError
-from trading.engine.luck import bar_sharpe
+from trading.engine.luck import FEWEST_RETURNS, bar_sharpe
 from trading.models import Backtest, BacktestResult, JobStatus
 from trading.selectors.backtests import judged_windows, study_overfitting
 from trading.selectors.studies import trials_counted
@@ -37,10 +41,11 @@ from trading.services.backtests.progress import (
     log_with,
     run_claim,
 )
-from trading.services.bindings import binding_for
+from trading.services.backtests.requests import COST_FIELDS
+from trading.services.bindings import Binding, binding_for
 from trading.services.leases import LeaseLost, lease_write
 from trading.services.own_limits import engine_limits
-from trading.services.trial_ledger import backtest_counted
+from trading.services.trial_ledger import Evaluation, Family, backtest_counted
 
 logger = structlog.get_logger(__name__)
 
@@ -85,7 +90,10 @@ def _run(backtest: Backtest, clock: Clock) -> None:
     progress.phase(Phase.LOADING)
     series = [_load(backtest, symbol) for symbol in _symbols(backtest)]
     progress.n_bars = max(len(bars) for bars in series)
-    config = _config(backtest)
+    bound = binding_for(backtest.strategy_key)
+    evaluations = _evaluations(backtest, series, bound)
+    config = _config(backtest, bound, evaluations)
+    progress.count = partial(_count, evaluations, config.cash, clock)
     if backtest.symbols:
         choice = AllocationChoice(**backtest.allocation)
         outcome = portfolio_experiment(
@@ -98,6 +106,41 @@ def _run(backtest: Backtest, clock: Clock) -> None:
     else:
         outcome = experiment_run(bars=series[0], config=config, report=progress)
     _store(backtest, outcome, clock())
+
+
+def _evaluations(
+    backtest: Backtest, series: Sequence[Bars], bound: Binding
+) -> list[tuple[Family, str]]:
+    """Name what is tried, for each instrument it is tried on."""
+    asked = (
+        "cash", "commission_bps", "slippage_bps", "has_regime_costs", *COST_FIELDS, "limits",
+        "allocation",
+    )  # fmt: skip
+    content = {
+        **{name: getattr(backtest, name) for name in asked},
+        "bars": {bars.symbol: bars_hash(bars) for bars in series},
+        "model": None if bound.model is None else bound.model["content_hash"],
+    }
+    families = [
+        Family(backtest.user_id, backtest.strategy_key, instrument_get(bars.symbol).pk)
+        for bars in series
+    ]
+    return [(family, Evaluation(family, content).key(backtest.parameters)) for family in families]
+
+
+def _count(
+    evaluations: Sequence[tuple[Family, str]], cash: float, clock: Clock, equity: FloatArray
+) -> None:
+    """Put what was simulated into the ledger; a few bars say nothing of a strategy."""
+    if equity.shape[0] < FEWEST_RETURNS:
+        return
+    returns = metrics.simple_returns(equity, start=cash)
+    backtest_counted(
+        evaluations=evaluations,
+        bar_sharpe=bar_sharpe(returns),
+        n_bars=returns.shape[0],
+        now=clock(),
+    )
 
 
 def _symbols(backtest: Backtest) -> list[str]:
@@ -113,8 +156,9 @@ def _load(backtest: Backtest, symbol: str) -> Bars:
     )
 
 
-def _config(backtest: Backtest) -> ExperimentConfig:
-    bound = binding_for(backtest.strategy_key)
+def _config(
+    backtest: Backtest, bound: Binding, evaluations: Sequence[tuple[Family, str]]
+) -> ExperimentConfig:
     return ExperimentConfig(
         strategy_key=backtest.strategy_key,
         parameters=backtest.parameters,
@@ -123,7 +167,7 @@ def _config(backtest: Backtest) -> ExperimentConfig:
         max_participation=backtest.max_participation,
         carries_rest=backtest.carries_rest,
         limits=engine_limits(backtest.limits),
-        trials=_trials(backtest),
+        trials=_trials(backtest, evaluations),
         judged_windows=judged_windows(backtest=backtest),
         out_of_sample_share=backtest.out_of_sample_share,
         out_of_sample_from=backtest.out_of_sample_from,
@@ -148,19 +192,16 @@ def _benchmark_bars(backtest: Backtest) -> Bars | None:
     )
 
 
-def _trials(backtest: Backtest) -> Trials:
-    """Count what was tried before; this run is not in the ledger yet.
+def _trials(backtest: Backtest, evaluations: Sequence[tuple[Family, str]]) -> Trials:
+    """Count what was tried before, for an account on the most tried of its instruments, and this.
 
     The same run asked for again tries nothing new, so it is judged by the same count.
     """
     earlier = getattr(backtest.rerun_of, "result", None) if backtest.rerun_of else None
     if earlier is not None and "trials" in earlier.manifest["settings"]:
         return Trials(**earlier.manifest["settings"]["trials"])
-    counted = trials_counted(
-        user_id=backtest.user_id,
-        strategy_key=backtest.strategy_key,
-        instrument_id=backtest.instrument_id,
-    )
+    families = [trials_counted(**asdict(family), but=key) for family, key in evaluations]
+    counted = max(families, key=lambda found: found.n_trials)
     return Trials(
         n_trials=counted.n_trials + 1,
         sharpe_std=counted.sharpe_std,
@@ -184,10 +225,6 @@ def _store(backtest: Backtest, outcome: ExperimentOutcome, now: dt.datetime) -> 
         log=log_with(backtest, now, outcome.headline),
     )
     BacktestResult.objects.create(backtest=backtest, **outcome.stored_values())
-    returns = metrics.simple_returns(outcome.run.equity, start=outcome.run.config.cash)
-    backtest_counted(
-        backtest=backtest, bar_sharpe=bar_sharpe(returns), n_bars=returns.shape[0], now=now
-    )
     announce(backtest)
 
 

@@ -50,12 +50,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """What became of one trial: the columns of its score, or an error."""
+    """What became of one trial: the columns of its score, or an error; `key` is the ledger's."""
 
     number: int
     parameters: Mapping[str, Any]
     values: Mapping[str, Any]
     error: str = ""
+    key: str = ""
 
 
 def chunks_add(*, study: Study, first: int, n_trials: int) -> None:
@@ -124,7 +125,8 @@ def chunk_write(
     worker alone its counters say that this was the last chunk.
     """
     rows = [_trial(study, outcome, now) for outcome in outcomes]
-    sharpes = {o.number: o.values["bar_sharpe"] for o in outcomes if not o.error}
+    done = [outcome for outcome in outcomes if not outcome.error]
+    sharpes = {outcome.key: outcome.values["bar_sharpe"] for outcome in done}
     with transaction.atomic():
         if slowest_seconds > study.slowest_seconds:
             slowest = Greatest("slowest_seconds", Value(slowest_seconds))
@@ -141,7 +143,7 @@ def chunk_write(
         trials_append(study=study, sharpes=sharpes, n_bars=n_bars, now=now)
         Study.objects.filter(pk=study.pk).update(
             n_done=F("n_done") + len(outcomes),
-            n_failed=F("n_failed") + len(outcomes) - len(sharpes),
+            n_failed=F("n_failed") + len(outcomes) - len(done),
             lease_expires_at=now + lease_of(study),
             n_revivals=0,
             updated_at=now,

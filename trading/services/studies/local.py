@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ from trading.services.studies.evaluation import Evaluator, Task
 TPE_BATCH = 5
 BROKEN = -10.0
 Show = Callable[[int], None]
-# Takes the Sharpe ratios by trial, and says how many trials there ever were.
-Count = Callable[[Mapping[int, float]], TrialCount]
+# Takes parameters and Sharpe ratios of trials, and says how many trials there ever were.
+Count = Callable[[Sequence[tuple[Mapping[str, Any], float]]], TrialCount]
+# A trial is in the journal, where people can read it, at most so many seconds after its end.
+WRITE_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,34 +132,68 @@ def search_run(
     """Search, writing every trial down; raises what the engine refuses, KeyboardInterrupt passes.
 
     The journal is kept: the same search begins with what is in it. Raises JournalForeign for one of
-    another search. `count` is told of every trial that was made, also when the search is
-    interrupted; without it these trials are all there ever were.
+    another search. `count` is told of every trial before the journal shows it, also when the search
+    is killed; without it these trials are all there ever were.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     _journal_open(journal, search)
     lines = {line.number: line for line in _journal_read(journal, search.n_trials)}
     batches = _tpe_batches(search, lines) if search.method == "TPE" else iter([_listed(search)])
     task = Task(search.strategy, search.bars, search.plan, search.config)
-    try:
-        with journal.open("a", encoding="utf-8") as file, Evaluator(task, n_workers) as evaluator:
-            for batch in batches:
-                moving = {number: row for number, row in batch if number not in lines}
-                missing = [(number, search.space.params(row)) for number, row in moving.items()]
-                for number, found in evaluator.scores(missing):
-                    lines[number] = line = _line_of(number, moving[number], found)
-                    file.write(_text_of(line))
-                    file.flush()
-                    if show is not None:
-                        show(len(lines))
-    finally:
-        counted = (count or _counted)(
-            {line.number: line.score.bar_sharpe for line in lines.values() if line.score}
-        )
-    return _judged(search, [lines[number] for number in sorted(lines)], counted)
+    with (
+        _Pen(search, journal, count or _counted) as pen,
+        Evaluator(task, n_workers) as evaluator,
+    ):
+        for batch in batches:
+            moving = {number: row for number, row in batch if number not in lines}
+            missing = [(number, search.space.params(row)) for number, row in moving.items()]
+            for number, found in evaluator.scores(missing):
+                lines[number] = line = _line_of(number, moving[number], found)
+                pen.write(line)
+                if show is not None:
+                    show(len(lines))
+    whole = [lines[number] for number in sorted(lines)]
+    return _judged(search, whole, (count or _counted)(_sharpes(search, whole)))
 
 
-def _counted(sharpes: Mapping[int, float]) -> TrialCount:
-    values = np.array([sharpes[number] for number in sorted(sharpes)])
+class _Pen:
+    """Writes trials into the journal, those of about a second at once, and counts them before.
+
+    Leaving it writes what is left, also when the search is interrupted.
+    """
+
+    def __init__(self, search: LocalSearch, journal: Path, count: Count) -> None:
+        self._search, self._journal, self._count = search, journal, count
+        self._waiting: list[_Line] = []
+        self._written_at = time.monotonic()
+
+    def __enter__(self) -> _Pen:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._flush()
+
+    def write(self, line: _Line) -> None:
+        self._waiting.append(line)
+        if time.monotonic() - self._written_at >= WRITE_EVERY:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._count(_sharpes(self._search, self._waiting))
+        with self._journal.open("a", encoding="utf-8") as file:
+            file.writelines(_text_of(line) for line in self._waiting)
+        self._waiting = []
+        self._written_at = time.monotonic()
+
+
+def _sharpes(search: LocalSearch, lines: Iterable[_Line]) -> list[tuple[Mapping[str, Any], float]]:
+    return [
+        (search.space.params(line.moving), line.score.bar_sharpe) for line in lines if line.score
+    ]
+
+
+def _counted(trials: Sequence[tuple[Mapping[str, Any], float]]) -> TrialCount:
+    values = np.array([sharpe for _, sharpe in trials])
     return TrialCount(len(values), float(values.std()) if len(values) else 0.0)
 
 

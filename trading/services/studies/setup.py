@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from marketdata.selectors import bars_hash
 from marketdata.types import Bars, FloatArray
 from trading.engine import backtest, metrics
 from trading.engine.backtest import BacktestConfig
@@ -17,7 +18,8 @@ from trading.engine.strategies import StrategySpec
 from trading.models import Study
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.loading import bars_stored
-from trading.services.bindings import spec_with
+from trading.services.bindings import identity_of, spec_with
+from trading.services.trial_ledger import Evaluation, Family
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,7 @@ class StudySetup:
     space: Space
     plan: SearchPlan
     config: BacktestConfig
+    evaluation: Evaluation
 
     def params(self, moving: Mapping[str, Any]) -> dict[str, Any]:
         """Complete moving parameters to a full set."""
@@ -58,14 +61,32 @@ def setup_of(study: Study) -> StudySetup:
     spec = spec_with(study.strategy_key, study.model_version)
     space = space_from(spec, study.space, study.fixed)
     plan = plan_of(study, len(bars), space)
+    search_bars = bars.slice(0, plan.n_search)
+    config = config_of(study, start_index=plan.start)
+    family = Family(study.user_id, study.strategy_key, study.instrument_id)
+    model = identity_of(study.model_version)
     return StudySetup(
         spec=spec,
         bars=bars,
-        search_bars=bars.slice(0, plan.n_search),
+        search_bars=search_bars,
         space=space,
         plan=plan,
-        config=config_of(study, start_index=plan.start),
+        config=config,
+        evaluation=Evaluation(family, search_content(search_bars, config, model)),
     )
+
+
+def search_content(
+    search_bars: Bars, config: BacktestConfig, model: Mapping[str, object] | None
+) -> dict[str, Any]:
+    """Return what decides a trial beside its parameters; the command's searches use it too."""
+    return {
+        "bars": bars_hash(search_bars),
+        "start": config.start_index,
+        "cash": config.cash,
+        "costs": [config.commission_bps, config.slippage_bps, config.cost_preset],
+        "model": None if model is None else model["content_hash"],
+    }
 
 
 def plan_of(study: Study, n_bars: int, space: Space) -> SearchPlan:

@@ -214,7 +214,8 @@ def _outcome(setup: StudySetup, number: int, moving: Mapping[str, Any]) -> Trial
         logger.exception("trial_failed", trial=number, reference=reference)
         text = f"Elson made a mistake while running this; the reference is {reference}."
         return TrialOutcome(number, moving, {}, error=text)
-    return TrialOutcome(number, moving, score_values(score))
+    key = setup.evaluation.key(setup.params(moving))
+    return TrialOutcome(number, moving, score_values(score), key=key)
 
 
 def _suggest(study: Study, setup: StudySetup, chunk: Chunk, tried: Tried) -> None:

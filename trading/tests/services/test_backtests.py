@@ -125,11 +125,24 @@ def test_backtest_request_counts_a_day_in_utc_and_says_when_it_starts_again():
     assert backtest_quota(user=user, now=tomorrow).n_left == 5
 
 
-def test_a_run_that_failed_does_not_use_up_the_day():
+@pytest.mark.parametrize(
+    ("code", "n_used"), [("INTERNAL", 0), ("WORKER_LOST", 0), ("TOO_LONG", 1), ("NO_TRADE", 1)]
+)
+def test_a_run_that_failed_is_free_only_where_the_platform_is_at_fault(code, n_used):
     user = user_make()
-    Backtest.objects.filter(pk=asked(user).pk).update(status="FAILED", created_at=NOW)
+    rows = Backtest.objects.filter(pk=asked(user).pk)
+    rows.update(status="FAILED", error_code=code, created_at=NOW)
 
-    assert backtest_quota(user=user, now=NOW).n_used == 0
+    assert backtest_quota(user=user, now=NOW).n_used == n_used
+
+
+def test_a_warm_up_longer_than_the_span_is_refused_before_it_uses_the_day():
+    with pytest.raises(BacktestInvalid) as caught:
+        asked(parameters={"fast": 5, "slow": 1_000})
+
+    words = "need 999 bars of warm-up and the span holds"
+    assert words in caught.value.data["errors"]["start_date"]
+    assert not Backtest.objects.exists()
 
 
 def test_backtest_request_refuses_a_second_run_at_once_on_the_free_plan():

@@ -63,6 +63,18 @@ def test_every_combination_counts_as_a_trial_beside_backtests():
     assert after.sharpe_std > 0.0
 
 
+def test_the_same_grid_on_the_same_bars_is_counted_once():
+    walk_make()
+    user = user_make()
+    made = sweep_run(user=user, request=ask(), now=NOW)
+
+    sweep_run(user=user, request=ask(ranked_by="profit_factor"), now=NOW)
+    assert trials_counted(**family(made)).n_trials == 5
+
+    sweep_run(user=user, request=ask(commission_bps=3.0), now=NOW)
+    assert trials_counted(**family(made)).n_trials == 10
+
+
 def test_spreads_of_groups_are_pooled():
     walk_make()
     user = user_make()

@@ -3,12 +3,17 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from marketdata.models import Instrument
 from trading.models import Backtest, TrialLedgerEntry
 from trading.models.immutable import RowImmutable
 from trading.selectors.studies import trials_counted
-from trading.services.trial_ledger import backtest_counted
-from trading.tests.backtest_rows import done_make
+from trading.services.backtests import experiment
+from trading.services.backtests.drafts import draft_read
+from trading.services.backtests.requests import backtest_cancel, backtest_request, backtest_rerun
+from trading.services.backtests.runs import backtest_run
+from trading.tests.backtest_rows import ASKED, done_make, portfolio_make, waiting_make
 from trading.tests.factories import NOW, user_make
+from trading.tests.study_rows import member_make, study_finish, study_make
 
 pytestmark = pytest.mark.django_db
 
@@ -22,10 +27,63 @@ def counted(made):
 def test_a_finished_backtest_is_counted_once():
     made = done_make(user_make())
 
-    backtest_counted(backtest=made, bar_sharpe=9.0, n_bars=1, now=NOW)
+    again = backtest_rerun(backtest=made, now=NOW)
+    assert backtest_run(backtest_id=again.pk, clock=lambda: NOW) == "SUCCEEDED"
+
+    assert counted(made).n_trials == TrialLedgerEntry.objects.count() == 1
+
+
+def test_other_costs_are_another_trial():
+    owner = user_make()
+    made = done_make(owner)
+    draft = draft_read({**ASKED, "commission_bps": 6})
+    other = backtest_request(user=owner, draft=draft, now=NOW)
+    backtest_run(backtest_id=other.pk, clock=lambda: NOW)
+
+    assert counted(made).n_trials == 2
+
+
+def test_an_account_is_tried_on_each_of_its_instruments():
+    owner = user_make()
+    made = portfolio_make(owner)
+    other = Instrument.objects.get(symbol="OTHER")
 
     assert counted(made).n_trials == 1
-    assert TrialLedgerEntry.objects.get().bar_sharpe != 9.0
+    assert family_counted(owner, "sma_cross", other) == 1
+
+
+def test_a_run_that_is_canceled_once_it_can_be_seen_is_counted(monkeypatch):
+    made = waiting_make(user_make())
+    judge = experiment.judgement.judge
+    shown = []
+
+    def looked_at(**asked):
+        row = Backtest.objects.get()
+        shown.append((row.so_far["n_bars"], TrialLedgerEntry.objects.count()))
+        backtest_cancel(backtest=row, now=NOW)
+        return judge(**asked)
+
+    monkeypatch.setattr(experiment.judgement, "judge", looked_at)
+
+    assert backtest_run(backtest_id=made.pk, clock=lambda: NOW) == "CANCELED"
+    assert shown == [(400, 1)]
+    assert counted(made).n_trials == 1
+
+
+def test_a_study_that_repeats_another_tries_nothing_new():
+    owner = member_make()
+    study_finish(study_make(owner))
+    again = study_finish(study_make(owner))
+    other = study_finish(study_make(owner, holdout_share=0.3))
+
+    assert again.judgement["n_trials_counted"] == 12
+    assert other.judgement["n_trials_counted"] == 24
+
+
+def family_counted(owner, strategy_key, instrument):
+    return trials_counted(
+        user_id=owner.pk, strategy_key=strategy_key, instrument_id=instrument.pk
+    ).n_trials
 
 
 def test_a_family_is_one_person_one_strategy_one_instrument():
