@@ -129,6 +129,8 @@ class Bars:
     exec_price : {"OPEN", "CLOSE"}
         Which price of the *next* bar an order decided on this bar meets. CLOSE is for series whose
         opens are not traded prices (close-only series).
+    asset_class : str
+        Name of the instrument's class, such as ``"CRYPTO"``; empty where it is not known.
 
     Raises
     ------
@@ -151,6 +153,7 @@ class Bars:
     volume: FloatArray
     bars_per_year: float = 252.0
     exec_price: Literal["OPEN", "CLOSE"] = "OPEN"
+    asset_class: str = ""
 
     def __post_init__(self) -> None:
         """Copy the columns and refuse the first bad row."""
@@ -184,6 +187,7 @@ class Bars:
             volume=self.volume[start:stop],
             bars_per_year=self.bars_per_year,
             exec_price=self.exec_price,
+            asset_class=self.asset_class,
         )
 
     def until(self, i: int) -> Bars:

@@ -251,4 +251,5 @@ def _bars(instrument: Instrument, series: BarSeries, columns: Columns) -> Bars |
         *columns,
         bars_per_year=series.bars_per_year,
         exec_price="CLOSE" if instrument.is_close_only else "OPEN",
+        asset_class=instrument.asset_class,
     )

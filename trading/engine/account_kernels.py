@@ -20,6 +20,7 @@ from trading.engine.correlation import WINDOW_RETURNS, pair_correlation_nb
 from trading.engine.kernels import kernel
 from trading.engine.market import DAY_NS
 from trading.engine.positions import (
+    CASH,
     DELTA,
     HELD,
     QUANTITY_STEP,
@@ -144,6 +145,7 @@ def account_nb(
                     prices[j, VOLATILITY],
                     prices[j, PERCENTILE],
                     correlation_nb(memory, begins, closed_at, prices, k, closed_at[j]),
+                    memory[k, CASH] + memory[k, HELD] * prices[j, CLOSE],
                 )
             is_full = n_taken >= most
             n_taken += decide_nb(

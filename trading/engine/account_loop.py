@@ -27,7 +27,10 @@ from trading.engine.costs import BPS, commission_rates
 from trading.engine.market import DAYS_PER_YEAR
 from trading.engine.shared_account import Book, SharedAccount
 from trading.engine.simulation import sizing_terms, start_memory
-from trading.engine.strategies.tables import breaker_config, table_of
+from trading.engine.strategies.tables import breaker_limits, table_of
+
+# Of a book without a breaker; never read.
+NO_LIMITS = config_vector(BreakerConfig())
 
 
 def runs_compiled(account: SharedAccount) -> bool:
@@ -73,7 +76,9 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
     owners = np.repeat(np.arange(len(books)), np.diff(begins))
     # By tick, then by book: bars of one book follow each other in both orders.
     order = np.argsort(ticks, kind="stable")
-    configs = [breaker_config(book.features.params) for book in books]
+    limits = [
+        breaker_limits(book.features.params, book.features.bars, book.terms.costs) for book in books
+    ]
     n_slots = allocation.slots(len(books))
     return account_nb(
         clock,
@@ -88,13 +93,8 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
         # Tables are laid out by columns or by rows; the loop is compiled for one of them.
         np.ascontiguousarray(np.concatenate([table_of(book.features).rows for book in books])),
         np.array([book.market.fills_at_close for book in books]),
-        np.array([config is not None for config in configs]),
-        np.array(
-            [
-                config_vector(config or BreakerConfig(), book.terms.costs.preset)
-                for config, book in zip(configs, books, strict=True)
-            ]
-        ),
+        np.array([own is not None for own in limits]),
+        np.array([NO_LIMITS if own is None else own for own in limits]),
         np.array([state_vector(None) for _ in books]),
         np.array([start_memory(0.0) for _ in books]),
         np.array([_sizing(book) for book in books]),

@@ -145,7 +145,8 @@ class BreakerState:
         From when quiet time counts, nanoseconds UTC; no earlier than the last close of a trip.
     peak_equity, day_equity, last_equity, flat_equity : float
         Highest equity since the last re-entry, at the end of the day before, at the last close,
-        and at the last close without a position.
+        and at the last close without a position; the last of the book alone, where it is a share
+        of an account.
     day : int
         UTC days since 1970 of the last close.
     loss_streak : int
@@ -287,6 +288,7 @@ def breaker_next(
     volatility: float,
     percentile: float,
     correlation: float = math.nan,
+    own: float = math.nan,
 ) -> tuple[BreakerState, float]:
     """Move the breaker on by one close.
 
@@ -306,6 +308,9 @@ def breaker_next(
         Annualized fraction, and its rank in (0, 1]; NaN while not known.
     correlation : float
         With what else is held, in [-1, 1]; NaN where not known.
+    own : float
+        What the book alone has made by this close, currency, where ``equity`` is that of an account
+        around it: whether a trip won or lost is the book's affair. NaN for the equity.
 
     Returns
     -------
@@ -331,6 +336,7 @@ def breaker_next(
         volatility,
         percentile,
         correlation,
+        own,
     )
     return state_of(cells), factor
 

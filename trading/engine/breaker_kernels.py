@@ -135,11 +135,16 @@ def worst_nb(measured: Measured, limits: Limits) -> Asked:
 
 
 @inlined
-def booked_nb(book: Book, today: float, equity: float, is_held: bool) -> Book:
-    """Bring day, peak and streak up to this close; `today` is its day, counted from 1970."""
+def booked_nb(book: Book, today: float, equity: float, own: float, is_held: bool) -> Book:
+    """Bring day, peak and streak up to this close; `today` is its day, counted from 1970.
+
+    `own` is what tells a trip that won from one that lost: equity, or where that is an account's,
+    what the book alone has made.
+    """
     peak, day, day_equity, last_equity, streak, is_holding, flat_equity = book
     if peak == 0.0:
-        peak = day_equity = last_equity = flat_equity = equity
+        peak = day_equity = last_equity = equity
+        flat_equity = own
         day = today
     if today != day:
         day = today
@@ -148,8 +153,8 @@ def booked_nb(book: Book, today: float, equity: float, is_held: bool) -> Book:
         peak = equity
     if not is_held:
         if is_holding != 0.0:
-            streak = streak + 1.0 if equity < flat_equity else 0.0
-        flat_equity = equity
+            streak = streak + 1.0 if own < flat_equity else 0.0
+        flat_equity = own
     is_holding = 1.0 if is_held else 0.0
     return Book(peak, day, day_equity, equity, streak, is_holding, flat_equity)
 
@@ -334,10 +339,15 @@ def breaker_next_nb(
     volatility: float,
     percentile: float,
     correlation: float,
+    own: float,
 ) -> float:
-    """Move a state vector on by one close, in place, and return the size factor."""
+    """Move a state vector on by one close, in place, and return the size factor; see `booked_nb`.
+
+    A NaN `own` is the equity.
+    """
     limits = limits_of_nb(config)
-    book = booked_nb(book_of_nb(cells), np.floor(now / DAY_S), equity, quantity != 0.0)
+    own = equity if np.isnan(own) else own
+    book = booked_nb(book_of_nb(cells), np.floor(now / DAY_S), equity, own, quantity != 0.0)
     held, book = judged_nb(
         level_of_nb(cells), book, limits, now, equity, volatility, percentile, correlation
     )

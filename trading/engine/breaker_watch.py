@@ -86,7 +86,7 @@ def watched_nb(
     percentile: float,
 ) -> tuple[Level, Book, float]:
     """Move the breaker on by one close of an account of its own; see `breaker_next_nb`."""
-    book = booked_nb(book, today, equity, is_held)
+    book = booked_nb(book, today, equity, equity, is_held)
     if is_steady_nb(held, book, bounds, limits.look_back, now, equity, volatility, percentile):
         return held, book, factor
     held, book = judged_nb(held, book, limits, now, equity, volatility, percentile, np.nan)

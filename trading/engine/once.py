@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
+from threading import Lock
 from typing import Concatenate, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -50,20 +51,25 @@ def once_per_bars(function: OfBars[P, T]) -> OfBars[P, T]:
     (True, [3.0, 6.0])
     """
     kept: WeakKeyDictionary[Bars, OrderedDict[tuple[object, ...], T]] = WeakKeyDictionary()
+    lock = Lock()
 
     @wraps(function)
     def once(bars: Bars, *args: P.args, **kwargs: P.kwargs) -> T:
         if kwargs:
             raise TypeError(f"{function.__name__} takes its arguments by position")
-        values = kept.get(bars)
-        if values is None:
-            values = kept.setdefault(bars, OrderedDict())
-        if args in values:
-            values.move_to_end(args)
-            return values[args]
-        found = values[args] = function(bars, *args, **kwargs)
-        if len(values) > MOST_VALUES:
-            values.popitem(last=False)
+        with lock:
+            values = kept.get(bars)
+            if values is None:
+                values = kept.setdefault(bars, OrderedDict())
+            if args in values:
+                values.move_to_end(args)
+                return values[args]
+        # Outside: two threads may compute the same, but none waits for what another computes.
+        found = function(bars, *args, **kwargs)
+        with lock:
+            values[args] = found
+            if len(values) > MOST_VALUES:
+                values.popitem(last=False)
         return found
 
     return cast(OfBars[P, T], once)

@@ -197,6 +197,7 @@ def online_step_nb(
             carried[VOLATILITY],
             carried[PERCENTILE],
             np.nan,
+            np.nan,
         )
     row = adaptive_row_nb(
         carried[CLOSE],

@@ -49,6 +49,9 @@ class StepContext:
     watched_equity : float
         Equity by which the circuit breaker measures losses, currency; NaN for the book's own. A
         book that is a share of an account has the account's: a smaller share is no loss.
+    own_result : float
+        What such a book has made by itself, currency, by which the breaker counts losing trips; NaN
+        for its equity.
     limits : OwnLimits
         What the strategy limits itself to; its wishes are cut to them.
     account : AccountView or None
@@ -70,6 +73,7 @@ class StepContext:
     allows_all_cash: bool = True
     correlation: float = math.nan
     watched_equity: float = math.nan
+    own_result: float = math.nan
     limits: OwnLimits = NO_LIMITS
     account: AccountView | None = None
     measures_book: bool = True

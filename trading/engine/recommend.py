@@ -57,11 +57,22 @@ class SizingCaps:
 
 @dataclass(frozen=True, slots=True)
 class TradeRecord:
-    """Past trades after costs: how many, how many won, average win over average loss (> 0)."""
+    """Past trades after costs: how many, how many won, average win over average loss (> 0).
+
+    Raises
+    ------
+    ConfigInvalid
+        If more trades won than there were, or fewer than none.
+    """
 
     n_trades: int
     n_wins: int
     payoff_ratio: float
+
+    def __post_init__(self) -> None:
+        """Refuse counts that cannot be."""
+        if not 0 <= self.n_wins <= self.n_trades:
+            raise ConfigInvalid(f"n_wins {self.n_wins} must lie between 0 and {self.n_trades}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +155,9 @@ def recommend(
         _by_kelly(record, caps),
     )
     known = [(line.value, name) for name, line in ways if not math.isnan(line.value)]
-    weight, bound_by = min([*known, (caps.max_weight, "MAX_WEIGHT")])
+    # Each way ends at the cap itself: of equals the cap, which stands first, is what binds.
+    capped = [(caps.max_weight, "MAX_WEIGHT"), *known]
+    weight, bound_by = min(capped, key=lambda way: way[0])
     quantity = round_down(weight * equity / price, quantity_step)
     text = f"the smallest: {weight:.4f} of {equity:,.2f} at {price:,.2f}"
     return Recommendation(

@@ -25,7 +25,7 @@ from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig
 from trading.engine.correlation import mean_correlation
 from trading.engine.costs import BPS, CostModel
-from trading.engine.errors import InsufficientBars
+from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.execution import Blotter
 from trading.engine.explanation import Decision
 from trading.engine.market import DAY_NS, DAYS_PER_YEAR, ExecutionTerms, Market, market_of
@@ -36,7 +36,7 @@ from trading.engine.step import step
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, Params, StrategySpec, resolve_params
 from trading.engine.strategies.tables import breaker_config
-from trading.engine.types import OrderIntent, OrderSide
+from trading.engine.types import Fill, OrderIntent, OrderSide
 
 PROGRESS_EVERY_TICKS = 256
 
@@ -69,7 +69,7 @@ class Leg:
 
 @dataclass(slots=True, eq=False)
 class Book:
-    """One instrument while it is replayed."""
+    """One instrument while it is replayed; `flow` is the cash it brought so far, currency."""
 
     features: Features
     context: StepContext
@@ -79,6 +79,7 @@ class Book:
     ticks: IntArray
     price: float = math.nan
     volatility: float = math.nan
+    flow: float = 0.0
 
     @property
     def symbol(self) -> str:
@@ -143,9 +144,12 @@ def book_of(leg: Leg, config: BacktestConfig, clock: IntArray) -> Book:
     ------
     InsufficientBars
         Without a bar behind the strategy's warm-up; the message names the instrument.
+    ConfigInvalid
+        If the instrument's own costs name a rate for borrowed cash: cash is the account's.
     UnknownStrategy, ParameterInvalid
         For a wrong request.
     """
+    _check_financing(leg, config)
     spec, params = leg.resolved()
     warm_up = spec.warm_up(params)
     if len(leg.bars) <= warm_up:
@@ -171,6 +175,15 @@ def book_of(leg: Leg, config: BacktestConfig, clock: IntArray) -> Book:
         blotter=Blotter(start(config.cash)),
         ticks=np.searchsorted(clock, leg.bars.closed_at),
     )
+
+
+def _check_financing(leg: Leg, config: BacktestConfig) -> None:
+    own, charged = leg.costs, config.costs.financing_bps_per_year
+    if own is not None and own.financing_bps_per_year not in (0.0, charged):
+        raise ConfigInvalid(
+            f"financing_bps_per_year {own.financing_bps_per_year:g} of {leg.bars.symbol} must be 0 "
+            f"or the account's {charged:g}: borrowed cash is the account's"
+        )
 
 
 def replay(account: SharedAccount, clock: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -229,7 +242,9 @@ def _charge(
         # Only the account borrows cash; an instrument's own cash is a share of it.
         book.blotter.state = book.blotter.state.changed(cash=0.0)
         book.blotter.accrue(i, book.market, book.terms)
-        account.cash -= book.blotter.borrow_at.get(i, 0.0)
+        charged = book.blotter.borrow_at.get(i, 0.0)
+        account.cash -= charged
+        book.flow -= charged
 
 
 def _trade(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
@@ -241,8 +256,7 @@ def _trade(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
 
 def _protect(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
     for book, i in arrived:
-        fill = book.blotter.protect(i, book.market, book.terms)
-        account.cash += fill.cash_flow if fill else 0.0
+        _book(account, book, book.blotter.protect(i, book.market, book.terms))
 
 
 def _meet(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
@@ -254,8 +268,7 @@ def _meet(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
         if intent.side is OrderSide.BUY:
             buying.append((book, i, _asked(book, i, intent, account)))
             continue
-        fill = book.blotter.meet(i, book.market, book.terms)
-        account.cash += fill.cash_flow if fill else 0.0
+        _book(account, book, book.blotter.meet(i, book.market, book.terms))
     if not buying:
         return
     room = account.allocation.gross_cap * account.equity - account.gross
@@ -263,8 +276,13 @@ def _meet(account: SharedAccount, arrived: list[tuple[Book, int]]) -> None:
     budget = max(min(account.cash, room), 0.0)
     share = min(1.0, budget / asked) if asked > 0.0 else 0.0
     for book, i, need in buying:
-        fill = book.blotter.meet(i, book.market, book.terms, cash=need * share)
-        account.cash += fill.cash_flow if fill else 0.0
+        _book(account, book, book.blotter.meet(i, book.market, book.terms, cash=need * share))
+
+
+def _book(account: SharedAccount, book: Book, fill: Fill | None) -> None:
+    if fill is not None:
+        account.cash += fill.cash_flow
+        book.flow += fill.cash_flow
 
 
 def _asked(book: Book, i: int, intent: OrderIntent, account: SharedAccount) -> float:
@@ -304,6 +322,7 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
             correlation=_correlation(account, book, i),
             account=None if book.context.limits.is_empty else _view(account, book, equity),
             watched_equity=equity,
+            own_result=book.flow + book.value,
             has_slot=was_taken or n_taken < most,
         )
         outcome = step(book.features, i, state, context)

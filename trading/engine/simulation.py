@@ -14,7 +14,7 @@ import numpy as np
 
 from marketdata.types import Bars
 from trading.engine import order_loop, positions, rich
-from trading.engine.breaker import NS, config_vector, state_of, state_vector
+from trading.engine.breaker import NS, state_of, state_vector
 from trading.engine.breaker_kernels import DAY_S
 from trading.engine.costs import (
     BPS,
@@ -32,7 +32,7 @@ from trading.engine.rich import RichFills
 from trading.engine.rules import KINDS, RuleTable
 from trading.engine.state import StrategyState, worth
 from trading.engine.strategies.base import Features
-from trading.engine.strategies.tables import breaker_config, table_of
+from trading.engine.strategies.tables import breaker_config, breaker_limits, table_of
 from trading.engine.types import OrderStatus, TimeInForce
 
 # By the numbers of `order_loop`.
@@ -104,7 +104,7 @@ def simulate(
         Fills equal those of `step.step` bar by bar, to the last bit.
     """
     bars, regimes, table = features.bars, features.regimes, table_of(features)
-    config = breaker_config(features.params)
+    limits = breaker_limits(features.params, bars, costs)
     memory, breaker = start_memory(cash), state_vector(None)
     commission, slippage = rates_of(bars, costs, regimes)
     found = rich.simulate_rules_nb(
@@ -118,7 +118,7 @@ def simulate(
         regimes.percentile,
         commission,
         slippage,
-        NO_BREAKER if config is None else config_vector(config, costs.preset),
+        NO_BREAKER if limits is None else limits,
         breaker,
         memory,
         sizing_terms(table, costs, quantity_step, allows_all_cash, tick_size),
@@ -177,7 +177,8 @@ def simulate_orders(
         Orders and fills equal those of `execution.Blotter` and `step.step`, to the last bit.
     """
     bars, regimes, table = features.bars, features.regimes, table_of(features)
-    costs, config = terms.costs, breaker_config(features.params)
+    costs = terms.costs
+    limits = breaker_limits(features.params, bars, costs)
     memory, breaker = start_memory(cash), state_vector(None)
     cash_path, held_path, orders, fills, n_orders, n_fills, interest, is_stopped = (
         order_loop.simulate_orders_nb(
@@ -187,7 +188,7 @@ def simulate_orders(
             np.ascontiguousarray(table.rows.T),
             regimes.volatility,
             regimes.percentile,
-            NO_BREAKER if config is None else config_vector(config, costs.preset),
+            NO_BREAKER if limits is None else limits,
             breaker,
             memory,
             sizing_terms(table, costs, terms.quantity_step, allows_all_cash, terms.tick_size),
@@ -298,15 +299,12 @@ def state_after(
         What `step.step` returns at the last bar.
     """
     rests = table_of(features).rests_protection
-    memory, codes = run.memory, features.regimes.settled_codes[start_index:]
-    changes = np.flatnonzero(codes != codes[-1])
-    n_equal = codes.shape[0] - (int(changes[-1]) + 1 if changes.size else 0)
+    memory = run.memory
     has_breaker = breaker_config(features.params) is not None and (
         features.first < len(features.bars)
     )
     return replace(
-        booked,
-        equity=worth(booked, float(features.bars.close[-1])),
+        marked_at_end(features, booked, start_index),
         bars_held=int(memory[positions.BARS_HELD]),
         entry_kind=KINDS[int(memory[positions.KIND])],
         stop_price=_known(memory[positions.STOP_PRICE]),
@@ -319,10 +317,20 @@ def state_after(
         pending_cost_rate=float(memory[positions.PENDING_RATE]),
         pending_holding_limit=int(memory[positions.PENDING_LIMIT]),
         pending_rests_protection=rests and memory[positions.PENDING_KIND] != 0.0,
-        regime_code=int(codes[-1]),
-        regime_bars=n_equal,
-        last_bar_at=int(features.bars.closed_at[-1]),
         breaker=state_of(run.breaker) if has_breaker else None,
+    )
+
+
+def marked_at_end(features: Features, booked: StrategyState, start_index: int) -> StrategyState:
+    """Return a state as it is marked at the last close, with the regime and how long it lasted."""
+    codes = features.regimes.settled_codes[start_index:]
+    changes = np.flatnonzero(codes != codes[-1])
+    return replace(
+        booked,
+        equity=worth(booked, float(features.bars.close[-1])),
+        regime_code=int(codes[-1]),
+        regime_bars=codes.shape[0] - (int(changes[-1]) + 1 if changes.size else 0),
+        last_bar_at=int(features.bars.closed_at[-1]),
     )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marketdata.types import Bars
-from trading.engine.breaker import breaker_next, config_vector
+from trading.engine.breaker import breaker_next
 from trading.engine.decision_words import (
     decision_of,
     warm_up_decision,
@@ -42,7 +42,7 @@ from trading.engine.rules import BREAKER_REASON, REASONS, STOP_REACHED
 from trading.engine.state import StrategyState, worth
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, Proposal, resolve_params
-from trading.engine.strategies.tables import breaker_config
+from trading.engine.strategies.tables import breaker_limits
 from trading.engine.types import DecisionAction, OrderIntent
 
 # What is left of a position whose stop was met goes, whatever the rule says by now.
@@ -136,19 +136,20 @@ def _guard(
     features: Features, i: int, state: StrategyState, context: StepContext
 ) -> tuple[StrategyState, float]:
     """Move the circuit breaker on, where the strategy has one; return the size it leaves."""
-    config = breaker_config(features.params)
-    if config is None:
+    limits = breaker_limits(features.params, features.bars, context.costs)
+    if limits is None:
         return state, 1.0
     watched = context.watched_equity
     breaker, factor = breaker_next(
         state.breaker,
-        config_vector(config, context.costs.preset),
+        limits,
         int(features.bars.closed_at[i]),
         state.equity if math.isnan(watched) else watched,
         quantity=state.quantity,
         volatility=float(features.regimes.volatility[i]),
         percentile=float(features.regimes.percentile[i]),
         correlation=context.correlation,
+        own=context.own_result,
     )
     return state.changed(breaker=breaker), factor
 

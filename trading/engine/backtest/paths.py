@@ -28,11 +28,12 @@ from trading.engine.simulation import (
     STATUSES,
     OrderRun,
     TableRun,
+    marked_at_end,
     simulate,
     simulate_orders,
     state_after,
 )
-from trading.engine.state import book_fill, start
+from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import step
 from trading.engine.strategies.base import Features, ParameterValue, StrategySpec
 from trading.engine.strategies.long_flat import ALL_IN
@@ -161,7 +162,25 @@ def _all_in_tape(features: Features, spec: StrategySpec, config: BacktestConfig)
     for k in range(n_orders):
         reason = "ENTRY" if quantities[k] > 0.0 else "EXIT"
         _book(blotter, bars, int(order_bars[k]), quantities[k], prices[k], fees[k], reason)
+    # The loop leaves nothing of what it spends; fills booked one by one leave dust.
+    blotter.state = blotter.state.changed(cash=float(cash[-1]))
+    blotter.state = _stepped_once(features, spec, config, blotter)
     return Tape(blotter, cash, held)
+
+
+def _stepped_once(
+    features: Features, spec: StrategySpec, config: BacktestConfig, blotter: Blotter
+) -> StrategyState:
+    """Return the state that the step leaves at the last bar; the loop remembers fills alone."""
+    state, last = blotter.state, len(features.bars) - 1
+    if not state.is_flat:
+        # The kind is what the rule called it at the bar that decided the entry.
+        signal = blotter.signal_bars[-1]
+        kind = spec.decide(features, signal, start(config.cash)).kind
+        state = state.changed(entry_kind=kind, bars_held=last - state.entry_bar)
+    context = replace(_context(spec, config), explains=False)
+    state = step(features, last, state, context).state
+    return marked_at_end(features, state, config.start_index)
 
 
 def _all_in(
@@ -306,8 +325,8 @@ def _rested(order: Order, level: float, reason: str) -> Order:
     )
 
 
-def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:
-    context = StepContext(
+def _context(spec: StrategySpec, config: BacktestConfig) -> StepContext:
+    return StepContext(
         spec=spec,
         costs=config.costs,
         quantity_step=config.quantity_step,
@@ -316,6 +335,10 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
         allows_all_cash=config.allows_all_cash,
         limits=config.limits,
     )
+
+
+def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:
+    context = _context(spec, config)
     n_bars, terms = len(features.bars), config.terms
     market = market_of(features.bars, features.regimes.codes, config.costs)
     blotter = Blotter(start(config.cash))

@@ -150,6 +150,7 @@ def permuted(bars: Bars, rng: np.random.Generator, window: int | None = WINDOW_B
         np.concatenate((bars.volume[:1], bars.volume[order])),
         bars_per_year=bars.bars_per_year,
         exec_price=bars.exec_price,
+        asset_class=bars.asset_class,
     )
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from marketdata.types import Bars
 from trading.engine import rules
-from trading.engine.breaker import NEVER, BreakerConfig
+from trading.engine.breaker import NEVER, BreakerConfig, config_vector
+from trading.engine.costs import CostModel
+from trading.engine.kernels import FloatArray
 from trading.engine.rules import KINDS, REASONS, RuleTable
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import (
@@ -23,6 +26,7 @@ from trading.engine.strategies.base import (
     Params,
     Proposal,
 )
+from trading.engine.types import AssetClass
 
 ON, OFF = "on", "off"
 CLOSE, RESTING = "close", "resting"
@@ -173,3 +177,27 @@ def breaker_config(params: Params) -> BreakerConfig | None:
         float(params["breaker_correlation"]),
         float(params["breaker_cool_down"]),
     )
+
+
+def breaker_limits(params: Params, bars: Bars, costs: CostModel) -> FloatArray | None:
+    """Lay out what a strategy's breaker looks for on a series; None where it has none.
+
+    Parameters
+    ----------
+    params : mapping
+        The strategy's.
+    bars : Bars
+        Their asset class says which volatility is calm; what trading costs does not.
+    costs : CostModel
+        Its preset is the class of bars that do not tell theirs.
+
+    Returns
+    -------
+    float64, shape (26,), or None
+        See `breaker.config_vector`.
+    """
+    config = breaker_config(params)
+    if config is None:
+        return None
+    named = AssetClass.__members__.get(bars.asset_class)
+    return config_vector(config, named or costs.preset)

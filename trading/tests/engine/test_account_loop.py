@@ -250,6 +250,18 @@ def test_reruns_leave_an_instrument_that_ended_early_out_with_its_share_in_cash(
 
 
 @pytest.mark.slow
+def test_the_loop_counts_the_losing_trades_of_each_book_by_itself():
+    only = {"breaker_loss_streak": 3, "breaker_drawdown": 0.9, "breaker_daily_loss": 0.5}
+    account, clock = opened("volatility_adaptive_trend", **only)
+    free, _ = opened("volatility_adaptive_trend", **only | {"breaker_loss_streak": 50})
+
+    looped = account_loop.equity_of(account, clock)
+
+    np.testing.assert_allclose(looped, replay(account, clock)[0], rtol=1e-10)
+    assert not np.allclose(looped, account_loop.equity_of(free, clock))
+
+
+@pytest.mark.slow
 def test_reruns_keep_the_class_by_which_a_breaker_measures_volatility():
     wild = random_walk(31, 420, 0.04)
     costs = CostModel(commission_bps=5.0, preset=AssetClass.CRYPTO, preset_scale=0.0)

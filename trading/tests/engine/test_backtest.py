@@ -56,6 +56,17 @@ def test_compiled_path_equals_the_stepped_path(key, costs, start_index):
     assert [t.regime for t in fast.round_trips] == [t.regime for t in stepped.round_trips]
 
 
+@pytest.mark.parametrize("key", SIMPLE)
+def test_the_compiled_path_ends_in_the_state_of_the_step(key):
+    for n_bars in (250, 300, len(BARS)):
+        bars = BARS.slice(0, n_bars)
+
+        fast = run(bars, key)
+        stepped = run(bars, key, {}, stepping(BacktestConfig()))
+
+        assert fast.final_state.to_dict() == pytest.approx(stepped.final_state.to_dict(), abs=1e-9)
+
+
 @pytest.mark.parametrize("key", sorted(STRATEGIES))
 def test_cash_and_position_explain_equity_at_every_bar(key):
     result = run(BARS, key, {}, BacktestConfig(quantity_step=1.0, **COSTLY))

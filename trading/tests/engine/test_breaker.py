@@ -19,9 +19,13 @@ from trading.engine.breaker import (
     state_of,
     state_vector,
 )
+from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, StateInvalid
+from trading.engine.strategies import STRATEGIES
+from trading.engine.strategies.tables import breaker_limits
 from trading.engine.types import AssetClass
 from trading.tests.engine.laws import examples
+from trading.tests.engine.walks import random_walk
 
 DAY = 86_400 * NS
 CONFIG = BreakerConfig()
@@ -235,7 +239,7 @@ def walk(path, cells):
         now += days * breaker_kernels.DAY_S
         equity *= 1.0 + change
         factor = breaker_kernels.breaker_next_nb(
-            cells, LIMITS, now, equity, held, volatility, percentile, np.nan
+            cells, LIMITS, now, equity, held, volatility, percentile, np.nan, np.nan
         )
     return now, equity, factor
 
@@ -248,10 +252,12 @@ def test_a_worse_input_never_leaves_more_size(path, loss, more_volatility, more_
     worse = cells.copy()
     later = now + 86_400.0
 
-    factor = breaker_kernels.breaker_next_nb(cells, LIMITS, later, equity, 1.0, 0.2, 0.5, np.nan)
+    factor = breaker_kernels.breaker_next_nb(
+        cells, LIMITS, later, equity, 1.0, 0.2, 0.5, *[np.nan] * 2
+    )
     less = breaker_kernels.breaker_next_nb(
-        worse, LIMITS, later, equity * (1.0 - loss), 1.0, 0.2 + more_volatility, 0.5 + more_rank,
-        np.nan,
+        worse, LIMITS, later, equity * (1.0 - loss), 1.0, 0.2 + more_volatility,
+        0.5 + more_rank, np.nan, np.nan,
     )  # fmt: skip
 
     assert less <= factor
@@ -281,7 +287,7 @@ def test_compiled_and_uncompiled_breaker_agree_to_the_bit(path):
     now, equity = 0.0, 100.0
     for change, held, volatility, percentile, days in path:
         now, equity = now + days * 86_400.0, equity * (1.0 + change)
-        args = (LIMITS, now, equity, held, volatility, percentile, np.nan)
+        args = (LIMITS, now, equity, held, volatility, percentile, np.nan, np.nan)
         factor = breaker_kernels.breaker_next_nb(compiled, *args)
         assert breaker_kernels.breaker_next_nb.py_func(plain, *args) == factor
 
@@ -332,7 +338,8 @@ def steady(cells, now, equity, held, volatility, percentile):
     """Ask for a close whether it certainly changes nothing, before it is fed."""
     limits = breaker_kernels.limits_of_nb.py_func(LIMITS)
     book = breaker_kernels.book_of_nb.py_func(cells)
-    book = breaker_kernels.booked_nb.py_func(book, np.floor(now / 86_400.0), equity, held != 0.0)
+    today = np.floor(now / 86_400.0)
+    book = breaker_kernels.booked_nb.py_func(book, today, equity, equity, held != 0.0)
     return breaker_watch.is_steady_nb.py_func(
         breaker_kernels.level_of_nb.py_func(cells),
         book,
@@ -354,7 +361,7 @@ def test_a_steady_close_leaves_level_and_factor_as_they_are(path):
         is_steady = steady(cells, now, equity, held, volatility, percentile)
         before = cells[: breaker_kernels.PEAK].copy(), factor
         factor = breaker_kernels.breaker_next_nb(
-            cells, LIMITS, now, equity, held, volatility, percentile, np.nan
+            cells, LIMITS, now, equity, held, volatility, percentile, np.nan, np.nan
         )
         if is_steady:
             assert np.array_equal(cells[: breaker_kernels.PEAK], before[0])
@@ -365,7 +372,7 @@ def test_a_close_of_a_trip_on_its_way_back_is_not_steady():
     cells = state_vector(None)
     for day, equity in ((0.0, 100.0), (1.0, 96.0), (4.0, 96.0)):
         breaker_kernels.breaker_next_nb(
-            cells, LIMITS, day * 86_400.0, equity, 1.0, 0.15, 0.5, np.nan
+            cells, LIMITS, day * 86_400.0, equity, 1.0, 0.15, 0.5, np.nan, np.nan
         )
 
     assert cells[breaker_kernels.LEVEL] == 2.0
@@ -387,7 +394,22 @@ def test_a_close_is_steady_where_nothing_speaks_for_a_level(path, is_steady):
     cells = state_vector(None)
     for day, equity in enumerate(path[:-1]):
         breaker_kernels.breaker_next_nb(
-            cells, LIMITS, day * 86_400.0, equity, 1.0, 0.15, 0.5, np.nan
+            cells, LIMITS, day * 86_400.0, equity, 1.0, 0.15, 0.5, np.nan, np.nan
         )
 
     assert steady(cells, 9 * 86_400.0, path[-1], 1.0, 0.15, 0.5) == is_steady
+
+
+def test_what_trading_costs_does_not_say_which_volatility_is_calm():
+    params = STRATEGIES["volatility_adaptive_trend"].defaults
+    coin = replace(random_walk(1, 60), asset_class="CRYPTO")
+
+    named = [
+        breaker_limits(params, coin, CostModel(preset=preset))
+        for preset in (None, AssetClass.EQUITY)
+    ]
+    unnamed = breaker_limits(params, random_walk(1, 60), CostModel(preset=AssetClass.CRYPTO))
+
+    assert np.array_equal(*named)
+    assert np.array_equal(named[0], unnamed)
+    assert not np.array_equal(named[0], breaker_limits(params, random_walk(1, 60), CostModel()))

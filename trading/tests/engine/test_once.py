@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from weakref import ref
 
 import numpy as np
@@ -92,3 +93,14 @@ def test_no_strategy_writes_into_what_is_shared(spec):
 
     after = (regimes_of(bars).codes, regimes_of(bars).percentile)
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
+
+
+def test_threads_that_ask_for_more_values_than_are_kept_all_get_theirs():
+    scaled, _ = counted()
+    bars = random_walk(1, 40)
+    factors = [float(k % (once.MOST_VALUES + 2)) for k in range(400)]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda factor: scaled(bars, factor)[0], factors))
+
+    assert found == [bars.close[0] * factor for factor in factors]

@@ -15,8 +15,11 @@ from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.portfolio_regimes import profit_of
 from trading.engine.shared_account import Leg, SharedAccount, book_of, replay
+from trading.engine.strategies.base import Proposal
+from trading.engine.strategies.tables import breaker_parameters
 from trading.engine.types import AssetClass
 from trading.tests.engine.laws import examples, length
+from trading.tests.engine.rules_by_hand import by_hand
 from trading.tests.engine.walks import random_walk, tape
 
 COSTS = CostModel(preset=AssetClass.EQUITY, spread_bps=1.0, commission_minimum=1.0)
@@ -268,3 +271,31 @@ def test_a_smaller_share_of_the_account_is_no_loss_to_a_breaker():
     assert (np.diff(found.equity) / found.equity[:-1]).min() > -0.02
     assert found.round_trips
     assert not any("daily loss" in str(decision.parameters) for decision in found.decisions)
+
+
+def test_a_winner_is_not_halted_for_what_another_instrument_loses():
+    config = {"breaker_daily_loss": 0.5, "breaker_drawdown": 0.9, "breaker_correlation": 1.2}
+    watched = replace(
+        by_hand(lambda features, i, state: Proposal(0.9 * (i % 6 < 3), 0.0, "TURN")),
+        parameters=breaker_parameters("on"),
+    )
+    held = by_hand(lambda features, i, state: Proposal(0.9, 0.9, "HOLD"))
+    rising, falling = (
+        replace(tape([(100.0 * step**k,) * 4 for k in range(120)]), symbol=symbol)
+        for symbol, step in (("UP", 1.001), ("DOWN", 0.996))
+    )
+
+    found = run_portfolio([Leg(rising, watched, config), Leg(falling, held)])
+    bled = run_portfolio([Leg(replace(falling, symbol="UP"), watched, config), Leg(falling, held)])
+
+    won, lost = (made.instruments[1].round_trips for made in (found, bled))
+    assert len(won) == 20
+    assert all(trip.is_win for trip in won)
+    assert 10 <= len(lost) < 20
+
+
+def test_an_instrument_cannot_borrow_cash_at_a_rate_of_its_own():
+    own = [Leg(BARS[0], "sma_cross", costs=CostModel(financing_bps_per_year=300.0))]
+
+    with pytest.raises(ConfigInvalid, match="financing_bps_per_year 300 of AAA must be 0 or the"):
+        run_portfolio(own, BacktestConfig())

@@ -86,3 +86,15 @@ def test_impossible_numbers_are_refused(changes):
 def test_a_cap_outside_its_range_is_refused():
     with pytest.raises(ConfigInvalid, match=r"risk_ratio 1.5 must be above 0 and at most 1"):
         SizingCaps(risk_ratio=1.5)
+
+
+@pytest.mark.parametrize("n_wins", [-1, 41])
+def test_a_record_with_impossible_wins_is_refused(n_wins):
+    with pytest.raises(ConfigInvalid, match=f"n_wins {n_wins} must lie between 0 and 40"):
+        TradeRecord(n_trades=40, n_wins=n_wins, payoff_ratio=1.0)
+
+
+def test_a_way_that_ends_at_the_cap_is_bound_by_the_cap():
+    found = ask(stop_distance=None, volatility=0.01, caps=SizingCaps(max_weight=0.05))
+
+    assert (found.weight, found.bound_by) == (0.05, "MAX_WEIGHT")
