@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trading.engine.errors import ConfigInvalid, InsufficientBars
-from trading.engine.evidence import controls
+from trading.engine.errors import ConfigInvalid, InsufficientBars, UnknownStrategy
+from trading.engine.evidence import controls, rules
 from trading.engine.evidence.decisions import decide
 from trading.engine.evidence.gates import learning_set, yearly_gates
 from trading.engine.evidence.goals import GOALS, goal_lines, missed_names
 from trading.engine.evidence.instruments import prepare
 from trading.engine.evidence.rules import EvidenceRule, hybrid_setup, rule_get
 from trading.engine.evidence.verification import Effort, TrialCount, verify
+from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass
 from trading.engine.walkforward import years_of
 from trading.tests.engine.evidence.markets import market, markets
@@ -163,9 +164,16 @@ def test_other_strategies_are_tested_without_the_models_goals(key):
     assert found["controls"]["truncated_history"]["passed"]
 
 
-def test_a_strategy_without_exits_for_any_bar_is_refused_in_one_sentence():
+def test_a_strategy_without_exits_for_any_bar_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(rules, "strategy_get", lambda key: STRATEGIES["sma_cross"])
+
     with pytest.raises(ConfigInvalid, match="has no exit for a trade begun on any bar"):
         rule_get("my_own_strategy")
+
+
+def test_a_strategy_nobody_knows_is_called_unknown():
+    with pytest.raises(UnknownStrategy, match="no strategy 'nothing'; there are"):
+        rule_get("nothing")
 
 
 def test_bars_too_few_for_a_regime_are_refused():
