@@ -19,13 +19,9 @@ from trading.engine.breaker import (
     state_of,
     state_vector,
 )
-from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, StateInvalid
-from trading.engine.strategies import STRATEGIES
-from trading.engine.strategies.tables import breaker_limits
 from trading.engine.types import AssetClass
 from trading.tests.engine.laws import examples
-from trading.tests.engine.walks import random_walk
 
 DAY = 86_400 * NS
 CONFIG = BreakerConfig()
@@ -398,18 +394,3 @@ def test_a_close_is_steady_where_nothing_speaks_for_a_level(path, is_steady):
         )
 
     assert steady(cells, 9 * 86_400.0, path[-1], 1.0, 0.15, 0.5) == is_steady
-
-
-def test_what_trading_costs_does_not_say_which_volatility_is_calm():
-    params = STRATEGIES["volatility_adaptive_trend"].defaults
-    coin = replace(random_walk(1, 60), asset_class="CRYPTO")
-
-    named = [
-        breaker_limits(params, coin, CostModel(preset=preset))
-        for preset in (None, AssetClass.EQUITY)
-    ]
-    unnamed = breaker_limits(params, random_walk(1, 60), CostModel(preset=AssetClass.CRYPTO))
-
-    assert np.array_equal(*named)
-    assert np.array_equal(named[0], unnamed)
-    assert not np.array_equal(named[0], breaker_limits(params, random_walk(1, 60), CostModel()))

@@ -1,8 +1,10 @@
 """The live runner's step and the backtest's are the same decision."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 
 from trading.engine.backtest import BacktestConfig, run
@@ -12,7 +14,8 @@ from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import prepare, step
 from trading.engine.strategies import STRATEGIES, strategy_get
-from trading.engine.types import DecisionAction, Fill, OrderSide
+from trading.engine.strategies.tables import breaker_limits
+from trading.engine.types import AssetClass, DecisionAction, Fill, OrderSide
 from trading.tests.engine.laws import some
 from trading.tests.engine.walks import random_walk, tape
 
@@ -164,3 +167,18 @@ def test_purchase_is_cut_to_what_cash_pays_with_commission():
 
     assert outcome.order_intent.quantity == 100.0
     assert not outcome.order_intent.uses_all_cash
+
+
+def test_what_trading_costs_does_not_say_which_volatility_is_calm():
+    params = STRATEGIES["volatility_adaptive_trend"].defaults
+    coin = replace(random_walk(1, 60), asset_class="CRYPTO")
+
+    named = [
+        breaker_limits(params, coin, CostModel(preset=preset))
+        for preset in (None, AssetClass.EQUITY)
+    ]
+    unnamed = breaker_limits(params, random_walk(1, 60), CostModel(preset=AssetClass.CRYPTO))
+
+    assert np.array_equal(*named)
+    assert np.array_equal(named[0], unnamed)
+    assert not np.array_equal(named[0], breaker_limits(params, random_walk(1, 60), CostModel()))
