@@ -85,6 +85,7 @@ def test_the_progress_names_every_check_and_never_falls():
     assert list(dict.fromkeys(words for _, words in told)) == list(STAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", some(["rsi2_reversion", "sma_cross"], 2))
 def test_an_honest_account_is_blind_to_what_follows(key):
     rows = leak_rows(legs_of(key, params=None if key != "sma_cross" else FAST))

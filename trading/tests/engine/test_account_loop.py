@@ -52,7 +52,7 @@ def opened(key, allocation=ALLOCATIONS["equal"], config=CONFIG, **params):
 
 # Every rule, allocation and step in the quick suite, every combination in the whole one.
 @pytest.mark.parametrize(
-    ("key", "allocation", "step"), some(list(product(FAST, ALLOCATIONS, [0.0, 1.0])), 5)
+    ("key", "allocation", "step"), some(list(product(FAST, ALLOCATIONS, [0.0, 1.0])), 7)
 )
 def test_the_loop_earns_what_the_replay_earns(key, allocation, step):
     config = replace(CONFIG, quantity_step=step)
@@ -86,7 +86,7 @@ def mixed(at_close, params, config=TICKS, allocation=ALLOCATIONS["equal"], costs
 FILLED = list(product(["", "A", "BC", "ABC"], [{}, LEVELS], ALLOCATIONS))
 
 
-@pytest.mark.parametrize(("at_close", "params", "allocation"), some(FILLED, 5, first=3))
+@pytest.mark.parametrize(("at_close", "params", "allocation"), some(FILLED, 11, first=3))
 def test_what_rests_and_what_is_filled_at_the_close_earns_what_the_replay_earns(
     at_close, params, allocation
 ):
@@ -113,6 +113,7 @@ def test_a_target_that_rests_lies_above_the_costs_of_its_own_fill():
     assert "TARGET_REACHED" in reasons
 
 
+@pytest.mark.slow
 def test_the_account_with_resting_orders_is_its_source(monkeypatch):
     account, clock = mixed("B", LEVELS)
     equity = account_loop.equity_of(account, clock)
@@ -134,6 +135,7 @@ def test_borrowed_cash_costs_the_loop_what_it_costs_the_replay():
     assert equity[-1] < -1_000.0
 
 
+@pytest.mark.slow
 def test_breakers_see_the_same_correlation_in_the_loop():
     tight = {"breaker_correlation": 0.3, "breaker_drawdown": 0.9, "breaker_loss_streak": 50}
     account, clock = opened("volatility_adaptive_trend", **tight)
@@ -203,6 +205,7 @@ def test_a_table_that_sells_short_is_left_to_the_replay():
     assert not account_loop.runs_compiled(account)
 
 
+@pytest.mark.slow
 def test_reruns_of_an_account_cover_all_of_it_and_pay_what_it_paid():
     legs = [Leg(bars, "sma_cross", FAST["sma_cross"]) for bars in BARS]
     config = BacktestConfig(commission_bps=5.0)

@@ -81,6 +81,7 @@ def test_each_candidate_is_judged_by_the_model_in_force_at_its_close():
         assert features.arrays["threshold"][i] == one.threshold(rule.VETO_SHARE)
 
 
+@pytest.mark.slow
 def test_a_vetoed_candidate_is_not_bought_and_says_why():
     decisions = [d for d in whole_run().decisions if "below the veto" in d.reason]
 

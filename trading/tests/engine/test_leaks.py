@@ -111,6 +111,7 @@ def test_a_row_that_knows_the_future_is_caught_before_anything_is_earned_by_it()
 LONG_WALK = random_walk(41, 1_400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "columns"),
     some(
@@ -130,12 +131,14 @@ def test_an_exit_counted_from_the_start_of_history_is_caught(kind, columns):
     assert leaks.warm_up(run(LONG_WALK, spec), LONG_WALK).status is RuleStatus.FAIL
 
 
+@pytest.mark.slow
 def test_an_exit_is_told_from_a_sale_that_only_follows_the_weight():
     spec = tabled(every_seventh, rebalances=True)
 
     assert leaks.warm_up(run(LONG_WALK, spec), LONG_WALK).status is RuleStatus.FAIL
 
 
+@pytest.mark.slow
 def test_a_rule_that_counts_only_its_own_bars_has_enough_warm_up():
     spec = tabled(
         lambda bars: np.append(False, bars.close[1:] < bars.close[:-1]),

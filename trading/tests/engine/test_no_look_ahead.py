@@ -54,7 +54,7 @@ def test_features_up_to_a_bar_ignore_its_future(key, cut):
 
 
 @pytest.mark.parametrize(
-    ("cut", "keeps_decisions"), some([(80, False), (80, True), (300, True), (300, False)], 2)
+    ("cut", "keeps_decisions"), some([(80, False), (80, True), (300, False), (300, True)], 2)
 )
 @pytest.mark.parametrize("key", KEYS)
 def test_orders_and_equity_up_to_a_bar_ignore_its_future(key, cut, keeps_decisions):

@@ -60,6 +60,7 @@ def short_run(borrow_bps, slippage_bps=0.0):
     return run(BARS, spec, {}, BacktestConfig(cost_model=costs))
 
 
+@pytest.mark.slow
 def test_on_a_constant_price_random_short_entries_lose_their_costs_and_the_borrow():
     flat = tape([(5.0, 5.0, 5.0, 5.0)] * len(BARS))
     paid, borrowed = (

@@ -1,6 +1,7 @@
 """Orders that do not simply fill whole: the compiled loop leaves the bits the step leaves."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def left(result):
     )
 
 
-@pytest.mark.parametrize(("rule", "at", "terms"), some(CASES, 7))
+@pytest.mark.parametrize(("rule", "at", "terms"), some(CASES, 13))
 def test_the_loop_leaves_the_orders_fills_costs_and_state_of_the_step(rule, at, terms):
     key, params = RULES[rule]
     # Where everything is plain, all-in rules have a loop and words of their own.
@@ -105,8 +106,7 @@ def test_the_loop_leaves_the_orders_fills_costs_and_state_of_the_step(rule, at, 
     assert curve.n_round_trips == len(stepped.round_trips)
 
 
-@pytest.mark.parametrize("at", BARS)
-@pytest.mark.parametrize("carries", list(TimeInForce)[:2])
+@pytest.mark.parametrize(("at", "carries"), some(list(product(BARS, list(TimeInForce)[:2])), 3))
 def test_coins_meet_every_turn_an_order_can_take(at, carries):
     seen = set()
     for seed in range(length(40, quick=2)):
@@ -122,7 +122,7 @@ def test_coins_meet_every_turn_an_order_can_take(at, carries):
     assert seen >= {OrderStatus.FILLED, OrderStatus.CANCELED, "STOP_REACHED", "TARGET_REACHED"}
 
 
-@pytest.mark.parametrize("terms", ["carried", "dear"])
+@pytest.mark.parametrize("terms", some(["carried", "dear"], 2))
 def test_the_uncompiled_loop_gives_the_bits_of_the_compiled(terms, monkeypatch):
     bars, config = BARS["close"].until(290), CONFIGS[terms]
     compiled = run(bars, "volatility_adaptive_trend", LEVELS, config)

@@ -23,6 +23,7 @@ def planted(name, prepare):
     return replace(sma_cross.SPEC, key=name, prepare=prepare)
 
 
+@pytest.mark.slow
 def test_a_rule_that_hangs_on_the_start_of_history_is_caught():
     def prepare(bars, params):
         features = sma_cross.prepare(bars, params)
@@ -38,6 +39,7 @@ def test_a_rule_that_hangs_on_the_start_of_history_is_caught():
     assert row.numbers["changed_share_longest"] > 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", some(["sma_cross", "donchian_breakout"], 2))
 def test_a_rule_with_a_finite_window_has_enough_warm_up(key):
     bars = random_walk(41, 2_200)

@@ -64,7 +64,7 @@ def test_one_instrument_gives_the_backtest_of_that_instrument(key):
     ("rule", "max_positions"),
     [
         (EQUAL, 2),
-        (RISK, None),
+        pytest.param(RISK, None, marks=pytest.mark.slow),
         pytest.param(EQUAL, None, marks=pytest.mark.slow),
         pytest.param(RISK, 2, marks=pytest.mark.slow),
     ],
@@ -80,6 +80,7 @@ def test_the_order_of_the_instruments_changes_nothing(rule, max_positions):
     assert [row.symbol for row in again.instruments] == ["AAA", "BBB", "CCC"]
 
 
+@pytest.mark.slow
 @examples(15)
 @given(
     seeds=st.lists(st.integers(0, 10_000), min_size=2, max_size=4, unique=True),
@@ -107,6 +108,7 @@ def test_cash_and_positions_explain_the_account(seeds, rule, gross_cap, particip
     assert sum(row["n"] for row in account.by_regime.values()) == len(account.round_trips)
 
 
+@pytest.mark.slow
 def test_a_year_of_the_account_has_the_ticks_of_all_its_calendars():
     late = replace(BARS[0], symbol="LATE", closed_at=BARS[0].closed_at + 3_600 * 10**9)
     weekly = walk("WEEK", 4, 60, every=7)

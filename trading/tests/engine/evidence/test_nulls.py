@@ -57,6 +57,7 @@ def test_random_entries_are_the_mean_over_every_bar_of_the_cell():
         assert entries.n_bars[0, code] == net.size
 
 
+@pytest.mark.slow
 def test_drawn_win_rates_scatter_around_the_expected_rate_and_repeat_by_seed():
     instrument = market(0)
     setup = rule_get("rsi2_reversion").setup(instrument)
