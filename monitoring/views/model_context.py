@@ -25,7 +25,8 @@ from trading.selectors.model_versions import (
 REGIMES = tuple(str(regime.value) for regime in Regime)
 WINDOWS = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("all", "All"))
 DEFAULT_WINDOW = "90"
-SOURCES = (("live", "Live"), ("tested", "Walk-forward test"))
+# Everything here trades on paper in a replay: what was said then is recorded, not live.
+SOURCES = (("live", "Recorded"), ("tested", "Walk-forward test"))
 LIGHTS = {
     "OK": ("OK", "steady"),
     "WARNING": ("WARNING", "moving"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth.decorators import login_required
@@ -43,7 +44,11 @@ from trading.engine.learning.features import MEANINGS
 from trading.engine.strategies import STRATEGIES
 from trading.selectors.model_inputs import data_problems, series_watched
 from trading.selectors.model_performance import performance_latest
-from trading.selectors.model_trainings import training_is_cancelable, trainings_unfinished
+from trading.selectors.model_trainings import (
+    training_ended,
+    training_is_cancelable,
+    trainings_unfinished,
+)
 from trading.selectors.model_versions import (
     FEWEST_RESOLVED,
     artifact_list,
@@ -71,6 +76,8 @@ FIGURES = (
     "n", "n_taken", "coverage", "n_wins", "win_rate", "base_rate", "brier", "brier_skill",
     "log_loss", "ece", "slope", "mean_net_return",
 )  # fmt: skip
+# A training that ended without a model is told for a day.
+SHOWN_FOR = dt.timedelta(days=1)
 CSV_COLUMNS: tuple[tuple[str, Any], ...] = (
     ("regime", lambda row: row["regime"]),
     ("n_predictions", lambda row: row["n_predictions"]),
@@ -127,6 +134,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "data_href": f"{reverse('models')}?part=data&strategy={key}",
         "history": history(version_list(key), key),
         "trainings": trainings_context(key, user),
+        "training_ended": training_ended(key, since=now - SHOWN_FOR),
         **_train_door(user),
     }
     if version is not None:

@@ -82,7 +82,8 @@ def _waiting(version: ModelVersion) -> list[SeriesProblem]:
             row["instrument__symbol"],
             row["timeframe"],
             WAITING,
-            f"a result is waited for since {row['oldest']:%Y-%m-%d}: bars after it are missing",
+            f"a result is waited for since {row['oldest']:%Y-%m-%d}: its bars are "
+            "missing, or were not looked at in these minutes",
             row["oldest"],
         )
         for row in overdue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
@@ -26,6 +27,22 @@ def trainings_unfinished(strategy_key: str) -> list[ModelTraining]:
     """Return the trainings of a strategy that wait or run, oldest first."""
     rows = ModelTraining.objects.filter(strategy_key=strategy_key, status__in=UNFINISHED)
     return list(rows.order_by("pk"))
+
+
+def training_ended(strategy_key: str, *, since: dt.datetime) -> ModelTraining | None:
+    """Return the last training that ended without a version, if that was after a moment."""
+    ended = ModelTraining.objects.filter(
+        strategy_key=strategy_key,
+        status__in=[ModelTraining.Status.FAILED, ModelTraining.Status.CANCELED],
+        finished_at__gte=since,
+    )
+    last = ended.order_by("-finished_at", "-pk").first()
+    later = ModelTraining.objects.filter(
+        strategy_key=strategy_key, status=ModelTraining.Status.SUCCEEDED
+    )
+    if last is None or later.filter(finished_at__gt=last.finished_at).exists():
+        return None
+    return last
 
 
 def training_get(training_id: int) -> ModelTraining:

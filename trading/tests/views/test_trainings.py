@@ -61,6 +61,27 @@ def test_strangers_call_nothing_off(client, person):
     assert ModelTraining.objects.get().status == "QUEUED"
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("FAILED", "The last training failed."), ("CANCELED", "The last training was canceled.")],
+)
+def test_a_training_that_ended_without_a_model_is_told_for_a_day(client, person, status, words):
+    ended = {"status": status, "finished_at": timezone.now(), "error": "12 candidates are too few"}
+    training = training_row(**ended)
+    client.force_login(person)
+
+    page = client.get("/models/").content.decode()
+    assert words in page
+    assert ("12 candidates are too few" in page) is (status == "FAILED")
+    ModelTraining.objects.filter(pk=training.pk).update(
+        finished_at=timezone.now() - dt.timedelta(days=2)
+    )
+    assert words not in client.get("/models/").content.decode()
+    ModelTraining.objects.filter(pk=training.pk).update(finished_at=timezone.now())
+    training_row(status="SUCCEEDED", finished_at=timezone.now())
+    assert words not in client.get("/models/").content.decode()
+
+
 def test_staff_cancel_a_waiting_training(client, staff):
     training = training_row()
     client.force_login(staff)
