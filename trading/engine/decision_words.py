@@ -67,6 +67,7 @@ _FIRST = {
     SOLD_BY_HAND: "the end of this position and a new one",
 }
 ENTRIES = (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT)
+BAND = "NO_TRADE_BAND"
 STOPPED = Narrative(
     reason="the stop was met, but the volume of the bar was too small for all of it",
     would_change="nothing: what is left goes at the next open",
@@ -308,8 +309,7 @@ def _quantity_lines(
         return ()
     close = float(features.bars.close[i])
     wanted = proposal.target_weight * state.equity / close
-    order = f"{plan.delta:+,.4f}".replace("-", "−")
-    step_text = f", rounded down to {context.quantity_step:g}" if context.quantity_step else ""
+    kept, order = _order_words(plan, context)
     return (
         SizingLine("× equity", state.equity, f"× {state.equity:,.2f} equity"),
         SizingLine("÷ close", close, f"÷ {close:,.2f} close"),
@@ -317,15 +317,21 @@ def _quantity_lines(
         SizingLine(
             "target quantity",
             plan.target_quantity,
-            f"{plan.target_quantity:,.4f} held after this{step_text}",
+            f"{plan.target_quantity:,.4f} held after this{kept}",
         ),
         SizingLine("held quantity", state.quantity, f"{state.quantity:,.4f} held now"),
-        SizingLine(
-            "order quantity",
-            plan.delta,
-            f"{order} units to buy (+) or sell (−) on the next bar",
-        ),
+        SizingLine("order quantity", plan.delta, order),
     )
+
+
+def _order_words(plan: Plan, context: StepContext) -> tuple[str, str]:
+    """Say why so much is held after this, and what is ordered for it."""
+    if plan.delta == 0.0:
+        why = ": the difference lies within the no-trade band" if plan.blocked_by == BAND else ""
+        return f", as now{why}", "nothing to order"
+    rounded = f", rounded down to {context.quantity_step:g}" if context.quantity_step else ""
+    signed = f"{plan.delta:+,.4f}".replace("-", "−")
+    return rounded, f"{signed} units to buy (+) or sell (−) on the next bar"
 
 
 def warm_up_decision(

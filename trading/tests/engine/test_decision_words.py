@@ -14,6 +14,7 @@ from trading.engine.planning import StepContext
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.regimes import regimes_of
 from trading.engine.shared_account import Leg
+from trading.engine.state import start
 from trading.engine.step import prepare, step
 from trading.engine.strategies import sma_cross, strategy_get
 from trading.engine.strategies.base import Narrative, Proposal
@@ -243,3 +244,23 @@ def test_rsi2_says_that_it_knows_nothing_of_a_price_that_never_moved():
 
     assert last.inputs["rsi"] is None
     assert "not known before the price moves" in last.reason
+
+
+def test_a_position_left_within_the_band_is_not_called_rounded():
+    context = StepContext(strategy_get(ADAPTIVE), quantity_step=0.0001)
+    features = prepare(BARS, ADAPTIVE)
+    held = replace(start(1_000.0), cash=500.0, quantity=500.0 / BARS.close[-2], entry_kind="TREND")
+    outcomes = [step(features, i, held, context) for i in range(60, len(BARS))]
+
+    within = [
+        {line.label: line.text for line in one.decision.sizing}
+        for one in outcomes
+        if one.decision.blocked_by == "NO_TRADE_BAND"
+    ]
+
+    assert within
+    for lines in within:
+        assert lines["target quantity"].endswith(
+            "as now: the difference lies within the no-trade band"
+        )
+        assert lines["order quantity"] == "nothing to order"
