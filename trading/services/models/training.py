@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from accounts.staff import staff_check
 from elson.common import jobs
 from elson.common.errors import DomainError
-from marketdata.models import Instrument
+from marketdata.models import BarSeries, Instrument
 from marketdata.selectors import bars_get, instant, nanoseconds
 from marketdata.types import BarsError
 from trading.engine.errors import EngineError
 from trading.engine.learning.fitted import DatedModel, FittedModel
 from trading.engine.learning.models import ModelKind
-from trading.models import ModelArtifact, ModelTraining
+from trading.models import ModelArtifact, ModelTraining, ModelVersion
 from trading.selectors.backtests import backtests_are_waiting
 from trading.selectors.model_trainings import MAY_CANCEL
 from trading.selectors.model_versions import version_active
@@ -74,6 +74,8 @@ TIMEFRAME = "1d"
 DATABASE = "database"
 # Longer than any step of a training between two signs of life.
 COMMAND_SILENT_AFTER = dt.timedelta(minutes=10)
+# Between two tries for a first model.
+FIRST_AGAIN_AFTER = dt.timedelta(days=7)
 NOTHING_TO_DO, LEASE_LOST = "NOTHING_TO_DO", "LEASE_LOST"
 
 
@@ -228,11 +230,24 @@ def _give_up_folders(now: dt.datetime) -> None:
 
 
 def first_training_request(*, now: dt.datetime) -> ModelTraining | None:
-    """Ask for the first model of an installation that has prices; None when there is no need."""
-    if ModelTraining.objects.exists() or backtests_are_waiting() or not symbols_stored():
+    """Ask for the first model of an installation that has prices; None when there is no need.
+
+    While there is none, what was too little may be enough by now: more bars are asked about anew.
+    """
+    if ModelVersion.objects.filter(strategy_key=HYBRID).exists() or backtests_are_waiting():
+        return None
+    symbols = symbols_stored()
+    series = BarSeries.objects.filter(instrument__symbol__in=symbols, timeframe=TIMEFRAME)
+    key = f"first-{series.aggregate(n=Sum('n_bars'))['n'] or 0}"
+    tried = ModelTraining.objects.filter(
+        Q(status__in=[Status.QUEUED, Status.RUNNING])
+        | Q(created_at__gt=now - FIRST_AGAIN_AFTER)
+        | Q(client_key=key)
+    )
+    if not symbols or tried.exists():
         return None
     return training_request(
-        note="first model", client_key="first", trigger=ModelTraining.Trigger.FIRST, now=now
+        note="first model", client_key=key, trigger=ModelTraining.Trigger.FIRST, now=now
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from elson.common.models import OutboxEvent
+from marketdata.models import BarSeries
 from marketdata.selectors import nanoseconds
 from trading.engine.errors import StateInvalid
 from trading.engine.learning.fitted import DatedModel
@@ -289,7 +290,22 @@ def test_an_installation_asks_for_its_first_model_once():
     trainings_sweep(now=NOW)
     trainings_sweep(now=NOW)
 
-    assert ModelTraining.objects.get().client_key == "first"
+    assert ModelTraining.objects.get().client_key == "first-3"
+
+
+def test_a_first_training_that_failed_is_asked_for_again_once_there_are_more_bars():
+    bars_make(instrument_make("ABC"), [(1, 1, 1, 1)] * 3)
+    trainings_sweep(now=NOW)
+    ModelTraining.objects.update(status="FAILED", created_at=NOW)
+
+    trainings_sweep(now=NOW + 30 * DAY)
+    assert ModelTraining.objects.count() == 1
+    BarSeries.objects.update(n_bars=3_000)
+    trainings_sweep(now=NOW + 3 * DAY)
+    assert ModelTraining.objects.count() == 1
+    trainings_sweep(now=NOW + 30 * DAY)
+
+    assert ModelTraining.objects.latest("pk").client_key == "first-3000"
 
 
 def test_the_first_version_decides_only_when_it_passed_its_gates():
