@@ -48,6 +48,9 @@ EXAMPLES = """examples:
       --weight SPX=0.6 --weight NASDAQ=0.3 --oos-from 2015-01-01
   manage.py backtest --list
 
+With --symbol the hybrid asks its active model, as on the platform; with --data its rule decides
+alone. A run from here is nobody's: no ledger counts it, so its luck row knows of no other trials.
+
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 try again later"""
 
 
@@ -173,7 +176,10 @@ def _draft(options: dict[str, Any]) -> BacktestDraft:
 
 def _config(draft: BacktestDraft, options: dict[str, Any]) -> ExperimentConfig:
     from trading.services.backtests.experiment import ExperimentConfig, costs_of
+    from trading.services.bindings import binding_for
 
+    # Stored bars are what the platform trades on: the same models decide. A file needs no database.
+    bound = None if options["data"] else binding_for(draft.strategy_key)
     return ExperimentConfig(
         strategy_key=draft.strategy_key,
         parameters=draft.parameters,
@@ -186,6 +192,8 @@ def _config(draft: BacktestDraft, options: dict[str, Any]) -> ExperimentConfig:
         seed=draft.seed,
         n_null_draws=options["null_draws"],
         source=options["data"][0].name if options["data"] else "database",
+        spec=bound.spec if bound else None,
+        model=bound.model if bound else None,
     )
 
 

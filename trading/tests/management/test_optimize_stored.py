@@ -92,3 +92,19 @@ def test_an_unknown_person_is_refused(optimize):
 
     assert refused.value.returncode == 1
     assert not TrialLedgerEntry.objects.exists()
+
+
+def test_a_backtest_of_stored_bars_asks_the_active_model_too(capsys):
+    def orders():
+        call_command("backtest", "--strategy", "hybrid", "--symbol", "ABC", "--json")
+        return json.loads(capsys.readouterr().out)
+
+    alone = orders()
+    version_trained()
+    ModelVersion.objects.update(state="ACTIVE")
+
+    bound = orders()
+
+    assert alone["manifest"]["settings"]["model"] is None
+    assert bound["manifest"]["settings"]["model"]["number"] == 1
+    assert bound["final_equity"] != alone["final_equity"]
