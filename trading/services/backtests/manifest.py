@@ -52,12 +52,16 @@ def manifest_of(
 def manifest_of_many(
     *,
     series: Sequence[Bars],
+    bars_per_year: float,
     parameters: Mapping[str, Any],
     seed: int,
     source: str,
     settings_used: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write down everything that decided the numbers of a portfolio run."""
+    """Write down everything that decided the numbers of a portfolio run.
+
+    `bars_per_year` are the ticks of the account, whose clock has the bars of every instrument.
+    """
     parts = [
         manifest_of(
             bars=bars, parameters=parameters, seed=seed, source=source, settings_used=settings_used
@@ -72,7 +76,7 @@ def manifest_of_many(
         "n_bars": sum(one["n_bars"] for one in data),
         "first_at": min(one["first_at"] for one in data),
         "last_at": max(one["last_at"] for one in data),
-        "bars_per_year": max(one["bars_per_year"] for one in data),
+        "bars_per_year": bars_per_year,
         "sha256": digest,
         "instruments": data,
     }

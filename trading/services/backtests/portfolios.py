@@ -183,6 +183,7 @@ def _manifest(
     spec = strategy_get(config.strategy_key)
     return manifest_of_many(
         series=sorted(series, key=lambda bars: bars.symbol),
+        bars_per_year=run.account.bars_per_year,
         parameters=run.account.params,
         seed=config.seed,
         source=config.source,

@@ -352,10 +352,10 @@ def test_a_closed_holdout_says_how_often_its_bars_were_looked_at_before(desk, ow
     page = f"/optimizations/{study.pk}/"
     assert "on some of these bars" not in text(desk.get(page))
 
-    desk.post(f"/optimizations/{earlier.pk}/holdout/", {"trial": "1"})
+    desk.post(f"/optimizations/{earlier.pk}/holdout/", {"trial": "1", "word": "open"})
 
     assert "You have looked at 1 other idea on some of these bars." in text(desk.get(page))
-    desk.post(f"{page}holdout/", {"trial": "2"})
+    desk.post(f"{page}holdout/", {"trial": "2", "word": "open"})
     assert 'the luck of <data class="num" value="2">2</data> looks' in text(desk.get(page))
 
 
