@@ -119,6 +119,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits():
     assert pearson_nb(x, y) == pearson_nb.py_func(x, y)
 
 
+@pytest.mark.slow
 def test_the_breakers_of_a_portfolio_know_the_correlation_of_what_is_held():
     twin = replace(OWN, symbol="TWIN")
     legs = [

@@ -176,6 +176,7 @@ def test_an_order_that_turns_a_position_is_an_entry_on_the_other_side():
     assert len(turns) == len(found.fills) > 10
 
 
+@pytest.mark.slow
 def test_a_wish_without_a_place_in_the_account_is_no_purchase():
     legs = [Leg(replace(BARS, symbol=name), "sma_cross", {"fast": 3, "slow": 9}) for name in "AB"]
 

@@ -117,6 +117,7 @@ def test_nothing_after_a_bar_changes_a_decision_of_a_bound_model(cut):
     assert np.array_equal(changed.equity[: cut + 1], whole_run().equity[: cut + 1])
 
 
+@pytest.mark.slow
 def test_a_later_model_changes_nothing_before_it():
     early = run(BARS, bound(FIRST), {}, CONFIG)
 
@@ -179,6 +180,7 @@ def test_an_own_veto_is_bounded_like_the_base():
         resolve_params(SPEC, {"max_bars.HIGH": 5})
 
 
+@pytest.mark.slow
 def test_costs_that_eat_the_edge_keep_the_rule_out():
     found = run(BARS, SPEC, {"cost_class": "CRYPTO"}, CONFIG)
 

@@ -50,6 +50,7 @@ def test_only_the_newest_values_of_a_series_are_kept():
     assert calls == [*range(once.MOST_VALUES + 1), 0]
 
 
+@pytest.mark.slow
 def test_what_was_kept_ends_with_its_series():
     bars = random_walk(1, 300)
     kept = ref(regimes_of(bars).codes)

@@ -106,6 +106,7 @@ def test_the_loop_leaves_the_orders_fills_costs_and_state_of_the_step(rule, at, 
     assert curve.n_round_trips == len(stepped.round_trips)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "carries"), some(list(product(BARS, list(TimeInForce)[:2])), 3))
 def test_coins_meet_every_turn_an_order_can_take(at, carries):
     seen = set()

@@ -31,6 +31,7 @@ def test_one_month_gives_no_interval():
     assert math.isnan(month_block_interval(np.ones(9), np.zeros(9, dtype=np.int64), seed=1).low)
 
 
+@pytest.mark.slow
 def test_exceeding_probability_is_students_predictive_tail():
     draws = np.array([0.50, 0.52, 0.54, 0.51, 0.53])
 
