@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from marketdata.selectors import nanoseconds
 from trading.engine.learning.features import GATE_FEATURES
+from trading.engine.learning.fitted import DatedModel, sequence_hash
 from trading.models import ModelArtifact, ModelTraining, ModelVersion
 from trading.tests.engine.models_by_hand import logistic
 from trading.tests.model_rows import metrics_make
@@ -49,7 +51,7 @@ def _shadow(number: int, weight: float, gate: dict[str, Any]) -> int:
         number=number,
         kind="LOGISTIC",
         state="SHADOW",
-        content_hash=f"{number:064d}",
+        content_hash=sequence_hash([DatedModel(nanoseconds(FIRST_DAY), model)]),
         data_hash="0" * 64,
         code_version="journey",
         features=list(GATE_FEATURES),
