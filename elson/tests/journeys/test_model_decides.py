@@ -35,8 +35,8 @@ def stop_the_demo(page: Page) -> None:
     """The free plan runs one strategy at a time."""
     page.goto("/strategies/")
     page.locator("#deployments th a").filter(has_text="Demo").first.click()
-    page.get_by_text("Stop…").or_(page.get_by_text("Stop", exact=True)).first.click()
-    page.get_by_role("button", name=re.compile("^Stop")).last.click()
+    page.get_by_role("button", name="Stop…", exact=True).click()
+    page.get_by_role("button", name="Stop strategy", exact=True).click()
     expect(page.locator("main")).to_contain_text("Stopped")
 
 
