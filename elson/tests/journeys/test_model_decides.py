@@ -35,6 +35,7 @@ def stop_the_demo(page: Page) -> None:
     """The free plan runs one strategy at a time."""
     page.goto("/strategies/")
     page.locator("#deployments th a").filter(has_text="Demo").first.click()
+    page.wait_for_url(re.compile(r"/strategies/\d+/$"))  # and until its scripts have run
     page.get_by_role("button", name="Stop…", exact=True).click()
     page.get_by_role("button", name="Stop strategy", exact=True).click()
     expect(page.locator("main")).to_contain_text("Stopped")
