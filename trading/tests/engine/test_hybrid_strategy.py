@@ -93,6 +93,7 @@ def test_a_vetoed_candidate_is_not_bought_and_says_why():
     json.dumps(vetoed[0].to_dict(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_signal_of_an_entry_is_what_its_probability_earns_of_the_full_weight():
     confidence = bound(FIRST, SECOND).prepare(BARS, SPEC.defaults).arrays["confidence"]
 

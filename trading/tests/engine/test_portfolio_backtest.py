@@ -60,6 +60,7 @@ def test_one_instrument_gives_the_backtest_of_that_instrument(key):
     assert found.metrics["win_rate"] == pytest.approx(alone.metrics["win_rate"], nan_ok=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "max_positions"),
     [

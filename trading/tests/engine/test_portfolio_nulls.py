@@ -41,6 +41,7 @@ def test_one_instrument_draws_what_the_backtest_of_it_draws():
     np.testing.assert_allclose(found.band_high, expected.band_high, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_accounts_whatever_the_order_of_the_legs():
     turned = run_portfolio(LEGS[::-1], CONFIG)
 

@@ -225,6 +225,7 @@ def test_nothing_rests_below_zero_or_for_nobody():
     assert protective_orders(replace(resting, quantity=0.0), "X") == ()
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), stop=st.floats(0.5, 6.0), trail=st.sampled_from([0.0, 2.0]))
 @examples(20)
 def test_nothing_is_filled_outside_its_bar_and_no_stop_better_than_it_rests(seed, stop, trail):
@@ -264,6 +265,7 @@ def test_watched_at_the_close_is_the_default_and_sells_at_the_next_open():
     assert not {"STOP_REACHED", "STOP_GAPPED"} & set(plain.fill_reasons)
 
 
+@pytest.mark.slow
 def test_one_account_fills_what_rests_as_a_single_run_does():
     bars = random_walk(5, N_BARS, 0.02)
     config = stepping(PLAIN)

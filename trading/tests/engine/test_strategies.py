@@ -134,6 +134,7 @@ def test_donchian_buys_a_close_above_the_earlier_highs_only():
     assert found == [(4, "BUY", 13.0), (7, "SELL", 9.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["sma_cross", "rsi2_reversion", "donchian_breakout"])
 def test_volatility_target_sizing_holds_less_than_all_in(key):
     bars = random_walk(2, 600)
