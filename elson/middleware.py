@@ -49,6 +49,9 @@ class KernelsMiddleware:
         else:
             response = _page(request)
         response["Retry-After"] = RETRY_SECONDS
+        # Waiting is no error: Django, and with it the launcher's terminal, would call it one. A
+        # kernel that cannot be compiled is.
+        response._has_been_logged = not failed  # type: ignore[attr-defined]
         return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numba
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.utils.log import log_response
 from django_htmx.middleware import HtmxDetails
 
 from elson import kernels
@@ -70,6 +72,18 @@ def test_a_page_says_that_it_is_being_prepared_and_loads_again_by_itself(folder)
     assert "Being prepared…" in page
     assert 'hx-get="/preparing/"' in page
     assert 'href="/markets/SPX/?frame=1y"' in page
+
+
+def test_waiting_is_no_error_in_the_log_and_a_kernel_that_failed_is(folder, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("django.request"), "propagate", True)
+    waiting = answer(ASKED.get("/"), missing_of("tripled"))
+    monkeypatch.setattr(kernels, "kernel_want", lambda _: "it cannot be compiled")
+    failed = answer(ASKED.get("/"), missing_of("tripled"))
+
+    for response in (waiting, failed):
+        log_response("%s", "told", response=response, request=ASKED.get("/"), level="error")
+
+    assert len([row for row in caplog.records if row.name == "django.request"]) == 1
 
 
 def test_a_part_of_a_page_asks_for_itself_again(folder):
