@@ -78,3 +78,18 @@ def test_a_fault_is_found(text):
 )
 def test_what_is_allowed_is_not_a_fault(text):
     assert faults_of(text) == []
+
+
+SORTED = [
+    path
+    for path in TEMPLATES
+    if "{% sort_th " in path.read_text(encoding="utf-8")
+    and "lines=True" in path.read_text(encoding="utf-8")
+    and path.parent.name != "staff"
+]
+
+
+@pytest.mark.parametrize("path", SORTED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_sorted_by_its_heads_can_be_sorted_without_them(path):
+    # A phone shows no heads of two-line rows.
+    assert "{% sort_select " in path.read_text(encoding="utf-8")
