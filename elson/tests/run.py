@@ -25,7 +25,7 @@ from elson.tests import servers
 from elson.tests.chromium import chromium, playwright_node
 from elson.tests.environment import sweep
 
-WORKERS = ["-n", "2", "--dist", "loadgroup"]
+WORKERS = ["-n", "2", "--dist", "loadfile"]  # and all journeys by one: scheduling.py
 FORKS = ["-p", "elson.tests.forks", "--forks", "2", "-p", "no:xdist"]
 FAST = "not journey and not slow and not database and not house"
 ENGINE = "trading/tests/engine"  # with its own pytest.toml
