@@ -23,6 +23,8 @@ from trading.views import (
     regimes,
     replay,
     strategies,
+    strategy_ends,
+    strategy_list,
     strategy_tracking,
     strategy_versions,
     studies,
@@ -229,7 +231,7 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     path("portfolio/activity/", portfolio.activity_page, name="activity"),
     path("replay/", replay.replay_page, name="replay"),
     path("replay/<slug:action>/", replay.replay_action, name="replay_action"),
-    path("strategies/", strategies.strategies, name="strategies"),
+    path("strategies/", strategy_list.strategies, name="strategies"),
     path("strategies/new/", strategies.strategy_new, name="strategy_new"),
     path("strategies/<int:strategy_id>/", strategies.strategy_detail, name="strategy_detail"),
     path(
@@ -252,9 +254,15 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     ),
     path(
         "strategies/<int:strategy_id>/archive/",
-        strategy_versions.strategy_away,
+        strategy_ends.strategy_away,
         name="strategy_archive",
     ),
+    path(
+        "strategies/<int:strategy_id>/unarchive/",
+        strategy_ends.strategy_back,
+        name="strategy_unarchive",
+    ),
+    path("strategies/<int:strategy_id>/stop/", strategy_ends.strategy_stop, name="strategy_stop"),
     path(
         "strategies/<int:strategy_id>/decisions/<uuid:decision_id>/",
         strategies.decision_detail,
@@ -262,7 +270,7 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     ),
     path(
         "deployments/<int:deployment_id>/<slug:action>/",
-        strategies.deployment_action,
+        strategy_ends.deployment_action,
         name="deployment_action",
     ),
 ]

@@ -9,21 +9,23 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 
-from elson.common import formatting
 from elson.common.errors import Conflict, NotFound
 from elson.common.formatting import parse_whole
+from trading.engine.breaker import LEVELS
 from trading.engine.errors import UnknownStrategy
 from trading.engine.strategies import STRATEGIES, strategy_get
 from trading.engine.strategies.base import StrategySpec
-from trading.engine.types import DecisionAction
+from trading.engine.types import WORKING_STATUSES, DecisionAction
 from trading.models import (
     Decision,
     Deployment,
+    Order,
     Portfolio,
     Strategy,
     StrategyVersion,
 )
-from trading.selectors.backtests import backtest_newest
+
+HALTED_LEVEL = LEVELS.index("HALTED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,12 @@ class DeploymentRow:
     decision_reason: str
     decision_at: dt.datetime | None
     decision_href: str
+    is_halted: bool
+
+    @property
+    def shown_status(self) -> str:
+        """Status as lists say it: one that runs while its breaker allows nothing is halted."""
+        return "HALTED" if self.is_halted and self.status == "RUNNING" else self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +88,6 @@ def rules_of(strategy_key: str) -> StrategySpec:
 def gallery_list() -> list[StrategySpec]:
     """Rules the engine offers."""
     return list(STRATEGIES.values())
-
-
-def backtest_text(*, user: Any, strategy_key: str) -> str:
-    """Out-of-sample result of this person's last finished backtest of a rule, with its sample."""
-    run = backtest_newest(user_id=user.pk, strategy_key=strategy_key)
-    if run is None:
-        return ""
-    found = run.result.metrics.get("out_of_sample") or run.result.metrics.get("all") or {}
-    if found.get("total_return") is None:
-        return ""
-    trades = found.get("n_round_trips", 0)
-    change = formatting.signed_percent(found["total_return"], 1)
-    null = (run.result.honesty.get("null_win_rates") or {}).get("ALL")
-    wins = ""
-    if trades and found.get("win_rate") is not None:
-        low, high = found.get("win_rate_low"), found.get("win_rate_high")
-        wins = (
-            f", win rate {formatting.percent(found['win_rate'], 0)} "
-            f"({formatting.percent(low, 0)} to {formatting.percent(high, 0)}, n {trades})"
-        )
-        wins += f", by chance {formatting.percent(null, 0)} over the whole run" if null else ""
-    return (
-        f"{change} on {run.instrument.symbol} after costs, {trades} round trips{wins} (#{run.pk})"
-    )
 
 
 def strategy_list(user: Any) -> QuerySet[Strategy]:
@@ -172,9 +156,14 @@ def deployment_rows(portfolio: Portfolio) -> list[DeploymentRow]:
     return _rows(rows.order_by("pk"))
 
 
-def stopped_rows(portfolio: Portfolio) -> list[DeploymentRow]:
-    """Strategies that ran in a portfolio and were stopped, each with its last deployment."""
-    deployments = _deployments().filter(portfolio=portfolio, version__strategy__is_archived=False)
+def stopped_rows(portfolio: Portfolio, *, is_archived: bool = False) -> list[DeploymentRow]:
+    """Strategies that ran in a portfolio and were stopped, each with its last deployment.
+
+    Those in the lists, or with `is_archived` those put away.
+    """
+    deployments = _deployments().filter(
+        portfolio=portfolio, version__strategy__is_archived=is_archived
+    )
     newest: dict[int, Deployment] = {}
     for deployment in deployments.order_by("pk"):
         newest[deployment.version.strategy_id] = deployment
@@ -187,12 +176,16 @@ def stopped_rows(portfolio: Portfolio) -> list[DeploymentRow]:
     )
 
 
-def draft_rows(user: Any) -> list[DraftRow]:
-    """Strategies of this user that never ran, each with its newest version, newest first."""
+def draft_rows(user: Any, *, is_archived: bool = False) -> list[DraftRow]:
+    """Strategies of this user that never ran, each with its newest version, newest first.
+
+    Those in the lists, or with `is_archived` those put away.
+    """
     newer = StrategyVersion.objects.filter(
         strategy=OuterRef("strategy"), number__gt=OuterRef("number")
     )
-    never_ran = strategy_list(user).exclude(versions__deployments__isnull=False)
+    strategies = Strategy.objects.filter(user=user, is_archived=is_archived)
+    never_ran = strategies.exclude(versions__deployments__isnull=False)
     versions = StrategyVersion.objects.filter(strategy__in=never_ran.values("pk"))
     newest = versions.exclude(Exists(newer)).select_related("strategy").order_by("-pk")
     return [
@@ -206,6 +199,15 @@ def deployment_now(strategy: Strategy) -> DeploymentRow | None:
     rows = _rows(_deployments().filter(version__strategy=strategy).order_by("-pk"))
     running = [row for row in rows if row.status != Deployment.Status.STOPPED]
     return next(iter(running or rows), None)
+
+
+def working_count(row: DeploymentRow | None) -> int:
+    """How many orders of a deployment work now, stops and targets that rest included."""
+    if row is None:
+        return 0
+    return Order.objects.filter(
+        deployment_id=row.deployment_id, status__in=WORKING_STATUSES
+    ).count()
 
 
 def decision_list(strategy: Strategy | None, *, action: str = "") -> QuerySet[Decision]:
@@ -321,4 +323,5 @@ def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
         decision_reason=decision.reason if decision else "",
         decision_at=decision.market_at if decision else None,
         decision_href=f"/strategies/{strategy.pk}/decisions/{decision.uuid}/" if decision else "",
+        is_halted=(state.get("breaker") or {}).get("level") == HALTED_LEVEL,
     )

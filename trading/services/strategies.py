@@ -129,6 +129,13 @@ def strategy_archive(*, strategy: Strategy) -> Strategy:
     return locked
 
 
+def strategy_unarchive(*, strategy: Strategy) -> Strategy:
+    """Take an archived strategy out again; nothing starts by it. A second time answers the same."""
+    strategy.is_archived = False
+    strategy.save(update_fields=["is_archived", "updated_at"])
+    return strategy
+
+
 def parameters_resolve(*, key: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     """Complete and check parameters as a version would keep them. Raises StrategyInvalid."""
     try:

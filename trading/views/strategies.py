@@ -1,20 +1,18 @@
-"""Strategies: what runs, what could, and why each did what it did."""
+"""One strategy: put a rule to work, see how it stands and why it did what it did."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from elson.common.errors import DomainError, NotFound
-from elson.common.listing import csv_response, page_of, wants_fragment
+from elson.common.listing import csv_response, page_of
 from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
@@ -22,14 +20,13 @@ from trading.forms import DeployForm
 from trading.selectors.book_changes import sold_by_hand
 from trading.selectors.decision_views import block_word, decision_view
 from trading.selectors.model_versions import bound_text
-from trading.selectors.own_books import books_of, breaker_now, outcome_of
+from trading.selectors.own_books import breaker_now, outcome_of
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.prices import regime_now
 from trading.selectors.protection import protection_now
 from trading.selectors.regimes import next_regime_get
 from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
-    backtest_text,
     block_counts,
     decision_counts,
     decision_get,
@@ -37,22 +34,12 @@ from trading.selectors.strategies import (
     decision_neighbors,
     deployment_get,
     deployment_now,
-    deployment_rows,
-    draft_rows,
-    gallery_list,
     rules_of,
-    stopped_rows,
     strategy_of,
+    working_count,
 )
 from trading.selectors.versions import version_rows
-from trading.services.deployments import (
-    DeploymentFinal,
-    DeploymentInvalid,
-    deployment_pause,
-    deployment_resume,
-    deployment_stop,
-    strategy_deploy,
-)
+from trading.services.deployments import strategy_deploy
 from trading.views.decision_figures import decision_figure
 
 DECISION_COLUMNS = (
@@ -67,64 +54,6 @@ DECISION_COLUMNS = (
     ("reason", lambda d: d.reason),
     ("id", lambda d: d.uuid),
 )
-
-STRATEGY_COLUMNS = (
-    ("name", lambda pair: pair[0].name),
-    ("rule", lambda pair: pair[0].rule),
-    ("version", lambda pair: pair[0].version),
-    ("state", lambda pair: pair[0].status),
-    ("symbol", lambda pair: pair[0].symbol),
-    ("regime", lambda pair: pair[0].regime),
-    ("exposure", lambda pair: pair[1].exposure),
-    ("result", lambda pair: pair[0].pnl),
-    ("return_30_days", lambda pair: pair[1].return_month),
-    ("max_drawdown", lambda pair: pair[1].max_drawdown),
-    ("last_decision_at", lambda pair: pair[0].decision_at and pair[0].decision_at.isoformat()),
-    ("last_decision", lambda pair: pair[0].decision_reason),
-)
-
-
-@login_required
-def strategies(request: HttpRequest) -> HttpResponse:
-    """My strategies at work, and the rules there are."""
-    portfolio = portfolio_get(request.user)
-    state = request.GET.get("state", "")
-    rows = [
-        row
-        for row in (*deployment_rows(portfolio), *stopped_rows(portfolio))
-        if state in ("", row.status)
-    ]
-    pairs = books_of(portfolio, rows, order=request.GET.get("sort", ""))
-    if request.GET.get("format") == "csv":
-        return csv_response("strategies.csv", STRATEGY_COLUMNS, pairs)
-    context: dict[str, Any] = {
-        "deployments": pairs,
-        "state": state,
-        "states": [
-            ("", "All"),
-            ("RUNNING", "Running"),
-            ("PAUSED", "Paused"),
-            ("STOPPED", "Stopped"),
-            ("ERROR", "Error"),
-            ("DRAFT", "Draft"),
-        ],
-        "drafts": draft_rows(request.user) if state in ("", "DRAFT") else [],
-    }
-    if wants_fragment(request):
-        return render(request, "trading/_strategies_table.html", context)
-    context["gallery"] = [
-        {
-            "key": spec.key,
-            "name": spec.name,
-            "summary": spec.summary,
-            "when_it_fails": spec.when_it_fails,
-            "model": bound_text(spec.key),
-            "n_warm_up": spec.warm_up(spec.defaults),
-            "last_run": backtest_text(user=request.user, strategy_key=spec.key),
-        }
-        for spec in gallery_list()
-    ]
-    return render(request, "trading/strategies.html", context)
 
 
 @login_required
@@ -160,6 +89,7 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
     counts = decision_counts(strategy)
     context |= _size(request, strategy)
     context |= {
+        "n_working": working_count(context["now"]),
         "spec": rules_of(strategy.key),
         "page": page_of(request, decisions),
         "action": action,
@@ -213,29 +143,6 @@ def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) ->
         ],
     }
     return render(request, "trading/decision.html", context)
-
-
-@login_required
-@require_POST
-def deployment_action(request: HttpRequest, deployment_id: int, action: str) -> HttpResponse:
-    """Pause, resume or stop a strategy at work."""
-    deployment = deployment_get(request.user, deployment_id)
-    try:
-        _act(deployment, action, closes_position=request.POST.get("closes_position") == "1")
-    except (DeploymentFinal, DeploymentInvalid) as error:
-        messages.error(request, error.message)
-    return redirect("strategy_detail", strategy_id=deployment.version.strategy_id)
-
-
-def _act(deployment: Any, action: str, *, closes_position: bool) -> None:
-    if action == "pause":
-        deployment_pause(deployment=deployment)
-    elif action == "resume":
-        deployment_resume(deployment=deployment)
-    elif action == "stop":
-        deployment_stop(deployment=deployment, closes_position=closes_position, now=timezone.now())
-    else:
-        raise NotFound("action", action)
 
 
 def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:

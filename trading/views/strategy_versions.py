@@ -1,4 +1,4 @@
-"""Versions of a strategy: edit into a new one, put one to work, put the strategy away."""
+"""Versions of a strategy: edit into a new one, put one to work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from elson.common.errors import DomainError
 from elson.common.listing import wants_fragment
@@ -29,7 +28,7 @@ from trading.selectors.versions import (
 from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import deployment_start
 from trading.services.own_limits import limits_read
-from trading.services.strategies import parameters_resolve, strategy_archive, version_create
+from trading.services.strategies import parameters_resolve, version_create
 from trading.views.strategy_tracking import DEFAULT_CAPITAL, preview_context, symbol_of
 
 
@@ -92,20 +91,6 @@ def version_run(request: HttpRequest, strategy_id: int, number: int) -> HttpResp
     }
     status = 422 if form.is_bound and form.errors else 200
     return render(request, "trading/version_run.html", context, status=status)
-
-
-@login_required
-@require_POST
-def strategy_away(request: HttpRequest, strategy_id: int) -> HttpResponse:
-    """Archive a strategy that runs nowhere."""
-    strategy = strategy_of(request.user, strategy_id)
-    try:
-        strategy_archive(strategy=strategy)
-    except DomainError as error:
-        messages.error(request, error.message)
-        return redirect("strategy_detail", strategy_id=strategy.pk)
-    messages.success(request, f"{strategy.name} is archived; its decisions and orders stay.")
-    return redirect("strategies")
 
 
 def _version_form(

@@ -9,7 +9,12 @@ import { toast } from "./toast.js";
 function onClick(event) {
   const target = event.target;
   const opener = target.closest("[data-dialog]");
-  if (opener) document.getElementById(opener.dataset.dialog)?.showModal();
+  const dialog = opener && document.getElementById(opener.dataset.dialog);
+  if (dialog) {
+    // What opens it may be a submit button: without this script it acts, or asks on a page of its own.
+    event.preventDefault();
+    dialog.showModal();
+  }
   const shower = target.closest("[data-toast]");
   if (shower) toast(shower.dataset.toast, { tone: shower.dataset.toastTone });
   const copier = target.closest("[data-copy]");

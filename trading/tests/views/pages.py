@@ -38,6 +38,11 @@ def text(response: HttpResponse) -> str:
     return re.sub(r"\s+", " ", response.content.decode())
 
 
+def said(response: HttpResponse) -> str:
+    """Return what a person reads of a page: no tags, white space folded."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", response.content.decode()))
+
+
 def address(version: StrategyVersion, rest: str = "") -> str:
     """Return where the pages of a version's strategy are."""
     return f"/strategies/{version.strategy_id}/{rest}"
