@@ -45,7 +45,8 @@ def runs_compiled(account: SharedAccount) -> bool:
     -------
     bool
         False also where decisions are to be kept, the strategies have limits of their own, or
-        orders take a share of the volume.
+        orders take a share of the volume, move the price by their size, or pay per unit or a least
+        commission.
     """
     config = account.config
     own = replace(config, cost_model=None, commission_bps=0.0, slippage_bps=0.0, cost_preset=None)
