@@ -76,9 +76,12 @@ class Reruns:
 
 
 def average_cost_words(costs: CostModel) -> str:
-    """Say that a rerun pays a constant share; empty where the run itself paid one."""
-    is_constant = costs == CostModel(commission_bps=costs.commission_bps)
-    return "" if is_constant else " at its average cost"
+    """Say that a rerun pays a constant share to trade; empty where the run itself paid one.
+
+    What holding costs is the same in both.
+    """
+    pays_commission_alone = replace(costs, commission_bps=0.0).is_free
+    return "" if pays_commission_alone else " at its average cost"
 
 
 def constant_costs(costs: CostModel, paid_bps: float) -> CostModel:

@@ -209,6 +209,8 @@ def test_a_long_account_says_on_which_bars_it_was_run_again(monkeypatch):
     ("costs", "words"),
     [
         (CostModel(commission_bps=5.0), ""),
+        (CostModel(5.0, borrow_bps_per_day=2.0, financing_bps_per_year=500.0), ""),
+        (CostModel(5.0, preset=AssetClass.INDEX, preset_scale=0.0), ""),
         (CostModel(commission_bps=5.0, slippage_bps=2.0), " at its average cost"),
         (CostModel(preset=AssetClass.INDEX), " at its average cost"),
     ],
