@@ -12,8 +12,9 @@ import math
 from marketdata.types import FloatArray
 from trading.engine import rules
 from trading.engine.rules import KINDS
-from trading.engine.state import StrategyState, start
+from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.strategies.base import Features
+from trading.engine.types import Fill, OrderSide
 
 
 def held_states(features: Features, i: int, cash: float) -> tuple[StrategyState, ...]:
@@ -36,11 +37,12 @@ def held_states(features: Features, i: int, cash: float) -> tuple[StrategyState,
     """
     flat = start(cash)
     if features.table is None:
-        long = _held(features, i, flat)
-        return flat, long, long.changed(cash=2.0 * cash, quantity=-long.quantity)
+        return flat, *(
+            _entered(features, i, flat, side) for side in (OrderSide.BUY, OrderSide.SELL)
+        )
     row = features.table.rows[i - 1]
     trend, dip = (
-        _protected(_held(features, i, flat).changed(entry_kind=KINDS[kind]), row, features)
+        _entered(features, i, _ordered(flat, kind, row, features.table))
         for kind in (rules.TREND, rules.DIP)
     )
     limit = int(row[rules.HOLDING_LIMIT]) if row[rules.HOLDING_LIMIT] > 0.0 else 1
@@ -48,27 +50,38 @@ def held_states(features: Features, i: int, cash: float) -> tuple[StrategyState,
     return flat, trend, dip, dip.changed(bars_held=max(limit - 1, 0))
 
 
-def _held(features: Features, i: int, flat: StrategyState) -> StrategyState:
-    price = float(features.bars.close[i - 1])
+def _entered(
+    features: Features, i: int, ordered: StrategyState, side: OrderSide = OrderSide.BUY
+) -> StrategyState:
+    """Book an entry with all cash at the close of the bar before, without costs."""
+    bars, price = features.bars, float(features.bars.close[i - 1])
+    fill = Fill(
+        client_order_id="",
+        symbol=bars.symbol,
+        side=side,
+        quantity=ordered.cash / price,
+        price=price,
+        commission=0.0,
+        bar=i - 1,
+        filled_at=int(bars.closed_at[i - 1]),
+    )
+    return book_fill(ordered, fill).changed(bars_held=1)
+
+
+def _ordered(
+    flat: StrategyState, kind: int, row: FloatArray, table: rules.RuleTable
+) -> StrategyState:
+    """Return what is remembered of an entry of a kind whose stop, target and limit a row sets."""
+    keeps_limit = table.keeps_limit and row[rules.HOLDING_LIMIT] > 0.0
     return flat.changed(
-        cash=0.0,
-        quantity=flat.cash / price,
-        avg_entry_price=price,
-        entry_bar=i - 1,
-        entry_at=int(features.bars.closed_at[i - 1]),
-        bars_held=1,
+        pending_kind=KINDS[kind],
+        pending_stop_distance=_distance(row[rules.STOP_DISTANCE]),
+        pending_target_distance=_distance(row[rules.TARGET_DISTANCE]),
+        pending_cost_rate=float(row[rules.COST_RATE]),
+        pending_holding_limit=int(row[rules.HOLDING_LIMIT]) if keeps_limit else 0,
+        pending_rests_protection=table.rests_protection,
     )
 
 
-def _protected(state: StrategyState, row: FloatArray, features: Features) -> StrategyState:
-    """Give a position the stop, target and limit that its row sets."""
-    table, price, rate = features.table, state.avg_entry_price, float(row[rules.COST_RATE])
-    assert table is not None  # noqa: S101 - only asked for a table
-    stop, target = float(row[rules.STOP_DISTANCE]), float(row[rules.TARGET_DISTANCE])
-    limit = row[rules.HOLDING_LIMIT] if table.keeps_limit and row[rules.HOLDING_LIMIT] > 0.0 else 0
-    return state.changed(
-        stop_price=None if math.isnan(stop) else price - stop,
-        target_price=None if math.isnan(target) else price * (1.0 + rate) + target,
-        rests_protection=table.rests_protection,
-        holding_limit=int(limit),
-    )
+def _distance(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -8,6 +8,7 @@ import pytest
 from trading.engine import rules
 from trading.engine.backtest import run
 from trading.engine.checks import leaks
+from trading.engine.checks.held import held_states
 from trading.engine.regimes import regimes_of
 from trading.engine.rules import (
     COST_RATE,
@@ -19,11 +20,13 @@ from trading.engine.rules import (
     LEAVE_TREND,
     N_COLUMNS,
     SIGNALS,
+    STOP_DISTANCE,
+    TARGET_DISTANCE,
     TREND_WEIGHT,
     RuleTable,
 )
-from trading.engine.strategies import sma_cross, tables
-from trading.engine.strategies.base import Features, Proposal
+from trading.engine.strategies import sma_cross, strategy_get, tables
+from trading.engine.strategies.base import Features, Proposal, resolve_params
 from trading.engine.types import RuleStatus
 from trading.tests.engine.laws import some
 from trading.tests.engine.walks import random_walk
@@ -106,6 +109,22 @@ def test_a_row_that_knows_the_future_is_caught_before_anything_is_earned_by_it()
     spec = tabled(every_seventh, TREND_WEIGHT=knows_the_mean)
 
     assert leaks.look_ahead(run(BARS, spec), BARS, rng()).status is RuleStatus.FAIL
+
+
+def test_what_a_check_holds_is_what_a_fill_of_the_row_opens():
+    features = strategy_get("hybrid").prepare(
+        BARS, resolve_params(strategy_get("hybrid"), {"protection": "resting"})
+    )
+    i = len(BARS) - 1
+    row, price = features.table.rows[i - 1], BARS.close[i - 1]
+
+    _, _, dip, _ = held_states(features, i, 1_000.0)
+
+    # An order that rests is filled before costs: the way out is paid as the way in.
+    paid = price * (1.0 + row[COST_RATE])
+    assert dip.target_price == (paid + row[TARGET_DISTANCE]) / (1.0 - row[COST_RATE])
+    assert dip.stop_price == price - row[STOP_DISTANCE]
+    assert (dip.quantity, dip.entry_bar, dip.bars_held) == (1_000.0 / price, i - 1, 1)
 
 
 LONG_WALK = random_walk(41, 1_400)
