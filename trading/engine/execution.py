@@ -91,6 +91,13 @@ class Blotter:
         self.financing += financing
         self.state = state.changed(cash=state.cash - borrow - financing)
 
+    def book(self, fill: Fill, signal_bar: int, reason: str) -> None:
+        """Book a fill in the state, and keep the bar that decided it and the rule that spoke."""
+        self.state = book_fill(self.state, fill)
+        self.fills.append(fill)
+        self.signal_bars.append(signal_bar)
+        self.reasons.append(reason)
+
     @property
     def borrow(self) -> float:
         """What borrowing cost so far, currency, >= 0."""
@@ -181,7 +188,7 @@ class Blotter:
             fill = fill_of(
                 order, met.quantity, i, prices.closed_at, price=met.price, commission=commission
             )
-            self._book(fill)
+            self.book(fill, self.signal_bar, self.intent.reason)
             self._charged += rules.charged(met.quantity, met.price)
             self._note_rested(fill, float(market.bars.close[self.signal_bar]))
         if met.status in FINAL_STATUSES:
@@ -230,11 +237,8 @@ class Blotter:
         fill = fill_of(
             order, done.quantity, i, closed_at, price=done.price, commission=done.commission
         )
-        self.state = book_fill(self.state, fill)
         self.orders.append(order)
-        self.fills.append(fill)
-        self.signal_bars.append(i - 1)
-        self.reasons.append(met.reason)
+        self.book(fill, i - 1, met.reason)
         return fill
 
     def _within(self, budget: float, order: Order, prices: BarPrices, rules: FillRules) -> Order:
@@ -253,13 +257,6 @@ class Blotter:
         if quantity == order.remaining_quantity:
             return order
         return replace(order, quantity=order.filled_quantity + quantity)
-
-    def _book(self, fill: Fill) -> None:
-        assert self.intent is not None  # noqa: S101 - meet has looked
-        self.state = book_fill(self.state, fill)
-        self.fills.append(fill)
-        self.signal_bars.append(self.signal_bar)
-        self.reasons.append(self.intent.reason)
 
     def _note_rested(self, fill: Fill, close: float) -> None:
         state = self.state

@@ -33,7 +33,7 @@ from trading.engine.simulation import (
     simulate_orders,
     state_after,
 )
-from trading.engine.state import StrategyState, book_fill, start
+from trading.engine.state import StrategyState, start
 from trading.engine.step import step
 from trading.engine.strategies.base import Features, ParameterValue, StrategySpec
 from trading.engine.strategies.long_flat import ALL_IN
@@ -227,10 +227,7 @@ def _ordered_tape(features: Features, config: BacktestConfig) -> Tape:
             price=float(price),
             commission=float(fee),
         )
-        blotter.state = book_fill(blotter.state, fill)
-        blotter.fills.append(fill)
-        blotter.signal_bars.append(int(found.orders.signals[number]))
-        blotter.reasons.append(words[reason])
+        blotter.book(fill, int(found.orders.signals[number]), words[reason])
     # The fills know nothing of the interest.
     booked = blotter.state.changed(cash=float(found.cash[-1]), is_stopped=found.is_stopped)
     blotter.state = state_after(found, features, booked, config.start_index)
@@ -292,11 +289,8 @@ def _book(
         price=float(price),
         commission=float(commission),
     )
-    blotter.state = book_fill(blotter.state, fill)
     blotter.orders.append(order)
-    blotter.fills.append(fill)
-    blotter.signal_bars.append(i - 1)
-    blotter.reasons.append(reason)
+    blotter.book(fill, i - 1, reason)
 
 
 def _filled_order(bars: Bars, i: int, signed: float, *, number: int) -> Order:
