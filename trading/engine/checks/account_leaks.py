@@ -23,11 +23,11 @@ from trading.engine.checks.leaks import (
     BLOCK_BARS,
     FUTURE_BARS,
     LOOK_AHEAD,
-    N_CUTS,
     SHUFFLED_FUTURE,
     WARM_UP,
     Rule,
     agrees,
+    cuts_between,
     look_ahead_row,
     shuffled_future_row,
     warm_up_of,
@@ -142,11 +142,7 @@ def _cuts(
         spec, params = leg.resolved()
         first = min(spec.warm_up(params) + 1, len(leg.bars) - 1)
         begin = max(begin, int(np.searchsorted(clock, leg.bars.closed_at[first])) + 1)
-    end = clock.shape[0] - n_after
-    lowest = begin + max((end - begin) // 4, 2)
-    if lowest >= end:
-        return []
-    return [int(cut) for cut in rng.integers(lowest, end, size=N_CUTS)]
+    return cuts_between(begin, clock.shape[0] - n_after, rng)
 
 
 def _agree(rules: Sequence[Rule], legs: Sequence[Leg], moment: int) -> bool:

@@ -149,7 +149,14 @@ def _cuts(rule: Rule, first_bar: int, rng: np.random.Generator, n_after: int = 0
 
     ``n_after`` bars at least follow each.
     """
-    begin, end = max(first_bar, rule.warm_up + 1), len(rule.bars) - n_after
+    return cuts_between(max(first_bar, rule.warm_up + 1), len(rule.bars) - n_after, rng)
+
+
+def cuts_between(begin: int, end: int, rng: np.random.Generator) -> list[int]:
+    """Draw `N_CUTS` indices below ``end``, from a quarter of the way behind ``begin`` on.
+
+    None of too little: something must have been decided before a cut.
+    """
     lowest = begin + max((end - begin) // 4, 2)
     if lowest >= end:
         return []
