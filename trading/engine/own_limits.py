@@ -60,13 +60,12 @@ class OwnLimits:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing is limited; asked at every bar, so each is named."""
-        return (
-            self.max_position_weight is None
-            and self.max_gross_exposure is None
-            and self.max_order_notional is None
-            and self.max_daily_loss_ratio is None
-        )
+        """Tell whether nothing is limited."""
+        # Asked at every bar, mostly of the very limits that limit nothing.
+        return self is NO_LIMITS or self == NO_LIMITS
+
+
+NO_LIMITS = OwnLimits()
 
 
 class AccountView(NamedTuple):

@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass, replace
 
 from trading.engine.costs import CostModel
-from trading.engine.own_limits import AccountView, Cut, OwnLimits
+from trading.engine.own_limits import NO_LIMITS, AccountView, Cut, OwnLimits
 from trading.engine.rules import BLOCKS, plan_nb
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Proposal, StrategySpec
 from trading.engine.types import DecisionAction, OrderIntent, OrderSide
 
 NO_COSTS = CostModel()
-NO_LIMITS = OwnLimits()
 # Why a strategy may add nothing: it is paused; others sold all, or a part, of its position.
 PAUSED, FRESH_SIGNAL, SOLD_BY_HAND = "PAUSED", "FRESH_SIGNAL", "SOLD_BY_HAND"
 # What leaves nothing of a wish beside `rules.BLOCKS`, as a decision names it.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from marketdata.types import FloatArray, IntArray
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid
 from trading.engine.market import ExecutionTerms
-from trading.engine.own_limits import OwnLimits
+from trading.engine.own_limits import NO_LIMITS, OwnLimits
 from trading.engine.types import AssetClass, TimeInForce
 
 Progress = Callable[[str, float], None]
@@ -74,7 +74,7 @@ class BacktestConfig:
     time_in_force: TimeInForce = TimeInForce.DAY
     tick_size: float = 0.0
     observe: Observer | None = None
-    limits: OwnLimits = field(default_factory=OwnLimits)
+    limits: OwnLimits = NO_LIMITS
 
     def __post_init__(self) -> None:
         """Refuse impossible capital, lot size and start."""

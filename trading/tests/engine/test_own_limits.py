@@ -1,6 +1,6 @@
 """A strategy's own limits cut what it asks for, in the step and so in every backtest."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -40,6 +40,11 @@ def test_a_wish_is_cut_to_each_limit_with_its_sentence(limits, left, words):
     found = cut(0.5, OwnLimits(**limits))
 
     assert found == Cut(pytest.approx(left), "SIZE_LIMIT", f"{words}, set by the strategy itself")
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(OwnLimits)])
+def test_a_limit_of_any_kind_is_one(name):
+    assert not OwnLimits(**{name: 0.5}).is_empty
 
 
 def test_the_tightest_limit_cuts_and_a_smaller_wish_is_left_alone():
