@@ -19,11 +19,11 @@ from trading.engine.checks import chance, charges, leaks, stability
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.checks.row import CheckRow, no_trade
+from trading.engine.enough import FEWEST_FOR_WIN_RATE
 from trading.engine.nulls import NullDraws, buy_and_hold, random_entries
 from trading.engine.types import Regime, RuleStatus
 
 ENOUGH_TRADES = 30
-TOO_FEW_TRADES = 10
 N_BEST = 5
 
 
@@ -107,10 +107,11 @@ def enough_trades(run: BacktestRun) -> CheckRow:
     title = "Enough trades"
     if n >= ENOUGH_TRADES:
         status, judgment = RuleStatus.PASS, "enough to say something"
-    elif n >= TOO_FEW_TRADES:
+    elif n >= FEWEST_FOR_WIN_RATE:
         status, judgment = RuleStatus.WARN, f"fewer than {ENOUGH_TRADES}: every figure is vague"
     else:
-        status, judgment = RuleStatus.FAIL, f"fewer than {TOO_FEW_TRADES}: nothing can be concluded"
+        judgment = f"fewer than {FEWEST_FOR_WIN_RATE}: nothing can be concluded"
+        status = RuleStatus.FAIL
     return CheckRow("ENOUGH_TRADES", title, status, f"{n} trades, {judgment}.", {"n": float(n)})
 
 
