@@ -37,6 +37,7 @@ METRICS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Orders", "n_orders", "qty"),
             ("Round trips", "n_round_trips", "qty"),
+            ("Independent round trips", "n_effective_trips", "one"),
             ("Win rate (95% interval)", "win_rate", "win_rate"),
             ("Profit factor", "profit_factor", "ratio"),
             ("Expectancy a trade", "expectancy_bps", "bps"),
@@ -71,6 +72,7 @@ TERMS = {
     "longest_drawdown_bars": "longest-drawdown",
     "n_orders": "round-trip",
     "n_round_trips": "round-trip",
+    "n_effective_trips": "effective-number-of-trades",
     "expectancy_bps": "expectancy",
     "avg_win_bps": "expectancy",
     "avg_loss_bps": "expectancy",
@@ -128,12 +130,12 @@ def cell_of(segment: dict[str, Any], key: str, kind: str) -> Any:
             if segment.get("sharpe_low") is not None
             else formats.ratio(None)
         )
-    if kind == "win_rate":
-        return formats.win_rate(segment["n_wins"], segment["n_round_trips"])
     value = segment.get(key)
     n = shortfall(segment, key)
     if n is not None and value is not None:
         return formats.too_few(n)
+    if kind == "win_rate":
+        return formats.win_rate(segment["n_wins"], segment["n_round_trips"])
     if kind == "times":
         return (
             format_html("{}×", formats.ratio(value, 1))

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from elson.common import formatting
 from elson.common.templatetags import formats
+from trading.engine.effective import whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.types import Regime
 from trading.services.backtests.judgement import LOOKS, looks_sentence
@@ -114,7 +115,7 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
         {
             "label": "Round trips",
             "value": formats.qty(main["n_round_trips"]),
-            "note": f"turnover {formatting.number(main['turnover_per_year'], 1)}× a year",
+            "note": _trips_note(main),
         },
         {
             "label": "Costs paid",
@@ -122,6 +123,15 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
             "note": _note("", formats.pct(main["cost_share"], 0), cost_note),
         },
     ]
+
+
+def _trips_note(segment: dict[str, Any]) -> str:
+    """Say what the round trips are worth where it is less than their number, and the turnover."""
+    turnover = f"turnover {formatting.number(segment['turnover_per_year'], 1)}× a year"
+    worth = segment.get("n_effective_trips")
+    if worth is None or whole(worth) >= segment["n_round_trips"]:
+        return turnover
+    return f"worth {formatting.number(whole(worth), 0)} independent ones; {turnover}"
 
 
 def _deflated_tile(honesty: dict[str, Any]) -> dict[str, Any]:
@@ -140,13 +150,13 @@ def _deflated_tile(honesty: dict[str, Any]) -> dict[str, Any]:
 
 
 def _win_rate(segment: dict[str, Any]) -> SafeString:
-    n = segment["n_round_trips"]
-    return formats.pct(segment["win_rate"], 0) if n >= FEWEST_FOR_WIN_RATE else formats.too_few(n)
+    few = shortfall(segment, "win_rate")
+    return formats.pct(segment["win_rate"], 0) if few is None else formats.too_few(few)
 
 
 def _win_interval(segment: dict[str, Any]) -> str:
     """Write count and interval below the rate: a tile is too narrow for all on one line."""
-    if segment["n_round_trips"] < FEWEST_FOR_WIN_RATE:
+    if shortfall(segment, "win_rate") is not None:
         return ""
     low, high = segment["win_rate_low"] * 100, segment["win_rate_high"] * 100
     n = formatting.number(segment["n_round_trips"], 0)

@@ -89,10 +89,12 @@ def _metric(found: Comparison, row: MetricRow) -> dict[str, Any]:
 
 
 def _figure(row: MetricRow, k: int, part: dict[str, Any], write: Callable[[Any], Any]) -> Any:
+    n, value = row.too_few[k], row.values[k]
+    if n is not None and value is not None:
+        return formats.too_few(n)
     if row.key == "win_rate":
         return formats.win_rate(part.get("n_wins"), part.get("n_round_trips"))
-    n, value = row.too_few[k], row.values[k]
-    return write(value) if n is None or value is None else formats.too_few(n)
+    return write(value)
 
 
 def _change(row: MetricRow, k: int, kind: str) -> str:

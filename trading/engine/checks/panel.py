@@ -19,6 +19,7 @@ from trading.engine.checks import chance, charges, leaks, stability
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.checks.row import CheckRow, no_trade
+from trading.engine.effective import EffectiveTrades, effective_trades, whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE
 from trading.engine.nulls import NullDraws, buy_and_hold, random_entries
 from trading.engine.types import Regime, RuleStatus
@@ -102,17 +103,27 @@ def honesty(
 
 
 def enough_trades(run: BacktestRun) -> CheckRow:
-    """Count the trades; below 30 every figure is vague."""
-    n = len(run.round_trips)
-    title = "Enough trades"
-    if n >= ENOUGH_TRADES:
+    """Count the trades by what they are worth; below 30 independent ones every figure is vague."""
+    found = effective_trades(run.round_trips)
+    n_independent = whole(found.value)
+    words = f"{found.n} trade{'' if found.n == 1 else 's'}"
+    if n_independent < found.n:
+        words += f" that tell as much as {n_independent} independent ones, {_alike(found)}"
+    if n_independent >= ENOUGH_TRADES:
         status, judgment = RuleStatus.PASS, "enough to say something"
-    elif n >= FEWEST_FOR_WIN_RATE:
+    elif n_independent >= FEWEST_FOR_WIN_RATE:
         status, judgment = RuleStatus.WARN, f"fewer than {ENOUGH_TRADES}: every figure is vague"
     else:
         judgment = f"fewer than {FEWEST_FOR_WIN_RATE}: nothing can be concluded"
         status = RuleStatus.FAIL
-    return CheckRow("ENOUGH_TRADES", title, status, f"{n} trades, {judgment}.", {"n": float(n)})
+    numbers = {"n": float(found.n), "n_effective": found.value}
+    return CheckRow("ENOUGH_TRADES", "Enough trades", status, f"{words}, {judgment}.", numbers)
+
+
+def _alike(found: EffectiveTrades) -> str:
+    if found.by_overlap < found.by_returns:
+        return "for some are held at the same time"
+    return "for one ends much like the one before"
 
 
 def against_benchmark(run: BacktestRun, benchmark: FloatArray) -> CheckRow:

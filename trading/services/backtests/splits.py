@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trading.engine.effective import effective_number
 from trading.models import BacktestResult
 from trading.services.backtests.statistics import (
     SplitInvalid,
@@ -76,8 +77,20 @@ def _part(
         "n_bars": stop - first,
         **equity_figures(equity[first:stop], opening, per_year),
         **trade_figures([trip["pnl"] for trip in trips], [trip["return_ratio"] for trip in trips]),
+        "n_effective_trips": _effective(trips),
         "benchmark": benchmark_segment(held[first:stop], held_opening, per_year),
     }
+
+
+def _effective(trips: list[dict[str, Any]]) -> float:
+    """Return what stored trades are worth in independent ones."""
+    ordered = sorted(trips, key=lambda trip: (trip["entry_at"], trip["exit_at"]))
+    returns = [trip["return_ratio"] for trip in ordered]
+    entries, exits = (
+        np.array([trip[name].rstrip("Z") for trip in ordered], "datetime64[ns]").astype(np.int64)
+        for name in ("entry_at", "exit_at")
+    )
+    return effective_number(returns, entries, exits).value
 
 
 def _days_per_year(result: BacktestResult, days: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from elson.common.errors import DomainError
 from marketdata.types import Bars
 from trading.engine import metrics
 from trading.engine.backtest import BacktestRun
+from trading.engine.effective import effective_trades
 from trading.engine.types import OrderSide, RoundTrip, regime_of
 
 FloatArray = NDArray[np.float64]
@@ -78,6 +79,7 @@ def segment(run: BacktestRun, first: int, stop: int) -> dict[str, Any]:
         "n_orders": len(fills),
         "cost_total": costs,
         **trade_figures([t.pnl for t in trips], [t.return_ratio for t in trips]),
+        "n_effective_trips": effective_trades(trips).value,
         "bars_held_mean": float(np.mean([t.bars_held for t in trips])) if trips else math.nan,
         "cost_share": _cost_share(trips, costs),
     }
