@@ -181,12 +181,12 @@ class WatchlistDetailApi(APIView):
         return Response(serializers.watchlist_row(found))
 
     @extend_schema(
-        request=serializers.WatchlistSerializer, responses=serializers.WatchlistSerializer
+        request=serializers.WatchlistNameSerializer, responses=serializers.WatchlistSerializer
     )
     def patch(self, request: Request, watchlist_id: str) -> Response:
         """Rename it."""
         found = selectors.watchlist_get(_person(request), watchlist_id)
-        body = serializers.WatchlistSerializer(data=request.data)
+        body = serializers.WatchlistNameSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         services.watchlist_rename(watchlist=found, name=body.validated_data["name"])
         return Response(serializers.watchlist_row(found))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
 
+from elson.common.api import StrictSerializer
 from marketdata.selectors import Coverage, LastBar, instant, iso
 from marketdata.types import Bars
 
@@ -118,7 +119,7 @@ class InstrumentDetailSerializer(InstrumentSerializer):
     last = BarSerializer(allow_null=True)
 
 
-class WatchlistSerializer(serializers.Serializer):
+class WatchlistSerializer(StrictSerializer):
     """A named list of symbols."""
 
     id = serializers.IntegerField(read_only=True)
@@ -128,13 +129,19 @@ class WatchlistSerializer(serializers.Serializer):
     )
 
 
+class WatchlistNameSerializer(StrictSerializer):
+    """A new name; symbols come and go one by one."""
+
+    name = serializers.CharField(max_length=60)
+
+
 class WatchlistsSerializer(serializers.Serializer):
     """All watchlists of a person."""
 
     results = WatchlistSerializer(many=True)
 
 
-class WatchlistItemSerializer(serializers.Serializer):
+class WatchlistItemSerializer(StrictSerializer):
     """One symbol for a list."""
 
     symbol = serializers.CharField(max_length=24)
@@ -157,7 +164,7 @@ class ReplaySerializer(serializers.Serializer):
     epoch = serializers.IntegerField()
 
 
-class ReplaySpeedSerializer(serializers.Serializer):
+class ReplaySpeedSerializer(StrictSerializer):
     """A new speed."""
 
     speed = serializers.IntegerField(min_value=1, max_value=600)

@@ -274,9 +274,11 @@ def _api_problem(error: exceptions.APIException, request_id: str) -> Response:
 
 
 def _first_fault(detail: Any, field: str | None = None) -> tuple[str | None, str]:
+    """Return where the first fault is, like `symbols.7` for an item of a list, and its sentence."""
     if isinstance(detail, dict) and detail:
         name = next(iter(detail))
-        return _first_fault(detail[name], field=name if name != "non_field_errors" else field)
+        place = f"{field}.{name}" if field else str(name)
+        return _first_fault(detail[name], field=field if name == "non_field_errors" else place)
     if isinstance(detail, list) and detail:
         return _first_fault(detail[0], field=field)
     return field, str(detail)

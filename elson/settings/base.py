@@ -320,7 +320,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["elson.common.api.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "elson.common.openapi.ProblemSchema",
     "EXCEPTION_HANDLER": "elson.common.api.problem_handler",
     "DEFAULT_PAGINATION_CLASS": "elson.common.api.CursorPagination",
     "COERCE_DECIMAL_TO_STRING": True,

@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
+from elson.common.api import StrictSerializer
 from trading.serializers.experiments import ExperimentRequestSerializer, ExperimentSerializer
 
 
@@ -96,14 +97,14 @@ class BacktestSerializer(BacktestRowSerializer):
     so_far = serializers.JSONField(help_text="Equity of the bars that have run; empty at the end.")
 
 
-class BacktestDescriptionSerializer(serializers.Serializer[Any]):
+class BacktestDescriptionSerializer(StrictSerializer):
     """What a PATCH may change: words for people, nothing about the result."""
 
     note = serializers.CharField(max_length=200, required=False, allow_blank=True)
     tags = serializers.ListField(child=serializers.CharField(), required=False)
 
 
-class BacktestAdoptSerializer(serializers.Serializer[Any]):
+class BacktestAdoptSerializer(StrictSerializer):
     """What it takes to use a run's rule."""
 
     override = serializers.CharField(
@@ -134,7 +135,7 @@ class BacktestShareSerializer(serializers.Serializer[Any]):
         return reverse("backtest_shared", args=[share.token])
 
 
-class BacktestReportSerializer(serializers.Serializer[Any]):
+class BacktestReportSerializer(StrictSerializer):
     """What its owner says about a run that failed."""
 
     text = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)

@@ -27,6 +27,7 @@ from elson.common.errors import Conflict, DomainError, TooMany
 class EchoSerializer(StrictSerializer):
     name = serializers.CharField(max_length=5)
     made_at = serializers.DateTimeField(read_only=True)
+    symbols = serializers.ListField(child=serializers.CharField(max_length=3), required=False)
 
 
 class EchoApi(APIView):
@@ -121,7 +122,7 @@ def test_unknown_field_is_refused_by_name(door):
         "UNKNOWN_FIELD",
         "is_staff",
     )
-    assert problem["detail"] == "There is no field 'is_staff' here; the fields are name."
+    assert problem["detail"] == "There is no field 'is_staff' here; the fields are name, symbols."
 
 
 def test_read_only_field_cannot_be_set_from_outside(door):
@@ -130,6 +131,12 @@ def test_read_only_field_cannot_be_set_from_outside(door):
 
 def test_known_fields_pass(door):
     assert json.loads(post(door, '{"name": "a"}').content) == {"name": "a"}
+
+
+def test_a_fault_within_a_list_is_named_by_its_place(door):
+    problem = problem_of(post(door, '{"name": "a", "symbols": ["SPX", "TOO LONG"]}'))
+
+    assert (problem["status"], problem["field"]) == (422, "symbols.1")
 
 
 def test_value_that_does_not_fit_is_422_with_the_field(door):
