@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial
+from importlib import import_module
 
 import numpy as np
 
@@ -23,11 +24,17 @@ from trading.engine.backtest import BacktestConfig
 from trading.engine.checks.account import portfolio_honesty
 from trading.engine.checks.panel import honesty
 from trading.engine.correlation import mean_correlation
+from trading.engine.costs import CostModel
 from trading.engine.kernel_cache import KernelMissing
+from trading.engine.learning.export import LINEAR, SIGMOID, ModelArrays
+from trading.engine.learning.features import GATE_FEATURES
+from trading.engine.learning.fitted import QUANTILES, DatedModel, FittedModel
+from trading.engine.market import DAY_NS
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.regimes import regimes_of
 from trading.engine.shared_account import Leg
-from trading.engine.strategies import Params, strategy_get
+from trading.engine.strategies import Params, hybrid, strategy_get
+from trading.engine.strategies.tables import PROTECTION_PARAMETER, RESTING
 from trading.engine.sweep import sweep
 from trading.engine.types import AssetClass
 
@@ -41,10 +48,8 @@ STRATEGY_KEYS = (
     "rsi2_reversion",
     "donchian_breakout",
 )
-RESTING_KEYS = ("volatility_adaptive_trend", "hybrid")
 NOTHING: Params = {}
-RESTING: Params = {"protection": "resting"}
-DAY_NS = 86_400 * 10**9
+PROTECTED: Params = {PROTECTION_PARAMETER.key: RESTING}
 
 
 def parts() -> Iterator[tuple[str, Part]]:
@@ -59,14 +64,17 @@ def parts() -> Iterator[tuple[str, Part]]:
     yield "correlation", lambda: mean_correlation(_tape("A"), 1.0, [(_tape("B"), 1.0)], _end())
     for key in STRATEGY_KEYS:
         yield f"running {key}", partial(_equity, key, NOTHING)
-    for key in RESTING_KEYS:
-        yield f"running {key} with resting orders", partial(_equity, key, RESTING)
+    resting = [key for key in STRATEGY_KEYS if PROTECTION_PARAMETER in strategy_get(key).parameters]
+    for key in resting:
+        yield f"running {key} with resting orders", partial(_equity, key, PROTECTED)
+    yield "orders of a limited volume", lambda: backtest.run(_tape("A"), "hybrid", NOTHING, _thin())
+    yield "running hybrid with a model", _asked
     for key in STRATEGY_KEYS:
         yield f"backtest of {key}", partial(_examined, key, NOTHING)
-    for key in RESTING_KEYS:
-        yield f"backtest of {key} with resting orders", partial(_examined, key, RESTING)
+    for key in resting:
+        yield f"backtest of {key} with resting orders", partial(_examined, key, PROTECTED)
     yield "sweep", lambda: sweep(_tape("A"), "sma_cross", {"fast": [5, 6], "slow": [20, 21]})
-    for params in (NOTHING, RESTING):
+    for params in (NOTHING, PROTECTED):
         name = "account with resting orders" if params else "account"
         yield name, partial(_account, params)
 
@@ -84,7 +92,7 @@ def kernel_compile(missing: KernelMissing) -> None:
     ImportError, AttributeError
         When the kernel is not where it was.
     """
-    found: object = __import__(missing.module, fromlist=["_"])
+    found: object = import_module(missing.module)
     for name in missing.name.split("."):
         found = getattr(found, name)
     found.compile(missing.signature)  # type: ignore[attr-defined]
@@ -100,7 +108,8 @@ def _tape(symbol: str) -> Bars:
     spread = 1.0 + 0.01 * rng.random(N_BARS)
     high, low = np.maximum(opened, close) * spread, np.minimum(opened, close) / spread
     closed_at = np.arange(N_BARS, dtype=np.int64) * DAY_NS
-    return Bars(symbol, "1d", closed_at, opened, high, low, close, np.full(N_BARS, 1e6))
+    volume = 1e6 * (1.0 + rng.random(N_BARS))
+    return Bars(symbol, "1d", closed_at, opened, high, low, close, volume)
 
 
 def _end() -> int:
@@ -109,6 +118,35 @@ def _end() -> int:
 
 def _config() -> BacktestConfig:
     return BacktestConfig(slippage_bps=1.0, cost_preset=AssetClass.EQUITY, quantity_step=1.0)
+
+
+def _thin() -> BacktestConfig:
+    """Costs and fills that depend on the size of an order."""
+    costs = CostModel(preset=AssetClass.EQUITY, impact=1.0, commission_minimum=1.0)
+    return BacktestConfig(cost_model=costs, max_participation=0.1)
+
+
+def _asked() -> None:
+    """Let a model refuse dips, and decisions tell which features speak for one."""
+    spec = hybrid.with_model(strategy_get("hybrid"), (DatedModel(0, _two_lines()),))
+    config = replace(_config(), keeps_decisions=True)
+    backtest.run(_tape("A"), spec, {"entry_level": 30.0}, config)
+
+
+def _two_lines() -> FittedModel:
+    """Return a small model: of a single line a decision would ask no kernel what a feature adds."""
+    n = len(GATE_FEATURES)
+    arrays = ModelArrays(
+        fill=np.zeros(n),
+        members=np.array([[LINEAR, 0, 0, SIGMOID, 0, 0]] * 2),
+        scalars=np.array([[0.0, 1.0, -1.0, 0.0]] * 2),
+        linear=np.ones((3, 2, n)),
+        nodes=np.empty((0, 3), dtype=np.int64),
+        splits=np.empty((0, 2)),
+        roots=np.empty(0, dtype=np.int64),
+        curve=np.empty((0, 2)),
+    )
+    return FittedModel("ENSEMBLE", GATE_FEATURES, arrays, QUANTILES, 0.5, 0, 0)
 
 
 def _equity(key: str, params: Params) -> None:
