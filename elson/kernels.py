@@ -12,10 +12,12 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import pickle
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,10 +57,14 @@ class KernelState:
 def kernels_compile(*, say: Say, show: Callable[[int, int, str], None], is_forced: bool) -> int:
     """Compile what is missing, what somebody waits for first; return the number of parts done.
 
-    Raises KernelsBusy where another process is at it.
+    `is_forced` also tries again what could not be compiled before. Raises KernelsBusy where another
+    process is at it.
     """
     with _alone():
         n_done = 0
+        if is_forced:
+            for failed in _folder().glob("*.failed"):
+                failed.unlink()
         stamp = kernels_stamp()
         if is_forced or not (kernels_state().is_done and kernels_state().stamp == stamp):
             found = list(preparation.parts())
@@ -80,13 +86,19 @@ def kernel_want(missing: KernelMissing) -> str:
     if failed.exists():
         return failed.read_text(encoding="utf-8")
     asked = (missing.module, missing.name, missing.signature)
-    part = waiting.with_suffix(".part")
-    part.write_bytes(pickle.dumps(asked))
-    part.chmod(0o600)
-    part.replace(waiting)
-    if not is_compiling():
-        _start()
+    _write(waiting, pickle.dumps(asked))
+    compiling_ensure()
     return ""
+
+
+def compiling_ensure() -> None:
+    """See to it that somebody compiles while a kernel is waited for.
+
+    Who compiled may have been killed, or may have looked for wishes just before the last was
+    written: whoever waits calls this again.
+    """
+    if is_waited_for() and not is_compiling():
+        _start()
 
 
 def kernels_state() -> KernelState:
@@ -142,6 +154,8 @@ def _wanted_path(missing: KernelMissing) -> Path:
 def _start() -> None:
     """Compile in a process of its own, which goes no further once this one is gone."""
     _started[:] = [one for one in _started if one.poll() is None]
+    if _started:  # it imports for seconds before it holds the lock
+        return
     program = [sys.executable, str(settings.BASE_DIR / "manage.py"), "compile_kernels"]
     with _folder().joinpath("compile.log").open("ab") as log:
         _started.append(
@@ -162,9 +176,15 @@ def _alone() -> Iterator[None]:
 
 
 def _state_write(state: KernelState) -> None:
-    part = _folder() / "state.part"
-    part.write_text(json.dumps(asdict(state)), encoding="utf-8")
-    part.replace(_folder() / "state.json")
+    _write(_folder() / "state.json", json.dumps(asdict(state)).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Let others find the whole file or none, also where several write the same one at once."""
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")  # its owner's alone
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    Path(part).replace(path)
 
 
 def _folder() -> Path:

@@ -39,6 +39,7 @@ RATE_ACTIONS = {
 @require_GET
 def preparing(request: HttpRequest) -> HttpResponse:
     """Say how far the compiling is; once nothing is waited for, let the page load again."""
+    kernels.compiling_ensure()
     response = render(request, "errors/_preparing_progress.html", preparing_context())
     if not kernels.is_waited_for():
         response["HX-Refresh"] = "true"

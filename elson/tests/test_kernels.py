@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numba
@@ -39,6 +43,7 @@ tripled_nb, impossible_nb = tripled, impossible
 def folder(tmp_path: Path, settings, monkeypatch) -> Path:
     """An installation on which nothing was compiled yet."""
     settings.STATE_DIR = tmp_path
+    monkeypatch.setattr(kernels, "_started", [])
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "numba"))
     for name in ("tripled", "impossible"):
         monkeypatch.setitem(globals(), name, kernel(globals()[f"{name}_nb"]))
@@ -121,8 +126,7 @@ def test_other_errors_are_left_to_django(folder):
 def test_the_page_loads_again_once_nothing_is_waited_for(folder, client):
     with kernels._alone():
         kernels.kernel_want(missing_of("tripled"))
-
-    waiting = client.get("/preparing/")
+        waiting = client.get("/preparing/")
     for asked in (folder / "kernels").glob("*.wanted"):
         asked.unlink()
     ready = client.get("/preparing/")
@@ -136,10 +140,37 @@ def done(folder: Path) -> None:
     kernels._state_write(kernels.KernelState(kernels.kernels_stamp(), 3, 3))
 
 
-def compiled(**options) -> int:
-    return kernels.kernels_compile(
-        say=lambda text: None, show=lambda *_: None, is_forced=False, **options
-    )
+def compiled(*, is_forced: bool = False) -> int:
+    return kernels.kernels_compile(say=lambda text: None, show=lambda *_: None, is_forced=is_forced)
+
+
+STAND_IN = """
+import fcntl, pathlib
+fcntl.flock(pathlib.Path(__file__).with_name("door").open("a"), fcntl.LOCK_SH)
+"""
+
+
+@pytest.fixture
+def compiler(folder, settings) -> Iterator[Path]:
+    """What is started instead of the compiler; it is there until the door is opened."""
+    (folder / "manage.py").write_text(STAND_IN)
+    settings.BASE_DIR = folder
+    with door_shut(folder):
+        yield folder
+    ended()
+
+
+@contextlib.contextmanager
+def door_shut(folder: Path) -> Iterator[None]:
+    with (folder / "door").open("a") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        yield
+
+
+def ended() -> None:
+    """Wait for the end of all that were started."""
+    for process in kernels._started:
+        process.wait(timeout=60)
 
 
 def test_what_somebody_waits_for_is_compiled_and_found_by_a_process_that_does_not(folder):
@@ -166,6 +197,56 @@ def test_a_kernel_that_cannot_be_compiled_is_told_with_its_reason_and_not_tried_
     assert response.status_code == 503
     assert "impossible cannot be compiled" in response.content.decode()
     assert not kernels.is_waited_for()
+
+
+def test_what_could_not_be_compiled_is_tried_again_by_force(folder, monkeypatch):
+    monkeypatch.setattr(kernels.preparation, "parts", lambda: iter([]))
+    missing = missing_of("impossible")
+    with kernels._alone():
+        kernels.kernel_want(missing)
+    compiled()
+
+    compiled(is_forced=True)
+
+    with kernels._alone():
+        assert kernels.kernel_want(missing) == ""
+
+
+def test_the_page_that_waits_starts_the_compiling_again_after_its_process_died(compiler, client):
+    with kernels._alone():
+        kernels.kernel_want(missing_of("tripled"))
+
+    client.get("/preparing/")
+    kernels._started[-1].kill()
+    ended()
+    client.get("/preparing/")
+
+    assert kernels._started[-1].poll() is None
+
+
+def test_one_that_is_on_its_way_is_not_started_again(compiler, client):
+    kernels.kernel_want(missing_of("tripled"))
+    client.get("/preparing/")
+    client.get("/preparing/")
+
+    assert len(kernels._started) == 1
+
+
+def test_nothing_is_started_while_nothing_is_waited_for(compiler, client):
+    client.get("/preparing/")
+
+    assert not kernels._started
+
+
+def test_one_kernel_is_asked_for_by_many_threads_at_once(folder):
+    missing = missing_of("tripled")
+    with kernels._alone(), ThreadPoolExecutor(8) as threads:
+        said = list(threads.map(lambda _: kernels.kernel_want(missing), range(400)))
+
+    assert said == [""] * 400
+    assert [path.suffix for path in (folder / "kernels").iterdir() if path.name != "lock"] == [
+        ".wanted"
+    ]
 
 
 def test_one_process_compiles_at_a_time(folder):

@@ -26,7 +26,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--force", action="store_true", help="go through every part again")
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="go through every part again, also what failed before",
+        )
         parser.add_argument(
             "--background", action="store_true", help="give way to others, end after the caller"
         )
