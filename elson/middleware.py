@@ -10,9 +10,9 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from elson import kernels
-from elson.common.api import problem_response
 from elson.common.errors import Unavailable
 from elson.common.listing import wants_fragment
+from elson.common.middleware import refusal_response
 from trading.engine.kernel_cache import KernelMissing
 
 API = "/api/"
@@ -38,17 +38,12 @@ class KernelsMiddleware:
             return None
         logger.info("kernel_missing", kernel=error.name, module=error.module, path=request.path)
         failed = kernels.kernel_want(error)
-        told = Unavailable("KERNEL_FAILED", failed) if failed else PREPARING
-        if request.path_info.startswith(API):
-            response = problem_response(
-                request, status=503, code=told.code, title=told.title, detail=told.message
-            )
-        elif failed or request.method != "GET":
-            page = {"error": told, "path": request.path}
-            response = HttpResponse(render_to_string("errors/503.html", page), status=503)
+        if failed:
+            response = refusal_response(request, Unavailable("KERNEL_FAILED", failed))
+        elif request.path_info.startswith(API) or request.method != "GET":
+            response = refusal_response(request, PREPARING)
         else:
             response = _page(request)
-        response["Retry-After"] = RETRY_SECONDS
         # Waiting is no error: Django, and with it the launcher's terminal, would call it one. A
         # kernel that cannot be compiled is.
         response._has_been_logged = not failed  # type: ignore[attr-defined]
@@ -64,5 +59,8 @@ def _page(request: HttpRequest) -> HttpResponse:
     """Answer a page or a part of one that asks again by itself."""
     told = {**preparing_context(), "path": request.get_full_path()}
     if wants_fragment(request):
-        return render(request, "components/_preparing.html", told, status=202)
-    return HttpResponse(render_to_string("errors/preparing.html", told), status=503)
+        response = render(request, "components/_preparing.html", told, status=202)
+    else:
+        response = HttpResponse(render_to_string("errors/preparing.html", told), status=503)
+    response["Retry-After"] = RETRY_SECONDS
+    return response

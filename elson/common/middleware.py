@@ -95,16 +95,21 @@ class DomainErrorMiddleware:
         if refusal is None:
             return None
         logger.info("refused", code=refusal.code, detail=refusal.message, path=request.path)
-        if request.path_info.startswith(_API):
-            response = problem_response(
-                request, status=refusal.status, code=refusal.code, title=refusal.title,
-                detail=refusal.message, field=refusal.field,
-            )  # fmt: skip
-        else:
-            response = _page(request, refusal)
-        if refusal.status in (429, 503):
-            response["Retry-After"] = str(refusal.data.get("retry_after_seconds", 5))
-        return response
+        return refusal_response(request, refusal)
+
+
+def refusal_response(request: HttpRequest, refusal: DomainError) -> HttpResponse:
+    """Answer a refusal as a problem under /api/, else as a page or a part of one."""
+    if request.path_info.startswith(_API):
+        response = problem_response(
+            request, status=refusal.status, code=refusal.code, title=refusal.title,
+            detail=refusal.message, field=refusal.field,
+        )  # fmt: skip
+    else:
+        response = _page(request, refusal)
+    if refusal.status in (429, 503):
+        response["Retry-After"] = str(refusal.data.get("retry_after_seconds", 5))
+    return response
 
 
 def _page(request: HttpRequest, refusal: DomainError) -> HttpResponse:
