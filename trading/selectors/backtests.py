@@ -23,23 +23,30 @@ OUR_FAULT = ("INTERNAL", "WORKER_LOST")
 STATUSES = Backtest.Status.choices
 PHASES = Backtest.Phase.choices
 TAGS_IN_ORDER = Prefetch("tags", queryset=BacktestTag.objects.order_by("pk"))
+OUT_OF_SAMPLE = "result__metrics__out_of_sample"
+
+
+def _figure(name: str, **shown: Any) -> Expression:
+    """Return a figure out of sample, nothing where JSON says null or it is not shown.
+
+    A JSON null is a value to both databases: the largest to one, the smallest to the other.
+    """
+    path = f"{OUT_OF_SAMPLE}__{name}"
+    return Case(When(~Q(**{path: None}) & Q(**shown), then=F(path)))
+
+
 # Column names people sort by, and what they mean in the tables.
 SORTS: dict[str, str | Expression] = {
     "created": "created_at",
     "strategy": "strategy_key",
     "symbol": "instrument__symbol",
     "status": "status",
-    "return": "result__metrics__out_of_sample__total_return",
+    "return": _figure("total_return"),
     # One over too few bars is not shown, so it leads no list either.
-    "sharpe": Case(
-        When(
-            result__metrics__out_of_sample__n_bars__gte=FEWEST_FOR_SHARPE,
-            then=F("result__metrics__out_of_sample__sharpe_ratio"),
-        )
-    ),
-    "drawdown": "result__metrics__out_of_sample__max_drawdown",
-    "trades": "result__metrics__out_of_sample__n_round_trips",
-    "costs": "result__metrics__out_of_sample__cost_share",
+    "sharpe": _figure("sharpe_ratio", **{f"{OUT_OF_SAMPLE}__n_bars__gte": FEWEST_FOR_SHARPE}),
+    "drawdown": _figure("max_drawdown"),
+    "trades": _figure("n_round_trips"),
+    "costs": _figure("cost_share"),
 }
 
 
