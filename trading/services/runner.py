@@ -168,9 +168,12 @@ def _lead_bars(
 
 
 def _fill_and_mark(portfolio: Portfolio, bar: InstrumentBar, step: _Step, now: dt.datetime) -> int:
-    """Let orders meet the bar, keep the strategies' own books true, mark the holding."""
+    """Let orders meet the bar, keep the strategies' own books true, mark the holding.
+
+    Returns how many fills there were; what others did before was told to the books, not filled.
+    """
     own = [item for item in step.deployments if item.instrument_id == bar.instrument.pk]
-    n_filled = books_catch_up(
+    n_told = books_catch_up(
         portfolio=portfolio,
         instrument=bar.instrument,
         deployments=own,
@@ -179,7 +182,8 @@ def _fill_and_mark(portfolio: Portfolio, bar: InstrumentBar, step: _Step, now: d
         market=_market(bar, amount_of(bar.prices.open)),
         now=now,
     )
-    if n_filled or bar.instrument.pk in step.working:
+    n_filled = 0
+    if n_told or bar.instrument.pk in step.working:
         # What rests is met inside a bar: after fills at its open, before fills at its close.
         turns = (_fill, _protect)
         for turn in reversed(turns) if bar.instrument.is_close_only else turns:
