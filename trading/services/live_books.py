@@ -126,11 +126,12 @@ def _sales_behind(
             order__deployment__isnull=True,
         )
         .select_related("order__instrument")
+        .prefetch_related("book_changes")
         .order_by("-pk")
     )
     for sale in sales.iterator(chunk_size=50):
-        taken = BookChange.objects.filter(fill=sale).values_list("quantity", flat=True)
-        part = min(excess, sale.quantity - sum(taken, ZERO))
+        taken = sum((change.quantity for change in sale.book_changes.all()), ZERO)
+        part = min(excess, sale.quantity - taken)
         if part > 0:
             yield sale, part
             excess -= part

@@ -10,7 +10,8 @@ import threading
 from decimal import Decimal
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from accounts.services import entitlement_grant
 from marketdata.models import ReplaySession
@@ -357,6 +358,31 @@ def test_a_turn_that_is_repeated_takes_nothing_a_second_time(alone):
     assert n_changed == 0
     assert books(alone.portfolio) == before
     assert len(before["changes"]) == 1
+
+
+def test_what_was_sold_outside_of_a_turn_is_told_to_the_book_and_counts_as_no_fill(alone):
+    told_outside(by_hand(alone, D(100)))
+
+    done = play(alone.portfolio, at(HELD + 1))
+
+    assert BookChange.objects.count() == 1
+    assert (done.n_bars, done.n_fills) == (1, 0)
+
+
+@pytest.mark.parametrize("n_sales", [1, 6])
+def test_what_was_taken_of_many_sales_is_read_at_once(alone, n_sales):
+    for n in range(n_sales):
+        told_outside(by_hand(alone, D(10), key=f"sale {n}"), trade_id=f"{n}")
+
+    with CaptureQueriesContext(connection) as captured:
+        n_changed = books_catch_up(
+            portfolio=alone.portfolio, instrument=alone.instrument, deployments=[again(alone)],
+            now=NOW,
+        )  # fmt: skip
+
+    reads = [row["sql"] for row in captured if row["sql"].startswith("SELECT")]
+    assert (n_changed, BookChange.objects.count()) == (1, n_sales)
+    assert len([sql for sql in reads if 'FROM "trading_bookchange"' in sql]) == 1
 
 
 def test_a_crash_after_a_book_was_told_leaves_nothing_of_it(coin, monkeypatch):
