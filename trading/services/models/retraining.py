@@ -16,6 +16,7 @@ from marketdata.models import BarSeries
 from trading.engine.learning.drift import Light
 from trading.models import DriftReport, ModelTraining, ModelVersion
 from trading.selectors.backtests import backtests_are_waiting
+from trading.selectors.model_trainings import UNFINISHED
 from trading.selectors.model_versions import version_active, version_list
 from trading.services.models.registry import BY_THE_CLOCK
 from trading.services.models.training import HYBRID, TIMEFRAME, symbols_stored, training_request
@@ -99,8 +100,7 @@ def reason_of(version: ModelVersion) -> Reason | None:
 
 def _is_resting(now: dt.datetime) -> bool:
     """Tell whether a training is under way, or the last by the clock is too recent."""
-    unfinished = [ModelTraining.Status.QUEUED, ModelTraining.Status.RUNNING]
-    if ModelTraining.objects.filter(status__in=unfinished).exists():
+    if ModelTraining.objects.filter(status__in=UNFINISHED).exists():
         return True
     return ModelTraining.objects.filter(
         trigger__in=BY_THE_CLOCK, created_at__gt=now - REST
@@ -120,12 +120,14 @@ def _red_looks(version: ModelVersion) -> list[DriftReport]:
 
     Looks at the same predictions are one look.
     """
-    seen: dict[tuple[int, int], DriftReport] = {}
-    for look in version.drift_reports.order_by("-created_at", "-pk")[:MOST_LOOKS]:
-        seen.setdefault((look.n_predictions, look.n_resolved), look)
+    found = version.drift_reports.order_by("-created_at", "-pk")
+    rows = found.values_list("n_predictions", "n_resolved", "pk", "light")[:MOST_LOOKS]
+    seen: dict[tuple[int, int], tuple[int, str]] = {}
+    for n_predictions, n_resolved, pk, light in rows:
+        seen.setdefault((n_predictions, n_resolved), (pk, light))
     looks = list(seen.values())[:RED_LOOKS]
-    is_red = len(looks) == RED_LOOKS and all(look.light == Light.CRITICAL for look in looks)
-    return looks if is_red else []
+    is_red = len(looks) == RED_LOOKS and all(light == Light.CRITICAL for _, light in looks)
+    return list(found.filter(pk__in=[pk for pk, _ in looks])) if is_red else []
 
 
 def _worst(look: DriftReport) -> str:

@@ -23,7 +23,7 @@ from trading.engine.learning.fitted import DatedModel, FittedModel
 from trading.engine.learning.models import ModelKind
 from trading.models import ModelArtifact, ModelTraining, ModelVersion
 from trading.selectors.backtests import backtests_are_waiting
-from trading.selectors.model_trainings import MAY_CANCEL
+from trading.selectors.model_trainings import MAY_CANCEL, UNFINISHED
 from trading.selectors.model_versions import version_active
 from trading.services.backtests.experiment import cost_preset_of
 from trading.services.bindings import models_of
@@ -209,7 +209,7 @@ def trainings_sweep(*, now: dt.datetime) -> int:
     _give_up_folders(now)
     due = ModelTraining.objects.filter(
         Q(lease_expires_at__lt=now) | Q(lease_expires_at__isnull=True),
-        status__in=[Status.QUEUED, Status.RUNNING],
+        status__in=UNFINISHED,
         # A training on a folder belongs to the command that reads it.
         source=DATABASE,
     )
@@ -219,7 +219,7 @@ def trainings_sweep(*, now: dt.datetime) -> int:
 def _give_up_folders(now: dt.datetime) -> None:
     """End trainings whose command is gone: nobody else has the folder to go on with."""
     ModelTraining.objects.filter(
-        status__in=[Status.QUEUED, Status.RUNNING], lease_expires_at__lt=now - COMMAND_SILENT_AFTER
+        status__in=UNFINISHED, lease_expires_at__lt=now - COMMAND_SILENT_AFTER
     ).exclude(source=DATABASE).update(
         status=Status.FAILED,
         finished_at=now,
@@ -240,9 +240,7 @@ def first_training_request(*, now: dt.datetime) -> ModelTraining | None:
     series = BarSeries.objects.filter(instrument__symbol__in=symbols, timeframe=TIMEFRAME)
     key = f"first-{series.aggregate(n=Sum('n_bars'))['n'] or 0}"
     tried = ModelTraining.objects.filter(
-        Q(status__in=[Status.QUEUED, Status.RUNNING])
-        | Q(created_at__gt=now - FIRST_AGAIN_AFTER)
-        | Q(client_key=key)
+        Q(status__in=UNFINISHED) | Q(created_at__gt=now - FIRST_AGAIN_AFTER) | Q(client_key=key)
     )
     if not symbols or tried.exists():
         return None
@@ -266,7 +264,7 @@ def training_cancel(*, training: ModelTraining, now: dt.datetime) -> ModelTraini
 
 def training_abandon(*, training: ModelTraining, now: dt.datetime) -> None:
     """End a training whose process gives up holding it; what is ended already stays as it is."""
-    ModelTraining.objects.filter(pk=training.pk, status__in=[Status.QUEUED, Status.RUNNING]).update(
+    ModelTraining.objects.filter(pk=training.pk, status__in=UNFINISHED).update(
         status=Status.CANCELED, finished_at=now, lease_key=None
     )
 
