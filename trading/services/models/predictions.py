@@ -28,7 +28,9 @@ from trading.services.backtests.experiment import cost_preset_of
 from trading.services.bindings import HYBRID, models_of
 
 logger = structlog.get_logger(__name__)
-# Open predictions are followed up in batches of instruments.
+# Of one series at a time, newest first: what is resolved makes room for what is older, and what can
+# never be (its bars were taken away) grows old below. Still open for want of bars are at most the
+# candidates of the last BLIND_BARS bars, far fewer than these.
 MOST_OPEN = 1_000
 
 
@@ -72,12 +74,12 @@ def predictions_resolve() -> int:
     waiting = Prediction.objects.filter(resolved_at__isnull=True)
     n_resolved = 0
     # Series by series: one whose bars do not come on must not take the turn of the others.
-    for instrument_id, timeframe in sorted(
-        set(waiting.order_by().values_list("instrument_id", "timeframe").distinct())
-    ):
+    series = waiting.order_by("instrument_id", "timeframe")
+    for instrument_id, timeframe in series.values_list("instrument_id", "timeframe").distinct():
         rows = waiting.filter(instrument_id=instrument_id, timeframe=timeframe)
         newest = list(rows.select_related("instrument").order_by("-market_at")[:MOST_OPEN])
-        n_resolved += _resolve(newest[0].instrument, timeframe, newest[::-1])
+        if newest:  # else another worker has resolved them since the series were listed
+            n_resolved += _resolve(newest[0].instrument, timeframe, newest[::-1])
     return n_resolved
 
 
