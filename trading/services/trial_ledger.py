@@ -31,8 +31,9 @@ class Family:
 class Evaluation:
     """What trials share that differ in parameters: bars by their hash, capital, costs, model.
 
-    The same evaluation of the same parameters is one trial, however often it is made, and whether
-    a study, a command or a run makes it.
+    The same evaluation of the same parameters is one trial, however often it is made. Studies and
+    commands score on folds, a run on its whole span: their contents differ, so runs count among
+    themselves.
     """
 
     family: Family
