@@ -11,7 +11,7 @@ from django.urls import reverse
 from elson import guides
 from marketdata.selectors import instrument_search
 from trading.selectors.backtests import backtest_list
-from trading.selectors.strategies import rules_of, strategy_list
+from trading.selectors.strategies import rule_name, strategy_list
 from trading.selectors.studies import study_list
 
 MOST_OF_A_KIND = 8
@@ -60,19 +60,19 @@ def _markets(wanted: str) -> Iterable[Hit]:
 
 def _strategies(user: Any, wanted: str) -> Iterable[Hit]:
     for row in strategy_list(user).filter(name__icontains=wanted)[:MOST_OF_A_KIND]:
-        note = rules_of(row.key).name
+        note = rule_name(row.key)
         yield Hit(row.name, note, reverse("strategy_detail", args=[row.pk]))
 
 
 def _backtests(user: Any, wanted: str) -> Iterable[Hit]:
     for row in backtest_list(user_id=user.pk, search=wanted)[:MOST_OF_A_KIND]:
-        note = f"{rules_of(row.strategy_key).name} on {row.instrument.symbol} {row.note}".strip()
+        note = f"{rule_name(row.strategy_key)} on {row.instrument.symbol} {row.note}".strip()
         yield Hit(f"#{row.pk}", note, reverse("backtest", args=[row.pk]))
 
 
 def _studies(user: Any, wanted: str) -> Iterable[Hit]:
     for row in study_list(user_id=user.pk, search=wanted)[:MOST_OF_A_KIND]:
-        note = f"{rules_of(row.strategy_key).name} on {row.instrument.symbol} {row.note}".strip()
+        note = f"{rule_name(row.strategy_key)} on {row.instrument.symbol} {row.note}".strip()
         yield Hit(f"#{row.pk}", note, reverse("study", args=[row.pk]))
 
 

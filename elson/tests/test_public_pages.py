@@ -19,8 +19,9 @@ from elson.tests.test_templates import COMMENTS, TEMPLATES, faults_of
 from marketdata.selectors import bars_get
 from marketdata.tests.factories import instrument_make, market_make
 from trading.engine.regimes import classify
-from trading.models import Backtest
+from trading.models import Backtest, Strategy
 from trading.services.backtests.runs import backtest_run
+from trading.services.strategies import strategy_create
 
 # Rooted addresses that a template writes out, also as a value handed to a component.
 WRITTEN = re.compile(r"""(?:href|action)=["'](/[a-z][^"'{#?]*)""")
@@ -312,6 +313,16 @@ def test_what_is_not_there_can_be_searched_for(client, member):
     assert lost.status_code == 404
     assert 'action="/search/"' in lost.content.decode()
     assert 'href="/markets/SPX/"' in found
+
+
+def test_what_was_made_with_rules_that_are_gone_is_found_by_its_key(client, member):
+    strategy_create(user=member, key="sma_cross", name="Crossing", parameters={})
+    Strategy.objects.update(key="gone_rules")
+    client.force_login(member)
+
+    text = client.get("/search/?q=crossing").content.decode()
+
+    assert "gone_rules" in text
 
 
 def test_a_visitor_finds_guides_and_nobody_s_runs(client, member):

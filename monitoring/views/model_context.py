@@ -11,7 +11,6 @@ from elson.common import formatting
 from monitoring.views.model_record import is_late, replacement, score_rows
 from trading.engine.learning.features import MEANINGS
 from trading.engine.regime_quality import DetectorQuality
-from trading.engine.strategies import STRATEGIES
 from trading.engine.types import Regime
 from trading.selectors.model_versions import (
     FEWEST_RESOLVED,
@@ -37,11 +36,6 @@ RELATIONS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 # Live against the version's own test, by the live interval.
 AS_TESTED, BELOW, ABOVE, UNKNOWN = "as tested", "below its test", "above its test", "not known yet"
 AGAINST_LIGHTS = {AS_TESTED: "OK", ABOVE: "OK", BELOW: "WARNING", UNKNOWN: "IDLE"}
-
-
-def strategy_label(key: str) -> str:
-    """Return the name of a strategy, its key when it is gone."""
-    return STRATEGIES[key].name if key in STRATEGIES else key
 
 
 def window_start(window: str, now: dt.datetime) -> dt.datetime | None:

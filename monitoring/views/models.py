@@ -28,7 +28,6 @@ from monitoring.views.model_context import (
     light,
     matrix,
     report_context,
-    strategy_label,
     window_start,
 )
 from monitoring.views.model_record import (
@@ -64,6 +63,7 @@ from trading.selectors.model_versions import (
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.regime_quality import detector_quality_get
 from trading.selectors.regimes import visible_of, watched_list
+from trading.selectors.strategies import rule_name
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -172,8 +172,8 @@ def _choices(request: HttpRequest, keys: list[str], key: str) -> dict[str, Any]:
     over = request.GET.get("over", "")
     return {
         "strategy_key": key,
-        "strategy": strategy_label(key),
-        "strategies": [(item, strategy_label(item)) for item in keys],
+        "strategy": rule_name(key),
+        "strategies": [(item, rule_name(item)) for item in keys],
         "windows": WINDOWS,
         "window": window if window in dict(WINDOWS) else DEFAULT_WINDOW,
         "sources": SOURCES,
@@ -260,7 +260,7 @@ def model_version(request: HttpRequest, version_id: int) -> HttpResponse:
     context = {
         "version": version,
         "before": before,
-        "strategy": strategy_label(version.strategy_key),
+        "strategy": rule_name(version.strategy_key),
         "spec": spec,
         "features": [(name, MEANINGS.get(name, name)) for name in version.features],
         "matrix": matrix(version, source="tested", since=None),

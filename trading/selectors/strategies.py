@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from elson.common.errors import Conflict, NotFound
 from elson.common.formatting import parse_whole
@@ -83,6 +83,11 @@ def rules_of(strategy_key: str) -> StrategySpec:
             "STRATEGY_NOT_INSTALLED",
             f"The rules {strategy_key!r} are not installed any more; install their package again.",
         ) from error
+
+
+def rule_name(strategy_key: str) -> str:
+    """Return the name of rules, their key where they are not installed any more."""
+    return STRATEGIES[strategy_key].name if strategy_key in STRATEGIES else strategy_key
 
 
 def gallery_list() -> list[StrategySpec]:
@@ -161,19 +166,13 @@ def stopped_rows(portfolio: Portfolio, *, is_archived: bool = False) -> list[Dep
 
     Those in the lists, or with `is_archived` those put away.
     """
-    deployments = _deployments().filter(
-        portfolio=portfolio, version__strategy__is_archived=is_archived
+    others = Deployment.objects.filter(
+        Q(pk__gt=OuterRef("pk")) | ~Q(status=Deployment.Status.STOPPED),
+        portfolio=portfolio,
+        version__strategy=OuterRef("version__strategy"),
     )
-    newest: dict[int, Deployment] = {}
-    for deployment in deployments.order_by("pk"):
-        newest[deployment.version.strategy_id] = deployment
-    running = deployments.exclude(status=Deployment.Status.STOPPED)
-    at_work = set(running.values_list("version__strategy_id", flat=True))
-    return _rows(
-        deployments.filter(
-            pk__in=[row.pk for key, row in newest.items() if key not in at_work]
-        ).order_by("-pk")
-    )
+    rows = _deployments().filter(portfolio=portfolio, version__strategy__is_archived=is_archived)
+    return _rows(rows.exclude(Exists(others)).order_by("-pk"))
 
 
 def draft_rows(user: Any, *, is_archived: bool = False) -> list[DraftRow]:
@@ -189,7 +188,7 @@ def draft_rows(user: Any, *, is_archived: bool = False) -> list[DraftRow]:
     versions = StrategyVersion.objects.filter(strategy__in=never_ran.values("pk"))
     newest = versions.exclude(Exists(newer)).select_related("strategy").order_by("-pk")
     return [
-        DraftRow(row.strategy_id, row.strategy.name, _rule_name(row.strategy.key), row.number)
+        DraftRow(row.strategy_id, row.strategy.name, rule_name(row.strategy.key), row.number)
         for row in newest
     ]
 
@@ -293,10 +292,6 @@ def _rows(deployments: QuerySet[Deployment]) -> list[DeploymentRow]:
     return [_row(row, decisions.get(row.last_decision_id)) for row in found]  # type: ignore[attr-defined]
 
 
-def _rule_name(key: str) -> str:
-    return STRATEGIES[key].name if key in STRATEGIES else key
-
-
 def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
     state = deployment.state
     capital = float(deployment.capital)
@@ -306,7 +301,7 @@ def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
         deployment_id=deployment.pk,
         strategy_id=strategy.pk,
         name=strategy.name,
-        rule=_rule_name(strategy.key),
+        rule=rule_name(strategy.key),
         version=deployment.version.number,
         status=deployment.status,
         symbol=deployment.instrument.symbol,

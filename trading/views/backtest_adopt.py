@@ -13,8 +13,9 @@ from django.views.decorators.http import require_http_methods
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError
 from trading.selectors.backtests import backtest_get
+from trading.selectors.strategies import rule_name
 from trading.services.adoption import OVERRIDE, backtest_adopt
-from trading.views.backtest_words import MARKS, strategy_name
+from trading.views.backtest_words import MARKS
 
 
 class AdoptForm(forms.Form):
@@ -45,7 +46,7 @@ def backtest_adopt_page(request: MemberRequest, backtest_id: int) -> HttpRespons
     result = getattr(row, "result", None)
     honesty = result.honesty if result else {"status": "", "verdict": ""}
     context = {
-        "backtest": row, "form": form, "strategy": strategy_name(row.strategy_key),
+        "backtest": row, "form": form, "strategy": rule_name(row.strategy_key),
         "verdict": honesty["verdict"],
         "is_failed": honesty["status"] == "FAIL",
         "tone": MARKS.get(honesty["status"], "info"),

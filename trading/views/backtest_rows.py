@@ -7,8 +7,9 @@ from typing import Any
 from elson.common.templatetags import formats
 from trading.engine.enough import shortfall
 from trading.selectors.luck import luck_of
+from trading.selectors.strategies import rule_name
 from trading.views.backtest_metrics import cell_of
-from trading.views.backtest_words import MARKS, strategy_name
+from trading.views.backtest_words import MARKS
 
 BEATS = {"PASS": "Yes", "WARN": "Barely", "FAIL": "No"}
 
@@ -27,7 +28,7 @@ def _list_row(backtest: Any) -> dict[str, Any]:
     return {
         "backtest": backtest,
         "symbols": backtest.symbols or [backtest.instrument.symbol],
-        "strategy": strategy_name(backtest.strategy_key),
+        "strategy": rule_name(backtest.strategy_key),
         "version": getattr(backtest.version, "number", None),
         "first_on": span.get("first_at", "")[:10] or backtest.start_date,
         "last_on": span.get("last_at", "")[:10] or backtest.end_date,

@@ -14,10 +14,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.requests import MemberRequest
 from trading.selectors.backtests import backtest_get
 from trading.selectors.shares import share_open, shared_backtest
+from trading.selectors.strategies import rule_name
 from trading.services.backtests.sharing import share_create, share_revoke
 from trading.views.backtest_context import parameter_rows, result_context
 from trading.views.backtest_overview import verdict_rows
-from trading.views.backtest_words import strategy_name
 
 # A link is not for search engines, not for caches, and not for the pages it leads on to.
 PRIVATE_HEADERS = {
@@ -44,7 +44,7 @@ def backtest_share(request: MemberRequest, backtest_id: int) -> HttpResponse:
         "backtest": row,
         "share": share,
         "href": share_href(share.token) if share else "",
-        "strategy": strategy_name(row.strategy_key),
+        "strategy": rule_name(row.strategy_key),
         "is_done": row.status == "SUCCEEDED",
         "crumbs": [
             {"label": "Backtests", "href": reverse("backtests")},
@@ -60,7 +60,7 @@ def backtest_shared(request: HttpRequest, token: str) -> HttpResponse:
     row = shared_backtest(token)
     context = {
         "backtest": row,
-        "strategy": strategy_name(row.strategy_key),
+        "strategy": rule_name(row.strategy_key),
         "is_shared": True,
         "parameters": parameter_rows(row),
         **result_context(row, "overview"),

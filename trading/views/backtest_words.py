@@ -13,11 +13,6 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit", "NOT_APPLICABLE": "info"}
 
 
-def strategy_name(key: str) -> str:
-    """Return the strategy's name, its key when the strategy is gone."""
-    return STRATEGIES[key].name if key in STRATEGIES else key
-
-
 def model_words(strategy_key: str, settings_used: Mapping[str, Any]) -> str:
     """Say which model decided; "" for rules that take none and results from before it was kept."""
     if not takes_model(strategy_key) or "model" not in settings_used:

@@ -28,7 +28,7 @@ from trading.selectors.backtests import (
     tags_used,
     usual_seconds,
 )
-from trading.selectors.strategies import version_get
+from trading.selectors.strategies import rule_name, version_get
 from trading.serializers.backtests import BacktestResultSerializer
 from trading.services.backtests.comparison import compare_limit
 from trading.services.backtests.drafts import BacktestInvalid
@@ -57,7 +57,6 @@ from trading.views.backtest_progress import run_context
 from trading.views.backtest_rows import list_rows
 from trading.views.backtest_split import split_context
 from trading.views.backtest_trades import trade_rows
-from trading.views.backtest_words import strategy_name
 from trading.views.form_keys import form_key
 
 EXAMPLE = {
@@ -105,9 +104,7 @@ def backtests(request: MemberRequest) -> HttpResponse:
         "rows": list_rows(page.object_list),
         "chosen": chosen,
         "statuses": STATUSES,
-        "strategies": [
-            (key, strategy_name(key)) for key in strategies_tested(user_id=request.user.pk)
-        ],
+        "strategies": [(key, rule_name(key)) for key in strategies_tested(user_id=request.user.pk)],
         "tags": tags_used(user_id=request.user.pk),
         "compare_limit": compare_limit(user=request.user, now=timezone.now()),
         "is_filtered": any(chosen.values()),
@@ -311,7 +308,7 @@ def _own(request: MemberRequest, backtest_id: int | str) -> Any:
 def _head(row: Any) -> dict[str, Any]:
     return {
         "backtest": row,
-        "strategy": strategy_name(row.strategy_key),
+        "strategy": rule_name(row.strategy_key),
         "client_key": uuid.uuid4().hex,
         "change_href": f"{reverse('backtest_new')}?from={row.pk}",
         "crumbs": [{"label": "Backtests", "href": reverse("backtests")}],

@@ -14,8 +14,8 @@ from trading.engine.comparison import FEWEST_PERIODS, PairedDifference
 from trading.engine.enough import FEWEST_FOR_WIN_RATE
 from trading.selectors.comparison import ComparedRun, Comparison, MetricRow, PairRow, SettingRow
 from trading.selectors.luck import luck_of
+from trading.selectors.strategies import rule_name
 from trading.views.backtest_metrics import METRICS, term_of
-from trading.views.backtest_words import strategy_name
 
 SEGMENT_WORDS = {"out_of_sample": "Out of sample", "all": "Whole span"}
 LINE_WORDS = {"A": "solid", "B": "dashed", "C": "dotted", "D": "long dashes"}
@@ -57,7 +57,7 @@ def _column(run: ComparedRun) -> dict[str, Any]:
         "letter": run.letter,
         "slug": run.letter.lower(),
         "line": LINE_WORDS[run.letter],
-        "strategy": strategy_name(row.strategy_key),
+        "strategy": rule_name(row.strategy_key),
         "costs": "costs by class and regime"
         if row.has_regime_costs
         else f"{row.commission_bps:g} bp commission, {row.slippage_bps:g} bp slippage",
@@ -168,7 +168,7 @@ def _regime_cell(cell: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _setting(row: SettingRow) -> dict[str, Any]:
-    write = strategy_name if row.label == "Strategy" else _setting_text
+    write = rule_name if row.label == "Strategy" else _setting_text
     return {"label": row.label, "values": [write(value) for value in row.values]}
 
 
@@ -239,7 +239,7 @@ def _line(run: ComparedRun, grid: Sequence[int]) -> dict[str, Any]:
     peaks = itertools.accumulate(based, max)
     return {
         "letter": run.letter,
-        "name": strategy_name(run.backtest.strategy_key),
+        "name": rule_name(run.backtest.strategy_key),
         "values": based,
         "drawdowns": [round(v / peak - 1, 5) for v, peak in zip(based, peaks, strict=True)],
     }

@@ -18,10 +18,10 @@ from elson.common.templatetags.components.words import term
 from trading.engine.search import Space, plateau_of, space_from
 from trading.engine.search.judgement import GOOD_DEFLATED
 from trading.engine.search.plateau import Plateau
-from trading.selectors.strategies import rules_of
+from trading.selectors.strategies import rule_name, rules_of
 from trading.selectors.studies import best_so_far, study_pace, trial_list, trials_counted
 from trading.services.studies.progress import progress_values
-from trading.views.backtest_words import caution_words, strategy_name
+from trading.views.backtest_words import caution_words
 
 MOST_CELLS = 12
 MOST_POINTS = 400
@@ -38,7 +38,7 @@ def list_row(study: Any) -> dict[str, Any]:
     verdict = study.judgement or {}
     return {
         "study": study,
-        "strategy": strategy_name(study.strategy_key),
+        "strategy": rule_name(study.strategy_key),
         "percent": 100.0 * study.n_done / study.n_trials if study.n_trials else 0.0,
         "verdict": verdict_word(verdict),
         "deflated": verdict.get("deflated_sharpe"),
