@@ -90,9 +90,11 @@ def bars_get(
     return bars
 
 
-def series_bars(series: BarSeries, *, until: dt.datetime | None = None) -> Bars | None:
-    """Bars of a series at hand, its instrument with it; None before its first close."""
-    return _bars(series.instrument, series, columns_window(series, until=until))
+def series_bars(
+    series: BarSeries, *, until: dt.datetime | None = None, since: dt.datetime | None = None
+) -> Bars | None:
+    """Bars of a series at hand, its instrument with it; None where none closed in that time."""
+    return _bars(series.instrument, series, columns_window(series, until=until, since=since))
 
 
 def series_closes(series: BarSeries) -> IntArray:

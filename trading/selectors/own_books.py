@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from marketdata.selectors import NoBars, bars_get, nanoseconds
-from marketdata.types import FloatArray, IntArray
+from marketdata.selectors import NoBars, bars_get, nanoseconds, series_bars, series_map
+from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import metrics
 from trading.engine.breaker import BreakerState, breaker_sentence
 from trading.engine.types import OrderSide
@@ -80,28 +81,7 @@ class OwnBacktest:
 
 def book_of(deployment: Deployment, *, until: dt.datetime | None) -> Book:
     """Replay the fills of a deployment, and what others sold of it, over the closes to be seen."""
-    fills = list(Fill.objects.filter(order__deployment=deployment).select_related("order"))
-    moves = [_move_of(fill) for fill in fills] + _outside_moves(deployment)
-    try:
-        bars = bars_get(
-            deployment.instrument,
-            deployment.timeframe,
-            since=deployment.starts_at,
-            until=until or deployment.last_bar_at,
-        )
-    except NoBars:
-        empty = np.empty(0)
-        return Book(empty.astype(np.int64), empty, None, None, None, len(fills), None)
-    equity = float(deployment.capital) + _gains(moves, bars.closed_at, bars.close)
-    return Book(
-        closed_at=bars.closed_at,
-        equity=equity,
-        total_return=float(equity[-1] / float(deployment.capital) - 1),
-        return_month=_month(bars.closed_at, equity),
-        max_drawdown=metrics.max_drawdown(equity, float(deployment.capital)),
-        n_fills=len(fills),
-        exposure=_exposure(deployment, float(bars.close[-1]), float(equity[-1])),
-    )
+    return _books([deployment], until=until)[deployment.pk]
 
 
 def books_of(
@@ -112,8 +92,9 @@ def books_of(
     What has no value comes last either way.
     """
     until = portfolio.replay.cursor_at if portfolio.replay else None
-    found = {row.pk: row for row in deployment_list(portfolio)}
-    pairs = [(row, book_of(found[row.deployment_id], until=until)) for row in rows]
+    found = deployment_list(portfolio).filter(pk__in=[row.deployment_id for row in rows])
+    books = _books(list(found), until=until)
+    pairs = [(row, books[row.deployment_id]) for row in rows]
     key = ORDERS.get(order.lstrip("-"))
     if key is None:
         return pairs
@@ -166,24 +147,59 @@ def outcome_of(decision: Decision, *, until: dt.datetime | None) -> tuple[int, f
     return (n_bars, float(bars.close[-1] / bars.close[0] - 1)) if n_bars > 0 else None
 
 
+def _books(deployments: Sequence[Deployment], *, until: dt.datetime | None) -> dict[int, Book]:
+    """Books by deployment; how many there are changes nothing in how often is asked."""
+    moves: dict[int, list[_Move]] = {row.pk: [] for row in deployments}
+    n_fills = Counter[int]()
+    for fill in Fill.objects.filter(order__deployment__in=moves).select_related("order"):
+        owner = cast("int", fill.order.deployment_id)
+        moves[owner].append(_move_of(fill))
+        n_fills[owner] += 1
+    for change in BookChange.objects.filter(deployment__in=moves).select_related("fill"):
+        moves[change.deployment_id].append(_outside_move_of(change))
+    stored = {
+        timeframe: series_map([row.instrument_id for row in deployments], timeframe)
+        for timeframe in {row.timeframe for row in deployments}
+    }
+    books = {}
+    for row in deployments:
+        series = stored[row.timeframe].get(row.instrument_id)
+        bars = series and series_bars(series, since=row.starts_at, until=until or row.last_bar_at)
+        books[row.pk] = _book(row, moves[row.pk], n_fills[row.pk], bars)
+    return books
+
+
+def _book(deployment: Deployment, moves: list[_Move], n_fills: int, bars: Bars | None) -> Book:
+    if bars is None:
+        empty = np.empty(0)
+        return Book(empty.astype(np.int64), empty, None, None, None, n_fills, None)
+    capital = float(deployment.capital)
+    equity = capital + _gains(moves, bars.closed_at, bars.close)
+    return Book(
+        closed_at=bars.closed_at,
+        equity=equity,
+        total_return=float(equity[-1] / capital - 1),
+        return_month=_month(bars.closed_at, equity),
+        max_drawdown=metrics.max_drawdown(equity, capital),
+        n_fills=n_fills,
+        exposure=_exposure(deployment, float(bars.close[-1]), float(equity[-1])),
+    )
+
+
 def _move_of(fill: Fill) -> _Move:
     sign = 1.0 if fill.order.side == OrderSide.BUY else -1.0
     at = nanoseconds(fill.filled_at)
     return _Move(at, sign * float(fill.quantity), float(fill.price), float(fill.commission))
 
 
-def _outside_moves(deployment: Deployment) -> list[_Move]:
-    """Sales by others that were of this book; what they brought stayed in it."""
-    changes = BookChange.objects.filter(deployment=deployment).select_related("fill")
-    return [
-        _Move(
-            nanoseconds(change.fill.filled_at),
-            -float(change.quantity),
-            float(change.fill.price),
-            float(change.commission),
-        )
-        for change in changes
-    ]
+def _outside_move_of(change: BookChange) -> _Move:
+    """Tell a sale by others that was of this book; what it brought stayed in it."""
+    return _Move(
+        nanoseconds(change.fill.filled_at),
+        -float(change.quantity),
+        float(change.fill.price),
+        float(change.commission),
+    )
 
 
 def _gains(moves: list[_Move], closed_at: IntArray, close: FloatArray) -> FloatArray:
