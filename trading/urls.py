@@ -14,6 +14,7 @@ from trading.api import trainings as trainings_api
 from trading.views import (
     backtest_adopt,
     backtest_share,
+    backtest_trade,
     backtests,
     compare,
     dashboard,
@@ -43,6 +44,11 @@ BACKTEST_PATTERNS: list[URLPattern | URLResolver] = [
         "backtests/<int:backtest_id>/progress/",
         backtests.backtest_progress,
         name="backtest_progress",
+    ),
+    path(
+        "backtests/<int:backtest_id>/trades/<int:number>/",
+        backtest_trade.backtest_trade,
+        name="backtest_trade",
     ),
     path("backtests/<int:backtest_id>/cancel/", backtests.backtest_stop, name="backtest_cancel"),
     path("backtests/<int:backtest_id>/rerun/", backtests.backtest_again, name="backtest_rerun"),

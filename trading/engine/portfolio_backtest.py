@@ -11,7 +11,7 @@ on the order in which instruments are given.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig, BacktestRun
 from trading.engine.cost_parts import CostParts, cost_parts
 from trading.engine.errors import ConfigInvalid
+from trading.engine.explanation import Decision
 from trading.engine.portfolio import round_trips
 from trading.engine.portfolio_regimes import account_regimes
 from trading.engine.random_trades import Rested
@@ -136,6 +137,34 @@ def account_equity(
     """
     account, clock = account_opened(legs, config, allocation)
     return replay(account, clock if until is None else clock[clock < until])[0]
+
+
+def account_decisions(
+    legs: Sequence[Leg], config: BacktestConfig, allocation: Allocation, closes: Collection[int]
+) -> tuple[Decision, ...]:
+    """Explain the decisions of an account at some moments, without the words of all others.
+
+    Parameters
+    ----------
+    legs, config, allocation
+        As for `run_portfolio`; ``keeps_decisions`` need not be set.
+    closes : collection of int
+        Moments of its clock, nanoseconds since 1970; nothing after the last is traded.
+
+    Returns
+    -------
+    tuple of Decision
+        Of every instrument with a bar that closes then, in order of time and symbol.
+
+    Raises
+    ------
+    ConfigInvalid, InsufficientBars, UnknownStrategy, ParameterInvalid
+        As `run_portfolio`.
+    """
+    account, clock = account_opened(legs, config, allocation)
+    account.explained = frozenset(closes)
+    replay(account, clock[clock <= max(account.explained, default=-1)])
+    return tuple(account.decisions)
 
 
 def account_opened(

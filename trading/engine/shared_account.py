@@ -102,7 +102,11 @@ class Book:
 
 @dataclass(slots=True, eq=False)
 class SharedAccount:
-    """The one cash account; `books` are in order of symbol."""
+    """The one cash account; `books` are in order of symbol.
+
+    `explained` names the closes whose decisions are kept, nanoseconds; None for all or none of
+    them, as the settings say.
+    """
 
     books: list[Book]
     config: BacktestConfig
@@ -111,6 +115,7 @@ class SharedAccount:
     financing: float = 0.0
     day_start_equity: float = 0.0
     decisions: list[Decision] = field(default_factory=list)
+    explained: frozenset[int] | None = None
 
     @property
     def equity(self) -> float:
@@ -319,6 +324,7 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
         state = book.blotter.state.changed(cash=own - book.value, equity=own)
         context = replace(
             book.context,
+            explains=_tells(account, book, i),
             correlation=_correlation(account, book, i),
             account=None if book.context.limits.is_empty else _view(account, book, equity),
             watched_equity=equity,
@@ -331,6 +337,12 @@ def _decide(account: SharedAccount, arrived: list[tuple[Book, int]], equity: flo
             account.decisions.append(outcome.decision)
         book.blotter.submit(outcome.order_intent, i, outcome.target_weight)
         n_taken += _is_taken(book) - was_taken
+
+
+def _tells(account: SharedAccount, book: Book, i: int) -> bool:
+    if account.explained is None:
+        return book.context.explains
+    return int(book.features.bars.closed_at[i]) in account.explained
 
 
 def _view(account: SharedAccount, book: Book, equity: float) -> AccountView:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from elson.common.formatting import label_of
-from trading.models import Decision
 
 PREFIX = "contribution:"
 SCORE_INPUTS = ("probability", "threshold", "score_base", "score", "score_is_log_odds")
@@ -15,6 +16,14 @@ DIGITS = 3
 MOST = 56.0
 MIDDLE = 60.0
 N_SHOWN = 6
+
+
+class Asked(Protocol):
+    """A decision, stored or just made, as far as it holds what the model was asked and said."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Numbers by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class Score:
         return self.threshold is None or self.probability >= self.threshold
 
 
-def score_of(decision: Decision) -> Score | None:
+def score_of(decision: Asked) -> Score | None:
     """Read the score from the inputs as they were stored; None where no model was asked."""
     probability = decision.inputs.get("probability")
     if probability is None:
@@ -82,7 +91,7 @@ def score_of(decision: Decision) -> Score | None:
     )
 
 
-def unasked_text(decision: Decision) -> str:
+def unasked_text(decision: Asked) -> str:
     """Say why a strategy that has a model asked none at a bar; empty where it did or has none."""
     inputs = decision.inputs
     if inputs.get("probability") is not None or inputs.get("is_dip") is None:

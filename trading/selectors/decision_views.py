@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from elson.common.formatting import label_of
+from trading.engine import explanation
 from trading.models import Decision, Order
 from trading.selectors.decision_scores import (
     PREFIX,
@@ -93,7 +95,31 @@ class DecisionView:
 
 def decision_view(decision: Decision) -> DecisionView:
     """Show a decision's stored numbers as rows; the adapted parameters first."""
-    parameters = [
+    orders = Order.objects.filter(decision=decision).select_related("instrument").order_by("pk")
+    return DecisionView(
+        parameters=_parameters(decision.parameters),
+        inputs=_inputs(decision.inputs),
+        orders=list(orders),
+        score=score_of(decision),
+        unasked=unasked_text(decision),
+        blocked_by=block_word(decision.blocked_by),
+    )
+
+
+def told_view(told: explanation.Decision) -> DecisionView:
+    """Show a decision that was just explained as one that is stored; it led to no stored order."""
+    return DecisionView(
+        parameters=_parameters({line.name: line.to_dict() for line in told.parameters}),
+        inputs=_inputs(told.inputs),
+        orders=[],
+        score=score_of(told),
+        unasked=unasked_text(told),
+        blocked_by=block_word(told.blocked_by or ""),
+    )
+
+
+def _parameters(lines: Mapping[str, Mapping[str, Any]]) -> list[ParameterRow]:
+    rows = [
         ParameterRow(
             name=name,
             label=label_of(name),
@@ -103,27 +129,22 @@ def decision_view(decision: Decision) -> DecisionView:
             high=line.get("high"),
             because=str(line.get("because", "")),
         )
-        for name, line in decision.parameters.items()
+        for name, line in lines.items()
     ]
-    inputs = [
+    return sorted(rows, key=lambda row: not row.is_adapted)
+
+
+def _inputs(values: Mapping[str, float | None]) -> list[InputRow]:
+    return [
         InputRow(
             name=name,
             label=LABELS.get(name, label_of(name)),
             value=value,
             kind=_kind_of(name),
         )
-        for name, value in decision.inputs.items()
+        for name, value in values.items()
         if not name.startswith(PREFIX) and name not in SCORE_INPUTS
     ]
-    orders = Order.objects.filter(decision=decision).select_related("instrument").order_by("pk")
-    return DecisionView(
-        parameters=sorted(parameters, key=lambda row: not row.is_adapted),
-        inputs=inputs,
-        orders=list(orders),
-        score=score_of(decision),
-        unasked=unasked_text(decision),
-        blocked_by=block_word(decision.blocked_by),
-    )
 
 
 def block_word(rule: str) -> str:

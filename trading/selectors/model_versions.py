@@ -57,6 +57,14 @@ class FallbackState:
     text: str
 
 
+def version_by_hash(content_hash: str) -> ModelVersion:
+    """Return the newest version whose models have this hash. Raises NotFound."""
+    found = ModelVersion.objects.filter(content_hash=content_hash).order_by("-pk").first()
+    if found is None:
+        raise NotFound("model", content_hash[:12])
+    return found
+
+
 def version_list(strategy_key: str = "") -> QuerySet[ModelVersion]:
     """Return versions, newest first; of one strategy if its key is given."""
     rows = ModelVersion.objects.select_related("training").order_by("-created_at", "-pk")

@@ -86,7 +86,7 @@ def test_pages_of_a_member_are_accessible(new_context: NewContext, width: int, t
     found += _links(page, "/orders/", r"^/orders/[0-9a-f-]{36}/$")[:1]
     found += _result_pages(page)
 
-    assert len(found) == 17
+    assert len(found) == 18
     assert _faults(page, MEMBERS + found, width, theme) == []
 
 
@@ -102,8 +102,8 @@ def _result_pages(page: Page) -> list[str]:
     assert shared is not None
     tabs = ("trades", "chart", "metrics", "costs", "parameters", "log")
     return [
-        run, *(f"{run}?tab={tab}" for tab in tabs), f"{run}describe/", f"{run}adopt/",
-        f"{run}share/", shared,
+        run, *(f"{run}?tab={tab}" for tab in tabs), f"{run}trades/1/?part=why",
+        f"{run}describe/", f"{run}adopt/", f"{run}share/", shared,
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ The names below live in one module each: `config`, `result`, `paths`, `replay`.
 
 from trading.engine.backtest.config import BacktestConfig, Progress
 from trading.engine.backtest.paths import has_plain_table, is_compiled, reads_table, runs_compiled
-from trading.engine.backtest.replay import Curve, curve_of, equity_of, run
+from trading.engine.backtest.replay import Curve, curve_of, decisions_at, equity_of, run
 from trading.engine.backtest.result import BacktestRun
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Curve",
     "Progress",
     "curve_of",
+    "decisions_at",
     "equity_of",
     "has_plain_table",
     "is_compiled",

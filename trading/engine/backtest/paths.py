@@ -8,7 +8,7 @@ every run that keeps its decisions or has limits of its own, bar by bar through 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from trading.engine.backtest.config import BacktestConfig
 from trading.engine.backtest.result import Tape
 from trading.engine.costs import commission_rates, price_rates
 from trading.engine.execution import Blotter, fill_of
+from trading.engine.explanation import Decision
 from trading.engine.market import market_of
 from trading.engine.order_loop import OrderLog
 from trading.engine.planning import StepContext
@@ -331,9 +332,28 @@ def _context(spec: StrategySpec, config: BacktestConfig) -> StepContext:
     )
 
 
-def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig) -> Tape:
+def stepped_decisions(
+    features: Features, spec: StrategySpec, config: BacktestConfig, at: Collection[int]
+) -> list[Decision]:
+    """Explain the decisions at some bars, in order; the rest is stepped without words.
+
+    Nothing after the last of them is run.
+    """
+    config = replace(config, keeps_decisions=True)
+    return _stepped_tape(features, spec, config, frozenset(at)).decisions
+
+
+def _stepped_tape(
+    features: Features,
+    spec: StrategySpec,
+    config: BacktestConfig,
+    explained: frozenset[int] | None = None,
+) -> Tape:
+    """Go bar by bar; with bars to explain only up to the last of them."""
     context = _context(spec, config)
+    silent = replace(context, explains=False)
     n_bars, terms = len(features.bars), config.terms
+    stop = n_bars if explained is None else max(explained, default=-1) + 1
     market = market_of(features.bars, features.regimes.codes, config.costs)
     blotter = Blotter(start(config.cash))
     tape = Tape(blotter, np.full(n_bars, config.cash), np.zeros(n_bars))
@@ -342,10 +362,11 @@ def _stepped_tape(features: Features, spec: StrategySpec, config: BacktestConfig
     def equity_at(bars: IntArray) -> FloatArray:
         return np.asarray(tape.cash[bars] + tape.quantity[bars] * close[bars])
 
-    for i in range(config.start_index, n_bars):
+    for i in range(config.start_index, stop):
         blotter.accrue(i, market, terms)
         blotter.trade(i, market, terms)
-        outcome = step(features, i, blotter.state, context)
+        tells = explained is None or i in explained
+        outcome = step(features, i, blotter.state, context if tells else silent)
         blotter.state = outcome.state
         blotter.submit(outcome.order_intent, i, outcome.target_weight)
         tape.cash[i], tape.quantity[i] = blotter.state.cash, blotter.state.quantity

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from marketdata.types import Bars, FloatArray
 from trading.engine.backtest.config import BacktestConfig
-from trading.engine.backtest.paths import holdings_of, tape_of
+from trading.engine.backtest.paths import holdings_of, stepped_decisions, tape_of
 from trading.engine.backtest.result import BacktestRun, result_of
-from trading.engine.errors import InsufficientBars
+from trading.engine.errors import ConfigInvalid, InsufficientBars
+from trading.engine.explanation import Decision
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import ParameterValue, StrategySpec, resolve_params
 
@@ -78,6 +79,55 @@ def run(
     result = result_of(features, spec, config, tape)
     config.report("Statistics", 1.0)
     return result
+
+
+def decisions_at(
+    bars: Bars,
+    strategy: str | StrategySpec,
+    params: Mapping[str, object] | None,
+    config: BacktestConfig,
+    closes: Collection[int],
+) -> tuple[Decision, ...]:
+    """Explain some decisions of a run, without the words of all others and without its figures.
+
+    Parameters
+    ----------
+    bars, strategy, params, config
+        As in `run`; ``keeps_decisions`` need not be set.
+    closes : collection of int
+        Closes of bars from ``config.start_index`` on, nanoseconds since 1970.
+
+    Returns
+    -------
+    tuple of Decision
+        In order of time; those of a `run` that keeps its decisions, to the last word.
+
+    Raises
+    ------
+    UnknownStrategy, ParameterInvalid, ConfigInvalid, InsufficientBars
+        As `run`.
+    ConfigInvalid
+        Where no bar closes at one of the moments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> price = np.array([1.0, 1.0, 2.0, 4.0, 4.0, 2.0, 1.0, 1.0])
+    >>> bars = Bars("X", "1d", np.arange(8), price, price, price, price, np.zeros(8))
+    >>> made = decisions_at(bars, "sma_cross", {"fast": 1, "slow": 2}, BacktestConfig(), [4, 2])
+    >>> [(decision.bar, str(decision.action)) for decision in made]
+    [(2, 'ENTER_LONG'), (4, 'EXIT')]
+    """
+    spec = strategy if isinstance(strategy, StrategySpec) else strategy_get(strategy)
+    resolved = resolve_params(spec, params)
+    _check_length(bars, spec, resolved, config)
+    at = []
+    for close in closes:
+        i = int(np.searchsorted(bars.closed_at, close))
+        if i >= len(bars) or int(bars.closed_at[i]) != close:
+            raise ConfigInvalid(f"no bar of {bars.symbol} closes at {close} ns")
+        at.append(i)
+    return tuple(stepped_decisions(spec.prepare(bars, resolved), spec, config, at))
 
 
 def equity_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import structlog
@@ -22,11 +22,11 @@ from trading.engine.luck import FEWEST_RETURNS, bar_sharpe
 from trading.models import Backtest, BacktestResult, JobStatus
 from trading.selectors.backtests import judged_windows, study_overfitting
 from trading.selectors.studies import trials_counted
+from trading.services.backtests.asked import bars_of, symbols_of, traded_config
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.experiment import (
     ExperimentConfig,
     ExperimentOutcome,
-    costs_of,
     experiment_run,
 )
 from trading.services.backtests.loading import bars_stored, market_costs
@@ -44,7 +44,6 @@ from trading.services.backtests.progress import (
 from trading.services.backtests.requests import COST_FIELDS
 from trading.services.bindings import Binding, binding_for
 from trading.services.leases import LeaseLost, lease_write
-from trading.services.own_limits import engine_limits
 from trading.services.trial_ledger import Evaluation, Family, backtest_counted
 
 logger = structlog.get_logger(__name__)
@@ -88,7 +87,7 @@ TOO_LONG = "The run took longer than a worker may spend on one backtest; choose 
 def _run(backtest: Backtest, clock: Clock) -> None:
     progress = RunProgress(backtest, clock)
     progress.phase(Phase.LOADING)
-    series = [_load(backtest, symbol) for symbol in _symbols(backtest)]
+    series = [bars_of(backtest, symbol) for symbol in symbols_of(backtest)]
     progress.n_bars = max(len(bars) for bars in series)
     bound = binding_for(backtest.strategy_key)
     evaluations = _evaluations(backtest, series, bound)
@@ -143,30 +142,11 @@ def _count(
     )
 
 
-def _symbols(backtest: Backtest) -> list[str]:
-    return list(backtest.symbols) or [backtest.instrument.symbol]
-
-
-def _load(backtest: Backtest, symbol: str) -> Bars:
-    return bars_stored(
-        symbol=symbol,
-        timeframe=backtest.timeframe,
-        start=backtest.start_date,
-        end=backtest.end_date,
-    )
-
-
 def _config(
     backtest: Backtest, bound: Binding, evaluations: Sequence[tuple[Family, str]]
 ) -> ExperimentConfig:
-    return ExperimentConfig(
-        strategy_key=backtest.strategy_key,
-        parameters=backtest.parameters,
-        cash=float(backtest.cash),
-        costs=costs_of(backtest, backtest.instrument if backtest.has_regime_costs else None),
-        max_participation=backtest.max_participation,
-        carries_rest=backtest.carries_rest,
-        limits=engine_limits(backtest.limits),
+    return replace(
+        traded_config(backtest, bound),
         trials=_trials(backtest, evaluations),
         judged_windows=judged_windows(backtest=backtest),
         out_of_sample_share=backtest.out_of_sample_share,
@@ -174,9 +154,6 @@ def _config(
         walk_forward_folds=backtest.walk_forward_folds,
         benchmark=backtest.benchmark,
         benchmark_bars=_benchmark_bars(backtest),
-        seed=backtest.seed,
-        spec=bound.spec,
-        model=bound.model,
     )
 
 

@@ -1,0 +1,145 @@
+"""Why a stored run made one of its trades: the words of its decisions, asked for one at a time.
+
+A run keeps fills, not words. The rule is gone through again up to the trade's end, with the same
+bars and the same model, and explains the two decisions that made it. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elson.common.errors import Conflict, DomainError, NotFound
+from marketdata.selectors import bars_hash, nanoseconds
+from marketdata.types import Bars, BarsError
+from trading.engine.backtest import decisions_at
+from trading.engine.errors import EngineError
+from trading.engine.explanation import Decision
+from trading.engine.portfolio_backtest import account_decisions
+from trading.engine.shared_account import Leg
+from trading.engine.types import DecisionAction, OrderSide
+from trading.models import Backtest
+from trading.selectors.model_versions import version_by_hash
+from trading.services.backtests.asked import bars_of, symbols_of, traded_config
+from trading.services.backtests.experiment import ExperimentConfig, Silent, engine_config
+from trading.services.backtests.loading import market_costs
+from trading.services.backtests.portfolios import AllocationChoice
+from trading.services.bindings import Binding, identity_of, spec_with
+
+# Going bar by bar takes some 40 µs a bar: two seconds, which a person waits for.
+MOST_BARS = 50_000
+ENTRIES = {OrderSide.BUY: DecisionAction.ENTER_LONG, OrderSide.SELL: DecisionAction.ENTER_SHORT}
+
+
+class TradeUnexplained(Conflict):
+    """The words of a trade cannot be had; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeExplained:
+    """What was decided at the signal, and at the last close before the trade ended.
+
+    `exit` is None where the trade ended within the bar of its entry.
+    """
+
+    entry: Decision
+    exit: Decision | None
+
+
+def trade_explain(*, backtest: Backtest, number: int) -> TradeExplained:
+    """Explain one trade of a finished run.
+
+    Raises NotFound for a trade the run does not have; TradeUnexplained where bars, model or code
+    are no longer those of the run, or where there are too many bars.
+    """
+    trip = _trip(backtest, number)
+    try:
+        made = _decisions(backtest, trip)
+    except (EngineError, BarsError, DomainError) as error:
+        if isinstance(error, TradeUnexplained):
+            raise
+        raise _unexplained(str(error)) from error
+    entry = made[0]
+    if entry.action is not ENTRIES[OrderSide(trip["side"])]:
+        raise _unexplained("its rule decides otherwise today: the code has changed since the run")
+    return TradeExplained(entry, made[1] if len(made) > 1 else None)
+
+
+def _trip(backtest: Backtest, number: int) -> Mapping[str, Any]:
+    result = getattr(backtest, "result", None)
+    trips = result.round_trips if result else ()
+    found = next((trip for trip in trips if trip["number"] == number), None)
+    if found is None:
+        raise NotFound("trade", f"{number} of backtest #{backtest.pk}")
+    return found
+
+
+def _decisions(backtest: Backtest, trip: Mapping[str, Any]) -> Sequence[Decision]:
+    symbol = trip.get("symbol") or symbols_of(backtest)[0]
+    series = [bars_of(backtest, one) for one in symbols_of(backtest)]
+    own = next(bars for bars in series if bars.symbol == symbol)
+    closes = _closes(own, trip)
+    _check(backtest, series, closes[-1])
+    config = traded_config(backtest, _bound(backtest))
+    made = (
+        _of_account(backtest, series, config, closes)
+        if backtest.symbols
+        else decisions_at(
+            own, config.spec or "", config.parameters, engine_config(own, config, Silent()), closes
+        )
+    )
+    return [decision for decision in made if decision.symbol == symbol]
+
+
+def _closes(own: Bars, trip: Mapping[str, Any]) -> list[int]:
+    """Return the closes of the signal and of the bar before the exit, which may be the same."""
+    signal, leave = (
+        nanoseconds(dt.datetime.fromisoformat(trip[name])) for name in ("signal_at", "exit_at")
+    )
+    before = int(np.searchsorted(own.closed_at, leave, "left")) - 1
+    return sorted({signal, max(int(own.closed_at[max(before, 0)]), signal)})
+
+
+def _of_account(
+    backtest: Backtest, series: Sequence[Bars], config: ExperimentConfig, closes: Sequence[int]
+) -> Sequence[Decision]:
+    costs = market_costs(backtest, backtest.symbols)
+    legs = [
+        Leg(bars, config.spec or "", config.parameters, costs.get(bars.symbol)) for bars in series
+    ]
+    longest = max(series, key=len)
+    choice = AllocationChoice(**backtest.allocation)
+    settings = engine_config(longest, config, Silent())
+    return account_decisions(legs, settings, choice.engine_allocation, closes)
+
+
+def _check(backtest: Backtest, series: Sequence[Bars], until: int) -> None:
+    """Refuse bars that are not those of the run, and more of them than anybody waits for."""
+    told = backtest.result.manifest["data"]
+    parts = {part["symbol"]: part["sha256"] for part in told.get("instruments", [told])}
+    for bars in series:
+        if parts.get(bars.symbol) != bars_hash(bars):
+            raise _unexplained(f"the bars of {bars.symbol} have changed since the run")
+    n_bars = sum(int(np.searchsorted(bars.closed_at, until, "right")) for bars in series)
+    if n_bars > MOST_BARS:
+        raise _unexplained(
+            f"{n_bars:,} bars lead to it, and at most {MOST_BARS:,} are gone through for one page",
+            advice="Run it again from a later day",
+        )
+
+
+def _bound(backtest: Backtest) -> Binding:
+    """Bind the strategy to the model the run asked, whichever decides today."""
+    told = backtest.result.manifest["settings"].get("model")
+    version = version_by_hash(told["content_hash"]) if told else None
+    return Binding(spec_with(backtest.strategy_key, version), identity_of(version))
+
+
+def _unexplained(why: str, advice: str = "Run it again") -> TradeUnexplained:
+    return TradeUnexplained(
+        "TRADE_UNEXPLAINED", f"This trade cannot be explained: {why.rstrip('.')}. {advice}."
+    )
