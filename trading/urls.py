@@ -9,6 +9,7 @@ from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
 from trading.api import studies as studies_api
+from trading.api import study_repeats as repeats_api
 from trading.api import tracking as tracking_api
 from trading.api import trainings as trainings_api
 from trading.views import (
@@ -155,6 +156,36 @@ STUDY_PATTERNS: list[URLPattern | URLResolver] = [
 
 STUDY_API_PATTERNS: list[URLPattern | URLResolver] = [
     path("optimizations/", studies_api.StudyListApi.as_view(), name="api_studies"),
+    path(
+        "optimizations/repeats/",
+        repeats_api.StudyRepeatListApi.as_view(),
+        name="api_study_repeats",
+    ),
+    path(
+        "optimizations/<int:study_id>/repeat/",
+        repeats_api.StudyRepeatApi.as_view(),
+        name="api_study_repeat",
+    ),
+    path(
+        "optimization-proposals/",
+        repeats_api.ProposalListApi.as_view(),
+        name="api_study_proposals",
+    ),
+    path(
+        "optimization-proposals/<int:proposal_id>/",
+        repeats_api.ProposalDetailApi.as_view(),
+        name="api_study_proposal",
+    ),
+    path(
+        "optimization-proposals/<int:proposal_id>/accept/",
+        repeats_api.ProposalAcceptApi.as_view(),
+        name="api_study_proposal_accept",
+    ),
+    path(
+        "optimization-proposals/<int:proposal_id>/reject/",
+        repeats_api.ProposalRejectApi.as_view(),
+        name="api_study_proposal_reject",
+    ),
     path("optimizations/<int:study_id>/", studies_api.StudyDetailApi.as_view(), name="api_study"),
     path(
         "optimizations/<int:study_id>/trials/",
@@ -376,6 +407,7 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_deployment_stop",
     ),
     path("regimes/", markets_api.RegimeListApi.as_view(), name="api_regimes"),
+    path("regimes/changes/", markets_api.RegimeChangesApi.as_view(), name="api_regimes_changes"),
     path("regimes/now/", markets_api.RegimeNowListApi.as_view(), name="api_regimes_now"),
     path(
         "regimes/transitions/",

@@ -149,7 +149,9 @@ class ProblemSchema(AutoSchema):
     def _problem(self) -> None:
         """Put the one schema among the components, once."""
         self.registry.register_on_missing(
-            ResolvedComponent("Problem", ResolvedComponent.SCHEMA, PROBLEM, object="Problem")
+            ResolvedComponent(  # type: ignore[no-untyped-call]
+                "Problem", ResolvedComponent.SCHEMA, PROBLEM, object="Problem"
+            )
         )
 
     def _answer(self, status: int, name: str, words: str, example: dict[str, Any]) -> Any:
@@ -166,6 +168,8 @@ class ProblemSchema(AutoSchema):
         }
         if status in (429, 503):
             described["headers"] = RETRY_AFTER
-        component = ResolvedComponent(name, ResolvedComponent.RESPONSE, described, object=name)
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
+            name, ResolvedComponent.RESPONSE, described, object=name
+        )
         self.registry.register_on_missing(component)
         return component.ref

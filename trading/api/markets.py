@@ -12,14 +12,16 @@ from rest_framework.views import APIView
 from marketdata.selectors import coverage_get, instrument_get, visible_until
 from trading.api.parameters import count_read, parameters_known
 from trading.selectors.markets import regime_spells, series_of
-from trading.selectors.portfolios import portfolio_get
+from trading.selectors.portfolios import limits_get, portfolio_get
 from trading.selectors.regimes import (
     regime_rows,
+    strategies_by_regime,
     transition_rows,
     volatility_estimates,
     watched_list,
 )
 from trading.serializers.regimes import (
+    RegimeChangesSerializer,
     RegimeNowSerializer,
     TransitionsSerializer,
     VolatilitySerializer,
@@ -86,6 +88,21 @@ class RegimeNowListApi(APIView):
         user = cast("User", request.user)
         rows = regime_rows(portfolio_get(user), watched_list(user))
         return Response(RegimeNowSerializer(rows, many=True).data)
+
+
+class RegimeChangesApi(APIView):
+    """What changes in each regime."""
+
+    @extend_schema(responses=RegimeChangesSerializer)
+    def get(self, request: Request) -> Response:
+        """Answer parameters by regime and limits of your strategies, and your portfolio's."""
+        parameters_known(request)
+        user = cast("User", request.user)
+        answer = {
+            "strategies": strategies_by_regime(user),
+            "portfolio_limits": limits_get(portfolio_get(user)),
+        }
+        return Response(RegimeChangesSerializer(answer).data)
 
 
 class RegimeTransitionsApi(APIView):

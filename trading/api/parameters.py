@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
+from typing import overload
 
 from rest_framework.request import Request
 
@@ -35,7 +36,11 @@ def choice_read(request: Request, name: str, offered: Collection[str]) -> str:
     return value
 
 
-def count_read(request: Request, name: str, *, default: int, most: int) -> int:
+@overload
+def count_read(request: Request, name: str, *, default: int, most: int) -> int: ...
+@overload
+def count_read(request: Request, name: str, *, most: int) -> int | None: ...
+def count_read(request: Request, name: str, *, default: int | None = None, most: int) -> int | None:
     """Read a number from 1 up; more than `most` is `most`."""
     text = request.query_params.get(name, "")
     if not text:

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from elson.common.api import CursorPagination, idempotency_header, idempotency_key_given
 from elson.common.listing import csv_response
-from trading.api.parameters import PAGING, choice_read, parameters_known
+from trading.api.parameters import PAGING, choice_read, count_read, parameters_known
 from trading.selectors.strategies import strategy_of
 from trading.selectors.studies import STATUSES, study_get, study_list, trial_list
 from trading.selectors.versions import parameters_diff
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 IDEMPOTENCY_KEY = idempotency_header(
     "The same key again returns the search it made the first time.", required=False
 )
+# What fits into the column of an id.
+MOST_ID = 2**31 - 1
 KNOWN_STATUSES = [value for value, _ in STATUSES]
 TRIAL_FIELDS = (
     "number", "status", "objective", "in_sample_sharpe", "out_of_sample_sharpe", "gap",
@@ -68,11 +70,22 @@ class StudyListApi(ListAPIView[Any]):
         """Read only the caller's own, of one status or all."""
         if getattr(self, "swagger_fake_view", False):
             return study_list(user_id=0)
-        parameters_known(self.request, *PAGING, "status")
-        status = choice_read(self.request, "status", KNOWN_STATUSES) or ""
-        return study_list(user_id=_member(self.request).pk, status=status)
+        parameters_known(self.request, *PAGING, "status", "search", "repeat_of")
+        values = self.request.query_params
+        return study_list(
+            user_id=_member(self.request).pk,
+            search=values.get("search", "")[:80],
+            status=choice_read(self.request, "status", KNOWN_STATUSES),
+            repeat_of=count_read(self.request, "repeat_of", most=MOST_ID),
+        )
 
-    @extend_schema(parameters=[OpenApiParameter("status", str, enum=KNOWN_STATUSES)])
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("status", str, enum=KNOWN_STATUSES),
+            OpenApiParameter("search", str, description="Symbol, rules, note or #number."),
+            OpenApiParameter("repeat_of", int, description="The search these repeat."),
+        ]
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List them."""
         return super().get(request, *args, **kwargs)

@@ -214,6 +214,9 @@ class StudyProposal(TimestampedModel):
     gates = models.JSONField(help_text="[{name, value, must, is_met}] in the order checked.")
     status = models.CharField(max_length=8, choices=Status.choices)
     decided_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(
+        max_length=300, blank=True, help_text="Why it was rejected, in its owner's words."
+    )
     version = models.ForeignKey(
         "trading.StrategyVersion", on_delete=models.SET_NULL, null=True, blank=True,
         related_name="+", help_text="The draft made when it was accepted.",

@@ -115,8 +115,9 @@ class VolatilityEstimate:
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveRow:
-    """One parameter of a strategy in each regime, with its bounds and reasons."""
+    """One parameter of a strategy in each regime, LOW first, with its bounds and reasons."""
 
+    key: str
     label: str
     values: tuple[float, ...]
     base: float
@@ -127,13 +128,18 @@ class AdaptiveRow:
 
 @dataclass(frozen=True, slots=True)
 class StrategyByRegime:
-    """What the newest version of a strategy does differently in each regime."""
+    """What the newest version of a strategy does differently in each regime.
+
+    `limits` are its own; they hold in every regime, as those of the portfolio do.
+    """
 
     strategy_id: int
     name: str
     version: int
     rows: tuple[AdaptiveRow, ...]
-    model: str = ""
+    model: str
+    key: str
+    limits: Mapping[str, float]
 
 
 def watched_list(user: User) -> list[Instrument]:
@@ -191,13 +197,16 @@ def strategies_by_regime(user: User) -> list[StrategyByRegime]:
     )
     for version in versions:
         newest[version.strategy_id] = version
+    models = {key: bound_text(key) for key in {v.strategy.key for v in newest.values()}}
     return [
         StrategyByRegime(
             version.strategy_id,
             version.strategy.name,
             version.number,
             _adaptive_rows(version.strategy.key, version.parameters),
-            bound_text(version.strategy.key),
+            models[version.strategy.key],
+            version.strategy.key,
+            version.limits,
         )
         for version in newest.values()
     ]
@@ -339,6 +348,7 @@ def _adaptive_rows(strategy_key: str, parameters: Mapping[str, object]) -> tuple
         return ()
     return tuple(
         AdaptiveRow(
+            row.name,
             LABELS.get(row.name, label_of(row.name)),
             row.values,
             row.base,

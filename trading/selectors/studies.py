@@ -25,6 +25,7 @@ from trading.selectors.experiments import found_by, sorted_by
 
 STATUSES = Study.Status.choices
 METHODS = Study.Method.choices
+PROPOSAL_STATUSES = StudyProposal.Status.choices
 # Reasons of a failure that no request has: the plan's quota does not count these.
 OUR_FAULT = ("INTERNAL", "SPACE_CHANGED", "WORKER_LOST")
 UNFINISHED = (Study.Status.RUNNING, Study.Status.PAUSED)
@@ -148,12 +149,19 @@ def _idea_text(strategy_key: str, parameters: Mapping[str, Any]) -> str:
 
 
 def study_list(
-    *, user_id: int, search: str = "", status: str = "", sort: str = "-created"
+    *,
+    user_id: int,
+    search: str = "",
+    status: str = "",
+    sort: str = "-created",
+    repeat_of: int | None = None,
 ) -> QuerySet[Study]:
     """Return a person's studies with their instrument, filtered and sorted."""
     rows = Study.objects.filter(user_id=user_id).select_related("instrument").defer("space")
     if status in Study.Status.values:
         rows = rows.filter(status=status)
+    if repeat_of is not None:
+        rows = rows.filter(parent_id=repeat_of)
     return sorted_by(found_by(rows, search), sort, SORTS)
 
 
@@ -251,22 +259,28 @@ def best_so_far(study: Study) -> list[tuple[int, float]]:
     return steps
 
 
+def repeats_list(*, user_id: int) -> QuerySet[Study]:
+    """Return the searches of this person that are made again by the clock, newest first."""
+    return study_list(user_id=user_id).exclude(repeats_at=None).select_related("repeats_for")
+
+
+def proposal_list(*, user_id: int, status: str = "") -> QuerySet[StudyProposal]:
+    """Return what repeated searches found for this person, newest first; of one status or all."""
+    rows = StudyProposal.objects.filter(study__user_id=user_id)
+    if status:
+        rows = rows.filter(status=status)
+    known = ("study__instrument", "strategy", "champion", "version")
+    return rows.select_related(*known).defer("study__space").order_by("-pk")
+
+
 def proposals_open(*, user_id: int) -> QuerySet[StudyProposal]:
     """Return what repeated searches offer this person, newest first."""
-    return (
-        StudyProposal.objects.filter(study__user_id=user_id, status=StudyProposal.Status.OFFERED)
-        .select_related("study__instrument", "strategy", "champion")
-        .order_by("-pk")
-    )
+    return proposal_list(user_id=user_id, status=StudyProposal.Status.OFFERED)
 
 
 def proposal_get(*, user_id: int, proposal_id: int) -> StudyProposal:
     """Return one proposal to this person; raises NotFound otherwise."""
-    found = (
-        StudyProposal.objects.filter(study__user_id=user_id, pk=proposal_id)
-        .select_related("study__instrument", "strategy", "champion")
-        .first()
-    )
+    found = proposal_list(user_id=user_id).filter(pk=proposal_id).first()
     if found is None:
         raise NotFound("proposal", proposal_id)
     return found

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+
+from trading.engine.types import Regime
+from trading.serializers.fields import AmountField
 
 
 class NextRegimeSerializer(serializers.Serializer[Any]):
@@ -56,6 +60,62 @@ class VolatilitySerializer(serializers.Serializer[Any]):
     timeframe = serializers.CharField()
     visible_until = serializers.DateTimeField(allow_null=True)
     estimates = VolatilityEstimateSerializer(many=True)
+
+
+class RegimeParameterSerializer(serializers.Serializer[Any]):
+    """One adaptive parameter: its base value, what each regime makes of it, and why."""
+
+    key = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    base = serializers.FloatField()
+    low = serializers.FloatField(help_text="No regime makes it smaller.")
+    high = serializers.FloatField(help_text="No regime makes it larger.")
+    by_regime = serializers.SerializerMethodField()
+    because = serializers.CharField(source="why", allow_blank=True)
+
+    @extend_schema_field(
+        {"type": "object", "properties": {str(name): {"type": "number"} for name in Regime}}
+    )
+    def get_by_regime(self, row: Any) -> dict[str, float]:
+        """Name each regime's value."""
+        return dict(zip((str(regime.value) for regime in Regime), row.values, strict=True))
+
+
+class StrategyLimitsSerializer(serializers.Serializer[Any]):
+    """Limits of a strategy or a portfolio; ratios are fractions of equity, null: none of its own.
+
+    They are the same in every regime.
+    """
+
+    max_position_weight = serializers.FloatField(allow_null=True, default=None)
+    max_gross_exposure = serializers.FloatField(allow_null=True, default=None)
+    max_daily_loss_ratio = serializers.FloatField(allow_null=True, default=None)
+    max_order_notional = AmountField(allow_null=True, default=None)
+    max_open_orders = serializers.IntegerField(allow_null=True, default=None)
+    max_orders_per_minute = serializers.IntegerField(allow_null=True, default=None)
+
+
+class StrategyByRegimeSerializer(serializers.Serializer[Any]):
+    """What the newest version of one of your strategies does in each regime."""
+
+    strategy_id = serializers.IntegerField()
+    name = serializers.CharField()
+    rules = serializers.CharField(source="key")
+    version = serializers.IntegerField()
+    parameters = RegimeParameterSerializer(
+        many=True, source="rows", help_text="Empty: nothing adapts, it trades alike in every one."
+    )
+    limits = StrategyLimitsSerializer(help_text="Its own; the tighter of the two holds.")
+    model = serializers.CharField(
+        allow_blank=True, help_text="The model it is bound to now, or why to none."
+    )
+
+
+class RegimeChangesSerializer(serializers.Serializer[Any]):
+    """What each regime changes for the caller."""
+
+    strategies = StrategyByRegimeSerializer(many=True)
+    portfolio_limits = StrategyLimitsSerializer()
 
 
 class RegimeNowSerializer(serializers.Serializer[Any]):

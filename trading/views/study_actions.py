@@ -186,7 +186,8 @@ def proposal_action(request: MemberRequest, proposal_id: int, action: str) -> Ht
     if action == "accept":
         proposal_accept(proposal=row, now=timezone.now())
     elif action == "reject":
-        proposal_reject(proposal=row, now=timezone.now())
+        reason = request.POST.get("reason", "")
+        proposal_reject(proposal=row, reason=reason, now=timezone.now())
     else:
         raise Http404
     return redirect("studies")

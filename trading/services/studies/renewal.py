@@ -38,6 +38,11 @@ Status = StudyProposal.Status
 Gate = dict[str, Any]
 HOLDOUT = "hold-out Sharpe ratio"
 CLOSED = "looked at only when all others are met"
+LONGEST_REASON = 300
+
+
+class ReasonTooLong(DomainError):
+    """More words than a proposal keeps."""
 
 
 @transaction.atomic
@@ -244,12 +249,22 @@ def proposal_accept(*, proposal: StudyProposal, now: dt.datetime) -> StudyPropos
 
 
 @transaction.atomic
-def proposal_reject(*, proposal: StudyProposal, now: dt.datetime) -> StudyProposal:
-    """Keep what is in use; twice is the same as once."""
+def proposal_reject(
+    *, proposal: StudyProposal, reason: str = "", now: dt.datetime
+) -> StudyProposal:
+    """Keep what is in use, and why; twice is the same as once. Raises ReasonTooLong."""
+    words = reason.strip()
+    if len(words) > LONGEST_REASON:
+        raise ReasonTooLong(
+            "REASON_TOO_LONG",
+            f"The reason has {len(words)} characters; the limit is {LONGEST_REASON}.",
+            field="reason",
+        )
     row = StudyProposal.objects.select_for_update(of=("self",)).get(pk=proposal.pk)
     if row.status == Status.REJECTED:
         return row
     _check_open(row)
+    row.reason = words
     return _decided(row, Status.REJECTED, now)
 
 
@@ -263,5 +278,5 @@ def _check_open(row: StudyProposal) -> None:
 def _decided(row: StudyProposal, status: str, now: dt.datetime) -> StudyProposal:
     row.status = status
     row.decided_at = now
-    row.save(update_fields=["status", "decided_at", "version", "updated_at"])
+    row.save(update_fields=["status", "decided_at", "reason", "version", "updated_at"])
     return row
