@@ -18,9 +18,10 @@ from marketdata.selectors import instant
 from trading.engine.explanation import Decision
 from trading.selectors.backtests import backtest_get
 from trading.selectors.decision_views import told_view
+from trading.selectors.strategies import rule_name
 from trading.services.backtests.explaining import TradeUnexplained, trade_explain
 from trading.views.backtest_trades import trade_rows
-from trading.views.backtest_words import exit_words, strategy_name
+from trading.views.backtest_words import exit_words
 
 WHY = "why"
 
@@ -46,7 +47,7 @@ def backtest_trade(request: MemberRequest, backtest_id: int, number: int) -> Htt
     context |= {
         "tells": tells,
         "symbol": trip.get("symbol") or row.instrument.symbol,
-        "strategy": strategy_name(row.strategy_key),
+        "strategy": rule_name(row.strategy_key),
         "earlier": _beside(row.pk, trips, number - 1),
         "later": _beside(row.pk, trips, number + 1),
         "crumbs": [
