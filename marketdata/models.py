@@ -115,7 +115,9 @@ class BarSeries(models.Model):
     first_at = models.DateTimeField(null=True, blank=True)
     last_at = models.DateTimeField(null=True, blank=True)
     n_gaps = models.PositiveIntegerField(default=0)
-    gaps = models.JSONField(default=list, help_text="Up to 50 pairs of ISO times around a gap.")
+    gaps = models.JSONField(
+        default=list, help_text="Pairs of ISO times around the 50 longest gaps, in their order."
+    )
     bars_per_year = models.FloatField(default=252.0, help_text="For annualizing.")
     version = models.UUIDField(default=uuid.uuid4, editable=False)
 

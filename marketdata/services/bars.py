@@ -184,13 +184,15 @@ def _series_count(series: BarSeries, instrument: Instrument, closed_at: IntArray
         closed_at = columns_read(series.instrument_id, series.timeframe)[0]
     venue = instrument.venue
     allowed = gap_seconds_allowed(series.timeframe, venue.bars_per_year) * NANOSECONDS
-    before = np.flatnonzero(np.diff(closed_at) > allowed)
+    distances = np.diff(closed_at)
+    before = np.flatnonzero(distances > allowed)
+    longest = before[np.argsort(-distances[before], kind="stable")[:MAX_GAPS_KEPT]]
     series.n_bars = closed_at.shape[0]
     series.first_at, series.last_at = instant(int(closed_at[0])), instant(int(closed_at[-1]))
     series.n_gaps = before.shape[0]
     series.gaps = [
         [instant(int(closed_at[i])).isoformat(), instant(int(closed_at[i + 1])).isoformat()]
-        for i in before[:MAX_GAPS_KEPT].tolist()
+        for i in np.sort(longest).tolist()
     ]
     series.bars_per_year = (
         venue.bars_per_year if series.timeframe == "1d" else bars_per_year_estimate(closed_at)

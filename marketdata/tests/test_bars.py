@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from importlib import import_module
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from django.apps import apps
 from django.db import connection
 
 from elson.common.errors import DomainError
@@ -143,6 +146,44 @@ def test_bars_ingest_counts_gaps_but_not_weekends_and_holidays() -> None:
 
     assert (run.n_gaps, far.n_gaps) == (0, 1)
     assert BarSeries.objects.get().gaps[0][0].startswith("2020-12-30")
+
+
+def gappy() -> list[tuple[str, str]]:
+    """Store a series of 60 gaps, each a day longer than the one before; return all, as days."""
+    days = [dt.date(2001, 1, 1)]
+    for n in range(60):
+        days.append(days[-1] + dt.timedelta(days=14 + n))
+    for day in days:
+        ingest(raw_make([10.0], start=day))
+    return [(a.isoformat(), b.isoformat()) for a, b in pairwise(days)]
+
+
+def days_of(gaps: list[list[str]]) -> list[tuple[str, str]]:
+    return [(begin[:10], end[:10]) for begin, end in gaps]
+
+
+@pytest.mark.django_db
+def test_of_very_many_gaps_the_longest_are_kept_in_their_order() -> None:
+    gaps = gappy()
+
+    series = BarSeries.objects.get()
+
+    assert series.n_gaps == 60
+    assert days_of(series.gaps) == gaps[10:]
+
+
+@pytest.mark.django_db
+def test_series_stored_before_get_their_longest_gaps_by_the_migration() -> None:
+    gaps = gappy()
+    BarSeries.objects.update(gaps=[[*pair] for pair in gaps[:50]])
+
+    import_module("marketdata.migrations.0003_longest_gaps").longest_keep(apps, None)
+
+    series = BarSeries.objects.get()
+    before = series.gaps
+    ingest(raw_make([10.0], start=dt.date(2020, 1, 1)))  # counted anew
+    assert days_of(before) == gaps[10:]
+    assert BarSeries.objects.get().gaps[:-1] == before[1:]
 
 
 @pytest.mark.django_db

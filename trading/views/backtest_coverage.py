@@ -114,21 +114,27 @@ def coverage_bar(form: BacktestForm) -> CoverageBar | None:
 
 
 def gap_words(coverage: Coverage, *, first: str = "", last: str = "") -> str:
-    """Say how many gaps there are and where the longest lie, of those that touch a span of days."""
+    """Say how many gaps there are and where the longest lie, of those that touch a span of days.
+
+    Of a series with very many gaps the longest alone are known by their place.
+    """
     kept = [
         (begin, end)
         for begin, end in coverage.gaps
         if end[:10] >= first and (not last or begin[:10] <= last)
     ]
-    n = len(kept) if first or last else coverage.n_gaps
+    n_known, has_span = len(coverage.gaps), bool(first or last)
+    is_all_known = n_known == coverage.n_gaps
+    n = len(kept) if has_span else coverage.n_gaps
     if not n:
-        return "no gaps"
+        return "no gaps" if is_all_known else f"none of its {n_known} longest gaps in this span"
     longest = sorted(kept, key=_length, reverse=True)[:GAPS_NAMED]
     places = ", ".join(f"{begin[:10]} to {end[:10]}" for begin, end in sorted(longest))
+    least = "at least " if has_span and not is_all_known else ""
     if n == 1:
-        return f"one gap: {places}"
+        return f"{least}one gap: {places}"
     which = f"the longest {places}" if n > GAPS_NAMED else places
-    return f"{n:,} gaps: {which}"
+    return f"{least}{n:,} gaps: {which}"
 
 
 def _length(gap: tuple[str, str]) -> dt.timedelta:
