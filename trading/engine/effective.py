@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trading.engine.errors import ConfigInvalid
-from trading.engine.kernels import FloatArray
+from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.types import RoundTrip
 
 ROUNDING = 1e-9
@@ -130,10 +130,10 @@ def independent_by_returns(returns: FloatArray) -> float:
         if lag and pair <= noise:
             break
         total += pair
-    return n / max(2.0 * total - 1.0, 1.0)
+    return float(n / max(2.0 * total - 1.0, 1.0))
 
 
-def independent_by_overlap(entered_at: FloatArray, left_at: FloatArray) -> float:
+def independent_by_overlap(entered_at: IntArray, left_at: IntArray) -> float:
     """Add up the share of its own time that each trade did not have to share with others.
 
     Parameters
