@@ -231,7 +231,7 @@ def _goal(goal: Mapping[str, Any]) -> dict[str, Any]:
     relation = RELATIONS.get(str(goal.get("relation", "")), "")
     return {
         "name": words,
-        "value": _goal_text(goal.get("value")),
+        "value": goal.get("reason") or _goal_text(goal.get("value")),
         "must": f"{relation} {_goal_text(goal.get('must'))}".strip() if has_must else "",
         "stretch": f"{relation} {_goal_text(goal['stretch'])}" if goal.get("stretch") else "",
         "has_must": has_must,

@@ -7,14 +7,14 @@ import datetime as dt
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from elson.common.errors import NotFound
-from elson.common.formatting import label_of
+from elson.common.formatting import has_no_loss, label_of
 from trading.engine import comparison as engine
 from trading.engine.comparison import Holding
 from trading.engine.enough import shortfall
@@ -268,10 +268,16 @@ def _metrics(runs: Sequence[ComparedRun]) -> Iterable[MetricRow]:
             values = tuple(part.get(key) for part in parts)
             few = tuple(shortfall(part, key) for part in parts)
             enough = tuple(
-                value if n is None else None for value, n in zip(values, few, strict=True)
+                _judged(part, key) if n is None else None
+                for part, n in zip(parts, few, strict=True)
             )
             best, change = _best(enough, direction), _to_first(enough)
             yield MetricRow(segment, key, values, best, change, few)
+
+
+def _judged(part: Mapping[str, Any], key: str) -> float | None:
+    """Return a figure as it is set against others: above all where no trade lost."""
+    return math.inf if key == "profit_factor" and has_no_loss(part) else part.get(key)
 
 
 def _best(values: Sequence[float | None], direction: int) -> tuple[bool, ...]:
@@ -286,7 +292,7 @@ def _best(values: Sequence[float | None], direction: int) -> tuple[bool, ...]:
 def _to_first(values: Sequence[float | None]) -> tuple[float | None, ...]:
     first = values[0]
     return tuple(
-        None if value is None or first is None or k == 0 else value - first
+        None if value is None or first is None or k == 0 else _finite(value - first)
         for k, value in enumerate(values)
     )
 

@@ -39,7 +39,7 @@ METRICS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Round trips", "n_round_trips", "qty"),
             ("Independent round trips", "n_effective_trips", "one"),
             ("Win rate (95% interval)", "win_rate", "win_rate"),
-            ("Profit factor", "profit_factor", "ratio"),
+            ("Profit factor", "profit_factor", "profit_factor"),
             ("Expectancy a trade", "expectancy_bps", "bps"),
             ("Average win", "avg_win_bps", "bps"),
             ("Average loss", "avg_loss_bps", "bps"),
@@ -132,10 +132,13 @@ def cell_of(segment: dict[str, Any], key: str, kind: str) -> Any:
         )
     value = segment.get(key)
     n = shortfall(segment, key)
-    if n is not None and value is not None:
+    is_endless = key == "profit_factor" and formatting.has_no_loss(segment)
+    if n is not None and (value is not None or is_endless):
         return formats.too_few(n)
     if kind == "win_rate":
         return formats.win_rate(segment["n_wins"], segment["n_round_trips"])
+    if kind == "profit_factor":
+        return formats.profit_factor(segment)
     if kind == "times":
         return (
             format_html("{}×", formats.ratio(value, 1))

@@ -285,6 +285,7 @@ def _regime_total(result: Any) -> dict[str, Any]:
         "n": whole["n_round_trips"],
         "n_wins": whole["n_wins"],
         "null_win_rate": result.honesty["null_win_rates"]["ALL"],
+        "win_rate": whole["win_rate"],
         "profit_factor": whole["profit_factor"],
         "expectancy_bps": whole["expectancy_bps"],
         "pnl": whole["pnl"],

@@ -90,10 +90,13 @@ def _metric(found: Comparison, row: MetricRow) -> dict[str, Any]:
 
 def _figure(row: MetricRow, k: int, part: dict[str, Any], write: Callable[[Any], Any]) -> Any:
     n, value = row.too_few[k], row.values[k]
-    if n is not None and value is not None:
+    is_endless = row.key == "profit_factor" and formatting.has_no_loss(part)
+    if n is not None and (value is not None or is_endless):
         return formats.too_few(n)
     if row.key == "win_rate":
         return formats.win_rate(part.get("n_wins"), part.get("n_round_trips"))
+    if row.key == "profit_factor":
+        return formats.profit_factor(part)
     return write(value)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from math import isfinite, sqrt
-from typing import Final
+from typing import Any, Final
 
 from babel.numbers import format_currency, format_decimal, format_percent
 
@@ -119,6 +120,19 @@ def quantity(value: Number, precision: int = 8) -> str:
 def ratio(value: Number, places: int = 2) -> str:
     """Sharpe and its kind."""
     return number(value, places)
+
+
+def profit_factor(figures: Mapping[str, Any]) -> str:
+    """Profit factor of stored figures: `1.54`, or `no loss`."""
+    return "no loss" if has_no_loss(figures) else ratio(figures.get("profit_factor"))
+
+
+def has_no_loss(figures: Mapping[str, Any]) -> bool:
+    """Tell whether a profit factor is null because no trade lost: JSON knows no infinity.
+
+    Without a win and a loss it is null as well.
+    """
+    return figures.get("profit_factor") is None and bool(figures.get("win_rate"))
 
 
 def basis_points(value: Number, places: int = 1) -> str:

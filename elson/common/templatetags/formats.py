@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -118,6 +119,16 @@ def ratio(value: Any, places: int = 2) -> SafeString:
     """`0.46`."""
     raw = _number(value)
     return _data(raw, formatting.ratio(raw, int(places)))
+
+
+@register.filter
+def profit_factor(figures: Mapping[str, Any]) -> SafeString:
+    """`1.54`, or `no loss`; of the figures it belongs to."""
+    text = formatting.profit_factor(figures)
+    raw = _number(figures.get("profit_factor"))
+    if raw is None and text != formatting.MISSING:
+        return format_html('<span class="num">{}</span>', text)
+    return _data(raw, text)
 
 
 @register.filter

@@ -99,6 +99,22 @@ def test_a_missing_value_is_an_em_dash(value: Decimal | float | None) -> None:
         assert function(value) == "—"
 
 
+@pytest.mark.parametrize(
+    ("figures", "text"),
+    [
+        ({"profit_factor": 1.543, "win_rate": 0.5}, "1.54"),
+        ({"profit_factor": None, "win_rate": 0.9}, "no loss"),
+        ({"profit_factor": None, "win_rate": 0.0}, "—"),
+        ({"profit_factor": None, "win_rate": None}, "—"),
+        ({}, "—"),
+    ],
+)
+def test_a_profit_factor_without_a_bound_is_said_in_words(
+    figures: dict[str, float | None], text: str
+) -> None:
+    assert formatting.profit_factor(figures) == text
+
+
 def test_big_numbers_are_short_with_the_sign_in_front() -> None:
     assert formatting.big(1_234_567) == "1.2M"
     assert formatting.big(-15_300) == "−15.3K"

@@ -7,6 +7,7 @@ LOOKBACK none
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 AT_LEAST = ">="
 AT_MOST = "<="
 ABOVE = ">"
+# Why a profit factor has no value though there are trades.
+NO_LOSING_TRADE = "no losing trade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,9 @@ def goal_lines(
     Returns
     -------
     list of dict
-        ``name, value, relation, must, stretch, unit, met, met_stretch``. ``met`` is None where
-        there is no must; a must whose value is unknown is not met.
+        ``name, value, reason, relation, must, stretch, unit, met, met_stretch``. ``met`` is None
+        where there is no must. ``reason`` says why there is no value; a must whose value is unknown
+        is not met, but that of a profit factor without a losing trade is: it has no bound.
     """
     return [_line(goal, report) for goal in GOALS if goal.name not in without]
 
@@ -148,17 +152,27 @@ def missed_names(lines: list[dict[str, Any]]) -> list[str]:
 
 def _line(goal: Goal, report: Mapping[str, Any]) -> dict[str, Any]:
     value = _at(report, goal.path)
+    reason = NO_LOSING_TRADE if value is None and _has_no_loss(report, goal.path) else None
+    judged = math.inf if reason else value
     stretch = _at(report, goal.stretch) if isinstance(goal.stretch, str) else goal.stretch
     return {
         "name": goal.name,
         "value": value,
+        "reason": reason,
         "relation": goal.relation,
         "must": goal.must,
         "stretch": stretch,
         "unit": goal.unit,
-        "met": None if goal.must is None else _holds(value, goal.relation, goal.must),
-        "met_stretch": None if stretch is None else _holds(value, goal.relation, stretch),
+        "met": None if goal.must is None else _holds(judged, goal.relation, goal.must),
+        "met_stretch": None if stretch is None else _holds(judged, goal.relation, stretch),
     }
+
+
+def _has_no_loss(report: Mapping[str, Any], path: str) -> bool:
+    """Tell whether a path is that of a profit factor of trades that won and never lost."""
+    place, _, name = path.rpartition(".")
+    row = _at(report, place) if name == "profit_factor" else None
+    return bool(row and row.get("win_rate") and row.get("n_losses") == 0)
 
 
 def _at(report: Mapping[str, Any], path: str) -> Any:

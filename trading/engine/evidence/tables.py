@@ -47,12 +47,13 @@ def win_row(trips: Trips, entries: RandomEntries, *, seed: int, n_draws: int) ->
     -------
     dict
         ``n, months, win_rate, ci`` (month blocks), ``wilson_ci, null_win_rate, null_ci, null_p,
-        excess, excess_ci, profit_factor, expectancy_bps, expectancy_ci_bps, expectancy_2x_bps,
-        expectancy_2x_ci_bps, null_expectancy_bps, avg_win_bps, avg_loss_bps, break_even_win_rate,
-        worst_bps``; None where a figure is not defined.
+        excess, excess_ci, profit_factor, n_losses, expectancy_bps, expectancy_ci_bps,
+        expectancy_2x_bps, expectancy_2x_ci_bps, null_expectancy_bps, avg_win_bps, avg_loss_bps,
+        break_even_win_rate, worst_bps``; None where a figure is not defined. A profit factor of
+        None beside wins and 0 ``n_losses`` has no bound: JSON knows no infinity.
     """
     if len(trips) == 0:
-        return dict.fromkeys(_KEYS, None) | {"n": 0, "months": 0}
+        return dict.fromkeys(_KEYS, None) | {"n": 0, "months": 0, "n_losses": 0}
     wins, expected = trips.wins, entries.expected(trips)
     rate = float(wins.mean())
     excess = wins - expected
@@ -72,6 +73,7 @@ def win_row(trips: Trips, entries: RandomEntries, *, seed: int, n_draws: int) ->
         "excess": float(excess.mean()),
         "excess_ci": _pair(month_block_interval(excess, trips.month, seed)),
         "profit_factor": profit_factor(trips.net),
+        "n_losses": int(np.count_nonzero(trips.net < 0.0)),
         "expectancy_bps": float(trips.net.mean()) * BPS,
         "expectancy_ci_bps": _pair(month_block_interval(trips.net * BPS, trips.month, seed)),
         "expectancy_2x_bps": float(trips.net_double.mean()) * BPS,
@@ -201,7 +203,7 @@ def _finite(value: float) -> float | None:
 
 _KEYS = (
     "n", "months", "win_rate", "ci", "wilson_ci", "null_win_rate", "null_ci", "null_p", "excess",
-    "excess_ci", "profit_factor", "expectancy_bps", "expectancy_ci_bps", "expectancy_2x_bps",
-    "expectancy_2x_ci_bps", "null_expectancy_bps", "avg_win_bps", "avg_loss_bps",
-    "break_even_win_rate", "worst_bps",
+    "excess_ci", "profit_factor", "n_losses", "expectancy_bps", "expectancy_ci_bps",
+    "expectancy_2x_bps", "expectancy_2x_ci_bps", "null_expectancy_bps", "avg_win_bps",
+    "avg_loss_bps", "break_even_win_rate", "worst_bps",
 )  # fmt: skip

@@ -142,7 +142,7 @@ def _joined(every: Iterable[Chances]) -> Chances:
 
 def _row(row: InstrumentResult, run: PortfolioRun, chances: Chances) -> dict[str, Any]:
     n_wins = sum(trip.is_win for trip in row.round_trips)
-    n = len(row.round_trips)
+    n, pnls = len(row.round_trips), [trip.pnl for trip in row.round_trips]
     interval = metrics.wilson_interval(n_wins, n)
     return {
         "symbol": row.symbol,
@@ -152,9 +152,10 @@ def _row(row: InstrumentResult, run: PortfolioRun, chances: Chances) -> dict[str
         "n_orders": row.n_orders,
         "n": n,
         "n_wins": n_wins,
-        "win_rate": metrics.hit_rate([trip.pnl for trip in row.round_trips]),
+        "win_rate": metrics.hit_rate(pnls),
         "ci": [interval.low, interval.high] if n else None,
-        "profit_factor": metrics.profit_factor([trip.pnl for trip in row.round_trips]),
+        "profit_factor": metrics.profit_factor(pnls),
+        "n_losses": sum(pnl < 0.0 for pnl in pnls),
         "pnl": row.pnl,
         "open_pnl": row.open_pnl,
         "contribution": (row.pnl + row.open_pnl) / run.account.config.cash,

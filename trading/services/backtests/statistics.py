@@ -133,6 +133,7 @@ def trade_figures(pnls: Sequence[float], ratios: Sequence[float]) -> dict[str, A
         "win_rate_low": interval.low if n else math.nan,
         "win_rate_high": interval.high if n else math.nan,
         "profit_factor": metrics.profit_factor(pnls),
+        "n_losses": sum(pnl < 0.0 for pnl in pnls),
         "expectancy_bps": metrics.expectancy_bps(ratios),
         "avg_win_bps": metrics.expectancy_bps([r for r in ratios if r > 0.0]),
         "avg_loss_bps": metrics.expectancy_bps([r for r in ratios if r <= 0.0]),

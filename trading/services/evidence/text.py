@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from elson.common.formatting import has_no_loss
+
 WIN_HEADS = (
     "", "n", "months", "win %", "95 % by month", "null %", "excess pp", "95 % by month",
     "PF", "bps", "2x bps", "avg win", "avg loss", "break-even %", "worst",
@@ -77,7 +79,7 @@ def _win_line(name: str, row: Mapping[str, Any]) -> list[str]:
         _share(row["null_win_rate"]),
         _share(row["excess"], sign=True),
         _bounds(row["excess_ci"]),
-        _number(row["profit_factor"], 2),
+        "no loss" if has_no_loss(row) else _number(row["profit_factor"], 2),
         _number(row["expectancy_bps"], 1),
         _number(row["expectancy_2x_bps"], 1),
         _number(row["avg_win_bps"], 0),
@@ -167,7 +169,7 @@ def _goal_table(goals: Sequence[Mapping[str, Any]]) -> str:
         lines.append(
             [
                 goal["name"],
-                _value(goal["value"], unit),
+                goal.get("reason") or _value(goal["value"], unit),
                 "" if goal["must"] is None else f"{relation} {_value(goal['must'], unit)}",
                 _mark(goal["met"]),
                 "" if goal["stretch"] is None else f"{relation} {_value(goal['stretch'], unit)}",

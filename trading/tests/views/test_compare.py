@@ -187,6 +187,25 @@ def test_the_best_is_named_by_its_direction_and_ties_name_none(owner):
     assert not any(any(row.best) for row in same.metrics)
 
 
+def test_a_run_without_a_losing_trade_has_the_best_profit_factor_and_no_number_for_it(desk, owner):
+    ids = two_make(owner)
+    won, lost = (Backtest.objects.get(pk=pk).result for pk in ids)
+    for result, factor in ((won, None), (lost, 1.5)):
+        figures = {"n_round_trips": 12, "n_effective_trips": 12.0, "win_rate": 0.8}
+        result.metrics["all"] |= figures | {"profit_factor": factor}
+        result.save()
+
+    (row,) = (
+        row
+        for row in compared(owner, ids).metrics
+        if (row.segment, row.key) == ("all", "profit_factor")
+    )
+
+    assert (row.values, row.best, row.differences) == ((None, 1.5), (True, False), (None, None))
+    for page in (address(ids), f"/backtests/{ids[0]}/?tab=metrics"):
+        assert "no loss" in text(desk.get(page))
+
+
 def test_equal_runs_do_not_differ_and_hold_the_same(owner):
     found = compared(owner, [run_make(owner), run_make(owner)])
 

@@ -50,6 +50,15 @@ def test_a_trade_that_earns_exactly_its_costs_is_not_a_win():
     assert tables.win_row(trips([0.0, 0.0]), entries(), **DRAWS)["win_rate"] == 0.0
 
 
+def test_a_profit_factor_without_a_bound_says_that_no_trade_lost():
+    won = tables.win_row(trips([0.02, 0.0]), entries(), **DRAWS)
+    neither = tables.win_row(trips([0.0]), entries(), **DRAWS)
+
+    assert (won["profit_factor"], won["n_losses"], won["win_rate"]) == (None, 0, 0.5)
+    assert (neither["profit_factor"], neither["n_losses"], neither["win_rate"]) == (None, 0, 0.0)
+    assert tables.win_row(trips([0.02, -0.01]), entries(), **DRAWS)["n_losses"] == 1
+
+
 def test_an_empty_group_has_the_same_keys_and_no_invented_number():
     empty = tables.win_row(trips([]), entries(), **DRAWS)
 

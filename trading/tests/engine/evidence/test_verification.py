@@ -197,6 +197,23 @@ def test_an_unknown_value_misses_its_must():
 
 
 @pytest.mark.parametrize(
+    ("win_rate", "n_losses", "is_met", "reason"),
+    [(0.9, 0, True, "no losing trade"), (0.0, 0, False, None), (None, 0, False, None)],
+)
+def test_a_profit_factor_without_a_losing_trade_meets_its_must(win_rate, n_losses, is_met, reason):
+    row = {"win_rate": win_rate, "n_losses": n_losses, "profit_factor": None}
+
+    line = next(
+        line
+        for line in goal_lines({"regimes": {"HIGH": row}})
+        if line["name"] == "high_profit_factor"
+    )
+
+    assert (line["value"], line["met"], line["met_stretch"]) == (None, is_met, is_met)
+    assert line["reason"] == reason
+
+
+@pytest.mark.parametrize(
     ("relation_value", "is_met"), [(0.70, True), (0.6999, False), (0.71, True)]
 )
 def test_a_win_rate_goal_is_met_at_its_limit(relation_value, is_met):
