@@ -1,6 +1,6 @@
 """Kernels of random trades: how each ends, and what they leave on one cash account.
 
-INPUT    bars where trades begin, the levels that rest for them, prices and costs
+INPUT    bars where trades begin, the levels they leave by, prices and costs
 OUTPUT   bars and prices of their ends, equity paths, wins
 LOOKBACK none; nothing here ever decides a trade
 """
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trading.engine.kernels import FloatArray, IntArray, kernel
-from trading.engine.positions import Pending, kept_nb, opened_nb, protected_nb
-from trading.engine.rules import TREND
+from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
+from trading.engine.positions import Pending, Position, kept_nb, opened_nb, protected_nb
+from trading.engine.rules import FLAT, kind_after_nb, order_level_nb, rule_next_nb
 
 # When on its tick a trade of an account begins or ends, in the order of `shared_account`.
 SELL_AT_OPEN, BUY_AT_OPEN, SELL_INSIDE, SELL_AT_CLOSE, BUY_AT_CLOSE = 0, 1, 2, 3, 4
@@ -21,12 +21,14 @@ SELL_AT_OPEN, BUY_AT_OPEN, SELL_INSIDE, SELL_AT_CLOSE, BUY_AT_CLOSE = 0, 1, 2, 3
 LEAST = 1e-12
 
 
-class Resting(NamedTuple):
-    """What the trades of one instrument meet while stops and targets rest for them.
+class Levels(NamedTuple):
+    """What the trades of one instrument leave by: stops, targets and limits of their holding time.
 
-    Prices of the bars; then per signal bar the distances of stop, target and trailing stop in units
-    of price (NaN none) and the cost per side a target must earn first, all float64 of shape
-    (n_bars,); last the slippage as a fraction, the tick, and whether market orders get the close.
+    Prices of the bars; then per bar the distances of stop, target and trailing stop in units of
+    price (NaN none), the cost per side a target must earn first and the closes a DIP is held at
+    most (0 for any), all float64 of shape (n_bars,); the bit ENTER_TREND where a close turns a DIP
+    into a TREND, int64; last the slippage as a fraction, the tick of orders that rest, and whether
+    market orders get the close, stop and target rest, and the limit of the signal bar stays.
     """
 
     exec_price: FloatArray
@@ -38,70 +40,135 @@ class Resting(NamedTuple):
     target: FloatArray
     trail: FloatArray
     rate: FloatArray
+    holding: FloatArray
+    turns: IntArray
     slippage: float
     tick_size: float
     fills_at_close: bool
+    rests: bool
+    keeps_limit: bool
+
+
+class Terms(NamedTuple):
+    """What is one trade's own: side (1 or -1), kind at its entry, by what distances are multiplied.
+
+    A short trade is a long one in prices below zero: its `Position` holds them.
+    """
+
+    side: float
+    kind: int
+    stop_times: float
+    target_times: float
+
+
+@inlined
+def terms_of_nb(row: FloatArray) -> Terms:
+    """Read the terms of a trade out of its row, in their order."""
+    return Terms(row[0], int(row[1]), row[2], row[3])
+
+
+@inlined
+def begun_nb(entry: int, terms: Terms, levels: Levels) -> Position:
+    """Return the position of a trade that begins at a bar, by the row of the bar before."""
+    signal = entry - 1
+    price = terms.side * levels.exec_price[entry] * (1.0 + terms.side * levels.slippage)
+    pending = Pending(
+        terms.kind,
+        terms.stop_times * levels.stop[signal],
+        terms.target_times * levels.target[signal],
+        terms.side * levels.rate[signal],
+        int(levels.holding[signal]),
+    )
+    return opened_nb(pending, price, levels.rests)
+
+
+@inlined
+def rested_nb(position: Position, i: int, terms: Terms, levels: Levels) -> tuple[int, float]:
+    """Let a bar meet what rests for a trade: reason (0 for none), price paid."""
+    if terms.side > 0.0:
+        reason, price, _ = protected_nb(
+            position,
+            levels.opened[i],
+            levels.high[i],
+            levels.low[i],
+            levels.tick_size,
+            levels.slippage,
+        )
+        return reason, price
+    # Ticks are counted from zero: away from the market is the other way round than below it.
+    stop = -order_level_nb(-position.stop_price, levels.tick_size, True)
+    target = -order_level_nb(-position.target_price, levels.tick_size, False)
+    mirrored = Position(position.kind, 0, stop, target, position.limit)
+    reason, price, _ = protected_nb(
+        mirrored, -levels.opened[i], -levels.low[i], -levels.high[i], 0.0, -levels.slippage
+    )
+    return reason, -price
+
+
+@inlined
+def watched_nb(
+    position: Position, entry: int, i: int, terms: Terms, levels: Levels
+) -> tuple[bool, Position]:
+    """Look at a close as the rule does, but for its own exits: whether to leave, what is kept."""
+    close = terms.side * levels.close[i]
+    reason = rule_next_nb(
+        levels.turns[i],
+        position.kind,
+        i - entry + 1,
+        position.limit if levels.keeps_limit else int(levels.holding[i]),
+        close,
+        np.nan if levels.rests else position.stop_price,
+        np.nan if levels.rests else position.target_price,
+        terms.side * levels.rate[i],
+    )
+    kind = kind_after_nb(reason)
+    if kind == FLAT:
+        return True, position
+    return False, kept_nb(position, kind, close, levels.trail[i])
 
 
 @kernel
 def protected_trade_nb(
-    entry: int, limit: int, stop_times: float, target_times: float, resting: Resting
+    entry: int, limit: int, terms: Terms, levels: Levels
 ) -> tuple[int, float, bool]:
-    """Play one long trade from its entry bar on: bar and price of its end, whether inside the bar.
+    """Play one trade from its entry bar on: bar and price of its end, whether inside the bar.
 
-    It ends at what rests for it (`positions.protected_nb`), or with the fill `limit` bars after its
-    entry, which at an open comes first. Distances are those of the bar before the entry, times
-    `stop_times` and `target_times`. A trade that never ends has bar n_bars and no price (NaN).
+    It ends at what rests for it (`positions.protected_nb`), with the fill after a close that leaves
+    by a level or its holding time (`rules.rule_next_nb`), or with the fill `limit` bars after its
+    entry. A fill at an open comes before what rests. Distances are those of the bar before the
+    entry, times those of `terms`. A trade that never ends has bar n_bars and no price (NaN).
     """
-    n = resting.close.shape[0]
-    price = resting.exec_price[entry] * (1.0 + resting.slippage)
-    signal = entry - 1
-    pending = Pending(
-        TREND,
-        stop_times * resting.stop[signal],
-        target_times * resting.target[signal],
-        resting.rate[signal],
-        0,
-    )
-    position = opened_nb(pending, price, True)
+    n = levels.close.shape[0]
+    position = begun_nb(entry, terms, levels)
     last = entry + limit
     for i in range(entry, n):
-        sold_at = resting.exec_price[i] * (1.0 - resting.slippage)
-        if i == last and not resting.fills_at_close:
-            return i, sold_at, False
-        if i > entry or not resting.fills_at_close:
-            reason, price, _ = protected_nb(
-                position,
-                resting.opened[i],
-                resting.high[i],
-                resting.low[i],
-                resting.tick_size,
-                resting.slippage,
-            )
+        left_at = levels.exec_price[i] * (1.0 - terms.side * levels.slippage)
+        if i == last and not levels.fills_at_close:
+            return i, left_at, False
+        if levels.rests and (i > entry or not levels.fills_at_close):
+            reason, price = rested_nb(position, i, terms, levels)
             if reason != 0:
                 return i, price, True
         if i == last:
-            return i, sold_at, False
+            return i, left_at, False
         if i != last - 1:
             # A stop does not trail at the close that decides to leave.
-            position = kept_nb(position, TREND, resting.close[i], resting.trail[i])
+            leaves, position = watched_nb(position, entry, i, terms, levels)
+            if leaves:
+                last = i + 1
     return n, np.nan, False
 
 
 @kernel
 def protected_trades_nb(
-    starts: IntArray,
-    limits: IntArray,
-    stop_times: FloatArray,
-    target_times: FloatArray,
-    resting: Resting,
+    starts: IntArray, limits: IntArray, terms: FloatArray, levels: Levels
 ) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
     """Play trades one after another: bars of entry and end, price of the end, 1 if inside a bar.
 
     A trade begins at its start, or later, once the one before it has ended. Bar n_bars stands for
-    never.
+    never. A row of `terms` is a trade's `Terms`.
     """
-    n = resting.close.shape[0]
+    n = levels.close.shape[0]
     n_trades = starts.shape[0]
     entries = np.full(n_trades, n)
     exits = np.full(n_trades, n)
@@ -112,9 +179,7 @@ def protected_trades_nb(
         entry = max(starts[k], free)
         if entry >= n:
             break
-        bar, price, is_inside = protected_trade_nb(
-            entry, limits[k], stop_times[k], target_times[k], resting
-        )
+        bar, price, is_inside = protected_trade_nb(entry, limits[k], terms_of_nb(terms[k]), levels)
         entries[k], exits[k], prices[k], insides[k] = entry, bar, price, is_inside
         # What ended inside a bar is known at its close: the next order meets the bar after.
         free = bar + int(is_inside)
@@ -125,55 +190,56 @@ def protected_trades_nb(
 def protected_chance_nb(
     entries: IntArray,
     leaves: FloatArray,
-    stop_times: float,
-    target_times: float,
-    resting: Resting,
+    row: FloatArray,
+    levels: Levels,
     commission: FloatArray,
 ) -> float:
     """Return the chance that a trade begun at one of `entries` wins after costs.
 
-    `leaves` holds the probability that it leaves as many bars after its entry as the index says,
-    if nothing that rests ends it before; what they lack to 1 never leaves. A trade that has not
-    ended by the last bar is judged at its close. Stops trail at every close.
+    `leaves` holds the probability that its rule leaves as many bars after its entry as the index
+    says, if no level and no holding time ends it before; what they lack to 1 never leaves. `row`
+    holds its `Terms`. A trade that has not ended by the last bar is judged at its close. Stops
+    trail at every close.
     """
-    n = resting.close.shape[0]
+    terms = terms_of_nb(row)
     total = 0.0
     for entry in entries:
-        price = resting.exec_price[entry] * (1.0 + resting.slippage)
-        paid = price * (1.0 + commission[entry - 1])
-        stop = stop_times * resting.stop[entry - 1]
-        target = target_times * resting.target[entry - 1]
-        pending = Pending(TREND, stop, target, resting.rate[entry - 1], 0)
-        position = opened_nb(pending, price, True)
-        left = 1.0
-        for i in range(entry, n):
-            kept = 1.0 - commission[i - 1]
-            leaving = leaves[i - entry] if i - entry < leaves.shape[0] else 0.0
-            wins = resting.exec_price[i] * (1.0 - resting.slippage) * kept > paid
-            if not resting.fills_at_close:
-                total += leaving * wins
-                left -= leaving
-            if i > entry or not resting.fills_at_close:
-                reason, price, _ = protected_nb(
-                    position,
-                    resting.opened[i],
-                    resting.high[i],
-                    resting.low[i],
-                    resting.tick_size,
-                    resting.slippage,
-                )
-                if reason != 0:
-                    total += left * (price * kept > paid)
-                    left = 0.0
-            if resting.fills_at_close and left > 0.0:
-                total += leaving * wins
-                left -= leaving
-            if left <= LEAST:
-                break
-            position = kept_nb(position, TREND, resting.close[i], resting.trail[i])
-        if left > LEAST:
-            total += left * (resting.close[n - 1] > paid)
+        total += chance_from_nb(entry, leaves, terms, levels, commission)
     return float(total / entries.shape[0])
+
+
+@kernel
+def chance_from_nb(
+    entry: int, leaves: FloatArray, terms: Terms, levels: Levels, commission: FloatArray
+) -> float:
+    """Return the chance that a trade begun at one bar wins; see `protected_chance_nb`."""
+    n, side = levels.close.shape[0], terms.side
+    price = levels.exec_price[entry] * (1.0 + side * levels.slippage)
+    paid = side * price * (1.0 + side * commission[entry - 1])
+    position = begun_nb(entry, terms, levels)
+    won, left, last = 0.0, 1.0, -1
+    for i in range(entry, n):
+        kept = side * (1.0 - side * commission[i - 1])
+        leaving = leaves[i - entry] if i - entry < leaves.shape[0] else 0.0
+        if i == last:
+            leaving = left
+        wins = levels.exec_price[i] * (1.0 - side * levels.slippage) * kept > paid
+        if not levels.fills_at_close:
+            won += leaving * wins
+            left -= leaving
+        if levels.rests and (i > entry or not levels.fills_at_close):
+            reason, price = rested_nb(position, i, terms, levels)
+            if reason != 0:
+                return float(won + left * (price * kept > paid))
+        if levels.fills_at_close:
+            won += leaving * wins
+            left -= leaving
+        if left <= LEAST:
+            return won
+        decides, position = watched_nb(position, entry, i, terms, levels)
+        if decides:
+            last = i + 1
+    return float(won + left * (side * levels.close[n - 1] > paid))
 
 
 @kernel

@@ -20,8 +20,8 @@ from trading.engine.cost_parts import CostParts
 from trading.engine.costs import BPS, CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
 from trading.engine.market import DAY_NS
-from trading.engine.random_trades import Trades, trades_of
-from trading.engine.types import OrderSide, RoundTrip
+from trading.engine.random_trades import LeaveBy, Trades, paid_shares, trades_of
+from trading.engine.types import RoundTrip
 
 BAND_POINTS = 500
 BAND_SHARES = (0.05, 0.5, 0.95)
@@ -39,8 +39,8 @@ class NullDraws:
         Bars (counted in the run's arrays) at which the band is given.
     band_low, band_median, band_high : float64, shape (n_points,)
         5th, 50th and 95th percentile of equity, currency.
-    rests_protection : bool
-        Whether their trades end by what rests for them, as those of the run do.
+    leave_by : LeaveBy
+        What ends their trades.
     """
 
     win_rates: FloatArray
@@ -50,7 +50,7 @@ class NullDraws:
     band_low: FloatArray
     band_median: FloatArray
     band_high: FloatArray
-    rests_protection: bool = False
+    leave_by: LeaveBy = LeaveBy.LENGTHS
 
 
 def random_entries(
@@ -82,9 +82,9 @@ def random_entries(
     Notes
     -----
     Lengths are shuffled and the free bars between the trades are split at random, so every draw
-    holds as long as the run did and trades never overlap. Where stops and targets of the run rest,
-    they rest for the draws too, at the distances the rule has for each bar; see `random_trades`.
-    Short trades pay their borrow and are left after their lengths, as are all of a run with one.
+    holds as long as the run did and trades never overlap. Where the levels are known that trades
+    of the run leave by, resting or watched at the close, draws leave by them too, at the distances
+    the rule has for each bar; see `random_trades`. Short trades pay their borrow.
     """
     draws_check(run.round_trips, n_draws)
     first = run.first_bar
@@ -109,7 +109,7 @@ def random_entries(
         totals[k] = curve[-1] - 1.0
         paths[k] = curve[points]
     low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.config.cash
-    return NullDraws(win_rates, sharpes, totals, points, low, median, high, trades.rests)
+    return NullDraws(win_rates, sharpes, totals, points, low, median, high, trades.leave_by)
 
 
 def trades_of_run(run: BacktestRun, bars: Bars, slippage: float) -> Trades:
@@ -129,9 +129,14 @@ def trades_of_run(run: BacktestRun, bars: Bars, slippage: float) -> Trades:
     Trades
         See there.
     """
+    signals = np.array([trip.signal_bar for trip in run.round_trips], dtype=np.int64)
+    entries = np.array([trip.entry_bar for trip in run.round_trips], dtype=np.int64)
+    rates, _ = charged_rates(run.config.costs, run.costs, run.regime_codes)
+    before = np.concatenate(([run.config.cash], run.equity))
+    first = run.first_bar
     return trades_of(
         run.round_trips,
-        _weights(run),
+        paid_shares(run.round_trips, rates[signals - first], before[entries - first]),
         run.spec.prepare(bars, run.params),
         slippage,
         tick_size=run.config.tick_size,
@@ -309,19 +314,3 @@ def exceedance(value: float, draws: FloatArray) -> float:
     if math.isnan(value):
         return math.nan
     return float((np.sum(draws >= value) + 1.0) / (draws.shape[0] + 1.0))
-
-
-def _weights(run: BacktestRun) -> FloatArray:
-    """Return the share of equity each trade paid, below 0 for what a short one brought in."""
-    before = np.concatenate(([run.config.cash], run.equity))
-    rates, _ = charged_rates(run.config.costs, run.costs, run.regime_codes)
-    signs = [1.0 if trip.side is OrderSide.BUY else -1.0 for trip in run.round_trips]
-    weights = [
-        trip.entry_notional
-        * (sign + rates[trip.signal_bar - run.first_bar])
-        / before[trip.entry_bar - run.first_bar]
-        for trip, sign in zip(run.round_trips, signs, strict=True)
-    ]
-    # Additions to a position can sum to more than the equity at its first fill.
-    capped: FloatArray = np.clip(np.array(weights), -1.0, 1.0)
-    return capped

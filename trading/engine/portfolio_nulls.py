@@ -31,7 +31,7 @@ from trading.engine.nulls import (
     reordered_bars,
 )
 from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun
-from trading.engine.random_trades import Trades, trades_of
+from trading.engine.random_trades import LeaveBy, Trades, paid_shares, trades_of
 from trading.engine.shared_account import Leg
 from trading.engine.types import OrderSide
 
@@ -45,7 +45,7 @@ class _Row:
 
     @property
     def moments(self) -> tuple[int, int, int]:
-        """When on a tick a trade begins, ends in time, and ends by what rests for it."""
+        """When on a tick a trade begins, ends at a fill, and ends by what rests for it."""
         if self.trades.bars.exec_price == "CLOSE":
             return BUY_AT_CLOSE, SELL_AT_CLOSE, SELL_INSIDE
         return BUY_AT_OPEN, SELL_AT_OPEN, SELL_INSIDE
@@ -97,10 +97,10 @@ def random_accounts(
     Notes
     -----
     Every instrument keeps its own trades: their number, their lengths in its own bars, the share of
-    the account's equity each took, and its own costs. Only the times are drawn. Where stops and
-    targets rest, trades end by them, as in `nulls.random_entries`. Where more is asked for than
-    there is cash, purchases share it, so a draw may hold less than the run did; a limit on the
-    number of positions is not imposed.
+    the account's equity each took, and its own costs. Only the times are drawn. Where levels are
+    known, trades leave by them, as in `nulls.random_entries`. Where more is asked for than there is
+    cash, purchases share it, so a draw may hold less than the run did; a limit on the number of
+    positions is not imposed.
     """
     draws_check(run.account.round_trips, n_draws)
     if any(trip.side is OrderSide.SELL for trip in run.account.round_trips):
@@ -128,8 +128,9 @@ def random_accounts(
         totals[k] = equity[-1] - 1.0
         paths[k] = equity[points]
     low, median, high = np.quantile(paths, BAND_SHARES, axis=0) * run.account.config.cash
-    rests = any(row.trades.resting is not None for row in trades)
-    return NullDraws(win_rates, sharpes, totals, points, low, median, high, rests)
+    ways = {row.trades.leave_by for row in trades}
+    leave_by = ways.pop() if len(ways) == 1 else LeaveBy.MIXED
+    return NullDraws(win_rates, sharpes, totals, points, low, median, high, leave_by)
 
 
 def permuted_legs(
@@ -220,14 +221,11 @@ def instrument_trades(row: InstrumentResult, run: PortfolioRun, legs: Sequence[L
     before = np.concatenate(([account.config.cash], account.equity))
     ticks = _ticks(run, leg.bars)
     rates, slippage = instrument_rates(row, run, legs)
-    weights = [
-        trip.entry_notional * (1.0 + rates[trip.signal_bar]) / before[ticks[trip.entry_bar]]
-        for trip in row.round_trips
-    ]
+    signals = np.array([trip.signal_bar for trip in row.round_trips], dtype=np.int64)
+    entries = np.array([trip.entry_bar for trip in row.round_trips], dtype=np.int64)
     return trades_of(
         row.round_trips,
-        # Additions to a position can come to more than the equity at its first fill.
-        np.minimum(np.array(weights), 1.0),
+        paid_shares(row.round_trips, rates[signals], before[ticks[entries]]),
         spec.prepare(leg.bars, params),
         slippage,
         tick_size=account.config.tick_size,

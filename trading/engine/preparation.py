@@ -30,6 +30,7 @@ from trading.engine.learning.export import LINEAR, SIGMOID, ModelArrays
 from trading.engine.learning.features import GATE_FEATURES
 from trading.engine.learning.fitted import QUANTILES, DatedModel, FittedModel
 from trading.engine.market import DAY_NS
+from trading.engine.nulls import charged_rates, trades_of_run
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.regimes import regimes_of
 from trading.engine.shared_account import Leg
@@ -37,6 +38,7 @@ from trading.engine.strategies import Params, hybrid, strategy_get
 from trading.engine.strategies.tables import PROTECTION_PARAMETER, RESTING
 from trading.engine.sweep import sweep
 from trading.engine.types import AssetClass
+from trading.engine.win_chances import chances_of
 
 Part = Callable[[], object]
 N_BARS = 420
@@ -157,8 +159,10 @@ def _equity(key: str, params: Params) -> None:
 
 
 def _examined(key: str, params: Params) -> None:
-    run = backtest.run(_tape("A"), key, params, _config())
-    honesty(run, _tape("A"), np.random.default_rng(1), n_draws=N_DRAWS)
+    run, bars = backtest.run(_tape("A"), key, params, _config()), _tape("A")
+    honesty(run, bars, np.random.default_rng(1), n_draws=N_DRAWS)
+    rates, slippage = charged_rates(run.config.costs, run.costs, run.regime_codes)
+    chances_of(run.round_trips, trades_of_run(run, bars, slippage), run.regime_codes, rates)
 
 
 def _account(params: Params) -> None:

@@ -1,19 +1,21 @@
 """The completed trades of one instrument, drawn again at random times.
 
-INPUT    round trips of a run, its bars, what rested for its positions, a seeded generator
+INPUT    round trips of a run, its bars, the levels its positions left by, a seeded generator
 OUTPUT   bars and prices of the same number of trades elsewhere
 LOOKBACK the whole run; nothing here ever decides a trade
 
-A trade that the rule itself ended is held as long as it was. One that ended by what rested for it
-tells only that its rule would have held it longer: how much longer is drawn from the trades that
-did last longer, and from theirs in turn (Efron's redistribution to the right, whose expectation is
-the Kaplan-Meier estimate). Where none did, nothing but what rests ends it.
+A trade that the rule itself ended is held as long as it was. One that ended by a level of its own,
+a stop, a target or the most it may be held, tells only that its rule would have held it longer: how
+much longer is drawn from the trades that did last longer, and from theirs in turn (Efron's
+redistribution to the right, whose expectation is the Kaplan-Meier estimate). Where none did,
+nothing but its levels ends it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -21,13 +23,26 @@ from numpy.typing import NDArray
 
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import rules
-from trading.engine.null_kernels import Resting, protected_trades_nb
+from trading.engine.null_kernels import Levels, protected_trades_nb
 from trading.engine.rules import RuleTable
 from trading.engine.strategies.base import Features
-from trading.engine.types import RoundTrip
+from trading.engine.types import OrderSide, RoundTrip
 
 # Distances of stop and target from the price of a fill, as shares of the close before; NaN none.
 Rested = tuple[float, float]
+LEVEL_COLUMNS = (rules.STOP_DISTANCE, rules.TARGET_DISTANCE, rules.TRAIL_DISTANCE)
+# Exits that hide whether the rule itself would have left with the same fill, and that do not.
+HIDING, SHOWING = (rules.STOP, rules.TARGET), (rules.HOLDING_LIMIT_REACHED,)
+
+
+class LeaveBy(StrEnum):
+    """How random trades are left: what the panel says of them."""
+
+    LENGTHS = "LENGTHS"
+    RESTING = "RESTING"
+    WATCHED = "WATCHED"
+    UNKNOWN = "UNKNOWN"
+    MIXED = "MIXED"
 
 
 class DrawnTrades(NamedTuple):
@@ -56,26 +71,30 @@ class Trades:
         Bars held, >= 1.
     weights : float64, shape (n_trades,)
         Share of equity each took, in [-1, 1] and below 0 for a short one.
-    is_protected : bool, shape (n_trades,)
-        Whether it ended by what rested for it.
+    times : int64, shape (n_trades,)
+        When each ended, in half bars after its entry: even where its rule ended it. A level gives
+        an odd one, before the bar's fill where it hides whether the rule left too, else after it.
     slippage : float
         Fraction of price a market order or a stop pays.
-    resting : Resting or None
-        What rests for a trade of this strategy; None where nothing does.
-    stop_times, target_times : float64, shape (n_trades,)
-        By which each trade's distances are multiplied; 1 where the rule knows them for every bar.
+    leave_by : LeaveBy
+        What ends their draws.
+    levels : Levels or None
+        What the trades of this strategy leave by; None where that is not known, or nothing.
+    terms : float64, shape (n_trades, 4)
+        Each trade's `null_kernels.Terms`; distances are taken as they are where the rule knows
+        them for every bar.
     ready : int
-        First bar an entry may meet that has something to rest for it.
+        First bar an entry may meet that has levels.
     """
 
     bars: Bars
     lengths: IntArray
     weights: FloatArray
-    is_protected: NDArray[np.bool_]
+    times: IntArray
     slippage: float
-    resting: Resting | None
-    stop_times: FloatArray
-    target_times: FloatArray
+    leave_by: LeaveBy
+    levels: Levels | None
+    terms: FloatArray
     ready: int
 
     def __len__(self) -> int:
@@ -83,9 +102,10 @@ class Trades:
         return int(self.lengths.shape[0])
 
     @property
-    def rests(self) -> bool:
-        """Tell whether draws end by what rests; with a short trade all are left at their time."""
-        return self.resting is not None and not (self.weights < 0.0).any()
+    def is_protected(self) -> NDArray[np.bool_]:
+        """Tell of each trade whether a level ended it."""
+        is_odd: NDArray[np.bool_] = self.times % 2 == 1
+        return is_odd
 
     def drawn(self, first: int, rng: np.random.Generator) -> DrawnTrades:
         """Draw a time for every trade, in a random order.
@@ -100,19 +120,19 @@ class Trades:
         Returns
         -------
         DrawnTrades
-            Without overlap. Where what rests lets trades last longer than those of the run, later
-            ones begin later and the last perhaps never.
+            Without overlap. Where levels let trades last longer than those of the run, later ones
+            begin later and the last perhaps never.
         """
         order = rng.permutation(len(self))
         lengths = self.lengths[order]
-        if not self.rests:
+        if self.levels is None:
             starts = random_starts(lengths, first, len(self.bars), rng)
             return self._timed(starts, lengths, self.weights[order])
         starts = random_starts(lengths, max(first, self.ready), len(self.bars), rng)
         return self.played(starts, self.limits(rng)[order], order)
 
     def played(self, starts: IntArray, limits: IntArray, order: IntArray) -> DrawnTrades:
-        """Let the trades named by ``order`` begin at given bars and end by what rests, or in time.
+        """Let the trades named by ``order`` begin at given bars and end by a level, or in time.
 
         Parameters
         ----------
@@ -126,46 +146,45 @@ class Trades:
         DrawnTrades
             See `null_kernels.protected_trades_nb`.
         """
-        assert self.resting is not None  # noqa: S101 - drawn has looked
-        found = protected_trades_nb(
-            starts, limits, self.stop_times[order], self.target_times[order], self.resting
-        )
+        assert self.levels is not None  # noqa: S101 - drawn has looked
+        found = protected_trades_nb(starts, limits, self.terms[order], self.levels)
         return DrawnTrades(*found, self.weights[order])
 
     def limits(self, rng: np.random.Generator) -> IntArray:
         """Draw after how many bars each trade's rule leaves; n_bars for never."""
         never, n_trades = len(self.bars), len(self)
-        found = self.lengths.copy()
-        longest = np.argsort(self.lengths, kind="stable")
-        pool, is_protected = self.lengths[longest], self.is_protected[longest]
+        found = self.times.copy()
+        pool = np.sort(self.times)
         waiting = np.flatnonzero(self.is_protected)
         while waiting.size:
             begin = np.searchsorted(pool, found[waiting], "right")
-            found[waiting[begin == n_trades]] = never
+            found[waiting[begin == n_trades]] = 2 * never
             waiting, begin = waiting[begin < n_trades], begin[begin < n_trades]
-            drawn = rng.integers(begin, n_trades)
-            found[waiting] = pool[drawn]
-            waiting = waiting[is_protected[drawn]]
-        return found
+            found[waiting] = pool[rng.integers(begin, n_trades)]
+            waiting = waiting[found[waiting] % 2 == 1]
+        return found // 2
 
     def chances(self) -> Mapping[int, FloatArray]:
-        """Return how long the rule of a trade holds on that was protected after so many bars.
+        """Return how long the rule of a trade holds on, by when the trade ended.
 
         Returns
         -------
         mapping of int to float64, shape (longest + 1,)
-            By length, the probability of each number of bars; what is missing to 1 is never. Its
-            draws are `limits`.
+            By time (see ``times``), the probability of each number of bars; what is missing to 1 is
+            never. For a trade its rule ended they are certain, else its draws are `limits`.
         """
-        longest = int(self.lengths.max(initial=0))
+        longest = int(self.times.max(initial=0)) // 2
         found: dict[int, FloatArray] = {}
         summed, n_longer = np.zeros(longest + 1), 0
-        for length in sorted(set(self.lengths.tolist()), reverse=True):
-            found[length] = summed / max(n_longer, 1)
-            here = self.is_protected[self.lengths == length]
-            summed = summed + here.sum() * found[length]
-            summed[length] += (~here).sum()
-            n_longer += here.shape[0]
+        for time in sorted(set(self.times.tolist()), reverse=True):
+            if time % 2:
+                found[time] = summed / max(n_longer, 1)
+            else:
+                found[time] = np.zeros(longest + 1)
+                found[time][time // 2] = 1.0
+            here = int(np.count_nonzero(self.times == time))
+            summed = summed + here * found[time]
+            n_longer += here
         return found
 
     def _timed(self, starts: IntArray, lengths: IntArray, weights: FloatArray) -> DrawnTrades:
@@ -195,7 +214,7 @@ def trades_of(
     weights : float64, shape (n_trips,)
         Share of equity each took, below 0 for a short one.
     features : Features
-        Of the strategy on the bars; a table says for every bar what would rest there.
+        Of the strategy on the bars; a table says for every bar which levels a trade would have.
     slippage : float
         Fraction of price.
     tick_size : float
@@ -207,44 +226,118 @@ def trades_of(
     -------
     Trades
         Distances of a rule without a table are those of each trade as shares of the price; its
-        stop stays where it began.
+        stop stays where it began. What such a rule watches at the close nobody knows.
     """
-    n_trips = len(trips)
-    times = np.ones((n_trips, 2))
-    table, given = features.table, rested or {}
+    bars, table, given = features.bars, features.table, rested or {}
+    levels, leave_by = None, LeaveBy.LENGTHS
     if table is None and given:
-        none = (np.nan, np.nan)
-        times = np.array([given.get(trip.entry_bar, none) for trip in trips]).reshape(n_trips, 2)
+        levels, leave_by = _share_levels(bars, slippage, tick_size), LeaveBy.RESTING
+    elif table is None:
+        leave_by = LeaveBy.UNKNOWN
+    elif not np.isnan(table.rows[:, LEVEL_COLUMNS]).all():
+        levels = _table_levels(bars, table, slippage, tick_size)
+        leave_by = LeaveBy.RESTING if table.rests_protection else LeaveBy.WATCHED
     return Trades(
-        bars=features.bars,
+        bars=bars,
         lengths=np.array([max(trip.bars_held, 1) for trip in trips], dtype=np.int64),
         weights=weights,
-        is_protected=np.array([trip.exit_reason in rules.PROTECTED for trip in trips], dtype=bool),
+        times=_times(trips, table, levels),
         slippage=slippage,
-        resting=_resting(features.bars, table, slippage, tick_size, has_own=bool(given)),
-        stop_times=np.ascontiguousarray(times[:, 0]),
-        target_times=np.ascontiguousarray(times[:, 1]),
+        leave_by=leave_by,
+        levels=levels,
+        terms=_terms(trips, table, given),
         ready=features.first + 1,
     )
 
 
-def _resting(
-    bars: Bars, table: RuleTable | None, slippage: float, tick_size: float, *, has_own: bool
-) -> Resting | None:
-    if table is not None and table.rests_protection:
-        columns = (rules.STOP_DISTANCE, rules.TARGET_DISTANCE, rules.TRAIL_DISTANCE)
-        stop, target, trail, rate = (
-            np.ascontiguousarray(table.rows[:, column]) for column in (*columns, rules.COST_RATE)
-        )
-    elif table is None and has_own:
-        stop = target = bars.close
-        trail, rate = np.full(len(bars), np.nan), np.zeros(len(bars))
+def _times(trips: Sequence[RoundTrip], table: RuleTable | None, levels: Levels | None) -> IntArray:
+    """Return when each trade ended in half bars, as `Trades` has it."""
+    after = dict.fromkeys(rules.PROTECTED, 1)
+    if levels is not None and levels.fills_at_close:
+        # What rests meets the bar before the fill at its close that the rule may have asked for.
+        after = dict.fromkeys(rules.PROTECTED, -1)
+    if levels is not None and table is not None:
+        after |= {table.reasons[reason]: -1 for reason in HIDING}
+        after |= {table.reasons[reason]: 1 for reason in SHOWING}
+    ends = []
+    for trip in trips:
+        half = after.get(trip.exit_reason, 0)
+        # What rests may end a trade inside the bar of its entry; anything else takes a bar.
+        ends.append(2 * max(trip.bars_held, 0 if half > 0 else 1) + half)
+    return np.array(ends, dtype=np.int64)
+
+
+def _terms(
+    trips: Sequence[RoundTrip], table: RuleTable | None, given: Mapping[int, Rested]
+) -> FloatArray:
+    """Return each trade's `null_kernels.Terms` as a row."""
+    terms = np.ones((len(trips), 4))
+    terms[:, 0] = [1.0 if trip.side is OrderSide.BUY else -1.0 for trip in trips]
+    terms[:, 1] = rules.TREND
+    if table is None:
+        none = (np.nan, np.nan)
+        shares = [given.get(trip.entry_bar, none) for trip in trips]
+        terms[:, 2:] = np.array(shares).reshape(len(trips), 2)
     else:
-        return None
-    prices = (bars.exec_prices, bars.open, bars.high, bars.low, bars.close)
-    levels = (stop, target, trail, rate)
-    at_close = bars.exec_price == "CLOSE"
-    return Resting(*prices, *levels, float(slippage), float(tick_size), at_close)
+        decided = np.array([trip.signal_bar for trip in trips], dtype=np.int64)
+        signals = table.rows[decided, rules.SIGNALS].astype(np.int64)
+        terms[signals & rules.ENTER_TREND == 0, 1] = rules.DIP
+    return terms
+
+
+def _table_levels(bars: Bars, table: RuleTable, slippage: float, tick_size: float) -> Levels:
+    columns = (*LEVEL_COLUMNS, rules.COST_RATE, rules.HOLDING_LIMIT)
+    stop, target, trail, rate, holding = (
+        np.ascontiguousarray(table.rows[:, column]) for column in columns
+    )
+    return Levels(
+        *(bars.exec_prices, bars.open, bars.high, bars.low, bars.close),
+        *(stop, target, trail, rate, holding),
+        turns=table.rows[:, rules.SIGNALS].astype(np.int64) & rules.ENTER_TREND,
+        slippage=float(slippage),
+        tick_size=float(tick_size),
+        fills_at_close=bars.exec_price == "CLOSE",
+        rests=bool(table.rests_protection),
+        keeps_limit=bool(table.keeps_limit),
+    )
+
+
+def _share_levels(bars: Bars, slippage: float, tick_size: float) -> Levels:
+    """Return levels whose distances are each trade's own shares of the close before."""
+    zero, none = np.zeros(len(bars)), np.full(len(bars), np.nan)
+    return Levels(
+        *(bars.exec_prices, bars.open, bars.high, bars.low, bars.close),
+        *(bars.close, bars.close, none, zero, zero),
+        turns=np.zeros(len(bars), dtype=np.int64),
+        slippage=float(slippage),
+        tick_size=float(tick_size),
+        fills_at_close=bars.exec_price == "CLOSE",
+        rests=True,
+        keeps_limit=False,
+    )
+
+
+def paid_shares(trips: Sequence[RoundTrip], rates: FloatArray, equity: FloatArray) -> FloatArray:
+    """Return the share of equity each trade paid, below 0 for what a short one brought in.
+
+    Parameters
+    ----------
+    trips : sequence of RoundTrip
+        Of a run.
+    rates : float64, shape (n_trips,)
+        Commission each paid at its entry, fraction of notional.
+    equity : float64, shape (n_trips,)
+        At the close before its entry, currency.
+
+    Returns
+    -------
+    float64, shape (n_trips,)
+        In [-1, 1]: additions to a position can come to more than the equity at its first fill.
+    """
+    signs = np.array([1.0 if trip.side is OrderSide.BUY else -1.0 for trip in trips])
+    notional = np.array([trip.entry_notional for trip in trips])
+    capped: FloatArray = np.clip(notional * (signs + rates) / equity, -1.0, 1.0)
+    return capped
 
 
 def random_starts(lengths: IntArray, first: int, n_bars: int, rng: np.random.Generator) -> IntArray:

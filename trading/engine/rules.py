@@ -47,6 +47,8 @@ REASONS = (
     "TARGET_REACHED",
 )
 NO_SETUP, BREAKER_REASON = 0, 9
+# Why a close ends a position that its rule would have held longer.
+STOP, TARGET, HOLDING_LIMIT_REACHED = 4, 5, 7
 # Why an order that rested was filled.
 STOP_REACHED, STOP_GAPPED, TARGET_REACHED = 10, 11, 12
 PROTECTED = frozenset(REASONS[STOP_REACHED:])

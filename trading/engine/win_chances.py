@@ -8,13 +8,13 @@ LOOKBACK the whole run; nothing here ever decides a trade
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from marketdata.types import FloatArray, IntArray
-from trading.engine.null_kernels import Resting, protected_chance_nb
+from trading.engine.null_kernels import Levels, protected_chance_nb
 from trading.engine.random_trades import Trades
 from trading.engine.types import OrderSide, RoundTrip
 
@@ -47,10 +47,10 @@ def chances_of(
     Notes
     -----
     Each trade is compared with every bar of its own regime at which it could have begun: same side,
-    same holding time, same costs. Where stops and targets of a long trade rest, they end it, and
-    its holding time is that of `random_trades`. A short trade is always left at its time.
+    same holding time, same costs. Where its levels are known they end it, resting or watched at the
+    close, and its holding time is that of `random_trades`.
     """
-    places = _Places(trades, codes, rates, first)
+    places = _Places(trades, codes, rates, first, trades.chances())
     chances: dict[str, list[float]] = {}
     for k, trip in enumerate(trips):
         chance = places.chance(k, trip)
@@ -68,22 +68,20 @@ class _Places:
     codes: IntArray
     rates: FloatArray
     first: int
+    leaves: Mapping[int, FloatArray]
     seen: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     def chance(self, k: int, trip: RoundTrip) -> float:
-        trades, resting = self.trades, self.trades.resting
-        if trip.side is OrderSide.SELL:
-            resting = None
+        trades, levels = self.trades, self.trades.levels
         code, length = int(self.codes[trip.signal_bar]), int(trades.lengths[k])
         key: tuple[object, ...] = (code, length, trip.side)
-        if resting is not None:
-            times = float(trades.stop_times[k]), float(trades.target_times[k])
-            key += (bool(trades.is_protected[k]), *map(str, times))
+        if levels is not None:
+            key = (code, int(trades.times[k]), trades.terms[k].tobytes())
         if key not in self.seen:
             self.seen[key] = (
                 self._timed(code, length, trip.side)
-                if resting is None
-                else self._protected(code, k, resting)
+                if levels is None
+                else self._protected(code, k, levels)
             )
         return self.seen[key]
 
@@ -106,17 +104,11 @@ class _Places:
             received = entry * (1.0 - slippage) * (1.0 - entry_rate)
         return float(np.mean(received > paid))
 
-    def _protected(self, code: int, k: int, resting: Resting) -> float:
+    def _protected(self, code: int, k: int, levels: Levels) -> float:
         trades = self.trades
         first = max(self.first, trades.ready - 1)
         signals = self._signals(code, first, len(trades.bars) - 1)
         if not signals.shape[0]:
             return math.nan
-        length = int(trades.lengths[k])
-        if trades.is_protected[k]:
-            leaves = trades.chances()[length]
-        else:
-            leaves = np.zeros(length + 1)
-            leaves[length] = 1.0
-        stop, target = trades.stop_times[k], trades.target_times[k]
-        return protected_chance_nb(signals + 1, leaves, stop, target, resting, self.rates)
+        leaves = self.leaves[int(trades.times[k])]
+        return protected_chance_nb(signals + 1, leaves, trades.terms[k], levels, self.rates)

@@ -18,12 +18,26 @@ from trading.engine.checks.row import CheckRow, by_p, no_trade, not_applicable
 from trading.engine.errors import EngineError
 from trading.engine.luck import deflated_sharpe_ratio
 from trading.engine.nulls import NullDraws, exceedance
+from trading.engine.random_trades import LeaveBy
 from trading.engine.types import OrderSide, RuleStatus
 
 DSR_GOOD = 0.95
 DSR_WEAK = 0.80
 PBO_GOOD = 0.20
 PBO_WEAK = 0.50
+# What random entries are like, by what ends them.
+ALIKE = {
+    LeaveBy.LENGTHS: "of the same lengths",
+    LeaveBy.RESTING: "with the same resting stops and targets",
+    LeaveBy.WATCHED: "that leave by the same stops and targets, watched at the close,",
+    LeaveBy.UNKNOWN: (
+        "of the same lengths (which stops and targets this rule watches is not known)"
+    ),
+    LeaveBy.MIXED: (
+        "that leave as the trades of their instrument do, by the same stops and targets or after "
+        "the same lengths,"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,7 @@ def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     low, high = run.metrics["win_rate_low"], run.metrics["win_rate_high"]
     sentence = (
         f"{ours:.1%} of {len(run.round_trips)} trades won (95 % interval {low:.1%} to {high:.1%}); "
-        f"random entries {_alike(nulls)} win {median:.1%} (p = {p:.3f})."
+        f"random entries {ALIKE[nulls.leave_by]} win {median:.1%} (p = {p:.3f})."
     )
     numbers = {"win_rate": ours, "null_median": median, "p": p, "low": low, "high": high}
     return CheckRow(key, title, by_p(p), sentence, numbers)
@@ -75,17 +89,11 @@ def null_sharpe(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     median, top = (float(q) for q in np.quantile(draws, (0.5, 0.95)))
     p = exceedance(ours, draws)
     sentence = (
-        f"Sharpe {ours:.2f}; random entries {_alike(nulls)} reach {median:.2f} in the middle and "
-        f"{top:.2f} in one of twenty (p = {p:.3f})."
+        f"Sharpe {ours:.2f}; random entries {ALIKE[nulls.leave_by]} reach {median:.2f} in the "
+        f"middle and {top:.2f} in one of twenty (p = {p:.3f})."
     )
     numbers = {"sharpe_ratio": ours, "null_median": median, "null_95": top, "p": p}
     return CheckRow(key, title, by_p(p), sentence, numbers)
-
-
-def _alike(nulls: NullDraws) -> str:
-    if nulls.rests_protection:
-        return "with the same resting stops and targets"
-    return "of the same lengths"
 
 
 def _no_draws(run: BacktestRun, key: str, title: str) -> CheckRow:

@@ -25,8 +25,8 @@ def by_hand(decide, table_of=lambda bars: None):
     )
 
 
-def coin(stop, target, seed, **terms):
-    """Enter and leave by chance with half of the money; stop and target rest, shares of price."""
+def coin(stop, target, seed, *, rests_protection=True, **terms):
+    """Enter and leave by chance with half of the money; stop and target are shares of price."""
 
     def table_of(bars):
         rng = np.random.default_rng((seed, 1))
@@ -39,6 +39,6 @@ def coin(stop, target, seed, **terms):
         for column, share in ((rules.STOP_DISTANCE, stop), (rules.TARGET_DISTANCE, target)):
             if share is not None:
                 rows[:, column] = share * bars.close
-        return rules.RuleTable(rows, rests_protection=True, **terms)
+        return rules.RuleTable(rows, rests_protection=rests_protection, **terms)
 
     return by_hand(propose, table_of)

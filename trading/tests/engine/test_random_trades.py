@@ -7,11 +7,13 @@ import pytest
 
 from trading.engine import null_kernels
 from trading.engine.backtest import BacktestConfig, run
-from trading.engine.checks.chance import null_win_rate
+from trading.engine.checks.chance import null_sharpe, null_win_rate
 from trading.engine.nulls import charged_rates, random_entries, trades_of_run
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.portfolio_nulls import instrument_trades, random_accounts
-from trading.engine.rules import PROTECTED
+from trading.engine.random_trades import LeaveBy
+from trading.engine.rules import DIP, PROTECTED
+from trading.engine.rules import TREND as TREND_KIND
 from trading.engine.shared_account import Leg
 from trading.engine.strategies.base import Proposal
 from trading.engine.types import AssetClass, OrderSide, Regime
@@ -26,10 +28,26 @@ AT_CLOSE = replace(BARS, exec_price="CLOSE")
 COSTS = BacktestConfig(slippage_bps=2.0, cost_preset=AssetClass.EQUITY, tick_size=0.01)
 TREND = ("volatility_adaptive_trend", {"trail_atr": 2.0, "target_atr.NORMAL": 1.5, "stop_atr": 1.0})
 HYBRID = ("hybrid", {"entry_level": 25.0, "max_bars": 3})
+CALM = (
+    "volatility_adaptive_trend",
+    {"stop_atr": 3.0, "holding_bars": 2, "breaker": "on", "breaker_daily_loss": 0.02},
+)
+LONG = null_kernels.Terms(1.0, TREND_KIND, 1.0, 1.0)
+
+
+WAYS = ["resting", "close"]
+
+
+def protected(way, key, params, bars=BARS, config=COSTS):
+    return run(bars, key, {"protection": way, **params}, config)
 
 
 def resting(key, params, bars=BARS, config=COSTS):
-    return run(bars, key, {"protection": "resting", **params}, config)
+    return protected("resting", key, params, bars, config)
+
+
+def watched(key, params, bars=BARS, config=COSTS):
+    return protected("close", key, params, bars, config)
 
 
 def own_trades(found, bars):
@@ -41,23 +59,45 @@ def own_trades(found, bars):
 
 
 @pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
-@pytest.mark.parametrize(("key", "params"), [TREND, HYBRID])
-def test_from_its_own_entries_a_null_makes_the_trades_of_the_run(key, params, bars):
-    found = resting(key, params, bars)
-    last = {fill.bar: fill.price for fill in found.fills if fill.side is OrderSide.SELL}
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("key", "params"), [TREND, HYBRID, CALM])
+def test_from_its_own_entries_a_null_makes_the_trades_of_the_run(key, params, way, bars):
+    found = protected(way, key, params, bars)
 
     drawn = own_trades(found, bars)
 
+    assert_same(drawn, found)
     ended = [trip.exit_reason in PROTECTED for trip in found.round_trips]
-    assert 0 < sum(ended) < len(ended)
-    assert drawn.entries.tolist() == [trip.entry_bar for trip in found.round_trips]
-    assert drawn.exits.tolist() == [trip.exit_bar for trip in found.round_trips]
-    assert drawn.prices.tolist() == [last[trip.exit_bar] for trip in found.round_trips]
     assert drawn.insides.tolist() == ended
 
 
-def test_from_its_own_entries_a_null_has_the_equity_and_the_wins_of_the_run():
-    found = resting(*HYBRID)
+def assert_same(drawn, found):
+    """Entries, ends and prices are those of the run, to the last bit."""
+    ends = {fill.bar: fill.price for fill in found.fills if fill.side is OrderSide.SELL}
+    assert drawn.entries.tolist() == [trip.entry_bar for trip in found.round_trips]
+    assert drawn.exits.tolist() == [trip.exit_bar for trip in found.round_trips]
+    assert drawn.prices.tolist() == [ends[trip.exit_bar] for trip in found.round_trips]
+
+
+@pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_leave_is_among_the_trades_a_null_makes_again(way, bars):
+    reasons = {
+        trip.exit_reason
+        for key, params in (TREND, HYBRID, CALM)
+        for trip in protected(way, key, params, bars).round_trips
+    }
+
+    own = {"TREND_DOWN", "RECOVERED", "HOLDING_LIMIT", "BREAKER"}
+    levels = (
+        {"STOP_REACHED", "TARGET_REACHED"} if way == "resting" else {"STOP", "TARGET", "PROFIT"}
+    )
+    assert own | levels <= reasons
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_from_its_own_entries_a_null_has_the_equity_and_the_wins_of_the_run(way):
+    found = protected(way, *HYBRID)
     drawn = own_trades(found, BARS)
     rates, slippage = charged_rates(COSTS.costs, found.costs, found.regime_codes)
 
@@ -72,35 +112,105 @@ def test_from_its_own_entries_a_null_has_the_equity_and_the_wins_of_the_run():
 
 
 @pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
-def test_a_compiled_trade_is_its_source_to_the_last_bit(bars):
-    trades = trades_of_run(resting(*TREND, bars), bars, 2e-4)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_compiled_trade_is_its_source_to_the_last_bit(side, way, bars):
+    levels = trades_of_run(protected(way, *TREND, bars), bars, 2e-4).levels
     rng = np.random.default_rng(2)
-    given = (
-        np.sort(rng.integers(260, len(bars) - 1, 12)), rng.integers(1, 9, 12), np.ones(12),
-        np.ones(12), trades.resting,
-    )  # fmt: skip
+    starts = np.sort(rng.integers(260, len(bars) - 1, 12))
+    terms = np.column_stack((np.full(12, side), rng.integers(1, 3, 12), np.ones(12), np.ones(12)))
+    given = starts, rng.integers(1, 9, 12), terms, levels
 
     compiled = null_kernels.protected_trades_nb(*given)
 
     source = null_kernels.protected_trades_nb.py_func(*given)
     assert [column.tobytes() for column in compiled] == [column.tobytes() for column in source]
-    for start, limit, *rest in zip(*given[:4], strict=True):
-        found = null_kernels.protected_trade_nb(start, limit, *rest, trades.resting)
-        alone = null_kernels.protected_trade_nb.py_func(start, limit, *rest, trades.resting)
+    for start, limit, row in zip(*given[:3], strict=True):
+        own = null_kernels.terms_of_nb(row)
+        found = null_kernels.protected_trade_nb(start, limit, own, levels)
+        alone = null_kernels.protected_trade_nb.py_func(start, limit, own, levels)
         np.testing.assert_array_equal(found, alone)
+
+
+def levels_of(close, **given):
+    """Levels on bars whose prices are all their closes, but for what is given."""
+    none, zero = np.full(close.shape[0], np.nan), np.zeros(close.shape[0])
+    plain = null_kernels.Levels(
+        close, close, close, close, close, none, none, none, zero, zero,
+        np.zeros(close.shape[0], dtype=np.int64), 0.0, 0.0,
+        fills_at_close=False, rests=False, keeps_limit=False,
+    )  # fmt: skip
+    return plain._replace(**given)
 
 
 def test_a_stop_does_not_trail_at_the_close_that_decides_to_leave():
     close = np.array([10.0, 10.0, 14.0, 13.5, 13.5])
-    low, none, zero = np.array([10.0, 10.0, 10.0, 12.0, 12.0]), np.full(5, np.nan), np.zeros(5)
-    stop, trail = np.full(5, 5.0), np.ones(5)
-    resting_at_close = null_kernels.Resting(
-        close, close, close, low, close, stop, none, trail, zero, 0.0, 0.0, True
-    )
+    levels = levels_of(
+        close, low=np.array([10.0, 10.0, 10.0, 12.0, 12.0]), stop=np.full(5, 5.0),
+        trail=np.ones(5), fills_at_close=True, rests=True,
+    )  # fmt: skip
 
     # Raised to 13 at the second close, the stop would have been met inside the bar after it.
-    assert null_kernels.protected_trade_nb(1, 2, 1.0, 1.0, resting_at_close) == (3, 13.5, False)
-    assert null_kernels.protected_trade_nb(1, 3, 1.0, 1.0, resting_at_close) == (3, 13.0, True)
+    assert null_kernels.protected_trade_nb(1, 2, LONG, levels) == (3, 13.5, False)
+    assert null_kernels.protected_trade_nb(1, 3, LONG, levels) == (3, 13.0, True)
+
+
+CLOSE = np.array([10.0, 10.0, 10.5, 11.0, 12.0, 9.0, 8.0, 7.0, 6.0])
+
+
+@pytest.mark.parametrize(
+    ("given", "bar"),
+    [
+        # A close at the stop is enough, one at the target is not.
+        ({"stop": np.full(9, 1.0)}, 6),
+        ({"target": np.full(9, 0.9)}, 4),
+        ({"target": np.full(9, 1.0)}, 5),
+        # Out of 12 a cost of a tenth leaves 10.8, and 11 was paid: no close is 2 above that.
+        ({"target": np.full(9, 2.0), "rate": np.full(9, 0.1)}, 9),
+        # Trailing 2 below 11, then below 12.
+        ({"trail": np.full(9, 2.0)}, 6),
+        ({}, 9),
+    ],
+)
+def test_a_level_that_is_watched_sells_at_the_fill_after_the_close_beyond_it(given, bar):
+    levels = levels_of(CLOSE, **given)
+
+    found = null_kernels.protected_trade_nb(1, 99, LONG, levels)
+
+    np.testing.assert_array_equal(found, (bar, CLOSE[bar] if bar < 9 else np.nan, False))
+
+
+@pytest.mark.parametrize(
+    ("kind", "turns", "keeps", "bar"),
+    [
+        # Three closes from the entry on by the row of the third, or two by that of the signal.
+        (DIP, 9, False, 4),
+        (DIP, 9, True, 3),
+        (TREND_KIND, 9, True, 9),
+        # What has become a trend is no dip any more; too late it does not help.
+        (DIP, 2, True, 9),
+        (DIP, 3, True, 3),
+    ],
+)
+def test_a_dip_is_held_as_long_as_its_limit_says_unless_it_becomes_a_trend(kind, turns, keeps, bar):
+    holding = np.array([2.0, 3, 3, 3, 3, 3, 3, 3, 3])
+    becomes = (np.arange(9) == turns).astype(np.int64)
+    levels = levels_of(CLOSE, holding=holding, turns=becomes, keeps_limit=keeps)
+
+    found = null_kernels.protected_trade_nb(1, 99, LONG._replace(kind=kind), levels)
+
+    assert found[0] == bar
+
+
+def test_a_short_trade_is_a_long_one_upside_down():
+    upside_down = levels_of(20.0 - CLOSE, stop=np.ones(9), target=np.full(9, 1.5))
+    levels = levels_of(CLOSE, stop=np.ones(9), target=np.full(9, 1.5))
+    short = LONG._replace(side=-1.0)
+
+    for entry in range(1, 9):
+        bar, price, is_inside = null_kernels.protected_trade_nb(entry, 99, LONG, levels)
+        found = null_kernels.protected_trade_nb(entry, 99, short, upside_down)
+        np.testing.assert_array_equal(found, (bar, 20.0 - price, is_inside))
 
 
 def test_trades_wait_until_the_one_before_has_ended():
@@ -115,45 +225,63 @@ def test_trades_wait_until_the_one_before_has_ended():
     assert (drawn.exits[begun] - drawn.entries[begun]).max() == 2
 
 
+# By a level before the fill of the bar, by the rule at it, by a level after it.
+BEFORE, RULE, AFTER = -1, 0, 1
+
+
 def held(*pairs):
-    """Trades by length and whether what rested ended them, of nothing in particular."""
-    lengths, protected = zip(*pairs, strict=True)
+    """Trades by length and half of a bar by which a level ended them, of nothing in particular."""
+    lengths, halves = np.array(pairs).T
     trades = trades_of_run(resting(*HYBRID), BARS, 0.0)
-    return replace(trades, lengths=np.array(lengths), is_protected=np.array(protected))
+    return replace(trades, lengths=lengths, times=2 * lengths + halves)
 
 
 def test_a_trade_that_was_stopped_is_held_as_long_as_those_that_lasted_longer():
-    trades = held((2, True), (2, False), (5, False), (9, False))
+    trades = held((2, AFTER), (2, RULE), (5, RULE), (9, RULE))
 
     drawn = np.array([trades.limits(np.random.default_rng(seed)) for seed in range(200)])
 
     assert (drawn[:, 1:] == [2, 5, 9]).all()
     assert set(drawn[:, 0]) == {5, 9}
     assert 0.4 < (drawn[:, 0] == 5).mean() < 0.6
-    np.testing.assert_allclose(trades.chances()[2][[5, 9]], 0.5)
+    np.testing.assert_allclose(trades.chances()[5][[5, 9]], 0.5)
+
+
+def test_a_level_that_hides_the_rule_leaves_open_whether_it_left_with_the_same_fill():
+    trades = held((2, BEFORE), (2, RULE), (5, RULE), (9, RULE))
+
+    drawn = np.array([trades.limits(np.random.default_rng(seed)) for seed in range(300)])
+
+    assert set(drawn[:, 0]) == {2, 5, 9}
+    assert (drawn[:, 0] == 2).mean() == pytest.approx(1.0 / 3.0, abs=0.1)
+    np.testing.assert_allclose(trades.chances()[3][[2, 5, 9]], 1.0 / 3.0)
+    assert trades.chances()[4].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
 
 
 def test_what_outlasts_every_other_trade_is_left_to_what_rests():
-    trades = held((1, True), (3, True), (4, False), (7, True))
+    trades = held((1, AFTER), (3, AFTER), (4, RULE), (7, AFTER))
 
     drawn = np.array([trades.limits(np.random.default_rng(seed)) for seed in range(300)])
 
     assert set(drawn[:, 3]) == {len(BARS)}
     for k, size in ((0, 1), (1, 3)):
         # By Kaplan and Meier half of those that are at risk after 3 bars leave after 4.
-        np.testing.assert_allclose(trades.chances()[size], [0, 0, 0, 0, 0.5, 0, 0, 0])
+        np.testing.assert_allclose(trades.chances()[2 * size + 1], [0, 0, 0, 0, 0.5, 0, 0, 0])
         assert (drawn[:, k] == 4).mean() == pytest.approx(0.5, abs=0.1)
         assert set(drawn[:, k]) == {4, len(BARS)}
 
 
 @pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
-def test_the_chance_of_a_trade_is_its_mean_over_the_bars(bars):
-    trades = trades_of_run(resting(*HYBRID, bars), bars, 2e-4)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_chance_of_a_trade_is_its_mean_over_the_bars(side, way, bars):
+    levels = trades_of_run(protected(way, *HYBRID, bars), bars, 2e-4).levels
     entries, rates = np.arange(270, 390), np.full(len(bars), 4e-4)
-    played = {limit: wins(trades.resting, entries, rates, limit) for limit in (3, 8, 10**6)}
+    own = LONG._replace(side=side, kind=DIP)
+    played = {limit: wins(levels, entries, rates, limit, own) for limit in (3, 8, 10**6)}
 
     leaves = np.array([0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.2])
-    given = (entries, leaves, 1.0, 1.0, trades.resting, rates)
+    given = (entries, leaves, np.array(own), levels, rates)
 
     expected = 0.5 * played[3] + 0.2 * played[8] + 0.3 * played[10**6]
     assert null_kernels.protected_chance_nb(*given) == pytest.approx(expected, rel=1e-12)
@@ -161,18 +289,21 @@ def test_the_chance_of_a_trade_is_its_mean_over_the_bars(bars):
     assert source == null_kernels.protected_chance_nb(*given)
 
 
-def wins(resting, entries, rates, limit):
-    n_wins = 0
+def wins(levels, entries, rates, limit, own):
+    n_wins, side = 0, own.side
     for entry in entries:
-        bar, price, _ = null_kernels.protected_trade_nb(entry, limit, 1.0, 1.0, resting)
-        paid = resting.exec_price[entry] * (1.0 + resting.slippage) * (1.0 + rates[entry - 1])
-        n_bars = resting.close.shape[0]
-        n_wins += (resting.close[-1] if bar == n_bars else price * (1.0 - rates[bar - 1])) > paid
+        bar, price, _ = null_kernels.protected_trade_nb(entry, limit, own, levels)
+        begun = levels.exec_price[entry] * (1.0 + side * levels.slippage)
+        paid = begun * (1.0 + side * rates[entry - 1])
+        n_bars = levels.close.shape[0]
+        got = levels.close[-1] if bar == n_bars else price * (1.0 - side * rates[bar - 1])
+        n_wins += side * got > side * paid
     return n_wins / len(entries)
 
 
-def test_no_trade_is_drawn_into_the_warm_up_where_nothing_would_rest():
-    found = resting(*HYBRID)
+@pytest.mark.parametrize("way", WAYS)
+def test_no_trade_is_drawn_into_the_warm_up_where_there_are_no_levels(way):
+    found = protected(way, *HYBRID)
     trades = trades_of_run(found, BARS, 0.0)
 
     drawn = [trades.drawn(1, np.random.default_rng(seed)).entries.min() for seed in range(50)]
@@ -181,24 +312,43 @@ def test_no_trade_is_drawn_into_the_warm_up_where_nothing_would_rest():
     assert first + 1 <= min(drawn) < first + 40
 
 
-def test_the_same_seed_draws_the_same_resting_trades_and_the_panel_says_what_they_share():
-    found = resting(*HYBRID)
+@pytest.mark.parametrize(
+    ("way", "leave_by"), [("resting", LeaveBy.RESTING), ("close", LeaveBy.WATCHED)]
+)
+def test_the_same_seed_draws_the_same_trades(way, leave_by):
+    found = protected(way, *HYBRID)
 
     once, again, other = (
         random_entries(found, BARS, np.random.default_rng(seed), n_draws=5) for seed in (1, 1, 2)
     )
 
-    assert once.rests_protection
+    assert once.leave_by is leave_by
     assert np.array_equal(once.sharpe_ratios, again.sharpe_ratios)
     assert not np.array_equal(once.sharpe_ratios, other.sharpe_ratios)
-    sentence = null_win_rate(found, once).sentence
-    assert "random entries with the same resting stops and targets win" in sentence
-    assert "resting" not in null_win_rate(found, replace(once, rests_protection=False)).sentence
+
+
+@pytest.mark.parametrize(
+    ("leave_by", "words"),
+    [
+        (LeaveBy.LENGTHS, "of the same lengths"),
+        (LeaveBy.RESTING, "with the same resting stops and targets"),
+        (LeaveBy.WATCHED, "that leave by the same stops and targets, watched at the close,"),
+        (LeaveBy.UNKNOWN, "of the same lengths (which stops and targets this rule watches is not "),
+        (LeaveBy.MIXED, "that leave as the trades of their instrument do, by the same stops and "),
+    ],
+)
+def test_the_panel_says_what_random_entries_leave_by(leave_by, words):
+    found = resting(*HYBRID)
+    nulls = random_entries(found, BARS, np.random.default_rng(1), n_draws=2)
+
+    for row in (null_win_rate, null_sharpe):
+        assert f"random entries {words}" in row(found, replace(nulls, leave_by=leave_by)).sentence
 
 
 @pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
-def test_an_account_of_one_draws_what_its_backtest_draws(bars):
-    key, params = HYBRID[0], {"protection": "resting", **HYBRID[1]}
+@pytest.mark.parametrize("way", WAYS)
+def test_an_account_of_one_draws_what_its_backtest_draws(way, bars):
+    key, params = HYBRID[0], {"protection": way, **HYBRID[1]}
     # A plan at the close and one on an account of one size alike only without costs.
     free = BacktestConfig(tick_size=0.01)
     alone, legs = run(bars, key, params, free), [Leg(bars, key, params)]
@@ -207,9 +357,31 @@ def test_an_account_of_one_draws_what_its_backtest_draws(bars):
     found = random_accounts(shared, legs, np.random.default_rng(4), n_draws=10)
 
     expected = random_entries(alone, bars, np.random.default_rng(4), n_draws=10)
-    assert found.rests_protection
+    assert found.leave_by is expected.leave_by
     assert found.win_rates.tolist() == expected.win_rates.tolist()
     np.testing.assert_allclose(found.sharpe_ratios, expected.sharpe_ratios, rtol=1e-6)
+
+
+def test_an_account_whose_instruments_leave_in_different_ways_draws_each_as_its_own():
+    free, others = BacktestConfig(), random_walk(6, N_BARS, 0.02)
+    legs = [
+        Leg(BARS, HYBRID[0], {"protection": "resting", **HYBRID[1]}),
+        Leg(replace(others, symbol="X"), HYBRID[0], {"protection": "close", **HYBRID[1]}),
+    ]
+    shared = run_portfolio(legs, free)
+
+    found = random_accounts(shared, legs, np.random.default_rng(4), n_draws=3)
+
+    assert found.leave_by is LeaveBy.MIXED
+    for row, leg, leave_by in zip(
+        shared.instruments, legs, (LeaveBy.RESTING, LeaveBy.WATCHED), strict=True
+    ):
+        trades = instrument_trades(row, shared, legs)
+        assert trades.leave_by is leave_by
+        starts = np.array([trip.entry_bar for trip in row.round_trips])
+        limits = np.where(trades.is_protected, len(leg.bars), trades.lengths)
+        drawn = trades.played(starts, limits, np.arange(len(trades)))
+        assert drawn.exits.tolist() == [trip.exit_bar for trip in row.round_trips]
 
 
 def test_what_a_resting_order_brings_buys_nothing_at_the_open_of_its_bar():
@@ -225,70 +397,80 @@ def test_what_a_resting_order_brings_buys_nothing_at_the_open_of_its_bar():
     assert n_wins == 1
 
 
-def test_a_stop_of_ones_own_rule_rests_for_its_random_entries_as_a_share_of_the_price():
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("at", ["OPEN", "CLOSE"])
+def test_a_stop_of_ones_own_rule_rests_for_its_random_entries_as_a_share_of_the_price(at, side):
     def decide(features, i, state):
-        is_long = i % 9 < 6
+        is_in = i % 9 < 6
         stop = {"stop_distance": 0.03 * features.bars.close[i]} if state.is_flat else {}
         return Proposal(
-            0.5 * is_long, 1.0, "ON" if is_long else "OFF", rests_protection=True, **stop
+            0.5 * side * is_in, side, "ON" if is_in else "OFF", rests_protection=True, **stop
         )
 
-    bars, config = BARS.until(150), BacktestConfig(slippage_bps=2.0)
+    bars = replace(BARS.until(150), exec_price=at)
+    config = BacktestConfig(slippage_bps=2.0, tick_size=0.01)
     found = run(bars, by_hand(decide), {}, config)
     drawn = own_trades(found, bars)
 
     trades = trades_of_run(found, bars, 2e-4)
-    assert trades.stop_times == pytest.approx(0.03)
-    assert np.isnan(trades.target_times).all()
+    assert trades.leave_by is LeaveBy.RESTING
+    assert trades.terms[:, 2] == pytest.approx(0.03)
+    assert np.isnan(trades.terms[:, 3]).all()
     assert 0 < trades.is_protected.sum() < len(trades)
     assert drawn.exits.tolist() == [trip.exit_bar for trip in found.round_trips]
     assert drawn.prices == pytest.approx([trip.exit_price for trip in found.round_trips])
     legs = [Leg(bars, found.spec)]
     shared = run_portfolio(legs, config)
-    assert instrument_trades(shared.instruments[0], shared, legs).stop_times == pytest.approx(0.03)
+    shares = instrument_trades(shared.instruments[0], shared, legs).terms[:, 2]
+    assert shares == pytest.approx(0.03)
 
 
-def test_a_rule_whose_levels_are_watched_is_drawn_by_its_lengths():
-    found = run(BARS, TREND[0], {"protection": "close", **TREND[1]}, COSTS)
+def test_what_a_rule_without_a_table_watches_is_not_known_and_it_is_drawn_by_its_lengths():
+    def decide(features, i, state):
+        is_in = i % 9 < 6 and features.bars.close[i] > (state.stop_price or 0.0)
+        stop = {"stop_distance": 0.03 * features.bars.close[i]} if state.is_flat else {}
+        return Proposal(0.5 * is_in, 1.0, "ON" if is_in else "OFF", **stop)
+
+    found = run(BARS, by_hand(decide), {}, COSTS)
 
     trades = trades_of_run(found, BARS, 0.0)
-
-    assert trades.resting is None
+    assert (trades.leave_by, trades.levels) == (LeaveBy.UNKNOWN, None)
     drawn = trades.drawn(1, np.random.default_rng(0))
     assert sorted(drawn.exits - drawn.entries) == sorted(trades.lengths)
 
 
-def test_chances_of_what_rests_stand_by_regime_and_those_of_a_short_trade_by_its_time():
-    found = resting(*HYBRID)
+def test_a_rule_without_levels_is_drawn_by_its_lengths():
+    trades = trades_of_run(run(BARS, "sma_cross", {"fast": 3, "slow": 8}, COSTS), BARS, 0.0)
+
+    assert (trades.leave_by, trades.levels) == (LeaveBy.LENGTHS, None)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_chances_stand_by_regime_and_those_of_a_short_trade_are_its_own(way):
+    found = protected(way, *HYBRID)
     trades, rates = trades_of_run(found, BARS, 0.0), np.zeros(N_BARS)
 
     chances = chances_of(found.round_trips, trades, found.regime_codes, rates)
 
     assert set(chances) <= {str(regime) for regime in Regime}
     assert sum(map(len, chances.values())) == len(trades)
-    short = [replace(trip, side=OrderSide.SELL) for trip in found.round_trips]
-    timed_out = chances_of(short, trades, found.regime_codes, rates)
-    assert timed_out == chances_of(short, replace(trades, resting=None), found.regime_codes, rates)
-    assert timed_out != chances
+    terms = trades.terms.copy()
+    terms[:, 0] = -1.0
+    short = replace(trades, terms=terms)
+    assert chances_of(found.round_trips, short, found.regime_codes, rates) != chances
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rests", [True, False], ids=WAYS)
 @pytest.mark.parametrize(("stop", "target"), [(0.03, None), (None, 0.03), (0.03, 0.05)])
-def test_a_rule_that_is_luck_wins_as_often_as_its_random_entries(stop, target):
+def test_a_rule_that_is_luck_wins_as_often_as_its_random_entries(stop, target, rests):
     more = []
     for seed in range(60):
         bars = random_walk(seed, 600, 0.015)
-        found = run(bars, coin(stop, target, seed))
+        found = run(bars, coin(stop, target, seed, rests_protection=rests))
         nulls = random_entries(found, bars, np.random.default_rng(seed), n_draws=20)
         more.append(found.metrics["win_rate"] - nulls.win_rates.mean())
 
     # Left at its lengths alone, a null is 12 points off for a stop or a target.
     assert np.mean(more) == pytest.approx(0.0, abs=3.0 * np.std(more) / np.sqrt(60))
     assert np.std(more) / np.sqrt(60) < 0.012
-
-
-def test_what_rests_ends_no_draw_of_a_run_with_a_short_trade():
-    trades = trades_of_run(resting(*HYBRID), BARS, 0.0)
-
-    assert trades.rests
-    assert not replace(trades, weights=-trades.weights).rests
