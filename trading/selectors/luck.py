@@ -6,9 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from trading.engine.enough import shortfall
+from trading.engine.random_trades import LeaveBy
 
 # Answers of the honesty panel to "does it beat random entries?".
 LUCK = ("PASS", "WARN", "FAIL")
+# The random trade that stands beside one of the run, by what ended the draws.
+RANDOM_TRADES = {
+    LeaveBy.LENGTHS: "a trade of the same length",
+    LeaveBy.RESTING: "a trade that leaves by the same resting stop and target",
+    LeaveBy.WATCHED: "a trade that leaves by the same stop and target, watched at the close",
+    LeaveBy.UNKNOWN: (
+        "a trade of the same length (which stops and targets this rule watches is not known)"
+    ),
+    LeaveBy.MIXED: "a trade that leaves as those of its instrument do",
+}
 
 
 def luck_of(whole: Mapping[str, Any], honesty: Mapping[str, Any]) -> str:
@@ -21,3 +32,16 @@ def luck_of(whole: Mapping[str, Any], honesty: Mapping[str, Any]) -> str:
         return ""
     rows = (row["status"] for row in honesty["rows"] if row["key"] == "NULL_SHARPE")
     return next((status for status in rows if status in LUCK), "")
+
+
+def random_trade_words(honesty: Mapping[str, Any]) -> tuple[str, str]:
+    """Say which random trade a stored result was compared with, and of an old one that it is old.
+
+    Results from before random entries left by levels watched at the close do not say it.
+    """
+    if (leave_by := honesty.get("null_leave_by")) is None:
+        return (
+            "a trade of the same length, or with the same resting stop and target",
+            "This result is from before random entries left by levels watched at the close, too.",
+        )
+    return RANDOM_TRADES[LeaveBy(leave_by or LeaveBy.MIXED)], ""

@@ -15,6 +15,7 @@ from elson.common.templatetags import formats
 from trading.engine.effective import whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.types import Regime
+from trading.selectors.luck import random_trade_words
 from trading.services.backtests.judgement import LOOKS, looks_sentence
 from trading.services.backtests.words import reason_words
 from trading.views.backtest_coverage import data_row
@@ -49,7 +50,10 @@ def overview_context(backtest: Any) -> dict[str, Any]:
     """Return what the overview shows: judged part first, verdict, curve, tables."""
     result = backtest.result
     figures, honesty = result.metrics, result.honesty
+    random_trade, random_age = random_trade_words(honesty)
     return {
+        "random_trade": random_trade,
+        "random_age": random_age,
         "tiles": _tiles(figures, honesty, backtest.instrument.currency),
         "verdict_tone": MARKS[honesty["status"]],
         "verdict_rows": verdict_rows(backtest, whose="of yours"),

@@ -130,6 +130,7 @@ def panel_values(
         "null_win_rates": dict(judgement.null_win_rates),
         "shuffled_sharpe_ratios": np.sort(_or_empty(judgement.panel.shuffled_sharpe_ratios)),
         "null_sharpe_ratios": [] if nulls is None else np.sort(nulls.sharpe_ratios),
+        "null_leave_by": "" if nulls is None else str(nulls.leave_by),
         "n_draws": 0 if nulls is None else n_draws,
     }
 

@@ -248,3 +248,25 @@ def test_averages_the_wrong_way_around_are_run_and_asked_about(desk, owner):
 
     assert "Is this meant?" not in text(desk.get(f"/backtests/{usual.pk}/"))
     assert "invested while prices turn down" in text(desk.get(f"/backtests/{turned.pk}/"))
+
+
+def test_a_result_names_the_random_trades_it_stands_beside_and_an_old_one_says_so(desk, owner):
+    made = done_make(owner)
+    result = made.result
+
+    seen = []
+    for leave_by in ("LENGTHS", "RESTING", "WATCHED", "UNKNOWN", "MIXED", None):
+        result.honesty.pop("null_leave_by", None)
+        result.honesty |= {"null_leave_by": leave_by} if leave_by else {}
+        result.save()
+        page = text(desk.get(f"/backtests/{made.pk}/"))
+        seen.append(page.split("Random entries: how often ")[1].split("Sharpe ratio")[0])
+
+    assert len(set(seen)) == 6
+    assert "a trade that leaves by the same stop and target, watched at the close," in seen[2]
+    assert "This result is from before random entries left by levels watched" in seen[-1]
+    assert not any("from before" in words for words in seen[:-1])
+
+
+def test_a_new_result_says_what_its_random_trades_left_by(owner):
+    assert done_make(owner).result.honesty["null_leave_by"] == "LENGTHS"
