@@ -1,4 +1,4 @@
-"""Addresses of trading."""
+"""Addresses of trading; long because all of them are looked up here, one entry each."""
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
@@ -19,6 +19,7 @@ from trading.views import (
     backtests,
     compare,
     dashboard,
+    decisions,
     markets,
     orders,
     portfolio,
@@ -302,7 +303,7 @@ PAGE_PATTERNS: list[URLPattern | URLResolver] = [
     path("strategies/<int:strategy_id>/stop/", strategy_ends.strategy_stop, name="strategy_stop"),
     path(
         "strategies/<int:strategy_id>/decisions/<uuid:decision_id>/",
-        strategies.decision_detail,
+        decisions.decision_detail,
         name="decision_detail",
     ),
     path(

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from trading.engine.adaptive import RULES
 from trading.engine.breaker import LEVELS, breaker_sentence
+from trading.engine.decision_rules import rule_of_warm_up, rules_of
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
 from trading.engine.outside import OutsideSales
 from trading.engine.own_limits import Cut
@@ -112,6 +113,7 @@ def decision_of(
         + _limit_lines(bounds.cut)
         + _quantity_lines(features, i, state, bounds.allowed, plan, context)
         + _pause_lines(plan),
+        rules=rules_of(features, i, state, context, bounds, plan),
     )
 
 
@@ -354,4 +356,5 @@ def warm_up_decision(
         would_change="What would have changed it: nothing but more bars.",
         blocked_by="WARM_UP",
         inputs={"close": float(features.bars.close[i])},
+        rules=(rule_of_warm_up(features, i),),
     )

@@ -5,12 +5,28 @@ Frozen messages with plain JSON out; nothing here computes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
-from trading.engine.types import DecisionAction, Regime
+from trading.engine.types import DecisionAction, Regime, RuleStatus
 
 Scalar = float | int | str | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """One rule's outcome: what was found, what is allowed, and a sentence that says both.
+
+    `unit` is "money", "ratio", "count" or "units"; `limit` None means the rule is switched off.
+    """
+
+    rule: str
+    status: RuleStatus
+    value: float
+    limit: float | None
+    unit: str
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,8 @@ class Decision:
     `signal` lies in [-1, 1]; `target_weight` is a share of equity; `target_quantity` is signed
     units. `regime` is that of the bar, by which costs and trades are counted; what adaptive
     parameters follow is slower to fall, and stands among the parameters where it differs.
-    `blocked_by` names what kept a wanted trade from happening, or is None.
+    `blocked_by` names what kept a wanted trade from happening, or is None; `rules` are all that
+    were asked, those that passed too.
     """
 
     action: DecisionAction
@@ -74,6 +91,7 @@ class Decision:
     inputs: Mapping[str, float | None] = field(default_factory=dict)
     parameters: tuple[ParameterNow, ...] = ()
     sizing: tuple[SizingLine, ...] = ()
+    rules: tuple[RuleResult, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values, parameters keyed by name."""
@@ -94,4 +112,14 @@ class Decision:
             "inputs": dict(self.inputs),
             "parameters": {line.name: line.to_dict() for line in self.parameters},
             "sizing": [line.to_dict() for line in self.sizing],
+            "rules": [rule_dict(rule) for rule in self.rules],
         }
+
+
+def rule_dict(rule: RuleResult) -> dict[str, Scalar]:
+    """Return plain JSON values of one rule; a value that is no number is None."""
+    plain = asdict(rule) | {"status": str(rule.status)}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in plain.items()
+    }

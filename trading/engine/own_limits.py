@@ -15,6 +15,8 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from trading.engine.errors import ConfigInvalid
+from trading.engine.explanation import RuleResult
+from trading.engine.types import RuleStatus
 
 SIZE_LIMIT, LOSS_LIMIT = "SIZE_LIMIT", "LOSS_LIMIT"
 BY_ITSELF = "set by the strategy itself"
@@ -137,11 +139,12 @@ def cut_to_limits(
         return Cut(math.copysign(held / equity, weight), LOSS_LIMIT, f"{loss}, {BY_ITSELF}")
     side = math.copysign(1.0, weight)
     own = side * quantity * close
-    most, because = min(_caps(limits, account, side, own, close), default=(math.inf, ""))
-    if abs(weight) * equity <= most:
+    caps = _caps(limits, account, side, own, close)
+    most = min(caps, key=lambda cap: (cap.room, cap.words), default=None)
+    if most is None or abs(weight) * equity <= most.room:
         return Cut(weight)
-    left = max(most, held) / equity
-    return Cut(math.copysign(left, weight), SIZE_LIMIT, f"{because}, {BY_ITSELF}")
+    left = max(most.room, held) / equity
+    return Cut(math.copysign(left, weight), SIZE_LIMIT, f"{most.words}, {BY_ITSELF}")
 
 
 def _loss_sentence(limits: OwnLimits, account: AccountView) -> str:
@@ -155,25 +158,110 @@ def _loss_sentence(limits: OwnLimits, account: AccountView) -> str:
     return f"loss today {lost:.1%} has used up the daily loss of {ratio:.1%}"
 
 
+def limits_told(
+    weight: float,
+    limits: OwnLimits,
+    account: AccountView,
+    *,
+    equity: float,
+    quantity: float,
+    close: float,
+    whose: str,
+) -> list[RuleResult]:
+    """Say of each limit whether a wish keeps it; `cut_to_limits` is what they then do.
+
+    Parameters
+    ----------
+    weight, limits, account, equity, quantity, close
+        As for `cut_to_limits`.
+    whose : str
+        What the limits are measured on, for the sentence.
+
+    Returns
+    -------
+    list of RuleResult
+        FAIL where a limit leaves nothing to add, WARN where it leaves a part. Shares of equity, or
+        currency for the largest order.
+    """
+    held = abs(quantity) * close if weight * quantity > 0.0 else 0.0
+    worth = abs(weight) * equity
+    adds = equity > 0.0 and worth > held
+    found = _loss_told(limits, account, adds=adds, whose=whose)
+    side = math.copysign(1.0, weight)
+    for cap in _caps(limits, account, side, side * quantity * close, close):
+        status = RuleStatus.PASS
+        if adds and worth > cap.room:
+            status = RuleStatus.FAIL if cap.room <= held else RuleStatus.WARN
+        words = {
+            RuleStatus.PASS: "is kept" if adds else "is not asked: nothing is added",
+            RuleStatus.WARN: "leaves a part",
+            RuleStatus.FAIL: "leaves nothing to add",
+        }[status]
+        sentence = f"{cap.words} {words}, measured on {whose}, {BY_ITSELF}"
+        value = cap.value(worth) if cap.scale > 0.0 else math.inf
+        found.append(RuleResult(cap.rule, status, value, cap.limit, cap.unit, sentence))
+    return found
+
+
+def _loss_told(
+    limits: OwnLimits, account: AccountView, *, adds: bool, whose: str
+) -> list[RuleResult]:
+    ratio = limits.max_daily_loss_ratio
+    if ratio is None or account.day_start_equity <= 0.0:
+        return []
+    lost = 1.0 - account.equity / account.day_start_equity
+    is_used_up = lost >= ratio
+    status = RuleStatus.PASS
+    if is_used_up:
+        status = RuleStatus.FAIL if adds else RuleStatus.WARN
+    verb = "has used up" if is_used_up else "is within"
+    sentence = f"loss today {verb} the daily loss of {ratio:.1%} of {whose}, {BY_ITSELF}"
+    return [RuleResult(LOSS_LIMIT, status, lost, ratio, "ratio", sentence)]
+
+
+class _Cap(NamedTuple):
+    """One limit of size: its position is worth ``limit * scale + offset`` at most, currency."""
+
+    rule: str
+    words: str
+    limit: float
+    unit: str
+    scale: float
+    offset: float
+
+    @property
+    def room(self) -> float:
+        """Return what the whole position may be worth."""
+        return max(self.limit * self.scale + self.offset, 0.0)
+
+    def value(self, worth: float) -> float:
+        """Return what a position of that worth comes to, in the unit of the limit."""
+        return (worth - self.offset) / self.scale
+
+
 def _caps(
     limits: OwnLimits, account: AccountView, side: float, own: float, close: float
-) -> list[tuple[float, str]]:
-    """Return what each limit leaves for the whole position, currency, with its words.
+) -> list[_Cap]:
+    """Return what each limit leaves for the whole position.
 
-    ``own`` is what the book holds, positive on the wanted side. What it holds on the other side is
-    sold first: it takes room of the order, and none of the account.
+    ``own`` is what the book holds, currency, positive on the wanted side. What it holds on the
+    other side is sold first: it takes room of the order, and none of the account.
     """
-    caps = []
+    caps, equity = [], account.equity
     if limits.max_position_weight is not None:
         # Others on the other side are no part of the position that the wish makes larger.
         others = max(side * account.quantity * close - own, 0.0)
-        room = max(limits.max_position_weight * account.equity - others, 0.0)
-        caps.append((room, f"largest position {limits.max_position_weight:.1%} of equity"))
+        words = f"largest position {limits.max_position_weight:.1%} of equity"
+        caps.append(
+            _Cap("OWN_POSITION", words, limits.max_position_weight, "ratio", equity, -others)
+        )
     if limits.max_gross_exposure is not None:
         others = max(account.gross_exposure - abs(own), 0.0)
-        room = max(limits.max_gross_exposure * account.equity - others, 0.0)
-        caps.append((room, f"largest gross exposure {limits.max_gross_exposure:.1%} of equity"))
+        words = f"largest gross exposure {limits.max_gross_exposure:.1%} of equity"
+        caps.append(
+            _Cap("OWN_EXPOSURE", words, limits.max_gross_exposure, "ratio", equity, -others)
+        )
     if limits.max_order_notional is not None:
-        room = max(own + limits.max_order_notional, 0.0)
-        caps.append((room, f"largest order {limits.max_order_notional:,.2f}"))
+        words = f"largest order {limits.max_order_notional:,.2f}"
+        caps.append(_Cap("OWN_ORDER", words, limits.max_order_notional, "money", 1.0, own))
     return caps

@@ -84,13 +84,15 @@ class StepContext:
 class Bounds:
     """What a wish went through: as the rule made it, behind the breaker, behind own limits.
 
-    `allowed` is what is left at the end, `cut` says what the strategy's own limits took.
+    `allowed` is what is left at the end, `cut` says what the strategy's own limits took, `factor`
+    is the share of a size the breaker leaves, 0 to 1.
     """
 
     proposal: Proposal
     guarded: Proposal
     allowed: Proposal
     cut: Cut
+    factor: float = 1.0
 
     @property
     def stop(self) -> str | None:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# What a rule says is a message of a decision too; here is where it is asked for.
+from trading.engine.explanation import RuleResult as RuleResult
 from trading.engine.types import OrderSide, RuleStatus
 
 # A size that was cut to a limit may come back above it by the last digits of its arithmetic.
@@ -77,21 +79,6 @@ class PortfolioView:
     day_start_equity: float | None = None
     n_open_orders: int = 0
     currency: str = "USD"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleResult:
-    """One rule's outcome: what was found, what is allowed, and a sentence that says both.
-
-    `unit` is "money", "ratio", "count" or "units"; `limit` None means the rule is switched off.
-    """
-
-    rule: str
-    status: RuleStatus
-    value: float
-    limit: float | None
-    unit: str
-    sentence: str
 
 
 def check(

@@ -125,7 +125,7 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
     after = _remember(features, i, state, allowed, plan)
     decision = None
     if context.explains:
-        bounds = Bounds(proposal, guarded, allowed, cut)
+        bounds = Bounds(proposal, guarded, allowed, cut, factor)
         decision = decision_of(features, i, state, context, bounds, plan)
         decision = with_protection(decision, after, allowed, context.tick_size)
         decision = with_outside(decision, outside, state)

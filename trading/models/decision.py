@@ -34,6 +34,15 @@ class Decision(ImmutableModel):
     reason = models.TextField()
     what_would_change = models.TextField(blank=True)
     blocked_by = models.CharField(max_length=60, blank=True, help_text="Code of the rule.")
+    rules = models.JSONField(
+        null=True, blank=True,
+        help_text="Every rule that was asked, as RuleResult; empty before it was recorded.",
+    )  # fmt: skip
+    source = models.JSONField(
+        null=True, blank=True,
+        help_text="What it saw: series with the hash of its bars, model; empty before it was "
+        "recorded.",
+    )  # fmt: skip
     engine_version = models.CharField(max_length=20, blank=True)
 
     class Meta:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Prefetch
+
 from elson.common.formatting import label_of
 from trading.engine import explanation
-from trading.models import Decision, Order
+from trading.models import Decision, Fill, Order
+from trading.selectors.decision_rules import RulesView, rule_rows, rules_view
 from trading.selectors.decision_scores import (
     PREFIX,
     SCORE_INPUTS,
@@ -83,11 +86,12 @@ class InputRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """A decision's tables, ready to be shown."""
+    """A decision's tables, ready to be shown; each order has its fills read along."""
 
     parameters: list[ParameterRow]
     inputs: list[InputRow]
     orders: list[Order]
+    rules: RulesView
     score: Score | None
     unasked: str
     blocked_by: str
@@ -95,11 +99,17 @@ class DecisionView:
 
 def decision_view(decision: Decision) -> DecisionView:
     """Show a decision's stored numbers as rows; the adapted parameters first."""
-    orders = Order.objects.filter(decision=decision).select_related("instrument").order_by("pk")
+    orders = list(
+        Order.objects.filter(decision=decision)
+        .select_related("instrument")
+        .prefetch_related(Prefetch("fills", Fill.objects.order_by("filled_at", "pk")))
+        .order_by("pk")
+    )
     return DecisionView(
         parameters=_parameters(decision.parameters),
         inputs=_inputs(decision.inputs),
-        orders=list(orders),
+        orders=orders,
+        rules=rules_view(decision, orders),
         score=score_of(decision),
         unasked=unasked_text(decision),
         blocked_by=block_word(decision.blocked_by),
@@ -112,6 +122,7 @@ def told_view(told: explanation.Decision) -> DecisionView:
         parameters=_parameters({line.name: line.to_dict() for line in told.parameters}),
         inputs=_inputs(told.inputs),
         orders=[],
+        rules=RulesView(rule_rows([explanation.rule_dict(rule) for rule in told.rules]), [], None),
         score=score_of(told),
         unasked=unasked_text(told),
         blocked_by=block_word(told.blocked_by or ""),

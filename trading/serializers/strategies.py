@@ -213,6 +213,17 @@ class DecisionDetailSerializer(DecisionSerializer):
     inputs = serializers.JSONField()
     parameters = serializers.JSONField()
     sizing = serializers.JSONField()
+    rules = serializers.JSONField(
+        allow_null=True,
+        help_text="Every rule its wish went through, with value and limit; null before they were "
+        "recorded. What the account said of its orders stands with each order.",
+    )
+    data = serializers.JSONField(
+        source="source",
+        allow_null=True,
+        help_text="Series it saw with the hash of its bars, and the model; null before they were "
+        "recorded.",
+    )
     what_would_change = serializers.CharField(allow_blank=True)
     engine_version = serializers.CharField(allow_blank=True)
     score = serializers.SerializerMethodField()

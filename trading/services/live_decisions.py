@@ -9,7 +9,8 @@ import structlog
 from django.db import DatabaseError, transaction
 
 from marketdata.models import Instrument
-from marketdata.selectors import bars_map, nanoseconds
+from marketdata.selectors import bars_hash, bars_map, instant, nanoseconds
+from trading.broadcast import text_of
 from trading.engine.correlation import mean_correlation
 from trading.engine.own_limits import AccountView
 from trading.engine.planning import StepContext
@@ -21,7 +22,7 @@ from trading.engine.types import OrderIntent, OrderSide, Regime, TimeInForce, re
 from trading.models import Decision, Deployment, Portfolio, Position
 from trading.selectors.portfolios import portfolio_value
 from trading.services.amounts import UNIT, amount_of
-from trading.services.bindings import spec_for
+from trading.services.bindings import binding_for
 from trading.services.events import decision_published, event_publish
 from trading.services.live_bars import InstrumentBar
 from trading.services.live_protection import protection_keep
@@ -34,6 +35,8 @@ from trading.services.sales import OWN_SALE, sales_fit
 
 logger = structlog.get_logger(__name__)
 ENGINE_VERSION = "1"
+# A hash of so many bars takes a millisecond; of years of minutes it would take fifty, at each bar.
+HASHED_BARS = 20_000
 Status = Deployment.Status
 
 
@@ -73,7 +76,8 @@ def _decide(
     now: dt.datetime,
 ) -> None:
     """One step of the engine: store the decision, place its order, keep the state."""
-    spec = spec_for(deployment.version.strategy.key)
+    binding = binding_for(deployment.version.strategy.key)
+    spec = binding.spec
     features = spec.prepare(bar.bars, resolve_params(spec, deployment.version.parameters))
     state = StrategyState.from_dict(deployment.state)
     limits = engine_limits(deployment.version.limits)
@@ -88,7 +92,7 @@ def _decide(
         is_paused=deployment.status == Status.PAUSED,
     )
     outcome = step(features, bar.index, state, context)
-    decision = _decision_write(deployment, bar, outcome)
+    decision = _decision_write(deployment, bar, outcome, binding.model)
     after = outcome.state
     market = MarketView(
         price=amount_of(bar.prices.close),
@@ -163,7 +167,12 @@ def _regime(features: Features, bar: InstrumentBar) -> Regime | None:
     return regime_of(int(features.regimes.codes[bar.index]))
 
 
-def _decision_write(deployment: Deployment, bar: InstrumentBar, outcome: StepOutcome) -> Decision:
+def _decision_write(
+    deployment: Deployment,
+    bar: InstrumentBar,
+    outcome: StepOutcome,
+    model: dict[str, object] | None,
+) -> Decision:
     made = outcome.decision
     if made is None:  # the context asks for explanations
         raise AssertionError("a live step without an explanation")
@@ -180,11 +189,33 @@ def _decision_write(deployment: Deployment, bar: InstrumentBar, outcome: StepOut
         inputs=stored["inputs"],
         parameters=stored["parameters"],
         sizing=stored["sizing"],
+        rules=stored["rules"],
+        source=source_of(bar, model),
         reason=made.reason,
         what_would_change=made.would_change,
         blocked_by=made.blocked_by or "",
         engine_version=ENGINE_VERSION,
     )
+
+
+def source_of(bar: InstrumentBar, model: dict[str, object] | None) -> dict[str, object]:
+    """Name what a decision saw, so that anybody can tell whether a series is still the same.
+
+    The hash is that of manifests (`bars_hash`), over all bars seen or the last HASHED_BARS.
+    """
+    bars, n_bars = bar.bars, len(bar.bars)
+    n_hashed = min(n_bars, HASHED_BARS)
+    hashed = bars if n_hashed == n_bars else bars.slice(n_bars - n_hashed, n_bars)
+    return {
+        "instrument": f"{bar.instrument.symbol}.{bar.instrument.venue.code}",
+        "timeframe": bars.timeframe,
+        "n_bars": n_bars,
+        "n_hashed": n_hashed,
+        "first_bar_at": text_of(instant(int(bars.closed_at[0]))),
+        "last_bar_at": text_of(bar.closed_at),
+        "content_hash": bars_hash(hashed),
+        "model": model,
+    }
 
 
 def _order(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -18,9 +17,10 @@ from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
 from trading.forms import DeployForm
 from trading.selectors.book_changes import sold_by_hand
+from trading.selectors.decision_sources import decision_source
 from trading.selectors.decision_views import block_word, decision_view
 from trading.selectors.model_versions import bound_text
-from trading.selectors.own_books import breaker_now, outcome_of
+from trading.selectors.own_books import breaker_now
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.prices import regime_now
 from trading.selectors.protection import protection_now
@@ -29,9 +29,7 @@ from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
     block_counts,
     decision_counts,
-    decision_get,
     decision_list,
-    decision_neighbors,
     deployment_get,
     deployment_now,
     rules_of,
@@ -40,7 +38,6 @@ from trading.selectors.strategies import (
 )
 from trading.selectors.versions import version_rows
 from trading.services.deployments import strategy_deploy
-from trading.views.decision_figures import decision_figure
 
 DECISION_COLUMNS = (
     ("time", lambda d: d.market_at.isoformat()),
@@ -107,44 +104,6 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
     return render(request, "trading/strategy.html", context)
 
 
-@login_required
-def decision_detail(request: HttpRequest, strategy_id: int, decision_id: str) -> HttpResponse:
-    """One decision for good: inputs, parameters, arithmetic, and what came of it."""
-    decision = decision_get(request.user, decision_id)
-    strategy = decision.deployment.version.strategy
-    if strategy.pk != strategy_id:
-        raise NotFound("decision", decision_id)
-    earlier, later = decision_neighbors(decision)
-    replay = decision.deployment.portfolio.replay
-    until = replay.cursor_at if replay else None
-    context: dict[str, Any] = {
-        "decision": decision,
-        "outcome": outcome_of(decision, until=until),
-        "view": decision_view(decision),
-        "is_page": True,
-    }
-    if request.GET.get("part") == "outcome":
-        return render(request, "trading/_decision_outcome.html", context)
-    context["figure"] = decision_figure(decision, until=until)
-    if request.GET.get("part") == "figure":
-        return render(request, "trading/_decision_figure.html", context)
-    context |= {
-        "following": next_regime_get(
-            decision.deployment.instrument,
-            decision.deployment.timeframe,
-            until=decision.market_at,
-        ),
-        "as_json": json.dumps(_as_json(decision), indent=2),
-        "earlier": _link(strategy.pk, earlier),
-        "later": _link(strategy.pk, later),
-        "crumbs": [
-            {"label": "Strategies", "href": reverse("strategies")},
-            {"label": strategy.name, "href": reverse("strategy_detail", args=[strategy.pk])},
-        ],
-    }
-    return render(request, "trading/decision.html", context)
-
-
 def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
     values = form.cleaned_data
     started = strategy_deploy(
@@ -181,6 +140,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "sold": sold_by_hand(deployment),
         "decision": decision,
         "view": decision_view(decision) if decision else None,
+        "source": decision_source(decision) if decision else None,
     }
 
 
@@ -203,31 +163,5 @@ def _spec(key: str) -> Any:
         raise NotFound("strategy", key) from error
 
 
-def _link(strategy_id: int, decision: Any) -> dict[str, str] | None:
-    return decision and {"href": reverse("decision_detail", args=[strategy_id, decision.uuid])}
-
-
 def _words(action: str) -> str:
     return DecisionAction(action).value.replace("_", " ").capitalize()
-
-
-def _as_json(decision: Any) -> dict[str, Any]:
-    return {
-        "id": str(decision.uuid),
-        "strategy": str(decision.deployment.version),
-        "symbol": decision.deployment.instrument.symbol,
-        "market_at": decision.market_at.isoformat(),
-        "action": decision.action,
-        "regime": decision.regime or None,
-        "close": decision.price,
-        "signal": decision.signal,
-        "target_weight": decision.target_weight,
-        "target_quantity": decision.target_quantity,
-        "inputs": decision.inputs,
-        "parameters": decision.parameters,
-        "sizing": decision.sizing,
-        "reason": decision.reason,
-        "what_would_change": decision.what_would_change,
-        "blocked_by": decision.blocked_by or None,
-        "engine_version": decision.engine_version,
-    }
