@@ -299,14 +299,18 @@ def percentile_rank(values: ArrayLike, window: int, minimum: int = 1) -> FloatAr
 
     Notes
     -----
-    O(n_bars x window), comparisons only. Equal to pandas ``rolling().rank(pct=True)``.
+    Counts and comparisons only, a few dozen instructions a bar; O(window) where most values of the
+    window are equal. Equal to pandas ``rolling().rank(pct=True)``.
 
     Examples
     --------
     >>> percentile_rank([1.0, 3.0, 2.0, 2.0], 4).tolist()
     [1.0, 1.0, 0.6666666666666666, 0.625]
     """
-    return kernels.percentile_rank_nb(series_of(values), window_of(window), window_of(minimum))
+    places = kernels.PLACES if window <= kernels.MOST_COUNTED else kernels.WIDE_PLACES
+    return kernels.percentile_rank_nb(
+        series_of(values), window_of(window), window_of(minimum), places
+    )
 
 
 def series_of(values: ArrayLike) -> FloatArray:

@@ -23,8 +23,13 @@ stamps_use()
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-# Buckets of `percentile_rank_nb`.
-N_BUCKETS = 1024
+# Ranges of `percentile_rank_nb`, and parts of each.
+N_COARSE, N_FINE = 128, 64
+N_PARTS = N_COARSE * N_FINE
+# The places of both, in integers of 16 bits, and in 32 for windows that those cannot count.
+PLACES = np.arange(N_COARSE + 1, dtype=np.int16)
+WIDE_PLACES = np.arange(N_COARSE + 1, dtype=np.int32)
+MOST_COUNTED = 32_767
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -164,8 +169,11 @@ def rolling_min_nb(values: FloatArray, window: int) -> FloatArray:
 
 
 @kernel
-def ewma_variance_nb(log_returns: FloatArray, alpha: float) -> FloatArray:
-    """Exponentially weighted mean square; normalized weights leave the first bars unbiased."""
+def ewma_volatility_nb(log_returns: FloatArray, alpha: float, scale: float) -> FloatArray:
+    """Root of the exponentially weighted mean square times `scale`.
+
+    Normalized weights leave the first bars unbiased.
+    """
     n = log_returns.shape[0]
     out = np.full(n, np.nan)
     weighted = 0.0
@@ -176,61 +184,69 @@ def ewma_variance_nb(log_returns: FloatArray, alpha: float) -> FloatArray:
             continue
         weighted = (1.0 - alpha) * weighted + value * value
         weight = (1.0 - alpha) * weight + 1.0
-        out[i] = weighted / weight
+        out[i] = np.sqrt(weighted / weight * scale)
     return out
 
 
 @kernel
-def percentile_rank_nb(values: FloatArray, window: int, minimum: int) -> FloatArray:
+def percentile_rank_nb(
+    values: FloatArray, window: int, minimum: int, places: IntArray
+) -> FloatArray:
     """Rank of each value within its own trailing window, ties by mean rank, in (0, 1].
 
-    Equal to pandas' `rolling(window, min_periods=minimum).rank(pct=True)`. The window's values sit
-    in buckets by size, oldest first in each, so that only the value's own bucket is compared; how
-    many lie in the buckets below is carried along from bar to bar. Where the bucket borders lie
-    changes the time it takes, never a rank.
+    Equal to pandas' `rolling(window, min_periods=minimum).rank(pct=True)`. `places` counts from 0
+    to `N_COARSE` in the integers that counts are kept in: they must hold `window`.
+
+    The window's values are counted in `N_COARSE` ranges by `N_FINE` parts. `below` tells for each
+    range how many lie in lower ones, `inside` for each part how many lie in lower parts of its
+    range; both move on by adding 0 or 1 to every cell, which is few instructions without a branch,
+    where a search or a sum up to the value would be foreseen wrongly at most bars. Values of one
+    part are chained, newest first, and compared. Where the borders lie changes the time it takes,
+    never a rank.
     """
     n = values.shape[0]
     out = np.full(n, np.nan)
-    bucket_of = buckets_nb(values)
-    counts = np.zeros(N_BUCKETS, dtype=np.int64)
-    oldest = np.zeros(N_BUCKETS, dtype=np.int64)
-    newest = np.zeros(N_BUCKETS, dtype=np.int64)
-    later = np.zeros(n, dtype=np.int64)
+    part_of = parts_nb(values, window)
+    below = np.zeros(N_COARSE, dtype=places.dtype)
+    inside = np.zeros((N_COARSE + 1, N_FINE), dtype=places.dtype)
+    newest = np.zeros(N_PARTS + 1, dtype=np.int32)
+    earlier = np.zeros(n, dtype=np.int32)
     n_seen = 0
-    here = 0
-    n_below = 0
     for i in range(n):
-        if i >= window and bucket_of[i - window] >= 0:
-            bucket = bucket_of[i - window]
-            oldest[bucket] = later[i - window]
-            counts[bucket] -= 1
-            n_seen -= 1
-            n_below -= bucket < here
-        bucket = bucket_of[i]
-        if bucket < 0:
+        leaving, part = part_of[i], part_of[window + i]
+        old_range, new_range = leaving // N_FINE, part // N_FINE
+        old_place, new_place = places[old_range], places[new_range]
+        for k in range(N_COARSE):
+            below[k] += int(places[k] > new_place) - int(places[k] > old_place)
+        old_place, new_place = places[leaving % N_FINE], places[part % N_FINE]
+        for k in range(N_FINE):
+            inside[old_range, k] -= int(places[k] > old_place)
+        for k in range(N_FINE):
+            inside[new_range, k] += int(places[k] > new_place)
+        n_seen += int(part < N_PARTS) - int(leaving < N_PARTS)
+        if part == N_PARTS:
             continue
-        if counts[bucket] == 0:
-            oldest[bucket] = i
-        else:
-            later[newest[bucket]] = i
-        newest[bucket] = i
-        counts[bucket] += 1
-        n_seen += 1
-        n_below += bucket < here
-        for k in range(here, bucket):
-            n_below += counts[k]
-        for k in range(bucket, here):
-            n_below -= counts[k]
-        here = bucket
+        n_less = int(below[new_range]) + int(inside[new_range, part % N_FINE])
+        n_equal = 1
+        # Counted from 1: 0 ends a chain, as does what has left the window.
+        k = newest[part]
+        newest[part] = i + 1
+        earlier[i] = k
+        while k > max(i + 1 - window, 0):
+            n_less += values[k - 1] < values[i]
+            n_equal += values[k - 1] == values[i]
+            k = earlier[k - 1]
         if n_seen >= minimum:
-            place = place_nb(values, later, oldest[bucket], counts[bucket], values[i])
-            out[i] = (n_below + place) / n_seen
+            out[i] = (n_less + (n_equal + 1) / 2.0) / n_seen
     return out
 
 
 @kernel
-def buckets_nb(values: FloatArray) -> IntArray:
-    """Sort values into `N_BUCKETS` of equal width, a larger value never lower; -1 for NaN."""
+def parts_nb(values: FloatArray, window: int) -> IntArray:
+    """Sort values into `N_PARTS` of equal width, a larger value never lower.
+
+    They begin at index `window`; `N_PARTS` stands before them and for a NaN: nothing to count.
+    """
     n = values.shape[0]
     low = np.inf
     high = -np.inf
@@ -240,27 +256,14 @@ def buckets_nb(values: FloatArray) -> IntArray:
         if values[i] > high:
             high = values[i]
     width = high - low
-    scale = (N_BUCKETS - 1) / width if 0.0 < width < np.inf else 0.0
-    out = np.empty(n, dtype=np.int64)
+    scale = (N_PARTS - 1) / width if 0.0 < width < np.inf else 0.0
+    if scale == np.inf:
+        scale = 0.0
+    out = np.full(window + n, N_PARTS, dtype=np.int32)
     for i in range(n):
-        if values[i] != values[i]:
-            out[i] = -1
-        else:
-            out[i] = int((values[i] - low) * scale) if scale > 0.0 else 0
+        if values[i] == values[i]:
+            out[window + i] = int((values[i] - low) * scale) if scale > 0.0 else 0
     return out
-
-
-@kernel
-def place_nb(values: FloatArray, later: IntArray, first: int, n: int, value: float) -> float:
-    """Return the mean place of `value` among the `n` values chained from `first`, itself one."""
-    n_less = 0
-    n_equal = 0
-    k = first
-    for _ in range(n):
-        n_less += values[k] < value
-        n_equal += values[k] == value
-        k = later[k]
-    return n_less + (n_equal + 1) / 2.0
 
 
 @kernel

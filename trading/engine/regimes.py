@@ -164,7 +164,7 @@ def classify(
         raise ConfigInvalid(f"n_confirm {n_confirm} must be at least 1")
     volatility = ewma_volatility(close, bars_per_year, ALPHA)
     percentile = percentile_rank(volatility, WINDOW_BARS, MINIMUM_BARS)
-    relative, absolute, codes = codes_nb(volatility, percentile)
+    relative, absolute, codes, is_fallback = codes_nb(volatility, percentile)
     return RegimeSeries(
         volatility=volatility,
         percentile=percentile,
@@ -172,7 +172,7 @@ def classify(
         absolute_codes=absolute,
         codes=codes,
         settled_codes=kernels.hysteresis_nb(codes, n_confirm),
-        is_fallback=(relative < 0) & (absolute >= 0),
+        is_fallback=is_fallback,
     )
 
 
@@ -298,16 +298,23 @@ def code_nb(relative: int, absolute: int) -> int:
 
 
 @kernel
-def codes_nb(volatility: FloatArray, percentile: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Class every bar by percentile and by the absolute cuts; return both, and which to use."""
+def codes_nb(
+    volatility: FloatArray, percentile: FloatArray
+) -> tuple[IntArray, IntArray, IntArray, NDArray[np.bool_]]:
+    """Class every bar by percentile and by the absolute cuts.
+
+    Return both, which to use, and where that is an absolute one for want of the other.
+    """
     n = volatility.shape[0]
     relative = np.empty(n, dtype=np.int64)
     absolute = np.empty(n, dtype=np.int64)
     codes = np.empty(n, dtype=np.int64)
+    is_fallback = np.empty(n, dtype=np.bool_)
     for i in range(n):
         by_rank = cut_nb(percentile[i], PERCENTILE_CUTS)
         by_size = cut_nb(volatility[i], VOLATILITY_CUTS) if i >= WARM_UP_BARS else UNKNOWN
         relative[i] = by_rank
         absolute[i] = by_size
         codes[i] = code_nb(by_rank, by_size)
-    return relative, absolute, codes
+        is_fallback[i] = by_rank < 0 and by_size >= 0
+    return relative, absolute, codes, is_fallback

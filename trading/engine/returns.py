@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from trading.engine import kernels
 from trading.engine.errors import ParameterInvalid
-from trading.engine.indicators import series_of
 from trading.engine.kernels import FloatArray
 
 
@@ -34,9 +33,11 @@ def log_returns(values: ArrayLike) -> FloatArray:
     >>> log_returns([1.0, np.e]).round(12).tolist()
     [nan, 1.0]
     """
-    series = series_of(values)
-    out = np.full(series.shape[0], np.nan)
-    out[1:] = np.log(series[1:] / series[:-1])
+    series = np.ascontiguousarray(values, dtype=np.float64)
+    out = np.empty(series.shape[0])
+    out[:1] = np.nan
+    np.divide(series[1:], series[:-1], out=out[1:])
+    np.log(out[1:], out=out[1:])
     return out
 
 
@@ -72,9 +73,7 @@ def ewma_volatility(
     """
     if not 0.0 < alpha <= 1.0:
         raise ParameterInvalid(f"alpha {alpha} must lie in (0, 1]")
-    variance = kernels.ewma_variance_nb(log_returns(values), float(alpha))
-    volatility: FloatArray = np.sqrt(variance * bars_per_year)
-    return volatility
+    return kernels.ewma_volatility_nb(log_returns(values), float(alpha), float(bars_per_year))
 
 
 def realized_volatility(

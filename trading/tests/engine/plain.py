@@ -67,13 +67,14 @@ def atr(high, low, close, window):
     return wilder(np.max(spans, axis=0, initial=-np.inf), window, 1)
 
 
-def ewma_variance(returns, alpha):
+def ewma_volatility(returns, alpha, scale):
     out = np.full(len(returns), np.nan)
     for i in range(len(returns)):
         if not np.isnan(returns[i]):
             seen = [r for r in returns[: i + 1] if not np.isnan(r)]
             weights = (1 - alpha) ** np.arange(len(seen))[::-1]
-            out[i] = np.sum(weights * np.square(seen)) / np.sum(weights)
+            variance = np.sum(weights * np.square(seen)) / np.sum(weights)
+            out[i] = np.sqrt(variance * scale)
     return out
 
 

@@ -7,6 +7,11 @@ from trading.engine import kernels, loops, smoothing
 from trading.tests.engine import plain
 from trading.tests.engine.walks import random_walk
 
+
+def ranks_by_hand(values, window, minimum, places):
+    return plain.percentile_rank(values, window, minimum)
+
+
 SERIES = [
     (kernels.sma_nb, plain.sma, (5,)),
     (kernels.mean_nb, plain.sma, (5,)),
@@ -16,10 +21,11 @@ SERIES = [
     (kernels.deviation_nb, plain.deviation, (7,)),
     (kernels.rolling_max_nb, plain.rolling_max, (6,)),
     (kernels.rolling_min_nb, plain.rolling_min, (6,)),
-    (kernels.percentile_rank_nb, plain.percentile_rank, (20, 5)),
-    (kernels.ewma_variance_nb, plain.ewma_variance, (0.06,)),
+    (kernels.percentile_rank_nb, ranks_by_hand, (20, 5, kernels.PLACES)),
+    (kernels.percentile_rank_nb, ranks_by_hand, (20, 5, kernels.WIDE_PLACES)),
+    (kernels.ewma_volatility_nb, plain.ewma_volatility, (0.06, 252.0)),
 ]
-NAMES = [f"{kernel.__name__}{args}" for kernel, _, args in SERIES]
+NAMES = [f"{row}-{kernel.__name__}" for row, (kernel, _, _) in enumerate(SERIES)]
 
 
 @pytest.mark.parametrize(("kernel", "oracle", "args"), SERIES, ids=NAMES)
@@ -81,6 +87,25 @@ def test_adx_compiled_gives_the_bits_of_its_source(n_bars):
 
     assert np.array_equal(found, smoothing.adx_nb.py_func(*columns, 14), equal_nan=True)
     assert np.isfinite(found).sum() == max(n_bars - 27, 0)
+
+
+@pytest.mark.parametrize("places", [kernels.PLACES, kernels.WIDE_PLACES])
+def test_ranks_of_equal_and_crowded_values_are_counted_one_by_one(places):
+    values = np.random.default_rng(3).integers(0, 6, 300).astype(float)
+    values[150] = 1e9  # all others lie in one part from here to the end of the window
+    values[[7, 200]] = np.nan, -1e9
+
+    found = kernels.percentile_rank_nb(values, 50, 5, places)
+
+    assert np.array_equal(found, plain.percentile_rank(values, 50, 5), equal_nan=True)
+
+
+def test_values_too_close_for_parts_are_ranked_all_the_same():
+    values = np.array([0.0, 5e-324, 1e-323, 5e-324])
+
+    found = kernels.percentile_rank_nb(values, 4, 1, kernels.PLACES)
+
+    assert found.tolist() == [1.0, 1.0, 1.0, 0.625]
 
 
 def test_hysteresis_rises_at_once_and_falls_after_confirmation():

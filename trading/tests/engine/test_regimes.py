@@ -43,7 +43,7 @@ def test_absolute_regime_follows_the_volatility_cuts():
 def test_volatility_is_the_weighted_mean_square_annualized():
     returns = np.diff(np.log(BARS.close[:80]), prepend=np.nan)
 
-    expected = np.sqrt(plain.ewma_variance(returns, 0.06) * 252.0)
+    expected = plain.ewma_volatility(returns, 0.06, 252.0)
 
     np.testing.assert_allclose(SERIES.volatility[:80], expected, rtol=1e-12)
 
