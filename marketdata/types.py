@@ -167,8 +167,9 @@ class Bars:
         if self.exec_price not in ("OPEN", "CLOSE"):
             raise BarsError(f"exec_price {self.exec_price!r} must be OPEN or CLOSE")
         _check_lengths(self)
-        _check_prices(self)
-        _check_order(self.closed_at)
+        if not _is_sound(self):
+            _check_prices(self)
+            _check_order(self.closed_at)
 
     def __len__(self) -> int:
         """Count the bars."""
@@ -255,6 +256,27 @@ def _check_lengths(bars: Bars) -> None:
                 f"column {name} of {bars.symbol} has shape {shape}, closed_at has {n_bars} rows",
                 value=shape,
             )
+
+
+def _is_sound(bars: Bars) -> bool:
+    """Tell whether no row is bad, in a third of the time that finding the bad one takes."""
+    if len(bars) == 0:
+        return True
+    least, most = np.minimum.reduce, np.maximum.reduce
+    # A NaN is the least and the most of its column, and no comparison with it holds. What is not
+    # asked follows: a high is above 0 where its low is, a low is finite where its high is.
+    return bool(
+        least(bars.low) > 0.0
+        and least(bars.open) > 0.0
+        and least(bars.close) > 0.0
+        and least(bars.volume) >= 0.0
+        and most(bars.high) < np.inf
+        and most(bars.open) < np.inf
+        and most(bars.close) < np.inf
+        and most(bars.volume) < np.inf
+        and (bars.high >= bars.low).all()
+        and (bars.closed_at[1:] > bars.closed_at[:-1]).all()
+    )
 
 
 def _check_prices(bars: Bars) -> None:

@@ -337,9 +337,9 @@ def price_rates(
     >>> price_rates(costs, code, one * 102, one * 98, one * 100)
     array([0.0045])
     """
-    rates = _by_regime(costs.price_rate, codes)
-    if costs.range_share:
-        rates = rates + costs.range_share * (high - low) / close
+    if not costs.range_share:
+        return _by_regime(lambda code: min(costs.price_rate(code), MOST_WORSE), codes)
+    rates = _by_regime(costs.price_rate, codes) + costs.range_share * (high - low) / close
     capped: FloatArray = np.minimum(rates, MOST_WORSE)
     return capped
 

@@ -234,7 +234,8 @@ def _terms(bars: Bars, terms: ExecutionTerms) -> OrderTerms:
 def clock_of(bars: Bars) -> tuple[FloatArray, FloatArray]:
     """Return the seconds and the whole days from 1970 to each close; shared, not to be written."""
     seconds = bars.closed_at / NS
-    return seconds, np.floor(seconds / DAY_S)
+    days = seconds / DAY_S
+    return seconds, np.floor(days, out=days)
 
 
 @once_per_bars
