@@ -10,13 +10,13 @@ from marketdata.models import Instrument
 from trading.engine.costs import CostModel
 from trading.engine.fills import market_price
 from trading.engine.types import (
-    AssetClass,
     OrderSide,
     OrderType,
     Regime,
     RegimeCode,
 )
 from trading.services.amounts import UNIT, ZERO, amount_of
+from trading.services.market_costs import usual_costs
 from trading.services.order_drafts import OrderDraft
 
 # Market orders arrive at the next open; this much worse is a mild assumption for a small order.
@@ -48,11 +48,7 @@ class OrderCosts:
 
 def costs_of(instrument: Instrument) -> CostModel:
     """Cost model of paper trading for an instrument."""
-    if instrument.is_close_only and instrument.asset_class == "EQUITY":
-        preset = AssetClass.EQUITY_CLOSE
-    else:
-        preset = AssetClass.__members__.get(instrument.asset_class, AssetClass.EQUITY)
-    return CostModel(slippage_bps=PAPER_SLIPPAGE_BPS, preset=preset)
+    return CostModel(slippage_bps=PAPER_SLIPPAGE_BPS, **usual_costs(instrument))
 
 
 def regime_code(regime: Regime | str | None) -> int:

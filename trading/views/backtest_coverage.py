@@ -16,7 +16,7 @@ from trading.engine.costs import (
     SLIPPAGE_BPS,
 )
 from trading.engine.types import AssetClass
-from trading.services.backtests.experiment import cost_preset_of
+from trading.services.market_costs import cost_preset_of
 from trading.views.backtest_form import PLAIN_FIELDS, SHARES, BacktestForm
 
 GAPS_NAMED = 3
@@ -75,9 +75,7 @@ def _market_of(form: BacktestForm) -> tuple[str, AssetClass | None]:
     instrument = instrument_list(symbols=[str(form["symbol"].value() or "")]).first()
     if instrument is None:
         return "", None
-    preset = cost_preset_of(
-        asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
-    )
+    preset = cost_preset_of(instrument)
     return instrument.symbol, preset
 
 

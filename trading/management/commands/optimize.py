@@ -182,12 +182,10 @@ def _user_id(options: dict[str, Any]) -> int | None:
 
 def _preset(options: dict[str, Any]) -> AssetClass:
     from marketdata.selectors import instrument_get
-    from trading.services.backtests.experiment import cost_preset_of
+    from trading.services.market_costs import cost_preset_of
 
     instrument = instrument_get(symbol_of(options))
-    return cost_preset_of(
-        asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
-    )
+    return cost_preset_of(instrument)
 
 
 def _run(

@@ -23,11 +23,12 @@ from trading.engine.checks.charges import CostPoint
 from trading.engine.costs import TRADE_COSTS, CostModel
 from trading.engine.own_limits import OwnLimits
 from trading.engine.strategies import StrategySpec, strategy_get
-from trading.engine.types import AssetClass, DecisionAction, TimeInForce
+from trading.engine.types import DecisionAction, TimeInForce
 from trading.services.backtests import judgement, statistics
 from trading.services.backtests.benchmarks import benchmark_equity
 from trading.services.backtests.manifest import manifest_of
 from trading.services.backtests.statistics import plain
+from trading.services.market_costs import usual_costs
 
 RESULT_FIELDS = (
     "metrics",
@@ -130,24 +131,13 @@ class ExperimentOutcome:
         return {name: getattr(self, name) for name in RESULT_FIELDS}
 
 
-def cost_preset_of(*, asset_class: str, is_close_only: bool) -> AssetClass:
-    """Return the line of the cost table that fits an instrument."""
-    if asset_class == AssetClass.EQUITY and is_close_only:
-        return AssetClass.EQUITY_CLOSE
-    return AssetClass.__members__.get(asset_class, AssetClass.INDEX)
-
-
 def costs_of(asked: Any, instrument: Any = None) -> CostModel:
     """Return the cost model a draft or a stored run asks for, with the usual costs of a market."""
-    preset, share = None, 0.0
-    if instrument is not None:
-        preset = cost_preset_of(
-            asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
-        )
-        share = 1.0 if asked.has_usual_slippage else 0.0
     names = (*TRADE_COSTS, "borrow_bps_per_day", "financing_bps_per_year")
     own = {name: getattr(asked, name) for name in names}
-    return CostModel(preset=preset, preset_slippage=share, preset_impact=share, **own)
+    if instrument is not None:
+        own |= usual_costs(instrument, has_slippage=asked.has_usual_slippage)
+    return CostModel(**own)
 
 
 def experiment_run(

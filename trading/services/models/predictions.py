@@ -24,8 +24,8 @@ from trading.engine.strategies.base import Features
 from trading.engine.types import regime_of
 from trading.models import ModelVersion, Prediction
 from trading.selectors.model_versions import versions_recorded
-from trading.services.backtests.experiment import cost_preset_of
 from trading.services.bindings import HYBRID, models_of
+from trading.services.market_costs import cost_preset_of
 
 logger = structlog.get_logger(__name__)
 # Of one series at a time, newest first: what is resolved makes room for what is older, and what can
@@ -155,9 +155,7 @@ def _outcomes(
     bars: Bars, instrument: Instrument, rows: list[Prediction]
 ) -> dict[int, tuple[int, float]]:
     """Exit time and net result by the time of the candidate's close; open ones are missing."""
-    preset = cost_preset_of(
-        asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
-    )
+    preset = cost_preset_of(instrument)
     codes = regimes_of(bars).codes
     rates = commission_rates(CostModel(preset=preset), codes)
     wanted = np.unique(np.array([nanoseconds(row.market_at) for row in rows], dtype=np.int64))

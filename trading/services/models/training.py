@@ -25,10 +25,10 @@ from trading.models import ModelArtifact, ModelTraining, ModelVersion
 from trading.selectors.backtests import backtests_are_waiting
 from trading.selectors.model_trainings import MAY_CANCEL, UNFINISHED
 from trading.selectors.model_versions import version_active
-from trading.services.backtests.experiment import cost_preset_of
 from trading.services.bindings import models_of
 from trading.services.keys import key_check
 from trading.services.leases import LeaseLost
+from trading.services.market_costs import cost_preset_of
 from trading.services.models.candidates import (
     Candidates,
     TrainingBars,
@@ -285,9 +285,7 @@ def bars_of_database(training: ModelTraining) -> Iterator[TrainingBars]:
                 "SYMBOL_UNKNOWN", f"There is no instrument {symbol}.", field="symbols"
             )
         instrument = found[symbol]
-        preset = cost_preset_of(
-            asset_class=instrument.asset_class, is_close_only=instrument.is_close_only
-        )
+        preset = cost_preset_of(instrument)
         yield TrainingBars(bars_get(symbol, TIMEFRAME), preset)
 
 

@@ -16,9 +16,9 @@ from trading.engine.search.judgement import ScoredTrial
 from trading.engine.search.scoring import TrialScore
 from trading.engine.strategies import StrategySpec
 from trading.models import Study
-from trading.services.backtests.experiment import cost_preset_of
 from trading.services.backtests.loading import bars_stored
 from trading.services.bindings import identity_of, spec_with
+from trading.services.market_costs import cost_preset_of
 from trading.services.trial_ledger import Evaluation, Family
 
 
@@ -104,9 +104,7 @@ def plan_of(study: Study, n_bars: int, space: Space) -> SearchPlan:
 
 def config_of(study: Study, *, start_index: int = 0) -> BacktestConfig:
     """Return cash and costs of the study."""
-    preset = cost_preset_of(
-        asset_class=study.instrument.asset_class, is_close_only=study.instrument.is_close_only
-    )
+    preset = cost_preset_of(study.instrument)
     return BacktestConfig(
         cash=float(study.cash),
         commission_bps=study.commission_bps,
