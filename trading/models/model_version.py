@@ -83,6 +83,9 @@ class ModelArtifact(models.Model):
     valid_from = models.DateTimeField()
     artifact = models.JSONField(help_text="Flat arrays of the model; FittedModel.to_dict().")
     content_hash = models.CharField(max_length=64)
+    rows_hash = models.CharField(
+        max_length=64, blank=True, default="", help_text="Of the rows it learned from."
+    )
     n_train = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 

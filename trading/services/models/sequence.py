@@ -6,6 +6,7 @@ No database here. `year_plans` says which models there are to train, `year_fit` 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,15 @@ def year_fit(candidates: Candidates, plan: YearPlan, *, kind: str, seed: int) ->
         decided_at=rows.decided_at,
         resolved_at=rows.resolved_at,
     )
+
+
+def rows_hash(candidates: Candidates, plan: YearPlan) -> str:
+    """Return one SHA-256 of everything the model of a plan learns from."""
+    rows = candidates.rows(plan.rows)
+    digest = hashlib.sha256(f"{len(rows)}\n".encode())
+    for column in (rows.features, rows.net_return, rows.decided_at, rows.resolved_at):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
 
 
 def out_of_sample(candidates: Candidates, models: Sequence[DatedModel]) -> OutOfSample:

@@ -46,6 +46,7 @@ from trading.services.models.sequence import (
     OutOfSample,
     YearPlan,
     out_of_sample,
+    rows_hash,
     year_fit,
     year_plans,
 )
@@ -335,22 +336,28 @@ def _load(
 def _fit_all(
     training: ModelTraining, candidates: Candidates, plans: list[YearPlan], report: TrainingReport
 ) -> list[DatedModel]:
-    """Train what is not there yet; each model is stored as soon as it is trained."""
+    """Train what is not there yet, or was of rows revised since; each is stored once trained."""
     models = []
     _forget_others(training, plans)
     for k, plan in enumerate(plans):
         at = instant(plan.valid_from)
         report.at(Phase.FITTING, k / len(plans), f"Training the model of {at:%Y-%m-%d}")
-        stored = ModelArtifact.objects.filter(training=training, valid_from=at).first()
+        learned = rows_hash(candidates, plan)
+        stored = ModelArtifact.objects.filter(
+            training=training, valid_from=at, rows_hash=learned
+        ).first()
         model = FittedModel.from_dict(stored.artifact) if stored else None
         if model is None:
             model = year_fit(candidates, plan, kind=training.kind, seed=training.seed)
-            ModelArtifact.objects.create(
+            ModelArtifact.objects.update_or_create(
                 training=training,
                 valid_from=at,
-                artifact=model.to_dict(),
-                content_hash=model.content_hash,
-                n_train=model.n_train + model.n_calibration,
+                defaults={
+                    "artifact": model.to_dict(),
+                    "content_hash": model.content_hash,
+                    "rows_hash": learned,
+                    "n_train": model.n_train + model.n_calibration,
+                },
             )
         models.append(DatedModel(nanoseconds(at), model))
     return models

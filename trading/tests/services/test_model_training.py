@@ -9,6 +9,7 @@ from django.utils import timezone
 from elson.common.models import OutboxEvent
 from marketdata.models import BarSeries
 from marketdata.selectors import nanoseconds
+from marketdata.types import Bars
 from trading.engine.errors import StateInvalid
 from trading.engine.learning.fitted import DatedModel
 from trading.engine.walkforward import yearly_folds
@@ -338,6 +339,48 @@ def test_a_resumed_training_that_sees_newer_prices_keeps_no_model_of_before(monk
     anew = training_row()
     training_run(training_id=anew.pk, clock=lambda: NOW, source=lambda _: iter(items))
     assert ModelVersion.objects.get(training=anew).content_hash == version.content_hash
+
+
+def revised(item: TrainingBars, at: int) -> TrainingBars:
+    """The same bars, of which one had another close all along."""
+    bars = item.bars
+    close = bars.close.copy()
+    close[at] = bars.low[at] if close[at] > bars.low[at] else bars.high[at]
+    columns = (bars.closed_at, bars.open, bars.high, bars.low, close, bars.volume)
+    return TrainingBars(Bars(bars.symbol, bars.timeframe, *columns), item.cost_class)
+
+
+def test_a_resumed_training_trains_anew_what_learned_from_a_revised_bar_and_nothing_else(
+    monkeypatch,
+):
+    training, items = training_row(), walks(6)
+    moment = items[0].bars.closed_at[1_800]
+    fit, trained = training_module.year_fit, []
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_module, "out_of_sample", killed)
+        with pytest.raises(Killed):
+            training_run(training_id=training.pk, clock=lambda: NOW, source=lambda _: iter(items))
+    planned = [nanoseconds(row.valid_from) for row in ModelArtifact.objects.order_by("valid_from")]
+    items = [revised(items[0], 1_800), *items[1:]]
+    ModelTraining.objects.update(lease_expires_at=NOW - DAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            training_module,
+            "year_fit",
+            lambda *a, **k: trained.append(a[1].valid_from) or fit(*a, **k),
+        )
+        training_run(training_id=training.pk, clock=lambda: NOW, source=lambda _: iter(items))
+
+    assert trained == [at for at in planned if at > moment]
+    assert 0 < len(trained) < len(planned) == ModelArtifact.objects.count()
+    anew = training_row()
+    training_run(training_id=anew.pk, clock=lambda: NOW, source=lambda _: iter(items))
+    first, second = ModelVersion.objects.order_by("pk")
+    assert first.content_hash == second.content_hash
 
 
 def test_models_that_are_not_those_measured_do_not_decide():
