@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, F, Q, QuerySet
 
@@ -14,6 +14,9 @@ from trading.engine.types import WORKING_STATUSES
 from trading.models import EquityPoint, Order, Portfolio, Position, RiskLimits
 from trading.selectors.exact import ZERO, ExactSum
 from trading.selectors.ledger import cash_get
+
+if TYPE_CHECKING:
+    from marketdata.models import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,13 @@ def portfolio_by_pk(pk: int) -> Portfolio | None:
 def market_time(portfolio: Portfolio) -> dt.datetime | None:
     """Market time the owner sees: the replay's cursor, else the last bar the runner finished."""
     return portfolio.replay.cursor_at if portfolio.replay else portfolio.processed_at
+
+
+def quantity_held(portfolio: Portfolio, instrument: Instrument) -> Decimal:
+    """Return the units of an instrument in a portfolio; 0 where there never were any."""
+    positions = Position.objects.filter(portfolio=portfolio, instrument=instrument)
+    quantity = positions.values_list("quantity", flat=True).first()
+    return ZERO if quantity is None else quantity
 
 
 def positions_ever(portfolio: Portfolio) -> list[Position]:

@@ -20,12 +20,12 @@ from trading.engine import types
 from trading.engine.state import StrategyState, book_fill, book_outside_sale
 from trading.engine.types import OrderSide
 from trading.models import BookChange, Decision, Deployment, Fill, Portfolio, Position
+from trading.selectors.portfolios import quantity_held
 from trading.services.amounts import ZERO, amount_of
 from trading.services.book_parts import excess_of, parts_of
 from trading.services.fills import FillNews
 from trading.services.live_protection import protection_keep
 from trading.services.order_costs import MarketView
-from trading.services.pretrade import held_of
 
 logger = structlog.get_logger(__name__)
 
@@ -209,7 +209,7 @@ def _held(
     portfolio: Portfolio, instrument: Instrument, positions: Sequence[Position] | None
 ) -> Decimal:
     if positions is None:
-        return held_of(portfolio, instrument).quantity
+        return quantity_held(portfolio, instrument)
     known = (item.quantity for item in positions if item.instrument_id == instrument.pk)
     return next(known, ZERO)
 

@@ -20,7 +20,7 @@ from trading.engine.strategies import Features, resolve_params
 from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import OrderIntent, OrderSide, Regime, TimeInForce, regime_of
 from trading.models import Decision, Deployment, Portfolio, Position
-from trading.selectors.portfolios import portfolio_value
+from trading.selectors.portfolios import portfolio_value, quantity_held
 from trading.services.amounts import UNIT, amount_of
 from trading.services.bindings import binding_for
 from trading.services.events import decision_published, event_publish
@@ -30,7 +30,6 @@ from trading.services.models.predictions import predictions_record
 from trading.services.order_costs import MarketView, costs_of
 from trading.services.orders import order_submit
 from trading.services.own_limits import engine_limits
-from trading.services.pretrade import held_of
 from trading.services.sales import OWN_SALE, sales_fit
 
 logger = structlog.get_logger(__name__)
@@ -131,7 +130,7 @@ def account_around(portfolio: Portfolio, instrument: Instrument) -> AccountView:
     return AccountView(
         equity=float(value.equity),
         gross_exposure=float(value.gross_exposure + value.reserved_cash),
-        quantity=float(held_of(portfolio, instrument).quantity),
+        quantity=float(quantity_held(portfolio, instrument)),
         day_start_equity=float(value.day_start_equity),
     )
 

@@ -18,7 +18,8 @@ from trading.engine.protection import level_of, protection_met, protective_order
 from trading.engine.regimes import regimes_of
 from trading.engine.state import StrategyState
 from trading.engine.types import regime_of
-from trading.models import Decision, Deployment, Order, Portfolio, Position
+from trading.models import Decision, Deployment, Order, Portfolio
+from trading.selectors.portfolios import quantity_held
 from trading.services.amounts import ZERO, amount_of, round_to_step
 from trading.services.book_parts import booked_of
 from trading.services.fills import FillNews, order_match
@@ -117,7 +118,7 @@ def _wanted(
         return {}
     instrument = deployment.instrument
     orders = protective_orders(state, instrument.symbol, float(instrument.tick_size))
-    step, held = instrument.quantity_step, max(_held(portfolio, deployment), ZERO)
+    step, held = instrument.quantity_step, max(quantity_held(portfolio, instrument), ZERO)
     sized = [
         replace(order, quantity=float(round_to_step(min(amount_of(order.quantity), held), step)))
         for order in orders
@@ -181,13 +182,7 @@ def _cancel(order: Order, *, is_replaced: bool) -> None:
 
 def _own(portfolio: Portfolio, deployment: Deployment) -> Decimal:
     """Units in the strategy's book that the portfolio holds."""
-    return min(booked_of(deployment), _held(portfolio, deployment))
-
-
-def _held(portfolio: Portfolio, deployment: Deployment) -> Decimal:
-    positions = Position.objects.filter(portfolio=portfolio, instrument=deployment.instrument)
-    quantity = positions.values_list("quantity", flat=True).first()
-    return quantity if quantity is not None else ZERO
+    return min(booked_of(deployment), quantity_held(portfolio, deployment.instrument))
 
 
 def _decimal(price: float | None) -> Decimal | None:

@@ -17,7 +17,7 @@ from trading.engine.types import (
     RuleStatus,
 )
 from trading.models import Deployment, Order, Portfolio, RiskLimits
-from trading.selectors.portfolios import PortfolioSummary, limits_get
+from trading.selectors.portfolios import PortfolioSummary, limits_get, quantity_held
 from trading.services.amounts import ZERO, plain
 from trading.services.order_costs import MarketView, OrderCosts, order_costs
 from trading.services.order_drafts import OrderDraft
@@ -110,9 +110,6 @@ def held_of(
     For a strategy only those of strategies count: it sells what is its own, and a sale by hand that
     waits for its price gives way (`sales.sales_fit`).
     """
-    quantity = (
-        portfolio.positions.filter(instrument=instrument).values_list("quantity", flat=True).first()
-    )
     selling = Order.objects.filter(
         portfolio=portfolio,
         instrument=instrument,
@@ -125,7 +122,7 @@ def held_of(
         selling = selling.filter(deployment__isnull=False)
     sizes = selling.values_list("quantity", "filled_quantity")
     reserved = sum((asked - filled for asked, filled in sizes), ZERO)
-    return PositionView(quantity if quantity is not None else ZERO, reserved)
+    return PositionView(quantity_held(portfolio, instrument), reserved)
 
 
 def n_recent(

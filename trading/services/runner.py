@@ -17,7 +17,7 @@ from marketdata.models import BarSeries, ReplaySession
 from marketdata.selectors import series_bars, series_map
 from marketdata.types import Bars
 from trading.models import Deployment, Order, Portfolio, Position
-from trading.selectors.portfolios import positions_ever
+from trading.selectors.portfolios import positions_ever, quantity_held
 from trading.services.amounts import amount_of
 from trading.services.fills import FillNews, orders_match
 from trading.services.live_bars import InstrumentBar, bars_by_time, next_close
@@ -28,7 +28,6 @@ from trading.services.live_protection import protection_match
 from trading.services.order_costs import MarketView
 from trading.services.orders import WORKING
 from trading.services.portfolios import portfolio_lock
-from trading.services.pretrade import held_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +209,7 @@ def _fill(portfolio: Portfolio, bar: InstrumentBar, own: list[Deployment], now: 
             portfolio=portfolio,
             instrument=bar.instrument,
             deployments=own,
-            held=held_of(portfolio, bar.instrument).quantity,
+            held=quantity_held(portfolio, bar.instrument),
             market=_market(bar, by_hand[-1].fill.price),
             now=now,
         )

@@ -10,12 +10,11 @@ from marketdata.models import Instrument
 from trading.brokers.registry import broker_of
 from trading.engine.types import OrderSide
 from trading.models import Order, Portfolio
-from trading.selectors.portfolios import market_time
+from trading.selectors.portfolios import market_time, quantity_held
 from trading.services.amounts import ZERO, plain
 from trading.services.events import order_published
 from trading.services.orders import WORKING, engine_order, event_add, order_cancel
 from trading.services.portfolios import portfolio_lock
-from trading.services.pretrade import held_of
 
 TOO_LARGE = "EXCEEDS_HOLDING"
 OWN_SALE = "the strategy sells what is its own"
@@ -32,7 +31,7 @@ def sales_fit(*, portfolio: Portfolio, instrument: Instrument, cause: str) -> in
         portfolio=portfolio, instrument=instrument, side=OrderSide.SELL, status__in=WORKING,
         protection="",
     )  # fmt: skip
-    left = max(held_of(portfolio, instrument).quantity, ZERO)
+    left = max(quantity_held(portfolio, instrument), ZERO)
     n_changed = 0
     for order in sorted(selling, key=lambda order: (order.deployment_id is None, order.pk)):
         asked = order.quantity - order.filled_quantity
