@@ -110,17 +110,18 @@ def trials_counted(
 
 def _sweeps_once(family: Mapping[str, Any]) -> list[tuple[int, float, float]]:
     """Return (combinations, mean, spread) of each grid; the same on the same bars is one grid."""
-    content = ("data_hash", "grid", "cash", "commission_bps", "slippage_bps")
-    rows = ParameterSweep.objects.filter(**family).order_by("pk")
-    return list(
-        {
-            json.dumps(what, sort_keys=True, default=str): figures
-            for *what, n, mean, spread in rows.values_list(
-                *content, "n_combinations", "sharpe_mean", "sharpe_spread"
-            )
-            for figures in [(n, mean, spread)]
-        }.values()
-    )
+    content = ("data_hash", "cash", "commission_bps", "slippage_bps")
+    found = {}
+    for row in ParameterSweep.objects.filter(**family).defer("best").order_by("pk"):
+        what = [_in_order(row.grid), *(getattr(row, name) for name in content)]
+        key = json.dumps(what, sort_keys=True, default=str)
+        found[key] = (row.n_combinations, row.sharpe_mean, row.sharpe_spread)
+    return list(found.values())
+
+
+def _in_order(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return a grid as if its values had been asked for in order."""
+    return {name: sorted(set(values), key=repr) for name, values in grid.items()}
 
 
 def holdout_looks(

@@ -71,6 +71,10 @@ def test_the_same_grid_on_the_same_bars_is_counted_once():
     sweep_run(user=user, request=ask(ranked_by="profit_factor"), now=NOW)
     assert trials_counted(**family(made)).n_trials == 5
 
+    turned = {name: values[::-1] for name, values in reversed(GRID.items())}
+    sweep_run(user=user, request=ask(grid=turned), now=NOW)
+    assert trials_counted(**family(made)).n_trials == 5
+
     sweep_run(user=user, request=ask(commission_bps=3.0), now=NOW)
     assert trials_counted(**family(made)).n_trials == 10
 
