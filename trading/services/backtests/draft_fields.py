@@ -51,7 +51,7 @@ def _date(name: str, value: Any) -> dt.date:
 
 def _decimal(label: str, value: Any) -> Decimal:
     if isinstance(value, bool):
-        raise NumberNotUnderstood("NUMBER_INVALID", "A number is needed, not true or false.")
+        raise NumberNotUnderstood("NUMBER_INVALID", f"{label} must be a number, not true or false.")
     try:
         number = Decimal(str(value).strip())
     except InvalidOperation:

@@ -67,7 +67,7 @@ def test_backtest_request_with_the_same_key_returns_the_first_run():
         ({"cash": "much"}, "cash", "is not a number"),
         ({"cash": "NaN"}, "cash", "not a"),
         ({"commission_bps": "-1"}, "commission_bps", "between 0 bp and 1,000 bp"),
-        ({"slippage_bps": True}, "slippage_bps", "number is needed"),
+        ({"slippage_bps": True}, "slippage_bps", "Slippage must be a number, not true or false"),
         ({"commission_bps": 0}, "is_free_confirmed", "no market trades for free"),
         ({"out_of_sample_share": "0.95"}, "out_of_sample_share", "between 0.1 and 0.9"),
         ({"seed": "1.5"}, "seed", "whole number"),
