@@ -80,9 +80,8 @@ def _manifest(search: LocalSearch) -> dict[str, Any]:
         source="file or database",
         settings_used={
             "cash": search.config.cash,
-            "commission_bps": search.config.commission_bps,
-            "slippage_bps": search.config.slippage_bps,
-            "cost_preset": search.config.cost_preset,
+            **asdict(search.config.costs),
+            "cost_preset": search.config.costs.preset,
             "model": search.model,
         },
     )

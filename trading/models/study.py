@@ -58,6 +58,9 @@ class Study(TimestampedModel):
     commission_bps = models.FloatField(default=0)
     slippage_bps = models.FloatField(default=0)
     has_regime_costs = models.BooleanField(default=False)
+    has_usual_slippage = models.BooleanField(
+        default=False, help_text="Add the class's slippage and impact to the usual costs."
+    )
     seed = models.PositiveIntegerField(default=7)
     n_workers = models.PositiveSmallIntegerField(default=2)
     note = models.CharField(max_length=200, blank=True)

@@ -21,9 +21,6 @@ class BacktestRequestSerializer(ExperimentRequestSerializer):
     commission_minimum = serializers.FloatField(default=0.0)
     range_share = serializers.FloatField(default=0.0)
     impact = serializers.FloatField(default=0.0)
-    has_usual_slippage = serializers.BooleanField(
-        default=False, help_text="Add the class's slippage and impact to has_regime_costs."
-    )
     borrow_bps_per_day = serializers.FloatField(required=False, allow_null=True)
     financing_bps_per_year = serializers.FloatField(default=0.0)
     max_participation = serializers.FloatField(required=False, allow_null=True)
@@ -66,7 +63,6 @@ class BacktestRowSerializer(ExperimentSerializer):
     commission_minimum = serializers.FloatField()
     range_share = serializers.FloatField()
     impact = serializers.FloatField()
-    has_usual_slippage = serializers.BooleanField()
     borrow_bps_per_day = serializers.FloatField(allow_null=True)
     financing_bps_per_year = serializers.FloatField()
     max_participation = serializers.FloatField(allow_null=True)

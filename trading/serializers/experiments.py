@@ -20,6 +20,9 @@ class ExperimentRequestSerializer(StrictSerializer):
     commission_bps = serializers.FloatField(default=0.0)
     slippage_bps = serializers.FloatField(default=0.0)
     has_regime_costs = serializers.BooleanField(default=False)
+    has_usual_slippage = serializers.BooleanField(
+        default=False, help_text="Add the class's slippage and impact to has_regime_costs."
+    )
     is_free_confirmed = serializers.BooleanField(default=False)
     seed = serializers.IntegerField(default=7)
     note = serializers.CharField(max_length=200, default="", allow_blank=True)
@@ -44,6 +47,7 @@ class ExperimentSerializer(serializers.Serializer[Any]):
     commission_bps = serializers.FloatField()
     slippage_bps = serializers.FloatField()
     has_regime_costs = serializers.BooleanField()
+    has_usual_slippage = serializers.BooleanField()
     seed = serializers.IntegerField()
     note = serializers.CharField()
     status = serializers.CharField()

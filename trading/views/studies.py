@@ -25,7 +25,7 @@ from trading.services.studies.requests import (
     study_request,
     study_warning,
 )
-from trading.views.backtest_coverage import cost_words
+from trading.views.backtest_coverage import cost_words, slippage_words
 from trading.views.form_keys import form_key
 from trading.views.study_context import list_row
 from trading.views.study_form import StudyForm, request_values, study_form_for
@@ -114,6 +114,7 @@ def _form_page(
         "spec": form.spec,
         "rows": form.space_rows(),
         "cost_words": cost_words(form),
+        "slippage_words": slippage_words(form),
         "quota": quota,
         "estimate": _estimate(request, form),
     }

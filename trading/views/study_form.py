@@ -23,7 +23,8 @@ N_MOVING = 2
 N_STEPS = 10
 PLAIN = (
     "strategy_key", "symbol", "timeframe", "start_date", "end_date", "cash", "commission_bps",
-    "slippage_bps", "has_regime_costs", "is_free_confirmed", "seed", "note", "method", *NUMBERS,
+    "slippage_bps", "has_regime_costs", "has_usual_slippage", "is_free_confirmed", "seed", "note",
+    "method", *NUMBERS,
 )  # fmt: skip
 HINTS = {
     "n_trials": "Combinations that are tried.",

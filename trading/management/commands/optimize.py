@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from trading.engine.backtest import BacktestConfig
     from trading.engine.search import SearchPlan
-    from trading.engine.types import AssetClass
     from trading.selectors.studies import TrialCount
     from trading.services.studies.drafts import StudyDraft
     from trading.services.studies.local import Count, LocalOutcome, LocalSearch
@@ -66,6 +65,8 @@ class Command(ExampleCommand):
         charges_add(parser)
         add("--no-usual-costs", action="store_false", dest="has_regime_costs",
             help="leave out the usual costs of the market of --symbol")  # fmt: skip
+        add("--usual-slippage", action="store_true", dest="has_usual_slippage",
+            help="add the slippage and impact usual on the market of --symbol")  # fmt: skip
         add("--space", metavar="FILE|JSON", help='{"fast": {"low": 5, "high": 50, "step": 5}}')
         add("--fix", metavar="K=V", action="append", default=[], help="does not move; repeatable")
         add("--method", choices=("grid", "random", "tpe"), default="random")
@@ -151,16 +152,11 @@ def _plan(draft: StudyDraft, n_bars: int) -> SearchPlan:
 
 
 def _config(draft: StudyDraft, options: dict[str, Any], start_index: int) -> BacktestConfig:
-    from trading.engine.backtest import BacktestConfig
+    from marketdata.selectors import instrument_get
+    from trading.services.studies.setup import search_config
 
-    return BacktestConfig(
-        cash=float(draft.base.cash),
-        commission_bps=draft.base.commission_bps,
-        slippage_bps=draft.base.slippage_bps,
-        cost_preset=_preset(options) if draft.base.has_regime_costs else None,
-        seed=draft.base.seed,
-        start_index=start_index,
-    )
+    market = instrument_get(symbol_of(options)) if draft.base.has_regime_costs else None
+    return search_config(draft.base, market, start_index=start_index)
 
 
 def _user_id(options: dict[str, Any]) -> int | None:
@@ -178,14 +174,6 @@ def _user_id(options: dict[str, Any]) -> int | None:
     if user is None:
         raise CommandError(f"There is no user {options['user']!r}.", returncode=REFUSED)
     return int(user.pk)
-
-
-def _preset(options: dict[str, Any]) -> AssetClass:
-    from marketdata.selectors import instrument_get
-    from trading.services.market_costs import cost_preset_of
-
-    instrument = instrument_get(symbol_of(options))
-    return cost_preset_of(instrument)
 
 
 def _run(
@@ -254,6 +242,7 @@ def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
         "commission_bps": options["commission_bps"],
         "slippage_bps": options["slippage_bps"],
         "has_regime_costs": options["has_regime_costs"] and not options["data"],
+        "has_usual_slippage": options["has_usual_slippage"],
         "is_free_confirmed": True,
         "seed": options["seed"],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from typing import Any
 
@@ -14,6 +14,13 @@ from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import EngineError
 from trading.engine.search.scoring import SearchPlan, TrialScore, evaluate
 from trading.engine.strategies.base import StrategySpec
+
+
+def costs_named(config: BacktestConfig) -> list[Any]:
+    """Return what a search pays, for the names of its trials and of its journal."""
+    if config.cost_model is not None:
+        return sorted(asdict(config.cost_model).items())
+    return [config.commission_bps, config.slippage_bps, config.cost_preset]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

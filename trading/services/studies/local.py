@@ -39,7 +39,7 @@ from trading.engine.strategies import StrategySpec
 from trading.selectors.studies import TrialCount
 from trading.services.backtests.manifest import code_identity
 from trading.services.backtests.statistics import plain
-from trading.services.studies.evaluation import Evaluator, Task
+from trading.services.studies.evaluation import Evaluator, Task, costs_named
 
 TPE_BATCH = 5
 BROKEN = -10.0
@@ -85,11 +85,7 @@ class LocalSearch:
                 "fixed": dict(self.space.fixed),
                 "plan": asdict(self.plan),
                 "cash": self.config.cash,
-                "costs": [
-                    self.config.commission_bps,
-                    self.config.slippage_bps,
-                    self.config.cost_preset,
-                ],
+                "costs": costs_named(self.config),
                 "model": None if self.model is None else self.model["content_hash"],
                 "method": self.method,
                 "seed": self.config.seed,

@@ -110,6 +110,7 @@ def _draft_of(study: Study, end_date: dt.date) -> StudyDraft:
         commission_bps=study.commission_bps,
         slippage_bps=study.slippage_bps,
         has_regime_costs=study.has_regime_costs,
+        has_usual_slippage=study.has_usual_slippage,
         is_free_confirmed=True,
         seed=study.seed,
         note=f"repeat of #{study.pk}",

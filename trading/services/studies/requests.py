@@ -234,6 +234,7 @@ def _asked(draft: StudyDraft) -> dict[str, Any]:
         "commission_bps": base.commission_bps,
         "slippage_bps": base.slippage_bps,
         "has_regime_costs": base.has_regime_costs,
+        "has_usual_slippage": base.has_usual_slippage,
         "seed": base.seed,
         "n_workers": draft.n_workers,
     }

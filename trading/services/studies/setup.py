@@ -5,12 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marketdata.selectors import bars_hash
 from marketdata.types import Bars, FloatArray
 from trading.engine import backtest, metrics
 from trading.engine.backtest import BacktestConfig
+from trading.engine.costs import CostModel
 from trading.engine.search import SearchPlan, Space, plan_search, space_from
 from trading.engine.search.judgement import ScoredTrial
 from trading.engine.search.scoring import TrialScore
@@ -18,8 +19,13 @@ from trading.engine.strategies import StrategySpec
 from trading.models import Study
 from trading.services.backtests.loading import bars_stored
 from trading.services.bindings import identity_of, spec_with
-from trading.services.market_costs import cost_preset_of
+from trading.services.market_costs import cost_preset_of, usual_costs
+from trading.services.studies.evaluation import costs_named
 from trading.services.trial_ledger import Evaluation, Family
+
+if TYPE_CHECKING:
+    from marketdata.models import Instrument
+    from trading.services.backtests.drafts import BacktestDraft
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +90,7 @@ def search_content(
         "bars": bars_hash(search_bars),
         "start": config.start_index,
         "cash": config.cash,
-        "costs": [config.commission_bps, config.slippage_bps, config.cost_preset],
+        "costs": costs_named(config),
         "model": None if model is None else model["content_hash"],
     }
 
@@ -104,15 +110,24 @@ def plan_of(study: Study, n_bars: int, space: Space) -> SearchPlan:
 
 def config_of(study: Study, *, start_index: int = 0) -> BacktestConfig:
     """Return cash and costs of the study."""
-    preset = cost_preset_of(study.instrument)
-    return BacktestConfig(
-        cash=float(study.cash),
-        commission_bps=study.commission_bps,
-        slippage_bps=study.slippage_bps,
-        cost_preset=preset if study.has_regime_costs else None,
-        seed=study.seed,
-        start_index=start_index,
-    )
+    market = study.instrument if study.has_regime_costs else None
+    return search_config(study, market, start_index=start_index)
+
+
+def search_config(
+    asked: Study | BacktestDraft, market: Instrument | None, *, start_index: int
+) -> BacktestConfig:
+    """Return cash and costs of a search, with the usual costs of a market if one is given."""
+    own: dict[str, Any] = {
+        "commission_bps": asked.commission_bps,
+        "slippage_bps": asked.slippage_bps,
+    }
+    if market is not None and asked.has_usual_slippage:
+        usual = usual_costs(market, has_slippage=True)
+        own = {"cost_model": CostModel(**own, **usual)}
+    elif market is not None:
+        own["cost_preset"] = cost_preset_of(market)
+    return BacktestConfig(cash=float(asked.cash), seed=asked.seed, start_index=start_index, **own)
 
 
 def score_values(score: TrialScore) -> dict[str, Any]:

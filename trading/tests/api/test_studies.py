@@ -75,6 +75,16 @@ def test_a_search_is_accepted_once_per_key(desk):
     assert OutboxEvent.objects.count() == 2
 
 
+def test_usual_slippage_and_impact_are_asked_for_and_told(desk):
+    walk_make(500)
+
+    usual = post(desk, body=BODY | {"has_regime_costs": True})
+    more = post(desk, body=BODY | {"has_regime_costs": True, "has_usual_slippage": True})
+
+    told = [desk.get(made.headers["Location"]).json() for made in (usual, more)]
+    assert [found["has_usual_slippage"] for found in told] == [False, True]
+
+
 def test_a_free_plan_is_refused_with_its_reason(client):
     walk_make(500)
     client.force_login(user_make())

@@ -79,6 +79,16 @@ def test_the_usual_costs_of_the_market_are_paid_unless_refused(optimize):
     assert usual["best"]["total_return"] < free["best"]["total_return"]
 
 
+def test_usual_slippage_and_impact_are_paid_on_top_where_asked_for(optimize):
+    usual = optimize()
+    more = optimize("--usual-slippage", journal="more.jsonl")
+
+    settings = more["manifest"]["settings"]
+    assert (settings["preset_slippage"], settings["preset_impact"]) == (1.0, 1.0)
+    assert usual["manifest"]["settings"]["preset_slippage"] == 0.0
+    assert more["best"]["total_return"] < usual["best"]["total_return"]
+
+
 def test_stored_bars_without_a_person_are_wrong_use():
     with pytest.raises(CommandError, match="--user EMAIL") as refused:
         call_command("optimize", "--strategy", "hybrid", "--symbol", "ABC", "--space", SPACE)

@@ -56,6 +56,22 @@ def test_fetching_the_fields_again_keeps_boxes_that_were_unticked(desk):
     assert 'value="9"' in said
 
 
+def test_usual_slippage_and_impact_are_a_box_beside_the_usual_costs(desk):
+    walk_make(500)
+    both = {"has_regime_costs": "on", "has_usual_slippage": "on"}
+
+    fresh = text(desk.get("/optimizations/new/?symbol=WALK"))
+    refused = desk.post("/optimizations/new/", STUDY_FORM | {"has_usual_slippage": "on"})
+    made = desk.post("/optimizations/new/", STUDY_FORM | both)
+
+    assert "1 bp a side for WALK" in fresh
+    assert 'id="id_has_usual_slippage" checked' not in fresh
+    assert refused.status_code == 422
+    assert "turn those on as well" in text(refused)
+    assert Study.objects.get().has_usual_slippage
+    assert "+ usual costs, usual slippage and impact" in text(desk.get(made.url))
+
+
 def test_a_new_form_warns_of_luck(desk):
     walk_make(500)
 
