@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0032_artifact_rows_hash'),
+        ('trading', '0033_artifact_rows_hash'),
     ]
 
     operations = [

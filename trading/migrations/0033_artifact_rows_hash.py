@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0031_proposal_reason'),
+        ('trading', '0032_decision_rules'),
     ]
 
     operations = [
