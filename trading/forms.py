@@ -12,7 +12,7 @@ from django import forms
 from elson.common.errors import DomainError
 from elson.common.formatting import label_of, parse_decimal
 from marketdata.selectors import instrument_list
-from trading.engine.adaptive import GridRow
+from trading.engine.adaptive_grid import GridRow
 from trading.engine.errors import EngineError
 from trading.engine.strategies.base import (
     FLOAT,

@@ -6,13 +6,14 @@ LOOKBACK the blend remembers: after n equal regimes a value moves by a share of 
 
 A value in a regime is the base times the rule's factor, or what a person set for it under
 `name.REGIME` (`size_factor.HIGH`), inside the rule's bounds either way. A smaller size is taken at
-once, whatever the blend: going back up may take time, going down may not.
+once, whatever the blend: going back up may take time, going down may not. `name.ADAPTIVE` "off"
+switches a parameter's adapting off: then the base counts in every regime, and own values wait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +25,8 @@ from trading.engine.types import RegimeCode
 
 # Closer than this share of the wanted value a blend is done.
 NEAR = 0.01
+# What stands behind the dot in the name of a switch, and its two values; absent is on.
+SWITCH, ON, OFF = "ADAPTIVE", "on", "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class AdaptiveBase:
         Longest time a pullback is held.
     own_values : tuple of (str, int, float)
         What a person set: name, regime code, value.
+    switched_off : tuple of str
+        Names that a person keeps from adapting: their base counts in every regime.
     """
 
     lookback_bars: int = 50
@@ -66,6 +71,7 @@ class AdaptiveBase:
     target_atr: float = 0.0
     holding_bars: int = 10
     own_values: tuple[tuple[str, int, float], ...] = ()
+    switched_off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,8 @@ def adapt(base: AdaptiveBase, regime_code: int) -> AdaptiveNow:
     Returns
     -------
     AdaptiveNow
-        Each value is ``base * factor``, inside the bounds of `RULES`.
+        Each value is ``base * factor``, or the base where it is switched off, inside the bounds of
+        `RULES`.
 
     Examples
     --------
@@ -186,10 +193,12 @@ def explain(base: AdaptiveBase, now: AdaptiveNow, regime_code: int) -> tuple[Par
 def _value(base: AdaptiveBase, name: str, regime_code: int) -> float:
     rule = RULES[name]
     code = regime_code if regime_code >= 0 else int(RegimeCode.NORMAL)
-    value = float(getattr(base, name)) * rule.factors[code]
-    for own_name, own_code, own_value in base.own_values:
-        if own_name == name and own_code == code:
-            value = own_value
+    value = float(getattr(base, name))
+    if name not in base.switched_off:
+        value *= rule.factors[code]
+        for own_name, own_code, own_value in base.own_values:
+            if own_name == name and own_code == code:
+                value = own_value
     if rule.is_whole:
         value = float(round(value))
     return min(max(value, rule.low), rule.high)
@@ -205,10 +214,21 @@ def own_values(params: Mapping[str, float | int | str]) -> tuple[tuple[str, int,
     """
     found = []
     for key in params:
-        name, _, regime = key.partition(".") if "." in key else (key, "", "")
-        if regime:
+        name, _, regime = key.partition(".")
+        if name in RULES and regime in RegimeCode.__members__:
             found.append((name, int(RegimeCode[regime]), float(params[key])))
     return tuple(sorted(found))
+
+
+def switched_off(params: Mapping[str, float | int | str]) -> tuple[str, ...]:
+    """Return the names that a strategy's parameters keep from adapting.
+
+    Examples
+    --------
+    >>> switched_off({"trend_bars": 50, "size_factor.ADAPTIVE": "off"})
+    ('size_factor',)
+    """
+    return tuple(name for name in RULES if params.get(f"{name}.{SWITCH}") == OFF)
 
 
 def adapt_series(
@@ -316,52 +336,6 @@ def now_at(series: Iterable[FloatArray], i: int) -> AdaptiveNow:
     return AdaptiveNow(round(lookback), threshold, size, stop, target, round(holding))
 
 
-@dataclass(frozen=True, slots=True)
-class GridRow:
-    """One adaptive parameter over the four regimes, for a form: LOW, NORMAL, HIGH, EXTREME.
-
-    `suggested` are the rule's values, `values` what counts, `is_own` where a person set it.
-    """
-
-    name: str
-    base: float
-    suggested: tuple[float, ...]
-    values: tuple[float, ...]
-    is_own: tuple[bool, ...]
-    low: float
-    high: float
-    is_whole: bool
-    why_up: str
-    why_down: str
-
-
-def grid(base: AdaptiveBase) -> tuple[GridRow, ...]:
-    """Lay all parameters out over the regimes.
-
-    Examples
-    --------
-    >>> grid(AdaptiveBase(own_values=(("size_factor", 2, 0.5),)))[2].values
-    (1.0, 1.0, 0.5, 0.35)
-    """
-    plain = replace(base, own_values=())
-    own = {(name, code) for name, code, _ in base.own_values}
-    return tuple(
-        GridRow(
-            name=name,
-            base=float(getattr(base, name)),
-            suggested=tuple(_value(plain, name, code) for code in range(4)),
-            values=tuple(_value(base, name, code) for code in range(4)),
-            is_own=tuple((name, code) in own for code in range(4)),
-            low=rule.low,
-            high=rule.high,
-            is_whole=rule.is_whole,
-            why_up=rule.why_up,
-            why_down=rule.why_down,
-        )
-        for name, rule in RULES.items()
-    )
-
-
 def _line(
     name: str, rule: AdaptiveRule, base: AdaptiveBase, now: AdaptiveNow, regime_code: int
 ) -> ParameterNow:
@@ -369,7 +343,11 @@ def _line(
     code = regime_code if regime_code >= 0 else int(RegimeCode.NORMAL)
     wanted = getattr(adapt(base, code), name)
     unknown = "the regime is not known yet" if regime_code < 0 else ""
-    if before == after == wanted:
+    if name in base.switched_off:
+        because = "not adaptive: switched off"
+        if before != after:
+            because += f"; {_bounded(rule, before, after)}"
+    elif before == after == wanted:
         because = f"base value: {unknown or f'{RegimeCode(code).name} regime leaves it unchanged'}"
     else:
         because = f"{unknown}, taken for NORMAL; " if unknown else ""
@@ -386,9 +364,13 @@ def _change(
     if any((name, regime_code) == own[:2] for own in base.own_values):
         return f"{regime} regime: you set it to {wanted:g}, the base is {before:g}"
     if not rule.low <= before <= rule.high:
-        return f"from {before:g} to {wanted:g}: it lies between {rule.low:g} and {rule.high:g}"
+        return _bounded(rule, before, wanted)
     if wanted == before:
         return f"{regime} regime brings it back to the base value {before:g}"
     word, why = ("raises", rule.why_up) if wanted > before else ("lowers", rule.why_down)
     change = f"{regime} regime {word} it from {before:g} to {wanted:g}"
     return f"{change}: {why}" if why else change
+
+
+def _bounded(rule: AdaptiveRule, before: float, after: float) -> str:
+    return f"from {before:g} to {after:g}: it lies between {rule.low:g} and {rule.high:g}"

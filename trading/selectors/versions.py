@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from elson.common.formatting import label_of
-from trading.engine.adaptive import GridRow, grid
+from trading.engine.adaptive_grid import GridRow, grid
 from trading.engine.strategies import resolve_params
 from trading.engine.strategies.base import INT, Parameter, Params, in_regimes
 from trading.engine.types import Regime

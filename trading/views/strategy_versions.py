@@ -14,7 +14,7 @@ from django.utils import timezone
 from elson.common.errors import DomainError
 from elson.common.listing import wants_fragment
 from marketdata.selectors import instrument_get
-from trading.engine.adaptive import GridRow
+from trading.engine.adaptive_grid import GridRow
 from trading.engine.strategies.base import StrategySpec
 from trading.forms import PARAMETER_PREFIX, RunForm, VersionForm, terms_initial
 from trading.selectors.portfolios import account_limits, portfolio_get

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from marketdata.types import Bars
-from trading.engine.adaptive import RULES, AdaptiveBase
+from trading.engine.adaptive import OFF, ON, RULES, SWITCH, AdaptiveBase
 from trading.engine.errors import EngineError, ParameterInvalid
 from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.kernels import FloatArray, IntArray
@@ -181,8 +181,9 @@ class Narrative:
 class StrategySpec:
     """A registered strategy; see the module's docstring for its functions.
 
-    `adaptive` gives the base of its adaptive parameters, None when none adapts. `by_regime` names
-    parameters of its own that are the same in every regime until a person sets one apart.
+    `adaptive` gives the base of its adaptive parameters, None when none adapts; `adapts` names
+    those of `adaptive.RULES` that it uses. `by_regime` names parameters of its own that are the
+    same in every regime until a person sets one apart.
     `caution` gives a sentence about valid parameters that turn its meaning around, "" for others.
     """
 
@@ -200,6 +201,7 @@ class StrategySpec:
     adaptive: Callable[[Params], AdaptiveBase] | None = None
     by_regime: tuple[str, ...] = ()
     caution: Callable[[Params], str] | None = None
+    adapts: tuple[str, ...] = tuple(RULES)
 
     @property
     def defaults(self) -> dict[str, ParameterValue]:
@@ -222,8 +224,9 @@ def resolve_params(
     Returns
     -------
     dict
-        Every parameter of the strategy, converted to its kind, and the values per regime that were
-        given (see `engine.adaptive`).
+        Every parameter of the strategy, converted to its kind, and the values per regime and
+        switches that were given (see `engine.adaptive`). A switch that is on is left out: absent
+        says the same.
 
     Raises
     ------
@@ -235,12 +238,21 @@ def resolve_params(
         p.key: parameter_convert(spec.key, p, given.get(p.key, p.default)) for p in spec.parameters
     }
     for name in given:
-        if name not in resolved:
-            parameter = _regime_parameter(spec, name)
-            resolved[name] = parameter_convert(spec.key, parameter, given[name])
+        if name not in resolved and (value := _extra(spec, name, given[name])) is not None:
+            resolved[name] = value
     if spec.check is not None:
         spec.check(resolved)
     return resolved
+
+
+def _extra(spec: StrategySpec, name: str, value: object) -> ParameterValue | None:
+    """Convert what is no parameter of the schema: switch or value in a regime."""
+    base_name, _, suffix = name.partition(".")
+    if suffix == SWITCH and spec.adaptive is not None and base_name in spec.adapts:
+        switch = Parameter(name, CHOICE, ON, "Whether it follows the regime", choices=(ON, OFF))
+        found = parameter_convert(spec.key, switch, value)
+        return None if found == ON else found
+    return parameter_convert(spec.key, _regime_parameter(spec, name), value)
 
 
 def _regime_parameter(spec: StrategySpec, name: str) -> Parameter:
@@ -251,7 +263,7 @@ def _regime_parameter(spec: StrategySpec, name: str) -> Parameter:
     if is_regime and base_name in spec.by_regime:
         own = next(parameter for parameter in spec.parameters if parameter.key == base_name)
         return replace(own, key=name, meaning=f"{own.meaning}, while {regime}")
-    if spec.adaptive is None or rule is None or not is_regime:
+    if spec.adaptive is None or rule is None or base_name not in spec.adapts or not is_regime:
         names = ", ".join(sorted(parameter.key for parameter in spec.parameters))
         raise ParameterInvalid(f"{spec.key} has no parameter {name!r}; it has {names}")
     kind = INT if rule.is_whole else FLOAT

@@ -36,7 +36,7 @@ import numpy as np
 
 from marketdata.types import Bars
 from trading.engine import hybrid, rules
-from trading.engine.adaptive import AdaptiveBase, adapt
+from trading.engine.adaptive import RULES, AdaptiveBase, regime_values
 from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import FloatArray, IntArray, kernel
 from trading.engine.learning.features import GATE_FEATURES
@@ -70,8 +70,7 @@ from trading.engine.types import AssetClass, Regime
 DIP, NO_SETUP, NOT_TRADABLE, VETO = "DIP", "NO_SETUP", "NOT_TRADABLE", "MODEL_VETO"
 WAITING = "DIP_HELD"
 REASONS = reasons(TARGET="PROFIT")
-ADAPTIVE = AdaptiveBase()
-SIZES = np.array([adapt(ADAPTIVE, int(code)).size_factor for code in range(len(Regime))])
+SIZE = "size_factor"
 
 
 def warm_up(params: Params) -> int:
@@ -127,7 +126,7 @@ def _rows(
         arrays["atr"],
         arrays["cost_rate"],
         arrays["confidence"],
-        by_regime(int(params["max_bars"])),
+        by_regime(int(params["max_bars"]), hybrid_words.size_base(params)),
         float(params["target_volatility"]),
         float(params["max_weight"]),
     )
@@ -141,10 +140,11 @@ def confidences(arrays: Mapping[str, FloatArray], least: float) -> FloatArray:
     return least + (1.0 - least) * np.minimum(np.maximum(rise, 0.0), 1.0)
 
 
-def by_regime(max_bars: int) -> FloatArray:
+def by_regime(max_bars: int, base: AdaptiveBase) -> FloatArray:
     """Return take, stop, holding limit and size by regime, float64 of shape (4, 4)."""
     limits = [float(hybrid.holding_limit(max_bars, code)) for code in range(len(Regime))]
-    return np.array([hybrid.TAKE_ATR, hybrid.STOP_ATR, limits, SIZES])
+    values, _ = regime_values(base)
+    return np.array([hybrid.TAKE_ATR, hybrid.STOP_ATR, limits, values[list(RULES).index(SIZE)]])
 
 
 @kernel
@@ -289,5 +289,7 @@ SPEC = StrategySpec(
     prepare=prepare,
     decide=decide,
     narrate=hybrid_words.narrate,
+    adaptive=hybrid_words.size_base,
+    adapts=(SIZE,),
     by_regime=("veto_share",),
 )

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from trading.engine import hybrid
-from trading.engine.adaptive import AdaptiveBase, adapt, explain
+from trading.engine.adaptive import AdaptiveBase, adapt, explain, own_values, switched_off
 from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.learning.fitted import EXACT_TERMS, Contributions, Models
 from trading.engine.sizing import volatility_target_weight
@@ -166,7 +166,7 @@ def _parameters(features: Features, i: int) -> tuple[ParameterNow, ...]:
     """Say what the regime of this bar makes of distances and size."""
     code = int(features.regimes.relative_codes[i])
     settled = int(features.regimes.settled_codes[i])
-    base = AdaptiveBase()
+    base = size_base(features.params)
     followed = [
         line for line in explain(base, adapt(base, settled), settled) if line.name == "size_factor"
     ]
@@ -177,9 +177,14 @@ def _parameters(features: Features, i: int) -> tuple[ParameterNow, ...]:
     fixed = [
         ParameterNow(name, value, value, None, None, "fixed: does not adapt")
         for name, value in features.params.items()
-        if name not in BREAKER_NAMES and not name.startswith("veto_share")
+        if name not in BREAKER_NAMES and name != "veto_share" and "." not in name
     ]
     return (*followed, *distances, _veto(features.params, code), *fixed)
+
+
+def size_base(params: Params) -> AdaptiveBase:
+    """Collect own sizes per regime and the switch; no other adaptive parameter counts."""
+    return AdaptiveBase(own_values=own_values(params), switched_off=switched_off(params))
 
 
 def _veto(params: Params, code: int) -> ParameterNow:
@@ -208,7 +213,7 @@ def _sizing(features: Features, i: int, proposal: Proposal) -> tuple[SizingLine,
     target, cap = (float(features.params[name]) for name in ("target_volatility", "max_weight"))
     volatility = float(features.regimes.volatility[i])
     base = volatility_target_weight(target, volatility, cap)
-    factor = adapt(AdaptiveBase(), int(features.regimes.settled_codes[i])).size_factor
+    factor = adapt(size_base(features.params), int(features.regimes.settled_codes[i])).size_factor
     probability = float(features.arrays["probability"][i])
     known = "no model" if probability == NOT_ASKED else f"P(win) {probability:.1%}"
     weight = proposal.target_weight

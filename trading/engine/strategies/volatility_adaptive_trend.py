@@ -38,6 +38,7 @@ from trading.engine.adaptive import (
     adapt_series,
     own_values,
     regime_values,
+    switched_off,
 )
 from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, variable_sma_nb
@@ -87,6 +88,7 @@ def adaptive_base(params: Params) -> AdaptiveBase:
         target_atr=0.0,
         holding_bars=int(params["holding_bars"]),
         own_values=own_values(params),
+        switched_off=switched_off(params),
     )
 
 

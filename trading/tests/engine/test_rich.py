@@ -50,6 +50,7 @@ ADAPTIVE = [
     {"breaker": "off"},
     {"trail_atr": 3.0, "blend_bars": 3, "blend_share": 0.25},
     {"target_atr.NORMAL": 1.5, "target_atr.HIGH": 2.0, "size_factor.EXTREME": 0.1},
+    {"size_factor.ADAPTIVE": "off", "lookback_bars.ADAPTIVE": "off", "blend_share": 0.5},
     {"breaker_daily_loss": 0.01, "breaker_drawdown": 0.05, "breaker_loss_streak": 3},
     {"protection": "resting", "stop_atr": 1.0, "trail_atr": 2.0, "target_atr.NORMAL": 1.5},
 ]
