@@ -131,6 +131,8 @@ class Bars:
         opens are not traded prices (close-only series).
     asset_class : str
         Name of the instrument's class, such as ``"CRYPTO"``; empty where it is not known.
+    time_zone : str
+        Name of the exchange's time zone, such as ``"America/New_York"``; empty reads as UTC.
 
     Raises
     ------
@@ -154,6 +156,7 @@ class Bars:
     bars_per_year: float = 252.0
     exec_price: Literal["OPEN", "CLOSE"] = "OPEN"
     asset_class: str = ""
+    time_zone: str = ""
 
     def __post_init__(self) -> None:
         """Copy the columns and refuse the first bad row."""
@@ -189,6 +192,7 @@ class Bars:
             bars_per_year=self.bars_per_year,
             exec_price=self.exec_price,
             asset_class=self.asset_class,
+            time_zone=self.time_zone,
         )
 
     def until(self, i: int) -> Bars:

@@ -195,7 +195,7 @@ def series_list(instruments: list[Instrument]) -> list[BarSeries]:
     """Every series of these instruments, of all timeframes, with the instrument at hand."""
     return list(
         BarSeries.objects.filter(instrument__in=instruments, n_bars__gt=0).select_related(
-            "instrument"
+            "instrument__venue"
         )
     )
 
@@ -226,7 +226,9 @@ def _series_get(instrument: Instrument, timeframe: str) -> BarSeries:
             f"The timeframe {str(timeframe)[:20]!r} is none of {', '.join(Timeframe.values)}.",
             field="timeframe",
         )
-    series = BarSeries.objects.filter(instrument=instrument, timeframe=timeframe).first()
+    found = BarSeries.objects.filter(instrument=instrument, timeframe=timeframe)
+    # With the venue in the same statement: bars tell its time zone.
+    series = found.select_related("instrument__venue").first()
     if series is None or series.n_bars == 0:
         raise _no_bars(instrument.symbol, timeframe, None, None)
     return series
@@ -254,4 +256,5 @@ def _bars(instrument: Instrument, series: BarSeries, columns: Columns) -> Bars |
         bars_per_year=series.bars_per_year,
         exec_price="CLOSE" if instrument.is_close_only else "OPEN",
         asset_class=instrument.asset_class,
+        time_zone=series.instrument.venue.time_zone,
     )

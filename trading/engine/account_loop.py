@@ -25,6 +25,7 @@ from trading.engine.backtest import has_plain_table
 from trading.engine.breaker import BreakerConfig, config_vector, state_vector
 from trading.engine.costs import BPS, commission_rates
 from trading.engine.market import DAYS_PER_YEAR
+from trading.engine.schedule import withheld_rows
 from trading.engine.shared_account import Book, SharedAccount
 from trading.engine.simulation import sizing_terms, start_memory
 from trading.engine.strategies.tables import breaker_limits, table_of
@@ -92,7 +93,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
         _ranges(books),
         np.concatenate([book.features.bars.closed_at for book in books]),
         # Tables are laid out by columns or by rows; the loop is compiled for one of them.
-        np.ascontiguousarray(np.concatenate([table_of(book.features).rows for book in books])),
+        np.ascontiguousarray(np.concatenate([_rows(book) for book in books])),
         np.array([book.market.fills_at_close for book in books]),
         np.array([own is not None for own in limits]),
         np.array([NO_LIMITS if own is None else own for own in limits]),
@@ -120,6 +121,11 @@ def _prices(book: Book) -> FloatArray:
             book.market.price_rates,
         )
     )
+
+
+def _rows(book: Book) -> FloatArray:
+    features = book.features
+    return withheld_rows(table_of(features).rows, features.bars, features.params)
 
 
 def _ranges(books: Sequence[Book]) -> FloatArray:

@@ -19,14 +19,18 @@ from trading.engine.outside import OutsideSales
 from trading.engine.own_limits import Cut
 from trading.engine.planning import (
     FRESH_SIGNAL,
+    OFF_SCHEDULE,
     PAUSED,
     SOLD_BY_HAND,
+    TOO_SOON,
     Bounds,
     Plan,
     StepContext,
+    scheduled_out,
 )
 from trading.engine.protection import level_of, protective_orders
 from trading.engine.regimes import N_CONFIRM
+from trading.engine.schedule import moment_text, schedule_of
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Narrative, Proposal
 from trading.engine.types import DecisionAction, regime_of
@@ -61,11 +65,15 @@ _WITHHOLDING = {
     PAUSED: "paused",
     FRESH_SIGNAL: "sold by hand, it waits for a fresh signal",
     SOLD_BY_HAND: "a part was sold by hand",
+    OFF_SCHEDULE: "outside its schedule",
+    TOO_SOON: "too soon by its schedule",
 }
 _FIRST = {
     PAUSED: "the strategy resumed",
     FRESH_SIGNAL: "its rule asking for nothing at one close and for an entry at a later one",
     SOLD_BY_HAND: "the end of this position and a new one",
+    OFF_SCHEDULE: "a close within its schedule",
+    TOO_SOON: "more bars since it last added",
 }
 ENTRIES = (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT)
 BAND = "NO_TRADE_BAND"
@@ -107,7 +115,7 @@ def decision_of(
         parameters=_regime_parameters(features, i, state, narrative)
         + narrative.parameters
         + _breaker_parameters(state)
-        + _pause_parameters(context),
+        + (_pause_parameters(context) or _schedule_parameters(features, i, state)),
         sizing=narrative.sizing
         + _breaker_lines(state, bounds.proposal, bounds.guarded)
         + _limit_lines(bounds.cut)
@@ -234,6 +242,20 @@ def _pause_parameters(context: StepContext) -> tuple[ParameterNow, ...]:
         return ()
     because = "paused: nothing is added; exits, stops, targets, limits and breaker stay managed"
     return (ParameterNow("entries", "allowed", "withheld", None, None, because),)
+
+
+def _schedule_parameters(
+    features: Features, i: int, state: StrategyState
+) -> tuple[ParameterNow, ...]:
+    """Say in each decision of a strategy with a schedule whether it may add."""
+    schedule = schedule_of(features.params)
+    if schedule is None:
+        return ()
+    because = scheduled_out(features, i, state)
+    words = _WITHHOLDING[because] if because else "within its schedule"
+    because_text = f"{moment_text(features.bars, i)} is {words}: {schedule.words}"
+    now = "withheld" if because else "allowed"
+    return (ParameterNow("entries", "allowed", now, None, None, because_text),)
 
 
 def _pause_lines(plan: Plan) -> tuple[SizingLine, ...]:

@@ -282,7 +282,7 @@ def online_trend(
     Parameters
     ----------
     params : mapping
-        Every parameter of the strategy, resolved.
+        Every parameter of the strategy, resolved; a schedule is the caller's to keep.
     bars_per_year : float
         The instrument's own, > 0.
     cash : float

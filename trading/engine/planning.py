@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from trading.engine.costs import CostModel
 from trading.engine.own_limits import NO_LIMITS, AccountView, Cut, OwnLimits
 from trading.engine.rules import BLOCKS, plan_nb
+from trading.engine.schedule import is_too_soon, is_withheld, schedule_of
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features, Proposal, StrategySpec
 from trading.engine.types import DecisionAction, OrderIntent, OrderSide
@@ -20,6 +21,8 @@ from trading.engine.types import DecisionAction, OrderIntent, OrderSide
 NO_COSTS = CostModel()
 # Why a strategy may add nothing: it is paused; others sold all, or a part, of its position.
 PAUSED, FRESH_SIGNAL, SOLD_BY_HAND = "PAUSED", "FRESH_SIGNAL", "SOLD_BY_HAND"
+# Its schedule: the clock, or an addition too few bars ago.
+OFF_SCHEDULE, TOO_SOON = "OFF_SCHEDULE", "TOO_SOON"
 # What leaves nothing of a wish beside `rules.BLOCKS`, as a decision names it.
 NO_SLOT, NO_SIZE = "NO_SLOT", "NO_SIZE"
 
@@ -164,6 +167,16 @@ def withholding(state: StrategyState, context: StepContext) -> str | None:
     if not state.is_overruled:
         return None
     return FRESH_SIGNAL if state.quantity == 0.0 else SOLD_BY_HAND
+
+
+def scheduled_out(features: Features, i: int, state: StrategyState) -> str | None:
+    """Return why a strategy's schedule lets it add nothing at the close of bar ``i``, or None."""
+    schedule = schedule_of(features.params)
+    if schedule is None:
+        return None
+    if is_withheld(features.bars, schedule, i):
+        return OFF_SCHEDULE
+    return TOO_SOON if is_too_soon(features.bars, schedule, i, state.added_at) else None
 
 
 def without_additions(plan: Plan, held: float, because: str = PAUSED) -> Plan:

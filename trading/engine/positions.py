@@ -24,6 +24,7 @@ from trading.engine.rules import (
     STOP_REACHED,
     TARGET_REACHED,
     TREND,
+    WITHHOLDS,
     Row,
     affordable_nb,
     kind_after_nb,
@@ -287,6 +288,8 @@ def decided_nb(
         sizing.rebalances,
         wants_all,
     )
+    if delta > 0.0 and int(row.signals) & WITHHOLDS:
+        delta = 0.0
     takes_all = wants_all and sizing.allows_all_cash and held == 0.0
     if held != 0.0:
         if kind != FLAT:

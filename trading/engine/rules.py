@@ -24,8 +24,9 @@ SIGNALS, TREND_WEIGHT, DIP_WEIGHT, HOLDING_LIMIT = 0, 1, 2, 3
 STOP_DISTANCE, TARGET_DISTANCE, TRAIL_DISTANCE, COST_RATE = 4, 5, 6, 7
 N_COLUMNS = 8
 
-# Bits of the first column; both that open a position.
+# Bits of the first column; both that open a position; the one that lets nothing be added.
 ENTER_TREND, ENTER_DIP, LEAVE_TREND, LEAVE_DIP = 1, 2, 4, 8
+WITHHOLDS = 16
 ENTERS = ENTER_TREND | ENTER_DIP
 
 FLAT, TREND, DIP = 0, 1, 2

@@ -30,6 +30,7 @@ from trading.engine.order_loop import FillLog, OrderLog, OrderMarket, OrderTerms
 from trading.engine.regimes import RegimeSeries
 from trading.engine.rich import RichFills
 from trading.engine.rules import KINDS, RuleTable
+from trading.engine.schedule import withheld_rows
 from trading.engine.state import StrategyState, worth
 from trading.engine.strategies.base import Features
 from trading.engine.strategies.tables import breaker_config, breaker_limits, table_of
@@ -113,7 +114,7 @@ def simulate(
         bars.low if table.rests_protection else None,
         bars.close,
         *clock_of(bars),
-        np.ascontiguousarray(table.rows.T),
+        columns_of(features),
         regimes.volatility,
         regimes.percentile,
         commission,
@@ -185,7 +186,7 @@ def simulate_orders(
             _market(features, costs),
             _terms(bars, terms),
             *clock_of(bars),
-            np.ascontiguousarray(table.rows.T),
+            columns_of(features),
             regimes.volatility,
             regimes.percentile,
             NO_BREAKER if limits is None else limits,
@@ -246,6 +247,12 @@ def rates_of(bars: Bars, costs: CostModel, regimes: RegimeSeries) -> tuple[Float
     """
     commission = commission_rates(costs, regimes.codes)
     return commission, price_rates(costs, regimes.codes, bars.high, bars.low, bars.close)
+
+
+def columns_of(features: Features) -> FloatArray:
+    """Return the table of a strategy column after column, with its schedule marked in it."""
+    rows = withheld_rows(table_of(features).rows, features.bars, features.params)
+    return np.ascontiguousarray(rows.T)
 
 
 def start_memory(cash: float) -> FloatArray:

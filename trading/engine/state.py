@@ -69,6 +69,9 @@ class StrategyState:
         nothing is, the strategy waits until its rule has asked for nothing once.
     outside : OutsideSales or None
         What others sold since the last decision, which tells it; None for nothing.
+    added_at : int
+        Close that decided the last entry or increase, nanoseconds UTC; 0 for none, and while no
+        schedule asks for it.
     """
 
     cash: float
@@ -97,6 +100,7 @@ class StrategyState:
     breaker: BreakerState | None = None
     is_overruled: bool = False
     outside: OutsideSales | None = None
+    added_at: int = 0
 
     @property
     def is_flat(self) -> bool:

@@ -34,17 +34,20 @@ from trading.engine.planning import (
     StepContext,
     intent_of,
     plan_of,
+    scheduled_out,
     withholding,
     without_additions,
 )
 from trading.engine.positions import trailed_nb
 from trading.engine.rules import BREAKER_REASON, REASONS, STOP_REACHED
+from trading.engine.schedule import schedule_of
 from trading.engine.state import StrategyState, worth
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Features, Proposal, resolve_params
 from trading.engine.strategies.tables import breaker_limits
 from trading.engine.types import DecisionAction, OrderIntent
 
+ADDITIONS = (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT, DecisionAction.INCREASE)
 # What is left of a position whose stop was met goes, whatever the rule says by now.
 STOPPED = Proposal(0.0, 0.0, REASONS[STOP_REACHED])
 
@@ -119,7 +122,7 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
     cut = _cut(features, i, guarded, state, context)
     allowed = _within(guarded, cut)
     plan = plan_of(features, i, allowed, state, context)
-    if because := withholding(state, context):
+    if because := withholding(state, context) or scheduled_out(features, i, state):
         plan = without_additions(plan, state.quantity, because)
     intent = intent_of(features, allowed, plan)
     after = _remember(features, i, state, allowed, plan)
@@ -212,6 +215,7 @@ def _remember(
     features: Features, i: int, state: StrategyState, proposal: Proposal, plan: Plan
 ) -> StrategyState:
     """Keep what the next bar needs: the entry ordered, the rule that judges, the raised stop."""
+    state = _added(features, i, state, plan)
     if plan.action in (DecisionAction.ENTER_LONG, DecisionAction.ENTER_SHORT):
         return state.changed(
             pending_kind=proposal.kind,
@@ -236,6 +240,14 @@ def _remember(
         proposal.trail_distance,
     )
     return state if stop == state.stop_price else state.changed(stop_price=stop)
+
+
+def _added(features: Features, i: int, state: StrategyState, plan: Plan) -> StrategyState:
+    """Keep when something was added, where a schedule counts the bars since."""
+    schedule = schedule_of(features.params)
+    if schedule is None or schedule.every_bars <= 1 or plan.action not in ADDITIONS:
+        return state
+    return state.changed(added_at=int(features.bars.closed_at[i]))
 
 
 def _arrive(

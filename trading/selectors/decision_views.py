@@ -44,6 +44,8 @@ BLOCK_WORDS = {
     "PAUSED": "paused",
     "FRESH_SIGNAL": "waits for a fresh signal",
     "SOLD_BY_HAND": "a part was sold by hand",
+    "OFF_SCHEDULE": "outside its schedule",
+    "TOO_SOON": "too soon by its schedule",
     "NO_SLOT": "no place left in the portfolio",
     "NO_SIZE": "its size is zero",
 }

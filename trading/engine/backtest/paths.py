@@ -25,6 +25,7 @@ from trading.engine.market import market_of
 from trading.engine.order_loop import OrderLog
 from trading.engine.planning import StepContext
 from trading.engine.rules import REASONS, STOP_REACHED, TARGET_REACHED
+from trading.engine.schedule import schedule_of
 from trading.engine.simulation import (
     STATUSES,
     OrderRun,
@@ -109,6 +110,7 @@ def runs_compiled(
         and not config.keeps_decisions
         and config.terms.is_plain
         and config.limits.is_empty
+        and schedule_of(params) is None
     )
 
 
@@ -151,6 +153,10 @@ def has_plain_table(features: Features, config: BacktestConfig) -> bool:
 def decides_alone(features: Features, config: BacktestConfig) -> bool:
     """Tell whether a strategy is a table that only buys, and nobody asks why it decides."""
     if features.table is None or config.keeps_decisions:
+        return False
+    schedule = schedule_of(features.params)
+    if schedule is not None and schedule.every_bars > 1:
+        # When something was added last is remembered by the step alone.
         return False
     # Compiled fills, stops and targets are those of a long position.
     return config.limits.is_empty and features.table.only_buys

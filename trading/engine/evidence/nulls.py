@@ -151,6 +151,7 @@ def permuted(bars: Bars, rng: np.random.Generator, window: int | None = WINDOW_B
         bars_per_year=bars.bars_per_year,
         exec_price=bars.exec_price,
         asset_class=bars.asset_class,
+        time_zone=bars.time_zone,
     )
 
 

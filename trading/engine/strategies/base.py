@@ -21,6 +21,7 @@ from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.regimes import RegimeSeries
 from trading.engine.rules import RuleTable
+from trading.engine.schedule import MEANINGS, schedule_convert
 from trading.engine.state import StrategyState
 from trading.engine.types import Regime
 
@@ -224,9 +225,9 @@ def resolve_params(
     Returns
     -------
     dict
-        Every parameter of the strategy, converted to its kind, and the values per regime and
-        switches that were given (see `engine.adaptive`). A switch that is on is left out: absent
-        says the same.
+        Every parameter of the strategy, converted to its kind, the values per regime and switches
+        that were given (see `engine.adaptive`) and the schedule (see `engine.schedule`). A switch
+        that is on and a schedule that restricts nothing are left out: absent says the same.
 
     Raises
     ------
@@ -246,7 +247,9 @@ def resolve_params(
 
 
 def _extra(spec: StrategySpec, name: str, value: object) -> ParameterValue | None:
-    """Convert what is no parameter of the schema: switch or value in a regime."""
+    """Convert what is no parameter of the schema: schedule, switch or value in a regime."""
+    if name in MEANINGS:
+        return schedule_convert(spec.key, name, value)
     base_name, _, suffix = name.partition(".")
     if suffix == SWITCH and spec.adaptive is not None and base_name in spec.adapts:
         switch = Parameter(name, CHOICE, ON, "Whether it follows the regime", choices=(ON, OFF))
