@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,16 +12,9 @@ from django import forms
 from elson.common.errors import DomainError
 from elson.common.formatting import label_of, parse_decimal
 from marketdata.selectors import instrument_list
-from trading.engine.adaptive_grid import GridRow
 from trading.engine.errors import EngineError
-from trading.engine.strategies.base import (
-    FLOAT,
-    INT,
-    Parameter,
-    StrategySpec,
-    parameter_convert,
-)
-from trading.engine.types import OrderSide, OrderType, Regime, TimeInForce
+from trading.engine.strategies.base import Parameter, StrategySpec, parameter_convert
+from trading.engine.types import OrderSide, OrderType, TimeInForce
 from trading.services.backtests.drafts import BacktestInvalid, costs_read
 from trading.services.own_limits import OWN_LIMITS, OwnLimit, OwnLimitInvalid, limits_read
 
@@ -250,43 +243,6 @@ def terms_initial(limits: Mapping[str, Any], costs: Mapping[str, Any]) -> dict[s
     }
 
 
-class VersionForm(TermsMixin, ParameterForm):
-    """Changed parameters of a strategy, own values per regime, terms, and a note on why."""
-
-    note = forms.CharField(
-        label="Note", max_length=200, required=False, help_text="Why you changed it; optional."
-    )
-
-    def __init__(self, spec: StrategySpec, rows: Sequence[GridRow], *args: Any, **options: Any):
-        super().__init__(spec, *args, **options)
-        self.regime_parameters = [
-            _regime_parameter(row, regime, value)
-            for row in rows
-            for regime, value in zip(Regime, row.suggested, strict=True)
-        ]
-        for parameter in self.regime_parameters:
-            self.fields[PARAMETER_PREFIX + parameter.key] = _regime_field(parameter)
-
-    def checked_parameters(self) -> list[Parameter]:
-        """Return the parameters of the rule and those of each regime."""
-        return [*super().checked_parameters(), *self.regime_parameters]
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters as typed, and the values per regime that are not left empty."""
-        own = {
-            parameter.key: self.cleaned_data[PARAMETER_PREFIX + parameter.key]
-            for parameter in self.regime_parameters
-        }
-        return super().parameters() | {
-            key: value for key, value in own.items() if value is not None
-        }
-
-    def regime_fields(self) -> list[list[Any]]:
-        """Return the bound fields per regime, four for each adaptive parameter."""
-        fields = [self[PARAMETER_PREFIX + parameter.key] for parameter in self.regime_parameters]
-        return [fields[i : i + len(Regime)] for i in range(0, len(fields), len(Regime))]
-
-
 class RunForm(forms.Form):
     """Where a version is put to work, and with how much."""
 
@@ -296,22 +252,7 @@ class RunForm(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["symbol"] = _symbol_field()
-
-
-class DeployForm(TermsMixin, ParameterForm):
-    """A rule put to work on paper: name, instrument, capital, its parameters and its terms."""
-
-    key = forms.CharField(widget=forms.HiddenInput, max_length=60)
-    client_key = ClientKeyField()
-    name = forms.CharField(label="Name", max_length=80)
-    symbol = forms.ChoiceField(label="Instrument")
-    capital = LocalDecimalField(label="Capital", echo="money:USD")
-
-    def __init__(self, spec: StrategySpec, *args: Any, **options: Any) -> None:
-        options.setdefault("initial", {"key": spec.key, "name": spec.name, "capital": "10000"})
-        super().__init__(spec, *args, **options)
-        self.fields["symbol"] = _symbol_field()
+        self.fields["symbol"] = symbol_field()
 
 
 def _limit_field(limit: OwnLimit, account: Any) -> forms.CharField:
@@ -328,7 +269,8 @@ def _limit_field(limit: OwnLimit, account: Any) -> forms.CharField:
     )
 
 
-def _symbol_field() -> forms.ChoiceField:
+def symbol_field() -> forms.ChoiceField:
+    """Offer the instruments that can be traded."""
     tradable = [item for item in instrument_list() if item.is_tradable]
     return forms.ChoiceField(
         label="Instrument",
@@ -349,20 +291,3 @@ def _parameter_field(parameter: Parameter) -> forms.Field:
     return LocalDecimalField(
         label=label, echo="", initial=parameter.default, help_text=f"{parameter.meaning}.{bounds}"
     )
-
-
-def _regime_parameter(row: GridRow, regime: Regime, suggested: float) -> Parameter:
-    return Parameter(
-        key=f"{row.name}.{regime.value}",
-        kind=INT if row.is_whole else FLOAT,
-        default=suggested,
-        meaning=f"{row.name.replace('_', ' ').capitalize()} in {regime.value.capitalize()}",
-        low=row.low,
-        high=row.high,
-    )
-
-
-def _regime_field(parameter: Parameter) -> forms.Field:
-    field = LocalDecimalField(label=parameter.meaning, echo="", required=False)
-    field.widget.attrs["placeholder"] = f"{parameter.default:g}"
-    return field

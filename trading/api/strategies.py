@@ -29,12 +29,18 @@ from trading.serializers.strategies import (
     ParameterChangeSerializer,
     StrategyCreateSerializer,
     StrategyDetailSerializer,
+    StrategyRenameSerializer,
     StrategySerializer,
     StrategyVersionSerializer,
     TemplateSerializer,
     VersionCreateSerializer,
 )
-from trading.services.strategies import strategy_archive, strategy_create, version_create
+from trading.services.strategies import (
+    strategy_archive,
+    strategy_create,
+    strategy_rename,
+    version_create,
+)
 
 ACTIONS = [action.value for action in DecisionAction]
 
@@ -84,6 +90,14 @@ class StrategyDetailApi(APIView):
     def get(self, request: Request, strategy_id: int) -> Response:
         """Answer 404 for unknown and for foreign ones alike."""
         return Response(_detail(strategy_of(request.user, strategy_id)))
+
+    @extend_schema(request=StrategyRenameSerializer, responses=StrategyDetailSerializer)
+    def patch(self, request: Request, strategy_id: int) -> Response:
+        """Rename it, also while it is deployed; a name of yours that is taken answers 409."""
+        asked = StrategyRenameSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        strategy = strategy_of(request.user, strategy_id)
+        return Response(_detail(strategy_rename(strategy=strategy, **asked.validated_data)))
 
 
 class StrategyArchiveApi(APIView):

@@ -21,6 +21,7 @@ from trading.engine.enough import shortfall
 from trading.engine.types import Regime
 from trading.models import Backtest
 from trading.selectors.backtests import backtest_list
+from trading.selectors.versions import parameter_label
 
 LETTERS = "ABCD"
 MOST_RUNS = len(LETTERS)
@@ -246,13 +247,12 @@ def _settings_of(run: ComparedRun) -> dict[str, Any]:
         "To": run.last_on or row.end_date,
         "Capital": float(row.cash),
         **{label: getattr(row, name) for name, label in COSTS.items()},
-        **{label_of(name): value for name, value in row.allocation.items()},
-        **{label_of(name): value for name, value in row.limits.items()},
+        **{label_of(name): value for name, value in {**row.allocation, **row.limits}.items()},
         "Out of sample": row.out_of_sample_from or f"last {row.out_of_sample_share:.0%}",
         "Walk-forward folds": row.walk_forward_folds or "none",
         "Benchmark": row.benchmark or "holding what it trades",
         "Seed": row.seed,
-        **{label_of(name): value for name, value in parameters.items()},
+        **{parameter_label(name): value for name, value in parameters.items()},
     }
 
 

@@ -11,8 +11,10 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from elson.common.errors import Conflict, NotFound
 from elson.common.formatting import parse_whole
+from trading.engine.adaptive import SWITCH
 from trading.engine.breaker import LEVELS
 from trading.engine.errors import UnknownStrategy
+from trading.engine.schedule import MEANINGS
 from trading.engine.strategies import STRATEGIES, strategy_get
 from trading.engine.strategies.base import StrategySpec
 from trading.engine.types import WORKING_STATUSES, DecisionAction
@@ -129,6 +131,8 @@ def template_view(spec: StrategySpec) -> dict[str, Any]:
         "when_it_fails": spec.when_it_fails,
         "n_warm_up_bars": spec.warm_up(spec.defaults),
         "parameters": spec.parameters,
+        "switches": [f"{name}.{SWITCH}" for name in spec.adapts] if spec.adaptive else [],
+        "schedule": [{"key": key, "meaning": meaning} for key, meaning in MEANINGS.items()],
     }
 
 

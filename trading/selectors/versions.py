@@ -10,12 +10,46 @@ from typing import Any
 from django.db.models import QuerySet
 
 from elson.common.formatting import label_of
+from trading.engine.adaptive import ON, SWITCH
 from trading.engine.adaptive_grid import GridRow, grid
+from trading.engine.regimes import N_CONFIRM
+from trading.engine.schedule import (
+    EVERY_BARS,
+    FROM,
+    MEANINGS,
+    ON_DAYS,
+    SKIP_MINUTES,
+    UNTIL,
+)
 from trading.engine.strategies import resolve_params
 from trading.engine.strategies.base import INT, Parameter, Params, in_regimes
 from trading.engine.types import Regime
 from trading.models import Strategy, StrategyVersion
 from trading.selectors.strategies import rules_of
+
+SCHEDULE_LABELS = {
+    ON_DAYS: "Enters on",
+    FROM: "Enters from",
+    UNTIL: "Enters until",
+    SKIP_MINUTES: "Minutes after the open",
+    EVERY_BARS: "Bars between additions",
+}
+
+
+def parameter_label(key: str) -> str:
+    """Return the name of a parameter as pages write it, also of one that no schema has.
+
+    Examples
+    --------
+    >>> parameter_label("size_factor.HIGH"), parameter_label("size_factor.ADAPTIVE")
+    ('Size factor in High', 'Size factor follows the regime')
+    """
+    if key in SCHEDULE_LABELS:
+        return SCHEDULE_LABELS[key]
+    name, _, suffix = key.partition(".")
+    if suffix == SWITCH:
+        return f"{label_of(name)} follows the regime"
+    return f"{label_of(name)} in {suffix.capitalize()}" if suffix else label_of(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +65,7 @@ class ParameterChange:
     @property
     def label(self) -> str:
         """Return the parameter's name as pages write it."""
-        name, _, regime = self.key.replace("_", " ").partition(".")
-        return f"{name.capitalize()} in {regime.capitalize()}" if regime else name.capitalize()
+        return parameter_label(self.key)
 
     @property
     def is_changed(self) -> bool:
@@ -87,7 +120,9 @@ def parameters_diff(
 ) -> list[ParameterChange]:
     """Compare two sets of parameters of a strategy, in the order of its schema.
 
-    Own values per regime (`size_factor.HIGH`) follow; None where the rule's own value counts.
+    Own values per regime (`size_factor.HIGH`), switches (`size_factor.ADAPTIVE`) and the schedule
+    (`schedule.days`) follow; None where the rule's own value counts, it adapts, or any time is
+    right.
     """
     parameters = rules_of(strategy_key).parameters
     known = {parameter.key for parameter in parameters}
@@ -95,7 +130,15 @@ def parameters_diff(
     return [
         ParameterChange(p.key, p.meaning, old.get(p.key, p.default), new.get(p.key, p.default))
         for p in parameters
-    ] + [ParameterChange(key, "Own value in a regime", old.get(key), new.get(key)) for key in own]
+    ] + [_extra_change(key, old.get(key), new.get(key)) for key in own]
+
+
+def _extra_change(key: str, old: Any, new: Any) -> ParameterChange:
+    if key in MEANINGS:
+        return ParameterChange(key, MEANINGS[key], old, new, "any")
+    if key.endswith(f".{SWITCH}"):
+        return ParameterChange(key, "Whether it follows the regime", old, new, ON)
+    return ParameterChange(key, "Own value in a regime", old, new)
 
 
 def terms_diff(
@@ -132,11 +175,27 @@ def regime_grid(strategy_key: str, parameters: Mapping[str, Any]) -> list[GridRo
     spec = rules_of(strategy_key)
     params = resolve_params(spec, parameters)
     rows = grid(spec.adaptive(params)) if spec.adaptive else ()
-    return [row for row in rows if any(row.values)] + [
+    return [row for row in rows if row.name in spec.adapts and any(row.values)] + [
         _set_apart(parameter, params)
         for parameter in spec.parameters
         if parameter.key in spec.by_regime
     ]
+
+
+def adaptive_words(strategy_key: str, parameters: Mapping[str, Any]) -> str:
+    """Say when what adapts follows a change of the regime; empty when nothing does."""
+    spec = rules_of(strategy_key)
+    if spec.adaptive is None:
+        return ""
+    words = f"A rise of the regime counts at once, a fall after {N_CONFIRM} bars."
+    params = resolve_params(spec, parameters)
+    n_bars, share = int(params.get("blend_bars", 1)), float(params.get("blend_share", 1.0))
+    if n_bars > 1 or share < 1.0:
+        words += (
+            f" After {n_bars} equal bars a value moves {share:.0%} of the way a bar; "
+            "a smaller size counts at once."
+        )
+    return words
 
 
 def _set_apart(parameter: Parameter, params: Params) -> GridRow:

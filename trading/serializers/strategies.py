@@ -36,21 +36,35 @@ class StrategyVersionSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+# What parameters may name besides those of the rules' schema.
+EXTRA_PARAMETERS = (
+    "Names and values. Beside the rules' own: a value in a regime (size_factor.HIGH), a switch "
+    "(size_factor.ADAPTIVE: off), and the schedule of entries (schedule.days, schedule.from, …); "
+    "a template lists those it knows."
+)
+
+
 class StrategyCreateSerializer(StrictSerializer):
     """A new strategy: rules, name, and what differs from the rules' defaults."""
 
     key = serializers.CharField(max_length=60)
     name = serializers.CharField(max_length=80)
-    parameters = serializers.DictField(default=dict)
+    parameters = serializers.DictField(default=dict, help_text=EXTRA_PARAMETERS)
     limits = serializers.DictField(required=False)
     costs = serializers.DictField(required=False)
     note = serializers.CharField(max_length=200, allow_blank=True, default="")
 
 
+class StrategyRenameSerializer(StrictSerializer):
+    """Another name of 1 to 80 characters; unique among the caller's strategies."""
+
+    name = serializers.CharField(allow_blank=True)
+
+
 class VersionCreateSerializer(StrictSerializer):
     """Changed parameters of a strategy; the ones left out take the rules' defaults."""
 
-    parameters = serializers.DictField()
+    parameters = serializers.DictField(help_text=EXTRA_PARAMETERS)
     limits = serializers.DictField(
         required=False, help_text="Own risk limits; left out: those of the newest version."
     )
@@ -93,6 +107,13 @@ class ParameterSerializer(serializers.Serializer[Any]):
     unit = serializers.CharField(allow_blank=True)
 
 
+class SchedulePartSerializer(serializers.Serializer[Any]):
+    """One part of the schedule of entries."""
+
+    key = serializers.CharField()
+    meaning = serializers.CharField()
+
+
 class TemplateSerializer(serializers.Serializer[Any]):
     """Rules one can run: what they do, when they fail, what they take."""
 
@@ -102,6 +123,13 @@ class TemplateSerializer(serializers.Serializer[Any]):
     when_it_fails = serializers.CharField()
     n_warm_up_bars = serializers.IntegerField()
     parameters = ParameterSerializer(many=True)
+    switches = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Parameters that say on or off: whether a value follows the regime.",
+    )
+    schedule = SchedulePartSerializer(
+        many=True, help_text="Parameters that say when it may enter; left out: at every close."
+    )
 
 
 class StrategyDetailSerializer(serializers.Serializer[Any]):

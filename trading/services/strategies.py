@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -49,19 +50,9 @@ def strategy_create(
     """
     resolved = parameters_resolve(key=key, parameters=parameters)
     terms = _terms(user, limits=limits, costs=costs)
-    title = name.strip()
-    if not title or len(title) > 80:
-        raise StrategyInvalid(
-            "INVALID_NAME", f"the name has {len(title)} characters; 1 to 80 are allowed",
-            field="name",
-        )  # fmt: skip
-    try:
-        with transaction.atomic():
-            strategy = Strategy.objects.create(user=user, key=key, name=title)
-    except IntegrityError as error:
-        raise StrategyNameTaken(
-            "STRATEGY_NAME_TAKEN", f"you already have a strategy named {title!r}", field="name"
-        ) from error
+    title = _title(name)
+    with _named_once(title):
+        strategy = Strategy.objects.create(user=user, key=key, name=title)
     return StrategyVersion.objects.create(
         strategy=strategy,
         number=1,
@@ -110,6 +101,48 @@ def version_create(
 
 
 @transaction.atomic
+def strategy_rename(*, strategy: Strategy, name: str) -> Strategy:
+    """Give a strategy another name, also while it is at work; its versions stay as they are.
+
+    The name it has answers the same. Raises StrategyInvalid, StrategyNameTaken.
+    """
+    title = _title(name)
+    locked = Strategy.objects.select_for_update().get(pk=strategy.pk)
+    if locked.name != title:
+        locked.name = title
+        with _named_once(title):
+            locked.save(update_fields=["name", "updated_at"])
+    return locked
+
+
+@transaction.atomic
+def strategy_revise(
+    *,
+    strategy: Strategy,
+    name: str,
+    parameters: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    costs: Mapping[str, Any],
+    note: str = "",
+) -> StrategyVersion:
+    """Take over what its editor asks for: the name at once, the rest as the next draft version.
+
+    Both or neither. Raises what `strategy_rename` and `version_create` raise.
+    """
+    renamed = strategy_rename(strategy=strategy, name=name)
+    version = version_create(
+        strategy=renamed,
+        parameters=parameters,
+        limits=limits,
+        costs=costs,
+        note=note,
+        is_draft=True,
+    )
+    version.strategy = renamed
+    return version
+
+
+@transaction.atomic
 def strategy_archive(*, strategy: Strategy) -> Strategy:
     """Put a strategy away; its history stays. A second time answers the same.
 
@@ -142,6 +175,28 @@ def parameters_resolve(*, key: str, parameters: Mapping[str, Any] | None) -> dic
         return dict(resolve_params(strategy_get(key), parameters))
     except EngineError as error:
         raise StrategyInvalid(error.code.upper(), str(error), field="parameters") from error
+
+
+def _title(name: str) -> str:
+    title = name.strip()
+    if not title or len(title) > 80:
+        raise StrategyInvalid(
+            "INVALID_NAME", f"the name has {len(title)} characters; 1 to 80 are allowed",
+            field="name",
+        )  # fmt: skip
+    return title
+
+
+@contextmanager
+def _named_once(title: str) -> Iterator[None]:
+    """Say of a name that the user has already whose it is."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise StrategyNameTaken(
+            "STRATEGY_NAME_TAKEN", f"you already have a strategy named {title!r}", field="name"
+        ) from error
 
 
 def _terms(

@@ -6,6 +6,7 @@ from typing import Any
 
 from elson.common import formatting
 from trading.engine.strategies import STRATEGIES
+from trading.selectors.versions import parameter_label
 from trading.views.backtest_costs import cost_context
 from trading.views.backtest_metrics import metric_groups
 from trading.views.backtest_overview import overview_context
@@ -52,7 +53,7 @@ def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "label": formatting.label_of(name),
+            "label": parameter_label(name),
             "value": value,
             "default": known[name].default if name in known else "",
             "is_default": name in known and known[name].default == value,

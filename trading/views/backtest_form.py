@@ -13,10 +13,12 @@ from django import forms
 from elson.common.errors import DomainError
 from elson.common.formatting import label_of, parse_whole
 from marketdata.selectors import instrument_list, series_map
+from trading.engine.adaptive import SWITCH
 from trading.engine.errors import UnknownStrategy
+from trading.engine.schedule import MEANINGS
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
 from trading.engine.types import Regime
-from trading.selectors.versions import regime_grid
+from trading.selectors.versions import parameter_label, regime_grid
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import MOST_FOLDS, MOST_SYMBOLS
 from trading.services.backtests.drafts import LIMITS, BacktestDraft, BacktestInvalid, draft_read
@@ -184,9 +186,9 @@ class BacktestForm(forms.Form):
             self.fields[WEIGHT_PREFIX + symbol] = _weight_field(symbol, len(self.weighted))
 
     def own_fields(self) -> list[tuple[Any, str]]:
-        """Return the hidden fields of own values per regime, each with its name in words."""
+        """Return the hidden fields of what a version has beyond the schema, named in words."""
         return [
-            (self[name], name.removeprefix(PREFIX).replace("_", " ").replace(".", " in ").lower())
+            (self[name], parameter_label(name.removeprefix(PREFIX)).lower())
             for name in self.own_names
         ]
 
@@ -308,12 +310,11 @@ def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestFo
 
 
 def _own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
-    """Names of own values per regime among what was given, as far as the rule adapts them."""
+    """Names of own values, switches and schedule among what was given, as far as they exist."""
+    suffixes = (*(regime.value for regime in Regime), SWITCH)
     known = {
-        f"{PREFIX}{row.name}.{regime.value}"
-        for row in regime_grid(spec.key, {})
-        for regime in Regime
-    }
+        f"{PREFIX}{row.name}.{suffix}" for row in regime_grid(spec.key, {}) for suffix in suffixes
+    } | {PREFIX + name for name in MEANINGS}
     return sorted(name for name in known if given.get(name) not in (None, ""))
 
 

@@ -15,7 +15,6 @@ from elson.common.listing import csv_response, page_of
 from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.engine.types import DecisionAction
-from trading.forms import DeployForm
 from trading.selectors.book_changes import sold_by_hand
 from trading.selectors.decision_sources import decision_source
 from trading.selectors.decision_views import block_word, decision_view
@@ -38,6 +37,7 @@ from trading.selectors.strategies import (
 )
 from trading.selectors.versions import version_rows
 from trading.services.deployments import strategy_deploy
+from trading.views.strategy_form import DeployForm
 
 DECISION_COLUMNS = (
     ("time", lambda d: d.market_at.isoformat()),

@@ -16,11 +16,13 @@ from elson.common.listing import wants_fragment
 from marketdata.selectors import instrument_get
 from trading.engine.adaptive_grid import GridRow
 from trading.engine.strategies.base import StrategySpec
-from trading.forms import PARAMETER_PREFIX, RunForm, VersionForm, terms_initial
+from trading.forms import PARAMETER_PREFIX, RunForm, terms_initial
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.strategies import rules_of, strategy_of, strategy_version
 from trading.selectors.versions import (
     ParameterChange,
+    adaptive_words,
+    parameter_label,
     parameters_diff,
     regime_grid,
     terms_diff,
@@ -28,7 +30,8 @@ from trading.selectors.versions import (
 from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import deployment_start
 from trading.services.own_limits import limits_read
-from trading.services.strategies import parameters_resolve, version_create
+from trading.services.strategies import parameters_resolve, strategy_revise
+from trading.views.strategy_form import VersionForm
 from trading.views.strategy_tracking import DEFAULT_CAPITAL, preview_context, symbol_of
 
 
@@ -51,7 +54,7 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
             if intent == "preview":
                 preview = _preview(request, base, form)
         except DomainError as error:
-            form.add_error(None, error.message)
+            form.add_error(error.field if error.field in form.fields else None, error.message)
     if intent == "preview" and wants_fragment(request):
         return _preview_part(request, form, preview)
     context = {
@@ -64,7 +67,8 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
         "form": form,
         "changes": changes,
         "is_compared": form.is_bound and not form.errors,
-        "adaptive": list(zip(rows, form.regime_fields(), strict=True)),
+        "adaptive": form.adaptive_rows(),
+        "adaptive_words": adaptive_words(strategy.key, base.parameters),
         "crumbs": _crumbs(strategy),
     }
     status = 422 if form.is_bound and form.errors else 200
@@ -86,6 +90,9 @@ def version_run(request: HttpRequest, strategy_id: int, number: int) -> HttpResp
         "strategy": strategy,
         "version": version,
         "spec": rules_of(strategy.key),
+        "parameters": [
+            (parameter_label(name), value) for name, value in version.parameters.items()
+        ],
         "form": form,
         "crumbs": _crumbs(strategy),
     }
@@ -97,7 +104,7 @@ def _version_form(
     request: HttpRequest, spec: StrategySpec, rows: list[GridRow], base: Any
 ) -> VersionForm:
     initial = {PARAMETER_PREFIX + name: value for name, value in base.parameters.items()}
-    initial |= terms_initial(base.limits, base.costs)
+    initial |= terms_initial(base.limits, base.costs) | {"name": base.strategy.name}
     account = account_limits(request.user)
     return VersionForm(spec, rows, request.POST or None, initial=initial, account=account)
 
@@ -105,14 +112,14 @@ def _version_form(
 def _changes(base: Any, form: VersionForm) -> list[ParameterChange]:
     """Compare what was typed with the version it began from."""
     parameters = parameters_resolve(key=base.strategy.key, parameters=form.parameters())
-    changes = parameters_diff(
-        strategy_key=base.strategy.key, old=base.parameters, new=parameters
-    ) + terms_diff(
+    changes = parameters_diff(strategy_key=base.strategy.key, old=base.parameters, new=parameters)
+    changes += terms_diff(
         old=base,
         limits=limits_read(form.limits(), form.account),
         costs=costs_read(form.costs()),
     )
-    return [change for change in changes if change.is_changed]
+    name = ParameterChange("name", "Name", base.strategy.name, form.new_name())
+    return [change for change in (name, *changes) if change.is_changed]
 
 
 def _preview(request: HttpRequest, base: Any, form: VersionForm) -> dict[str, Any]:
@@ -137,21 +144,23 @@ def _preview_part(request: HttpRequest, form: VersionForm, preview: dict[str, An
 
 
 def _save(request: HttpRequest, strategy: Any, form: VersionForm) -> HttpResponse:
-    before = strategy_version(strategy).number
-    version = version_create(
+    before, name = strategy_version(strategy).number, strategy.name
+    version = strategy_revise(
         strategy=strategy,
+        name=form.new_name(),
         parameters=form.parameters(),
         limits=form.limits(),
         costs=form.costs(),
         note=form.cleaned_data["note"],
-        is_draft=True,
     )
-    if version.number == before:
-        messages.info(request, f"Nothing differs from version {before}; no version was made.")
-    else:
+    if version.strategy.name != name:
+        messages.success(request, f"{name} is now named {version.strategy.name}.")
+    if version.number != before:
         messages.success(
             request, f"Version {version.number} is a draft; what runs keeps its version."
         )
+    elif version.strategy.name == name:
+        messages.info(request, f"Nothing differs from version {before}; no version was made.")
     return redirect("strategy_detail", strategy_id=strategy.pk)
 
 

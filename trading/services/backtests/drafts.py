@@ -180,14 +180,13 @@ def _parameters(faults: Faults, key: str, given: Any) -> dict[str, Any]:
             return {}
         whole = _sentence(error)
     found: Faults = {}
-    for parameter in spec.parameters:
-        if parameter.key in given:
-            try:
-                resolve_params(spec, {parameter.key: given[parameter.key]})
-            except EngineError as error:
-                # A rule between two parameters names both; it is told once, below.
-                if str(error).startswith(f"parameter {parameter.key} "):
-                    found[f"parameters.{parameter.key}"] = _sentence(error)
+    for name, value in given.items():
+        try:
+            resolve_params(spec, {name: value})
+        except EngineError as error:
+            # A rule between two parameters names both; it is told once, below.
+            if str(error).startswith(f"parameter {name} "):
+                found[f"parameters.{name}"] = _sentence(error)
     faults.update(found or {"parameters": whole})
     return {}
 

@@ -168,3 +168,69 @@ def test_a_limit_beyond_the_portfolios_is_refused_with_both_values(client, owner
     assert response.status_code == 422
     assert "3 of equity" in response.content.decode()
     assert not Strategy.objects.exists()
+
+
+def patch(client, strategy, body):
+    return client.patch(f"{BASE}{strategy}/", body, content_type="application/json")
+
+
+def test_a_strategy_is_renamed_without_a_version(client, owner):
+    strategy = made(client).json()["id"]
+    post(client, "/api/v1/deployments/", {"strategy_id": strategy, "symbol": "SPX"}, key="work")
+
+    answer = patch(client, strategy, {"name": " Crossing "})
+
+    assert (answer.status_code, answer.json()["name"]) == (200, "Crossing")
+    assert len(answer.json()["versions"]) == 1
+    assert Deployment.objects.get().version.strategy.name == "Crossing"
+    assert patch(client, strategy, {"name": "Crossing"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"name": "Taken"}, 409, "you already have a strategy named"),
+        ({"name": "x" * 81}, 422, "the name has 81 characters; 1 to 80 are allowed"),
+        ({"name": " "}, 422, "the name has 0 characters; 1 to 80 are allowed"),
+        ({}, 422, "This field is required."),
+        ({"name": "Fine", "key": "hybrid"}, 400, "key"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_in_one_sentence(client, owner, body, status, words):
+    strategy = made(client).json()["id"]
+    made(client, name="Taken")
+
+    answer = patch(client, strategy, body)
+
+    assert answer.status_code == status, answer.content
+    assert words in answer.content.decode()
+    assert Strategy.objects.get(pk=strategy).name == "Cross"
+
+
+def test_nobody_renames_a_foreign_strategy(client, owner):
+    strategy = made(client).json()["id"]
+    client.force_login(user_make("other"))
+
+    assert patch(client, strategy, {"name": "Mine"}).status_code == 404
+
+
+def test_switches_and_schedule_are_listed_taken_refused_and_compared(client, owner):
+    found = client.get(f"{BASE}templates/").json()
+    template = {one["key"]: one for one in found}
+    strategy = made(client, key="volatility_adaptive_trend", parameters={}).json()["id"]
+    own = {"size_factor.ADAPTIVE": "off", "schedule.days": ["MON"], "schedule.from": "9:30"}
+
+    version = post(client, f"{BASE}{strategy}/versions/", {"parameters": own}).json()
+    diff = client.get(f"{BASE}{strategy}/versions/2/diff/?against=1").json()
+    wrong = {"schedule.until": "noon"}
+    refused = post(client, f"{BASE}{strategy}/versions/", {"parameters": wrong}, key="again")
+
+    assert template["sma_cross"]["switches"] == []
+    assert "size_factor.ADAPTIVE" in template["volatility_adaptive_trend"]["switches"]
+    assert "schedule.every_bars" in [part["key"] for part in template["hybrid"]["schedule"]]
+    assert {name: version["parameters"][name] for name in own} == {
+        **own, "schedule.days": "MON", "schedule.from": "09:30",
+    }  # fmt: skip
+    changed = {c["key"]: (c["old"], c["new"]) for c in diff if c["is_changed"]}
+    assert changed == {name: (None, version["parameters"][name]) for name in own}
+    assert "written HH:MM" in refused.json()["detail"]

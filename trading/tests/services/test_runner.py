@@ -83,6 +83,12 @@ def play(portfolio, until, **options):
         ("rsi2_reversion", {"sizing": "volatility_target"}, {}),
         ("sma_cross", {"fast": 5, "slow": 20}, {}),
         ("sma_cross", {"fast": 5, "slow": 20}, {"max_position_weight": 0.3}),
+        ("rsi2_reversion", {"schedule.days": "MON THU FRI", "schedule.from": "15:30"}, {}),
+        (
+            "volatility_adaptive_trend",
+            {"size_factor.ADAPTIVE": "off", "schedule.every_bars": 8, "no_trade_band": 0.05},
+            {},
+        ),
         ("rsi2_reversion", {}, {"max_order_notional": 20_000.0, "max_daily_loss_ratio": 0.01}),
     ],
 )

@@ -18,7 +18,7 @@ from trading.tests.factories import (
     user_make,
 )
 from trading.tests.services.model_rows import version_make as model_make
-from trading.tests.views.pages import KEY, address, typed
+from trading.tests.views.pages import KEY, address, text, typed
 from trading.views.backtest_address import version_values
 
 pytestmark = pytest.mark.django_db
@@ -43,15 +43,33 @@ def test_a_version_of_somebody_else_sets_no_backtest_up(client, version):
     assert client.get(f"/backtests/new/?version={version.pk}").status_code == 404
 
 
-def test_a_backtest_runs_with_the_own_values_per_regime(member, portfolio):
-    version = strategy_create(
-        user=portfolio.user, key=KEY, name="Own", parameters={"size_factor.HIGH": 0.5}
-    )
+OWN = {
+    "size_factor.HIGH": 0.5, "stop_atr.ADAPTIVE": "off", "schedule.days": "MON FRI",
+    "schedule.from": "09:30", "schedule.every_bars": 3,
+}  # fmt: skip
+
+
+def test_a_backtest_runs_with_all_that_a_version_has_beyond_the_schema(member, portfolio):
+    version = strategy_create(user=portfolio.user, key=KEY, name="Own", parameters=OWN)
     values = version_values(version) | {"symbol": "SPX", "timeframe": "1d", "seed": "7"}
+    page = text(member.get(f"/backtests/new/?version={version.pk}"))
     answer = member.post("/backtests/new/", values)
 
     assert answer.status_code == 302, answer.content.decode()
-    assert Backtest.objects.get().parameters["size_factor.HIGH"] == 0.5
+    assert OWN.items() <= Backtest.objects.get().parameters.items()
+    assert "Kept from the version: enters on MON FRI" in page
+    assert "bars between additions 3" in page
+    assert "stop atr follows the regime off" in page
+
+
+def test_a_schedule_at_fault_is_told_at_its_field_of_a_backtest(member, portfolio):
+    version = strategy_create(user=portfolio.user, key=KEY, name="Own", parameters=OWN)
+    values = version_values(version) | {"symbol": "SPX", "p_schedule.from": "9"}
+    answer = member.post("/backtests/new/", values)
+
+    assert answer.status_code == 422
+    assert 'href="#id_p_schedule.from"' in text(answer)
+    assert "it must be a time from 00:00 to 24:00, written HH:MM" in text(answer)
 
 
 def test_running_a_draft_ends_the_draft(member, version):

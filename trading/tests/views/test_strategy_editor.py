@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from trading.engine.strategies import strategy_get
-from trading.models import Deployment, StrategyVersion
+from trading.models import Deployment, Strategy, StrategyVersion
 from trading.services.strategies import strategy_create
-from trading.tests.views.pages import KEY, address, typed
+from trading.tests.views.pages import KEY, address, text, typed
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +148,157 @@ def test_the_veto_of_the_hybrid_may_be_set_apart_in_a_regime(member, portfolio):
     assert 'name="p_veto_share.EXTREME"' in page
     assert "Veto share in Extreme" in compared
     assert "at most 0.9" in refused.content.decode()
+
+
+FRAGMENT = {"HX-Request": "true"}
+PREVIEW = {"intent": "preview", "symbols": "SPX", "capital": "10000"}
+
+
+def test_each_adaptive_parameter_has_a_switch_and_its_rule_in_words(member, version):
+    page = text(member.get(address(version, "edit/")))
+
+    assert page.count("follows the regime</span>") == 5
+    assert 'type="checkbox" name="p_size_factor.ADAPTIVE" value="on"' in page
+    assert "Lowered in HIGH (× 0.7) and EXTREME (× 0.35). Between 0 and 1." in page
+    assert "A rise of the regime counts at once, a fall after 3 bars." in page
+
+
+def test_a_switch_taken_away_is_a_change_and_stays_taken_away(member, version):
+    switched = {"p_size_factor.ADAPTIVE": "off", "intent": "save"}
+    member.post(address(version, "edit/"), typed(version) | switched)
+
+    kept = StrategyVersion.objects.latest("number")
+    assert kept.parameters == {**version.parameters, "size_factor.ADAPTIVE": "off"}
+    assert "Size factor follows the regime on → off" in text(member.get(address(version)))
+    page = text(member.get(address(version, "edit/")))
+    tick = page.split('type="checkbox" name="p_size_factor.ADAPTIVE"')[1].split(">")[0]
+    assert "checked" not in tick
+
+
+def test_a_tick_behind_its_hidden_off_says_on(member, version):
+    both = {"p_size_factor.ADAPTIVE": ["off", "on"], "intent": "save"}
+    member.post(address(version, "edit/"), typed(version) | both)
+
+    assert StrategyVersion.objects.count() == 1
+
+
+SCHEDULE = {
+    "p_schedule.days": ["MON", "FRI"], "p_schedule.from": "10:00", "p_schedule.until": "15:30",
+    "p_schedule.skip_minutes": "30", "p_schedule.every_bars": "5",
+}  # fmt: skip
+
+
+def test_a_schedule_is_kept_shown_as_changes_and_filled_in_again(member, version):
+    member.post(address(version, "edit/"), typed(version) | SCHEDULE | {"intent": "save"})
+
+    kept = StrategyVersion.objects.latest("number")
+    assert kept.parameters == {
+        **version.parameters,
+        "schedule.days": "MON FRI", "schedule.from": "10:00", "schedule.until": "15:30",
+        "schedule.skip_minutes": 30, "schedule.every_bars": 5,
+    }  # fmt: skip
+    shown = text(member.get(address(version)))
+    assert "Enters on any → MON FRI" in shown
+    assert "Bars between additions any → 5" in shown
+    page = text(member.get(address(version, "edit/")))
+    assert 'name="p_schedule.from" value="10:00"' in page
+    assert [page.split(f'value="{day}"')[1][:40].count("checked") for day in ("MON", "TUE")] == [
+        1,
+        0,
+    ]
+    member.post(address(version, "edit/"), typed(kept) | {"intent": "save"})
+    assert StrategyVersion.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("p_schedule.days", "FUN", "FUN is not one of the available choices"),
+        ("p_schedule.from", "25:00", "it must be a time from 00:00 to 24:00, written HH:MM"),
+        ("p_schedule.skip_minutes", "1500", "it must be a whole number from 0 to 1439"),
+        ("p_schedule.every_bars", "often", "it must be a whole number from 1 to 1000"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_told_at_its_field(member, version, field, value, words):
+    answer = member.post(address(version, "edit/"), {**typed(version), field: value})
+
+    page = text(answer)
+    assert answer.status_code == 422
+    assert words in page
+    assert f'href="#id_{field}"' in page
+    assert StrategyVersion.objects.count() == 1
+
+
+def test_the_preview_knows_the_schedule_and_the_switches(member, portfolio):
+    crossing = {"fast": 50, "slow": 200}
+    version = strategy_create(user=portfolio.user, key="sma_cross", name="X", parameters=crossing)
+    where, asked = address(version, "edit/"), typed(version) | PREVIEW
+
+    free = text(member.post(where, asked, headers=FRAGMENT))
+    never = asked | {"p_schedule.from": "03:00", "p_schedule.until": "03:00"}
+    bound = member.post(where, never, headers=FRAGMENT)
+    wrong = member.post(where, asked | {"p_schedule.from": "3"}, headers=FRAGMENT)
+
+    assert bound.status_code == 200
+    assert "outside its schedule: entry of" in text(bound)
+    assert "outside its schedule" not in free
+    assert (wrong.status_code, "written HH:MM" in text(wrong)) == (422, True)
+
+
+def test_renaming_makes_no_version_and_reaches_what_runs(member, version, deployment):
+    answer = member.post(
+        address(version, "edit/"), typed(version) | {"name": " Slow and sure ", "intent": "save"},
+        follow=True,
+    )  # fmt: skip
+
+    assert StrategyVersion.objects.count() == 1
+    assert "Trend is now named Slow and sure." in text(answer)
+    assert "Slow and sure" in text(member.get("/strategies/"))
+
+
+def test_a_new_name_and_new_values_are_taken_together_or_not_at_all(member, version, portfolio):
+    strategy_create(user=portfolio.user, key=KEY, name="Taken")
+    changed = typed(version, trend_bars=80) | {"intent": "save"}
+
+    refused = member.post(address(version, "edit/"), changed | {"name": "Taken"})
+    empty = member.post(address(version, "edit/"), changed | {"name": " "})
+
+    assert (refused.status_code, empty.status_code) == (422, 422)
+    assert "you already have a strategy named &#x27;Taken&#x27;" in text(refused)
+    assert 'href="#id_name"' in text(refused)
+    assert "the name has 0 characters; 1 to 80 are allowed" in text(empty)
+    assert StrategyVersion.objects.filter(strategy=version.strategy).count() == 1
+    member.post(address(version, "edit/"), changed | {"name": "Free"})
+    assert Strategy.objects.get(pk=version.strategy_id).name == "Free"
+    assert StrategyVersion.objects.filter(strategy=version.strategy).count() == 2
+
+
+def test_comparing_shows_a_new_name_and_keeps_the_old(member, version):
+    answer = member.post(
+        address(version, "edit/"), typed(version) | {"name": "Other", "intent": "compare"}
+    )
+
+    assert "<del>Trend</del>" in answer.content.decode()
+    assert Strategy.objects.get().name == "Trend"
+
+
+def test_a_new_strategy_takes_a_schedule(member, portfolio):
+    values = {f"p_{p.key}": str(p.default) for p in strategy_get(KEY).parameters}
+    asked = {"key": KEY, "name": "Own", "symbol": "SPX", "capital": "1000"} | SCHEDULE
+    wrong = member.post("/strategies/new/", values | asked | {"p_schedule.until": "noon"})
+    member.post("/strategies/new/", values | asked)
+
+    assert wrong.status_code == 422
+    assert 'href="#id_p_schedule.until"' in text(wrong)
+    assert StrategyVersion.objects.get().parameters["schedule.days"] == "MON FRI"
+
+
+def test_the_size_of_the_hybrid_may_be_switched_off(member, portfolio):
+    version = strategy_create(user=portfolio.user, key="hybrid", name="Dips")
+    page = text(member.get(address(version, "edit/")))
+    switched = {"p_size_factor.ADAPTIVE": "off", "intent": "save"}
+    member.post(address(version, "edit/"), typed(version) | switched)
+
+    assert page.count("follows the regime</span>") == 1
+    assert "The same in every regime until you set one apart." in page
+    assert StrategyVersion.objects.latest("number").parameters["size_factor.ADAPTIVE"] == "off"
