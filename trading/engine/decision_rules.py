@@ -17,14 +17,18 @@ from trading.engine.planning import (
     FRESH_SIGNAL,
     NO_SIZE,
     NO_SLOT,
+    OFF_SCHEDULE,
     PAUSED,
     SOLD_BY_HAND,
+    TOO_SOON,
     Bounds,
     Plan,
     StepContext,
+    scheduled_out,
     withholding,
 )
 from trading.engine.rules import affordable_nb, round_down_nb
+from trading.engine.schedule import moment_text, schedule_of
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import Features
 from trading.engine.types import RuleStatus
@@ -34,6 +38,8 @@ _WITHHELD = {
     PAUSED: "it is paused",
     FRESH_SIGNAL: "sold by hand, it waits for a fresh signal",
     SOLD_BY_HAND: "a part of the position was sold by hand",
+    OFF_SCHEDULE: "outside its schedule",
+    TOO_SOON: "too soon by its schedule",
 }
 
 
@@ -69,7 +75,7 @@ def rules_of(
         *_own_limits(features, i, state, context, bounds),
         *_quantities(features, i, state, context, bounds),
         *_slot(state, context, plan),
-        *_additions(state, context, plan),
+        *_additions(features, i, state, context, plan),
     )
 
 
@@ -196,11 +202,17 @@ def _slot(state: StrategyState, context: StepContext, plan: Plan) -> list[RuleRe
     return [RuleResult(NO_SLOT, status, 0.0, 1.0, "count", "every place of the account is taken")]
 
 
-def _additions(state: StrategyState, context: StepContext, plan: Plan) -> list[RuleResult]:
-    """Judge whether it may add: not paused, nothing sold by hand that still binds."""
-    because = withholding(state, context)
+def _additions(
+    features: Features, i: int, state: StrategyState, context: StepContext, plan: Plan
+) -> list[RuleResult]:
+    """Judge whether it may add: not paused, nothing sold by hand that still binds, on schedule."""
+    because = withholding(state, context) or scheduled_out(features, i, state)
     if because is None:
-        return [RuleResult(PAUSED, PASS, 0.0, None, "units", "it may enter and add: not paused")]
+        found = [RuleResult(PAUSED, PASS, 0.0, None, "units", "it may enter and add: not paused")]
+        if schedule_of(features.params) is not None:
+            sentence = f"{moment_text(features.bars, i)} is within its schedule"
+            found.append(RuleResult(OFF_SCHEDULE, PASS, 0.0, None, "units", sentence))
+        return found
     withheld = abs(plan.withheld)
     status = FAIL if withheld else WARN
     words = f"{withheld:,.4f} units withheld" if withheld else "it adds nothing; nothing was asked"

@@ -26,6 +26,8 @@ RULE_WORDS = {
     "PAUSED": "May add",
     "FRESH_SIGNAL": "Fresh signal",
     "SOLD_BY_HAND": "Sold by hand",
+    "OFF_SCHEDULE": "Schedule of entries",
+    "TOO_SOON": "Bars between additions",
     "TRADABLE": "Open for trading",
     "PRICE_KNOWN": "Price known",
     "TICK_SIZE": "Tick of its prices",

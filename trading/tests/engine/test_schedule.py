@@ -297,6 +297,9 @@ def test_a_withheld_entry_says_by_what_and_when():
     assert line.because == (
         f"{moment:%a %H:%M} exchange time is outside its schedule: Mon, Tue, Wed, 10:00 to 15:00"
     )
+    rules = {rule.rule: rule for rule in withheld[0].rules}
+    assert str(rules["OFF_SCHEDULE"].status) == "FAIL"
+    assert rules["OFF_SCHEDULE"].sentence.startswith("outside its schedule: ")
     said = {line.now for one in decisions for line in one.parameters if line.name == "entries"}
     assert said == {"allowed", "withheld"}
 
