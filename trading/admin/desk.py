@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils.timesince import timesince
 
 from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOnlyInline
+from elson.common.formatting import duration
+from trading.admin.staff_acts import StaffActsMixin
 from trading.models import (
     Backtest,
     BacktestResult,
@@ -59,23 +63,39 @@ class StrategyVersionAdmin(CsvAdmin):
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(CsvAdmin):
+class DeploymentAdmin(StaffActsMixin, CsvAdmin):
     """Strategies at work, and why one is not."""
 
     list_display = (
-        "id",
-        "version",
-        "portfolio",
-        "instrument",
-        "status",
-        "manages",
-        "last_bar_at",
-        "error",
-    )
-    list_filter = ("status", "timeframe")
+        "id", "version", "portfolio", "instrument", "status", "manages", "decided_at", "age",
+        "last_bar_at", "error",
+    )  # fmt: skip
+    list_filter = (
+        "status", ("error", admin.EmptyFieldListFilter), "portfolio__kind",
+        "version__strategy__key", "timeframe",
+    )  # fmt: skip
+    date_hierarchy = "created_at"
+    csv_defer = ("state", "unbooked_fills")
     list_select_related = ("version__strategy", "portfolio", "instrument")
     search_fields = ("portfolio__user__email", "instrument__symbol", "version__strategy__name")
     ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
+        """Read the time of the newest decision with each row, and not its state."""
+        newest = Decision.objects.filter(deployment=OuterRef("pk")).order_by("-market_at")
+        rows = super().get_queryset(request).defer(*self.csv_defer)
+        return rows.annotate(newest_decision=Subquery(newest.values("created_at")[:1]))
+
+    @admin.display(description="last decision", empty_value="none yet")
+    def decided_at(self, deployment: Deployment) -> Any:
+        """When it decided last, by our clock."""
+        return deployment.newest_decision  # type: ignore[attr-defined]
+
+    @admin.display(description="decision age", empty_value="none yet")
+    def age(self, deployment: Deployment) -> str | None:
+        """How long ago that is."""
+        decided = self.decided_at(deployment)
+        return timesince(decided) if decided else None
 
     @admin.display(description="Manages")
     def manages(self, deployment: Deployment) -> str:
@@ -88,7 +108,11 @@ class DecisionAdmin(CsvAdmin):
     """Every decision with its reason, “no trade” included."""
 
     list_display = ("market_at", "deployment", "action", "regime", "signal", "price", "reason")
-    list_filter = ("action", ("regime", NamedBlankFilter), ("blocked_by", NamedBlankFilter))
+    list_filter = (
+        "action", ("regime", NamedBlankFilter), ("blocked_by", NamedBlankFilter),
+        "deployment__status", "deployment__portfolio__kind", "deployment__version__strategy__key",
+    )  # fmt: skip
+    csv_defer = ("inputs", "parameters", "sizing", "what_would_change", "deployment__state")
     list_select_related = ("deployment__version__strategy", "deployment__instrument")
     search_fields = ("reason", "uuid", "deployment__instrument__symbol")
     date_hierarchy = "market_at"
@@ -96,17 +120,18 @@ class DecisionAdmin(CsvAdmin):
 
 
 @admin.register(Backtest)
-class BacktestAdmin(CsvAdmin):
+class BacktestAdmin(StaffActsMixin, CsvAdmin):
     """Backtests of everybody: what waits, runs, failed."""
 
     list_display = (
         "id", "user", "strategy_key", "instrument", "status", "phase", "progress", "n_attempts",
-        "created_at", "words", "error", "reported_at",
+        "created_at", "took", "words", "error", "reported_at",
     )  # fmt: skip
     list_filter = (
         "status", "phase", "strategy_key", ("error_code", NamedBlankFilter),
-        ("reported_at", admin.EmptyFieldListFilter),
+        ("reported_at", admin.EmptyFieldListFilter), "created_at",
     )  # fmt: skip
+    csv_defer = ("log", "so_far", "parameters", "allocation", "limits", "symbols")
     list_select_related = ("user", "instrument")
     search_fields = ("user__email", "instrument__symbol", "error", "tags__name")
     date_hierarchy = "created_at"
@@ -119,6 +144,11 @@ class BacktestAdmin(CsvAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backtest]:
         """Read the tags of a page at once."""
         return super().get_queryset(request).prefetch_related("tags")
+
+    @admin.display(description="took", empty_value="not ended")
+    def took(self, backtest: Backtest) -> str | None:
+        """How long its worker had it."""
+        return spent(backtest.started_at, backtest.finished_at)
 
     @admin.display(description="Tags")
     def words(self, backtest: Backtest) -> str:
@@ -157,18 +187,28 @@ class BacktestResultAdmin(CsvAdmin):
 
 
 @admin.register(Study)
-class StudyAdmin(CsvAdmin):
+class StudyAdmin(StaffActsMixin, CsvAdmin):
     """Searches of everybody: how far they are, and who opened which hold-out."""
 
     list_display = (
         "id", "user", "strategy_key", "instrument", "method", "status", "n_done", "n_trials",
-        "n_failed", "holdout_opened_at", "created_at",
+        "n_failed", "took", "repeats_at", "holdout_opened_at", "error", "created_at",
     )  # fmt: skip
-    list_filter = ("status", "method", "strategy_key", ("error_code", NamedBlankFilter))
+    list_filter = (
+        "status", "method", "strategy_key", ("error_code", NamedBlankFilter),
+        ("repeats_at", admin.EmptyFieldListFilter),
+        ("holdout_opened_at", admin.EmptyFieldListFilter), "created_at",
+    )  # fmt: skip
+    csv_defer = ("space", "fixed", "judgement", "holdout")
     list_select_related = ("user", "instrument")
     search_fields = ("user__email", "instrument__symbol", "error")
     date_hierarchy = "created_at"
     ordering = ("-id",)
+
+    @admin.display(description="took", empty_value="not ended")
+    def took(self, study: Study) -> str | None:
+        """How long it was worked on."""
+        return spent(study.started_at, study.finished_at)
 
 
 @admin.register(StudyChunk)
@@ -247,3 +287,10 @@ class ParameterSweepAdmin(CsvAdmin):
     search_fields = ("user__email", "instrument__symbol")
     date_hierarchy = "created_at"
     ordering = ("-id",)
+
+
+def spent(started_at: dt.datetime | None, finished_at: dt.datetime | None) -> str | None:
+    """Write how long something took; None while it has not ended."""
+    if started_at is None or finished_at is None:
+        return None
+    return duration((finished_at - started_at).total_seconds())

@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 from elson.common import formatting
 from elson.common.admin import CsvAdmin, NamedBlankFilter, ReadOnlyAdmin, ReadOnlyInline
 from trading.admin.model_moves import VersionMovesMixin
+from trading.admin.performance import PerformanceMixin
+from trading.admin.staff_acts import SeenFilter, StaffActsMixin, seen_acts
 from trading.admin.training_doors import TrainingDoorsMixin
 from trading.models import (
     DriftReport,
@@ -40,7 +42,7 @@ class TransitionInline(ReadOnlyInline):
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(VersionMovesMixin, CsvAdmin):
+class ModelVersionAdmin(PerformanceMixin, VersionMovesMixin, CsvAdmin):
     """Model performance: each version, its own test and what it was worth live, by regime."""
 
     list_display = (
@@ -53,6 +55,7 @@ class ModelVersionAdmin(VersionMovesMixin, CsvAdmin):
     ordering = ("-created_at", "-id")
     inlines = (TransitionInline,)
     exclude = ("metrics", "reference", "gates")
+    change_list_template = "admin/model_version_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         """Read the newest drift light with each version."""
@@ -102,14 +105,14 @@ class ModelVersionAdmin(VersionMovesMixin, CsvAdmin):
 
 
 @admin.register(ModelPerformance)
-class ModelPerformanceAdmin(CsvAdmin):
+class ModelPerformanceAdmin(StaffActsMixin, CsvAdmin):
     """Stored verifications; written by verify_win_rates, never changed."""
 
     list_display = (
         "strategy_key", "protocol", "is_met", "n_missed", "win_rate", "n_round_trips",
-        "n_instruments", "data", "created_at",
+        "n_instruments", "data", "acknowledged_at", "created_at",
     )  # fmt: skip
-    list_filter = ("is_met", "strategy_key", "protocol")
+    list_filter = ("is_met", SeenFilter, "strategy_key", "protocol")
     search_fields = ("strategy_key", "data_hash", "code_version")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
@@ -118,6 +121,15 @@ class ModelPerformanceAdmin(CsvAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the tables first, then every column."""
         return ["by_regime", *super().get_fields(request, obj)]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelPerformance]:
+        """Read with each row when somebody acknowledged it."""
+        return acknowledged(super().get_queryset(request))
+
+    @admin.display(description="acknowledged", empty_value="no")
+    def acknowledged_at(self, row: ModelPerformance) -> Any:
+        """Newest look of the staff."""
+        return row.seen_at  # type: ignore[attr-defined]
 
     @admin.display(description="goals missed")
     def n_missed(self, row: ModelPerformance) -> int:
@@ -147,15 +159,27 @@ class ModelPerformanceAdmin(CsvAdmin):
 
 
 @admin.register(DriftReport)
-class DriftReportAdmin(CsvAdmin):
+class DriftReportAdmin(StaffActsMixin, CsvAdmin):
     """Looks at drift, worst light first in the filter."""
 
-    list_display = ("version", "light", "window_days", "n_predictions", "n_resolved", "created_at")
-    list_filter = ("light", "window_days", "version__strategy_key")
+    list_display = (
+        "version", "light", "window_days", "n_predictions", "n_resolved", "acknowledged_at",
+        "created_at",
+    )  # fmt: skip
+    list_filter = ("light", SeenFilter, "window_days", "version__state", "version__strategy_key")
     list_select_related = ("version",)
     search_fields = ("=version__number", "version__strategy_key")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DriftReport]:
+        """Read with each row when somebody acknowledged it."""
+        return acknowledged(super().get_queryset(request))
+
+    @admin.display(description="acknowledged", empty_value="no")
+    def acknowledged_at(self, row: DriftReport) -> Any:
+        """Newest look of the staff."""
+        return row.seen_at  # type: ignore[attr-defined]
 
 
 @admin.register(Prediction)
@@ -236,6 +260,12 @@ class ModelApprovalAdmin(CsvAdmin):
     search_fields = ("user__email", "reason")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
+
+
+def acknowledged(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Read with each row when staff acknowledged it last."""
+    seen = seen_acts(str(rows.model._meta.model_name))
+    return rows.annotate(seen_at=Subquery(seen.values("created_at")[:1]))
 
 
 def _tested(version: ModelVersion) -> dict[str, Any]:

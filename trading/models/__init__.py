@@ -19,6 +19,7 @@ from trading.models.parameter_sweep import ParameterSweep
 from trading.models.portfolio import EquityPoint, Portfolio, Position
 from trading.models.prediction import DriftReport, Prediction
 from trading.models.risk import RiskLimits
+from trading.models.staff_act import StaffAct
 from trading.models.strategy import Strategy, StrategyVersion
 from trading.models.study import Study, StudyChunk, StudyProposal, Trial
 from trading.models.trial_ledger import TrialLedgerEntry
@@ -52,6 +53,7 @@ __all__ = [
     "Posting",
     "Prediction",
     "RiskLimits",
+    "StaffAct",
     "Strategy",
     "StrategyVersion",
     "Study",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ State = ModelVersion.State
 # Fewer resolved predictions than this say nothing about a regime.
 FEWEST_RESOLVED = 20
 WINDOW_DAYS = (7, 30, 90)
+COLUMNS = ("regime", "probability", "threshold", "net_return")
+Columns = dict[str, "np.ndarray[Any, Any]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,27 @@ def prediction_list(
 
 def regime_rows(version: ModelVersion, *, since: dt.datetime | None = None) -> list[RegimeRow]:
     """Return the matrix by regime, LOW first, from predictions recorded since a time."""
+    return _by_regime(version, _columns(prediction_list(version, since=since)))
+
+
+def regime_rows_map(
+    versions: Collection[ModelVersion], *, since: dt.datetime | None = None
+) -> dict[int, list[RegimeRow]]:
+    """Return the matrices of many versions by their ids, from one query."""
+    said = Prediction.objects.filter(version__in=versions)
+    if since is not None:
+        said = said.filter(created_at__gte=since)
+    grouped: dict[int, list[Any]] = {}
+    for version_id, *values in said.values_list("version_id", *COLUMNS):
+        grouped.setdefault(version_id, []).append(values)
+    return {
+        version.pk: _by_regime(version, _arrays(grouped.get(version.pk, [])))
+        for version in versions
+    }
+
+
+def _by_regime(version: ModelVersion, found: Columns) -> list[RegimeRow]:
     tested = version.metrics.get("regimes", {})
-    found = _columns(prediction_list(version, since=since))
     rows = []
     for regime in Regime:
         mine = found["regime"] == str(regime)
@@ -208,8 +230,11 @@ def bound_text(strategy_key: str) -> str:
     return fallback_state(strategy_key).text if strategy_key == HYBRID.key else ""
 
 
-def _columns(rows: QuerySet[Prediction]) -> dict[str, np.ndarray[Any, Any]]:
-    values = list(rows.values_list("regime", "probability", "threshold", "net_return"))
+def _columns(rows: QuerySet[Prediction]) -> Columns:
+    return _arrays(list(rows.values_list(*COLUMNS)))
+
+
+def _arrays(values: Sequence[Any]) -> Columns:
     regime, probability, threshold, net = zip(*values, strict=True) if values else ([],) * 4
     return {
         "regime": np.array(regime, dtype=object),
@@ -219,7 +244,7 @@ def _columns(rows: QuerySet[Prediction]) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def _figures(found: dict[str, np.ndarray[Any, Any]], mask: Any) -> GateFigures | None:
+def _figures(found: Columns, mask: Any) -> GateFigures | None:
     if int(mask.sum()) < FEWEST_RESOLVED:
         return None
     return gate_figures(

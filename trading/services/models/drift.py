@@ -104,10 +104,15 @@ def _calibration(resolved: list[Prediction]) -> dict[str, Any]:
 def _calibration_light(figures: GateFigures) -> Light:
     if math.isnan(figures.ece):
         return Light.UNKNOWN
-    # Ten bins of n/10 each differ by chance by about sqrt(p (1 - p) / (n / 10)) x 0.8.
-    rate = figures.base_rate
-    chance = 0.8 * math.sqrt(rate * (1.0 - rate) * 10.0 / figures.n)
-    return _light(figures.ece - chance, ECE_CUTS)
+    return _light(figures.ece - ece_by_chance(figures.base_rate, figures.n), ECE_CUTS)
+
+
+def ece_by_chance(base_rate: float, n: int) -> float:
+    """Return the calibration error a perfect model shows on a sample of this size.
+
+    Ten bins of n/10 each differ by chance by about sqrt(p (1 - p) / (n / 10)) x 0.8.
+    """
+    return 0.8 * math.sqrt(base_rate * (1.0 - base_rate) * 10.0 / n)
 
 
 def _regimes(version: ModelVersion, rows: list[Prediction]) -> dict[str, Any]:

@@ -133,6 +133,17 @@ def study_resume(*, study: Study, now: dt.datetime) -> Study:
 
 
 @transaction.atomic
+def study_retry(*, study: Study, now: dt.datetime) -> Study:
+    """Let one that failed go on with the trials it has not made. Twice is the same as once."""
+    row, is_moved = _move(study, Status.RUNNING, {Status.FAILED})
+    if is_moved:
+        row.error_code, row.error, row.finished_at = "", "", None
+        row.save(update_fields=["error_code", "error", "finished_at", "updated_at"])
+        _wake(row, now)
+    return row
+
+
+@transaction.atomic
 def study_stop(*, study: Study, now: dt.datetime) -> Study:
     """End it with the trials that are done; a worker judges them. It can be extended later.
 
