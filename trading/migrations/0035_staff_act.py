@@ -20,7 +20,7 @@ def unguard(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("trading", "0032_decision_rules"),
+        ("trading", "0034_study_usual_slippage"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
