@@ -10,6 +10,8 @@ into instructions that do several bars at once. The formulas are those of `trend
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from trading.engine import rules
@@ -40,15 +42,22 @@ LONGEST = int(RULES["lookback_bars"].high)
 LOOKBACK, ENTRY, SIZE, STOP, TARGET, HOLDING = 0, 1, 2, 3, 4, 5
 
 
-@kernel
-def measured_nb(
-    high: FloatArray, low: FloatArray, close: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return what no parameter changes: running sums of the closes, exit mean, ATR and RSI.
+class Measured(NamedTuple):
+    """What no parameter changes: running sums of the closes, exit mean, ATR and RSI.
 
     The sums begin with `LONGEST` zeros; the others equal the indicators of those names, to the bit,
     with a NaN for the RSI where nothing moved.
     """
+
+    sums: FloatArray
+    exit_mean: FloatArray
+    atr: FloatArray
+    strength: FloatArray
+
+
+@kernel
+def measured_nb(high: FloatArray, low: FloatArray, close: FloatArray) -> Measured:
+    """Measure a series."""
     n = close.shape[0]
     sums = np.zeros(LONGEST + n)
     exit_mean = np.empty(n)
@@ -66,7 +75,7 @@ def measured_nb(
         strength[i] = (
             strength_nb(strengths.gain, strengths.loss, np.nan) if i >= RSI_BARS else np.nan
         )
-    return sums, exit_mean, atr, strength
+    return Measured(sums, exit_mean, atr, strength)
 
 
 @inlined

@@ -40,7 +40,6 @@ from trading.engine.adaptive import (
     regime_values,
     switched_off,
 )
-from trading.engine.indicators import atr, rsi, sma
 from trading.engine.kernels import FloatArray, variable_sma_nb
 from trading.engine.once import once_per_bars
 from trading.engine.regimes import WARM_UP_BARS, regimes_of
@@ -67,11 +66,10 @@ from trading.engine.strategies.tables import (
 )
 from trading.engine.strategies.trend_rows import (
     ATR_BARS,
-    EXIT_BARS,
-    RSI_BARS,
 )
 from trading.engine.strategies.trend_table import (
     LOOKBACK,
+    Measured,
     adaptive_rows_nb,
     blended_rows_nb,
     measured_nb,
@@ -105,11 +103,11 @@ def _first(base: AdaptiveBase) -> int:
 
 def prepare(bars: Bars, params: Params) -> Features:
     """Compute regimes and the table of the rule; what only explains it, once somebody asks."""
-    regimes = regimes_of(bars)
+    regimes, measured = regimes_of(bars), measured_of(bars)
     base = adaptive_base(params)
     blend_bars, blend_share = int(params["blend_bars"]), float(params["blend_share"])
     values, falls_at_once = regime_values(base)
-    market = (bars.close, *measured_of(bars), regimes.volatility, regimes.settled_codes, values)
+    market = (bars.close, *measured, regimes.volatility, regimes.settled_codes, values)
     terms = (
         float(params["target_volatility"]),
         float(params["max_weight"]),
@@ -130,9 +128,9 @@ def prepare(bars: Bars, params: Params) -> Features:
 
         return {
             "trend_mean": lambda: variable_sma_nb(bars.close, series()[LOOKBACK]),
-            "atr": lambda: atr(bars.high, bars.low, bars.close, ATR_BARS),
-            "rsi": lambda: rsi(bars.close, RSI_BARS, still=np.nan),
-            "exit_mean": lambda: sma(bars.close, EXIT_BARS),
+            "atr": lambda: measured.atr,
+            "rsi": lambda: measured.strength,
+            "exit_mean": lambda: measured.exit_mean,
             **{name: partial(lambda row: series()[row], row) for row, name in enumerate(RULES)},
         }
 
@@ -146,11 +144,8 @@ def prepare(bars: Bars, params: Params) -> Features:
 
 
 @once_per_bars
-def measured_of(bars: Bars) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return what `measured_nb` finds in a series, the same for every setting; not to be written.
-
-    Running sums of the closes, their exit mean, ATR and RSI.
-    """
+def measured_of(bars: Bars) -> Measured:
+    """Return what no setting of a series changes; shared, not to be written."""
     return measured_nb(bars.high, bars.low, bars.close)
 
 
