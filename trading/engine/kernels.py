@@ -11,7 +11,7 @@ oracle in the tests. `fastmath` stays off so that both give the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -266,26 +266,20 @@ def parts_nb(values: FloatArray, window: int) -> IntArray:
     return out
 
 
-@kernel
-def hysteresis_nb(codes: IntArray, n_confirm: int) -> IntArray:
-    """Follow rises of the code at once and falls only after `n_confirm` bars below it."""
-    n = codes.shape[0]
-    out = np.full(n, -1, dtype=np.int64)
-    held = -1
-    n_below = 0
-    highest_below = -1
-    for i in range(n):
-        code = codes[i]
-        if code < 0 or held < 0 or code >= held:
-            held = code
-            n_below = 0
-            highest_below = -1
-        else:
-            n_below += 1
-            highest_below = max(highest_below, code)
-            if n_below >= n_confirm:
-                held = highest_below
-                n_below = 0
-                highest_below = -1
-        out[i] = held
-    return out
+class Settled(NamedTuple):
+    """A code that falls late: what holds, bars below it so far, and the highest code on them."""
+
+    code: int
+    n_below: int
+    highest_below: int
+
+
+@inlined
+def settled_nb(before: Settled, code: int, n_confirm: int) -> Settled:
+    """Follow a rise of the code at once and a fall only after `n_confirm` bars below it."""
+    if code < 0 or before.code < 0 or code >= before.code:
+        return Settled(code, 0, -1)
+    n_below, highest_below = before.n_below + 1, max(before.highest_below, code)
+    if n_below >= n_confirm:
+        return Settled(highest_below, 0, -1)
+    return Settled(before.code, n_below, highest_below)

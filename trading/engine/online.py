@@ -26,10 +26,11 @@ from trading.engine.adaptive import adapt_next_nb, regime_values
 from trading.engine.breaker import NS, config_vector, state_vector
 from trading.engine.breaker_kernels import breaker_next_nb
 from trading.engine.costs import CostModel
-from trading.engine.kernels import FloatArray, kernel
+from trading.engine.kernels import FloatArray, Settled, kernel, settled_nb
 from trading.engine.regimes import (
     ALPHA,
     MINIMUM_BARS,
+    N_CONFIRM,
     PERCENTILE_CUTS,
     VOLATILITY_CUTS,
     WARM_UP_BARS,
@@ -87,19 +88,11 @@ def rank_nb(volatilities: FloatArray, i: int) -> float:
 
 @kernel
 def settle_nb(carried: FloatArray, code: int) -> int:
-    """Follow rises at once and falls after three bars, as `kernels.hysteresis_nb`."""
-    if code < 0 or carried[HELD_CODE] < 0.0 or code >= carried[HELD_CODE]:
-        carried[HELD_CODE] = code
-        carried[N_LOWER] = 0.0
-        carried[HIGHEST_LOWER] = -1.0
-    else:
-        carried[N_LOWER] += 1.0
-        carried[HIGHEST_LOWER] = max(carried[HIGHEST_LOWER], code)
-        if carried[N_LOWER] >= 3.0:
-            carried[HELD_CODE] = carried[HIGHEST_LOWER]
-            carried[N_LOWER] = 0.0
-            carried[HIGHEST_LOWER] = -1.0
-    return int(carried[HELD_CODE])
+    """Let the held regime follow the code of one more bar."""
+    before = Settled(int(carried[HELD_CODE]), int(carried[N_LOWER]), int(carried[HIGHEST_LOWER]))
+    settled = settled_nb(before, code, N_CONFIRM)
+    carried[HELD_CODE], carried[N_LOWER], carried[HIGHEST_LOWER] = settled
+    return settled.code
 
 
 @kernel

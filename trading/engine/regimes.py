@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from marketdata.types import Bars
-from trading.engine import kernels
 from trading.engine.errors import ConfigInvalid
 from trading.engine.indicators import percentile_rank
-from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
+from trading.engine.kernels import FloatArray, IntArray, Settled, inlined, kernel, settled_nb
 from trading.engine.metrics import wilson_interval
 from trading.engine.once import once_per_bars
 from trading.engine.returns import ewma_volatility
@@ -164,16 +163,7 @@ def classify(
         raise ConfigInvalid(f"n_confirm {n_confirm} must be at least 1")
     volatility = ewma_volatility(close, bars_per_year, ALPHA)
     percentile = percentile_rank(volatility, WINDOW_BARS, MINIMUM_BARS)
-    relative, absolute, codes, is_fallback = codes_nb(volatility, percentile)
-    return RegimeSeries(
-        volatility=volatility,
-        percentile=percentile,
-        relative_codes=relative,
-        absolute_codes=absolute,
-        codes=codes,
-        settled_codes=kernels.hysteresis_nb(codes, n_confirm),
-        is_fallback=is_fallback,
-    )
+    return RegimeSeries(volatility, percentile, *codes_nb(volatility, percentile, n_confirm))
 
 
 @once_per_bars
@@ -299,22 +289,24 @@ def code_nb(relative: int, absolute: int) -> int:
 
 @kernel
 def codes_nb(
-    volatility: FloatArray, percentile: FloatArray
-) -> tuple[IntArray, IntArray, IntArray, NDArray[np.bool_]]:
-    """Class every bar by percentile and by the absolute cuts.
-
-    Return both, which to use, and where that is an absolute one for want of the other.
-    """
+    volatility: FloatArray, percentile: FloatArray, n_confirm: int
+) -> tuple[IntArray, IntArray, IntArray, IntArray, NDArray[np.bool_]]:
+    """Class every bar; return the arrays of a `RegimeSeries` from `relative_codes` on."""
     n = volatility.shape[0]
     relative = np.empty(n, dtype=np.int64)
     absolute = np.empty(n, dtype=np.int64)
     codes = np.empty(n, dtype=np.int64)
+    settled_codes = np.empty(n, dtype=np.int64)
     is_fallback = np.empty(n, dtype=np.bool_)
+    settled = Settled(UNKNOWN, 0, -1)
     for i in range(n):
         by_rank = cut_nb(percentile[i], PERCENTILE_CUTS)
         by_size = cut_nb(volatility[i], VOLATILITY_CUTS) if i >= WARM_UP_BARS else UNKNOWN
+        code = code_nb(by_rank, by_size)
+        settled = settled_nb(settled, code, n_confirm)
         relative[i] = by_rank
         absolute[i] = by_size
-        codes[i] = code_nb(by_rank, by_size)
+        codes[i] = code
+        settled_codes[i] = settled.code
         is_fallback[i] = by_rank < 0 and by_size >= 0
-    return relative, absolute, codes, is_fallback
+    return relative, absolute, codes, settled_codes, is_fallback

@@ -108,16 +108,24 @@ def test_values_too_close_for_parts_are_ranked_all_the_same():
     assert found.tolist() == [1.0, 1.0, 1.0, 0.625]
 
 
+def settled(codes, n_confirm):
+    held, found = kernels.Settled(-1, 0, -1), []
+    for code in codes:
+        held = kernels.settled_nb(held, code, n_confirm)
+        found.append(held.code)
+    return found
+
+
 def test_hysteresis_rises_at_once_and_falls_after_confirmation():
     codes = np.array([-1, 1, 3, 1, 2, 1, 0, 0, 0, 2])
 
-    assert kernels.hysteresis_nb(codes, 3).tolist() == [-1, 1, 3, 3, 3, 2, 2, 2, 0, 2]
+    assert settled(codes, 3) == [-1, 1, 3, 3, 3, 2, 2, 2, 0, 2]
 
 
 def test_hysteresis_of_one_bar_follows_every_change():
     codes = np.array([0, 3, 1, 0])
 
-    assert kernels.hysteresis_nb(codes, 1).tolist() == [0, 3, 1, 0]
+    assert settled(codes, 1) == [0, 3, 1, 0]
 
 
 def test_reversion_targets_hold_until_the_price_recovers_or_time_is_up():
