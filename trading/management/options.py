@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from elson.common.commands import USAGE
+from elson.common.commands import REFUSED, USAGE
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
+    from accounts.models import User
     from marketdata.types import Bars
     from trading.services.backtests.drafts import BacktestDraft
 
@@ -43,6 +44,16 @@ def charges_add(parser: ArgumentParser) -> None:
 def symbol_of(options: dict[str, Any]) -> str:
     """Return the first symbol; a word for it where a file needs none."""
     return options["symbol"][0] if options["symbol"] else "FILE"
+
+
+def user_named(email: str) -> User:
+    """Return the person of an address; refuse one nobody has."""
+    from accounts.selectors import user_get_by_email
+
+    user = user_get_by_email(email)
+    if user is None:
+        raise CommandError(f"There is no user {email!r}.", returncode=REFUSED)
+    return user
 
 
 def bars_check(options: dict[str, Any]) -> None:

@@ -134,10 +134,13 @@ def judged_windows(*, backtest: Backtest) -> list[tuple[str, str]]:
     Of earlier finished runs on the instrument; the same rule with the same parameters is no
     other idea.
     """
-    earlier = Backtest.objects.filter(
-        user_id=backtest.user_id, instrument_id=backtest.instrument_id, pk__lt=backtest.pk,
+    finished = Backtest.objects.filter(
+        user_id=backtest.user_id, instrument_id=backtest.instrument_id,
         timeframe=backtest.timeframe, result__isnull=False,
-    ).values_list(
+    )  # fmt: skip
+    if backtest.pk is not None:
+        finished = finished.filter(pk__lt=backtest.pk)
+    earlier = finished.values_list(
         "strategy_key", "parameters", "result__metrics__out_of_sample__first_at",
         "result__metrics__out_of_sample__last_at",
     )  # fmt: skip

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from elson.common.commands import REFUSED, TRY_LATER, USAGE, ExampleCommand
 from elson.common.progress import PhaseLine
@@ -20,13 +24,16 @@ from trading.management.options import (
     pairs_read,
     refusals,
     symbol_of,
+    user_named,
 )
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
+    from marketdata.types import Bars, FloatArray
     from trading.services.backtests.drafts import BacktestDraft
     from trading.services.backtests.experiment import ExperimentConfig, ExperimentOutcome
 
+Count = Callable[["FloatArray"], None]
 MOST_DRAWS = 10_000
 COST_OPTIONS = {
     "--spread-bps": "half the quoted spread per side, basis points (default 0)",
@@ -42,14 +49,16 @@ COST_NAMES = tuple(option[2:].replace("-", "_") for option in COST_OPTIONS)
 EXAMPLES = """examples:
   manage.py backtest --strategy sma_cross --data SPX.csv --param fast=20 --param slow=100 \\
       --commission-bps 5 --cash 100000 --json
-  manage.py backtest --strategy volatility_adaptive_trend --symbol SPX --start 2005-01-01
+  manage.py backtest --strategy volatility_adaptive_trend --symbol SPX --start 2005-01-01 \\
+      --user demo@elson.local
   manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NASDAQ --usual-costs
   manage.py backtest --strategy rsi2_reversion --symbol SPX --symbol NASDAQ --usual-costs \\
       --weight SPX=0.6 --weight NASDAQ=0.3 --oos-from 2015-01-01
   manage.py backtest --list
 
 With --symbol the hybrid asks its active model, as on the platform; with --data its rule decides
-alone. A run from here is nobody's: no ledger counts it, so its luck row knows of no other trials.
+alone. With --user EMAIL a run of stored bars counts in that person's ledger, before any figure is
+shown, and is judged by all they tried. Without it is nobody's: its luck row knows of no others.
 
 exit codes: 0 done, 1 refused with the reason, 2 wrong use, 75 try again later"""
 
@@ -72,6 +81,7 @@ class Command(ExampleCommand):
             dest="lists_strategies",
             help="list strategies, parameters",
         )
+        add("--user", metavar="EMAIL", help="whose trial this is; it counts in their ledger")
         bars_add(parser)
         add("--param", metavar="K=V", action="append", default=[], help="repeatable")
         charges_add(parser)
@@ -132,10 +142,10 @@ class Command(ExampleCommand):
 
         draft = _draft(options)
         series = bars_read(draft, options)
-        config = _config(draft, options)
+        config, count = _counted(_config(draft, options), draft, series, options)
         n_bars = max(len(bars) for bars in series)
         with PhaseLine(sys.stderr, total=n_bars, unit="bars") as line:
-            report = _RunReport(line)
+            report = _RunReport(line, count)
             if len(series) == 1:
                 return experiment_run(bars=series[0], config=config, report=report)
             choice = AllocationChoice(
@@ -195,6 +205,27 @@ def _config(draft: BacktestDraft, options: dict[str, Any]) -> ExperimentConfig:
         spec=bound.spec if bound else None,
         model=bound.model if bound else None,
     )
+
+
+def _counted(
+    config: ExperimentConfig, draft: BacktestDraft, series: list[Bars], options: dict[str, Any]
+) -> tuple[ExperimentConfig, Count]:
+    """Return the run as one of a person's trials, and what counts it; nobody's stays as it is."""
+    if not options["user"]:
+        return config, lambda _: None
+    from trading.selectors.backtests import judged_windows
+    from trading.services.backtests.requests import backtest_unstored
+    from trading.services.backtests.trials import evaluations_of, run_counted, trials_of
+    from trading.services.bindings import binding_for
+
+    if options["data"]:
+        raise CommandError("--user needs --symbol alone: a file is nobody's.", returncode=USAGE)
+    row = backtest_unstored(user=user_named(options["user"]), draft=draft)
+    evaluations = evaluations_of(row, series, binding_for(draft.strategy_key))
+    judged = replace(
+        config, trials=trials_of(row, evaluations), judged_windows=judged_windows(backtest=row)
+    )
+    return judged, partial(run_counted, evaluations, config.cash, timezone.now)
 
 
 def _draft_values(options: dict[str, Any]) -> dict[str, Any]:
@@ -261,8 +292,9 @@ def _strategy_list() -> str:
 class _RunReport:
     """Puts what a run reports on the line."""
 
-    def __init__(self, line: PhaseLine) -> None:
+    def __init__(self, line: PhaseLine, count: Count) -> None:
         self._line = line
+        self._count = count
 
     def phase(self, phase: str, detail: str = "") -> None:
         self._line.draw(0.0, detail or phase.replace("_", " ").capitalize())
@@ -274,4 +306,5 @@ class _RunReport:
         """Leave the equity out; a line of text has no room for it."""
 
     def simulated(self, run: Any) -> None:
-        """Count nothing: a run of the command is nobody's."""
+        """Count the run before anything of it is told."""
+        self._count(run.equity)

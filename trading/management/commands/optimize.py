@@ -22,6 +22,7 @@ from trading.management.options import (
     pairs_read,
     refusals,
     symbol_of,
+    user_named,
 )
 from trading.management.search_report import search_text, search_values
 
@@ -161,8 +162,6 @@ def _config(draft: StudyDraft, options: dict[str, Any], start_index: int) -> Bac
 
 def _user_id(options: dict[str, Any]) -> int | None:
     """Return whose trials these are; a search of a file is nobody's."""
-    from accounts.selectors import user_get_by_email
-
     if options["data"]:
         return None
     if not options["user"]:
@@ -170,10 +169,7 @@ def _user_id(options: dict[str, Any]) -> int | None:
             "Name whose trials these are: --user EMAIL; without --data they count in a ledger.",
             returncode=USAGE,
         )
-    user = user_get_by_email(options["user"])
-    if user is None:
-        raise CommandError(f"There is no user {options['user']!r}.", returncode=REFUSED)
-    return int(user.pk)
+    return int(user_named(options["user"]).pk)
 
 
 def _run(

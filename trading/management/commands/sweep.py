@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from elson.common.commands import REFUSED, USAGE, ExampleCommand
-from trading.management.options import refusals
+from trading.management.options import refusals, user_named
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
@@ -55,13 +55,10 @@ class Command(ExampleCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep; refuse with one sentence."""
-        from accounts.selectors import user_get_by_email
         from elson.common.progress import Bar
         from trading.services.sweeps import SweepRequest, sweep_run
 
-        user = user_get_by_email(options["user"])
-        if user is None:
-            raise CommandError(f"There is no user {options['user']!r}.", returncode=REFUSED)
+        user = user_named(options["user"])
         request = SweepRequest(
             strategy_key=options["strategy"],
             symbol=options["symbol"],

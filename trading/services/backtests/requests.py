@@ -119,6 +119,11 @@ def backtest_request(
     return backtest
 
 
+def backtest_unstored(*, user: User, draft: BacktestDraft) -> Backtest:
+    """Return the row a request would make, not stored and not enqueued; for the command."""
+    return Backtest(user=user, instrument=instrument_get(draft.symbol), **_asked(draft))
+
+
 @transaction.atomic
 def backtest_cancel(*, backtest: Backtest, now: dt.datetime) -> Backtest:
     """Call a run off: at once while it waits, at the worker's next chunk while it runs.

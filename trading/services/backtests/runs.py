@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -13,15 +13,10 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
 from elson.common.errors import DomainError
-from marketdata.selectors import bars_hash, instrument_get
-from marketdata.types import Bars, BarsError, FloatArray
-from trading.engine import metrics
-from trading.engine.checks.chance import Trials
+from marketdata.types import Bars, BarsError
 from trading.engine.errors import EngineError
-from trading.engine.luck import FEWEST_RETURNS, bar_sharpe
 from trading.models import Backtest, BacktestResult, JobStatus
-from trading.selectors.backtests import judged_windows, study_overfitting
-from trading.selectors.studies import trials_counted
+from trading.selectors.backtests import judged_windows
 from trading.services.backtests.asked import bars_of, symbols_of, traded_config
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.experiment import (
@@ -41,10 +36,10 @@ from trading.services.backtests.progress import (
     log_with,
     run_claim,
 )
-from trading.services.backtests.requests import COST_FIELDS
+from trading.services.backtests.trials import evaluations_of, run_counted, trials_of
 from trading.services.bindings import Binding, binding_for
 from trading.services.leases import LeaseLost, lease_write
-from trading.services.trial_ledger import Evaluation, Family, backtest_counted
+from trading.services.trial_ledger import Family
 
 logger = structlog.get_logger(__name__)
 
@@ -90,9 +85,9 @@ def _run(backtest: Backtest, clock: Clock) -> None:
     series = [bars_of(backtest, symbol) for symbol in symbols_of(backtest)]
     progress.n_bars = max(len(bars) for bars in series)
     bound = binding_for(backtest.strategy_key)
-    evaluations = _evaluations(backtest, series, bound)
+    evaluations = evaluations_of(backtest, series, bound)
     config = _config(backtest, bound, evaluations)
-    progress.count = partial(_count, evaluations, config.cash, clock)
+    progress.count = partial(run_counted, evaluations, config.cash, clock)
     if backtest.symbols:
         choice = AllocationChoice(**backtest.allocation)
         outcome = portfolio_experiment(
@@ -107,47 +102,12 @@ def _run(backtest: Backtest, clock: Clock) -> None:
     _store(backtest, outcome, clock())
 
 
-def _evaluations(
-    backtest: Backtest, series: Sequence[Bars], bound: Binding
-) -> list[tuple[Family, str]]:
-    """Name what is tried, for each instrument it is tried on."""
-    asked = (
-        "cash", "commission_bps", "slippage_bps", "has_regime_costs", *COST_FIELDS, "limits",
-        "allocation",
-    )  # fmt: skip
-    content = {
-        **{name: getattr(backtest, name) for name in asked},
-        "bars": {bars.symbol: bars_hash(bars) for bars in series},
-        "model": None if bound.model is None else bound.model["content_hash"],
-    }
-    families = [
-        Family(backtest.user_id, backtest.strategy_key, instrument_get(bars.symbol).pk)
-        for bars in series
-    ]
-    return [(family, Evaluation(family, content).key(backtest.parameters)) for family in families]
-
-
-def _count(
-    evaluations: Sequence[tuple[Family, str]], cash: float, clock: Clock, equity: FloatArray
-) -> None:
-    """Put what was simulated into the ledger; a few bars say nothing of a strategy."""
-    if equity.shape[0] < FEWEST_RETURNS:
-        return
-    returns = metrics.simple_returns(equity, start=cash)
-    backtest_counted(
-        evaluations=evaluations,
-        bar_sharpe=bar_sharpe(returns),
-        n_bars=returns.shape[0],
-        now=clock(),
-    )
-
-
 def _config(
     backtest: Backtest, bound: Binding, evaluations: Sequence[tuple[Family, str]]
 ) -> ExperimentConfig:
     return replace(
         traded_config(backtest, bound),
-        trials=_trials(backtest, evaluations),
+        trials=trials_of(backtest, evaluations),
         judged_windows=judged_windows(backtest=backtest),
         out_of_sample_share=backtest.out_of_sample_share,
         out_of_sample_from=backtest.out_of_sample_from,
@@ -166,23 +126,6 @@ def _benchmark_bars(backtest: Backtest) -> Bars | None:
         timeframe=backtest.timeframe,
         start=None,
         end=backtest.end_date,
-    )
-
-
-def _trials(backtest: Backtest, evaluations: Sequence[tuple[Family, str]]) -> Trials:
-    """Count what was tried before, for an account on the most tried of its instruments, and this.
-
-    The same run asked for again tries nothing new, so it is judged by the same count.
-    """
-    earlier = getattr(backtest.rerun_of, "result", None) if backtest.rerun_of else None
-    if earlier is not None and "trials" in earlier.manifest["settings"]:
-        return Trials(**earlier.manifest["settings"]["trials"])
-    families = [trials_counted(**asdict(family), but=key) for family, key in evaluations]
-    counted = max(families, key=lambda found: found.n_trials)
-    return Trials(
-        n_trials=counted.n_trials + 1,
-        sharpe_std=counted.sharpe_std,
-        overfitting=study_overfitting(backtest=backtest),
     )
 
 

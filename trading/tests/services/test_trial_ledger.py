@@ -1,9 +1,14 @@
 """Whatever was tried is counted once, per family, and stays counted."""
 
+import json
+
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import IntegrityError, connection, transaction
 
 from marketdata.models import Instrument
+from marketdata.selectors import bars_get
 from trading.models import Backtest, TrialLedgerEntry
 from trading.models.immutable import RowImmutable
 from trading.selectors.studies import trials_counted
@@ -11,7 +16,7 @@ from trading.services.backtests import experiment
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import backtest_cancel, backtest_request, backtest_rerun
 from trading.services.backtests.runs import backtest_run
-from trading.tests.backtest_rows import ASKED, done_make, portfolio_make, waiting_make
+from trading.tests.backtest_rows import ASKED, done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import member_make, study_finish, study_make
 
@@ -115,3 +120,52 @@ def test_the_ledger_cannot_be_edited_or_emptied():
         connection.cursor() as cursor,
     ):
         cursor.execute("DELETE FROM trading_trialledgerentry")
+
+
+def test_a_run_of_the_command_is_the_trial_its_request_on_the_platform_is(capsys):
+    owner = user_make(email="me@example.org")
+    made = done_make(owner)
+
+    def called(*words, slow=20):
+        call_command(
+            "backtest", "--strategy", "sma_cross", "--symbol", "WALK", "--param", "fast=5",
+            "--param", f"slow={slow}", "--commission-bps", "5", "--null-draws", "20", "--json",
+            *words,
+        )  # fmt: skip
+        return json.loads(capsys.readouterr().out)["manifest"]["settings"]["trials"]["n_trials"]
+
+    named = ("--user", "me@example.org")
+
+    assert called(*named) == 1
+    assert counted(made).n_trials == TrialLedgerEntry.objects.count() == 1
+    assert called(*named, slow=30) == 2
+    assert counted(made).n_trials == TrialLedgerEntry.objects.count() == 2
+    # Nobody's is counted nowhere and judged by itself.
+    assert called(slow=40) == 1
+    assert counted(made).n_trials == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "code"),
+    [
+        (("--symbol", "WALK", "--user", "who@example.org"), "There is no user", 1),
+        (("--data", "walk.csv", "--user", "me@example.org"), "a file is nobody's", 2),
+    ],
+)
+def test_a_run_of_the_command_is_counted_for_somebody_there_is_and_never_for_a_file(
+    tmp_path, monkeypatch, words, sentence, code
+):
+    user_make(email="me@example.org")
+    walk_make()
+    monkeypatch.chdir(tmp_path)
+    bars = bars_get("WALK")
+    days = bars.closed_at.astype("datetime64[ns]").astype("datetime64[D]").astype(str)
+    columns = zip(days, bars.open, bars.high, bars.low, bars.close, bars.volume, strict=True)
+    lines = ["date,open,high,low,close,volume", *(",".join(map(str, row)) for row in columns)]
+    (tmp_path / "walk.csv").write_text("\n".join(lines))
+
+    with pytest.raises(CommandError, match=sentence) as refused:
+        call_command("backtest", "--strategy", "sma_cross", *words)
+
+    assert refused.value.returncode == code
+    assert not TrialLedgerEntry.objects.exists()
