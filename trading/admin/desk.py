@@ -19,6 +19,7 @@ from trading.models import (
     BacktestShare,
     Decision,
     Deployment,
+    DeploymentEvent,
     HoldoutLook,
     ParameterSweep,
     Strategy,
@@ -62,10 +63,18 @@ class StrategyVersionAdmin(CsvAdmin):
     ordering = ("-id",)
 
 
+class DeploymentEventInline(ReadOnlyInline):
+    """What was done to it."""
+
+    model = DeploymentEvent
+    fields = ("created_at", "kind", "market_at", "note")
+
+
 @admin.register(Deployment)
 class DeploymentAdmin(StaffActsMixin, CsvAdmin):
-    """Strategies at work, and why one is not."""
+    """Strategies at work, what was done to each, and why one is not."""
 
+    inlines = (DeploymentEventInline,)
     list_display = (
         "id", "version", "portfolio", "instrument", "status", "manages", "decided_at", "age",
         "last_bar_at", "error",

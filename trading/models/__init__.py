@@ -2,7 +2,7 @@
 
 from trading.models.backtest import Backtest, BacktestResult, BacktestShare, BacktestTag
 from trading.models.decision import Decision
-from trading.models.deployment import Deployment
+from trading.models.deployment import Deployment, DeploymentEvent
 from trading.models.holdout_look import HoldoutLook
 from trading.models.leased import JobStatus
 from trading.models.ledger import JournalEntry, LedgerAccount, Posting
@@ -32,6 +32,7 @@ __all__ = [
     "BookChange",
     "Decision",
     "Deployment",
+    "DeploymentEvent",
     "DriftReport",
     "EquityPoint",
     "Fill",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from elson.common.models import TimestampedModel
+from trading.models.immutable import ImmutableModel
 from trading.models.portfolio import Portfolio
 from trading.models.strategy import StrategyVersion
 
@@ -78,3 +79,29 @@ class Deployment(TimestampedModel):
 
     def __str__(self) -> str:
         return f"{self.version} on {self.instrument_id}"
+
+
+class DeploymentEvent(ImmutableModel):
+    """What was done to a strategy at work, by its owner or by an error; append-only."""
+
+    class Kind(models.TextChoices):
+        """What happened."""
+
+        STARTED = "STARTED", "Started"
+        PAUSED = "PAUSED", "Paused"
+        RUNNING = "RUNNING", "Resumed"
+        STOPPED = "STOPPED", "Stopped"
+        ERROR = "ERROR", "Ended with an error"
+        ENTER_AGAIN = "ENTER_AGAIN", "Let enter again"
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    market_at = models.DateTimeField(help_text="Market time.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["deployment", "-id"], name="deploymentevent_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.deployment_id}"

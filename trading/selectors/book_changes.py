@@ -13,7 +13,7 @@ KEPT = (
 )
 WAITS = (
     "Its position was sold by hand. It waits for a fresh signal: its rule must ask for nothing at "
-    "one close before an entry counts again. To let it enter at once, stop it and run it anew."
+    "one close before an entry counts again."
 )
 OVER = "What was sold by hand is settled: it trades by its rule again."
 
@@ -25,6 +25,7 @@ class SoldByHand:
     rows: list[BookChange]
     n_rows: int
     sentence: str
+    is_waiting: bool
 
 
 def sold_by_hand(deployment: Deployment) -> SoldByHand | None:
@@ -34,7 +35,8 @@ def sold_by_hand(deployment: Deployment) -> SoldByHand | None:
     if not rows:
         return None
     n_rows = len(rows) if len(rows) < MOST_ROWS else changes.count()
-    return SoldByHand(rows, n_rows, _meaning(deployment))
+    sentence = _meaning(deployment)
+    return SoldByHand(rows, n_rows, sentence, is_waiting=sentence == WAITS)
 
 
 def _meaning(deployment: Deployment) -> str:

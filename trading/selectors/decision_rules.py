@@ -42,6 +42,8 @@ RULE_WORDS = {
     "MAX_GROSS_EXPOSURE": "Gross exposure",
     "MAX_ORDERS_PER_MINUTE": "Orders a minute",
 }
+# Their limit is the least, not the most.
+_LEAST = ("WARM_UP", "NO_EQUITY", "QUANTITY_STEP", "QUANTITY")
 _MARKS = {"PASS": "ok", "WARN": "warn", "FAIL": "crit"}
 
 
@@ -105,7 +107,10 @@ def _value(item: dict[str, Any]) -> str:
     if found is None or (limit is None and not found):
         return ""
     text = _text(found, item["unit"])
-    return text if limit is None else f"{text} · limit {_text(limit, item['unit'])}"
+    if limit is None:
+        return text
+    word = "needs" if item["rule"] in _LEAST else "limit"
+    return f"{text} · {word} {_text(limit, item['unit'])}"
 
 
 def _text(value: float, unit: str) -> str:
@@ -115,4 +120,4 @@ def _text(value: float, unit: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    return formatting.in_words(f"{text[:1].upper()}{text[1:]}.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Prefetch
 
+from elson.common import formatting
 from elson.common.formatting import label_of
 from trading.engine import explanation
 from trading.models import Decision, Fill, Order
@@ -69,6 +70,16 @@ class ParameterRow:
     def is_adapted(self) -> bool:
         """Whether the regime moved it away from its base."""
         return bool(self.base != self.now)
+
+    @property
+    def base_text(self) -> str:
+        """Its base as people write it."""
+        return value_text(self.base)
+
+    @property
+    def now_text(self) -> str:
+        """Its value now as people write it."""
+        return value_text(self.now)
 
     @property
     def is_text(self) -> bool:
@@ -158,6 +169,17 @@ def _inputs(values: Mapping[str, float | None]) -> list[InputRow]:
         for name, value in values.items()
         if not name.startswith(PREFIX) and name not in SCORE_INPUTS
     ]
+
+
+def value_text(value: Any) -> str:
+    """Write a value of a parameter: four digits, words instead of codes, a dash for none."""
+    if value is None:
+        return formatting.MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value.replace("_", " ").capitalize() if value.isupper() else value
+    return formatting.quantity(value, 4)
 
 
 def block_word(rule: str) -> str:

@@ -39,7 +39,7 @@ class GalleryRow:
     when_it_fails: str
     model: str
     n_warm_up: int
-    warm_up_years: float
+    warm_up_years: float | None
     last_run: LastRun | None
 
 
@@ -53,11 +53,16 @@ def gallery_rows(user: Any) -> list[GalleryRow]:
             when_it_fails=spec.when_it_fails,
             model=bound_text(spec.key),
             n_warm_up=spec.warm_up(spec.defaults),
-            warm_up_years=spec.warm_up(spec.defaults) / BARS_A_YEAR,
+            warm_up_years=_years(spec.warm_up(spec.defaults)),
             last_run=_last_run(backtest_newest(user_id=user.pk, strategy_key=spec.key)),
         )
         for spec in gallery_list()
     ]
+
+
+def _years(n_bars: int) -> float | None:
+    """Length of history in years; None for less than half a year, where bars say enough."""
+    return n_bars / BARS_A_YEAR if n_bars >= BARS_A_YEAR / 2 else None
 
 
 def _last_run(run: Backtest | None) -> LastRun | None:

@@ -14,12 +14,12 @@ from elson.common.errors import Conflict, DomainError, Forbidden
 from marketdata.models import Instrument
 from trading.engine import state as engine_state
 from trading.engine.types import OrderSide, OrderStatus, OrderType, TimeInForce
-from trading.models import Deployment, Order, Portfolio, Strategy, StrategyVersion
+from trading.models import Deployment, DeploymentEvent, Order, Portfolio, Strategy, StrategyVersion
 from trading.selectors.exact import ExactSum
 from trading.selectors.portfolios import market_time, portfolio_value
 from trading.services.amounts import ZERO, amount_of, plain, round_to_step
 from trading.services.book_parts import booked_of
-from trading.services.events import event_publish
+from trading.services.events import deployment_recorded
 from trading.services.live_books import books_catch_up
 from trading.services.orders import WORKING, order_cancel, order_submit
 from trading.services.portfolios import archived_refuse, portfolio_lock
@@ -32,6 +32,7 @@ DEMO_NAME = "Demo: Vol-Adaptive Trend"
 # Half of the money is left for orders a person places.
 DEMO_SHARE = Decimal("0.5")
 Status = Deployment.Status
+Event = DeploymentEvent
 
 
 class DeploymentInvalid(DomainError):
@@ -40,6 +41,10 @@ class DeploymentInvalid(DomainError):
 
 class DeploymentFinal(Conflict):
     """The deployment was stopped for good."""
+
+
+class DeploymentHolds(Conflict):
+    """A strategy that holds a position does not wait to enter."""
 
 
 class DeploymentKeyReused(Conflict):
@@ -129,7 +134,7 @@ def deployment_start(
     StrategyVersion.objects.filter(pk=version.pk, is_draft=True).update(is_draft=False)
     if locked.replay is not None:
         locked.replay.instruments.add(instrument)
-    return Deployment.objects.create(
+    started = Deployment.objects.create(
         version=version,
         portfolio=locked,
         instrument=instrument,
@@ -139,6 +144,8 @@ def deployment_start(
         state=engine_state.start(float(amount)).to_dict(),
         starts_at=locked.processed_at or market_time(locked) or now,
     )
+    _published(started, locked, kind=Event.Kind.STARTED)
+    return started
 
 
 def deployment_pause(*, deployment: Deployment) -> Deployment:
@@ -155,6 +162,32 @@ def deployment_pause(*, deployment: Deployment) -> Deployment:
 def deployment_resume(*, deployment: Deployment) -> Deployment:
     """Let it enter again from the next bar on, also after an error. Raises DeploymentFinal."""
     return _move(deployment, Status.RUNNING)
+
+
+@transaction.atomic
+def deployment_enter_again(*, deployment: Deployment, now: dt.datetime) -> Deployment:
+    """End the wait after its position was sold by hand: it may enter at its next close.
+
+    A second time, or where it does not wait, it stays as it is. Raises DeploymentFinal, and
+    DeploymentHolds where it holds a part of what was sold: that goes on to its end as it is.
+    """
+    portfolio = portfolio_lock(deployment.portfolio_id)
+    current = _caught_up(portfolio, _locked(deployment), now)
+    if current.status == Status.STOPPED:
+        raise DeploymentFinal("DEPLOYMENT_STOPPED", "a stopped strategy enters nothing")
+    if not current.is_overruled:
+        return current
+    state = engine_state.StrategyState.from_dict(current.state)
+    if state.quantity:
+        raise DeploymentHolds(
+            "DEPLOYMENT_HOLDS",
+            f"it still holds {state.quantity:g} {current.instrument.symbol} and adds nothing to "
+            "them; the next position it opens has its full size",
+        )
+    current.state = state.changed(is_overruled=False).to_dict()
+    current.save(update_fields=["state", "updated_at"])
+    _published(current, portfolio, kind=Event.Kind.ENTER_AGAIN)
+    return current
 
 
 @transaction.atomic
@@ -351,10 +384,10 @@ def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> No
     sales_fit(portfolio=portfolio, instrument=instrument, cause=OWN_SALE)
 
 
-def _published(deployment: Deployment, portfolio: Portfolio) -> None:
-    event_publish(
-        portfolio_id=portfolio.pk,
-        topic="deployment",
+def _published(deployment: Deployment, portfolio: Portfolio, *, kind: str = "") -> None:
+    """Keep what was done and tell the pages; without a kind it is the status it came to."""
+    deployment_recorded(
+        deployment=deployment,
+        kind=kind or deployment.status,
         market_at=market_time(portfolio) or deployment.starts_at,
-        data={"id": deployment.pk, "status": deployment.status, "error": deployment.error},
     )

@@ -8,7 +8,16 @@ from typing import Any
 from django.db import connection
 
 from trading import broadcast
-from trading.models import Decision, EquityPoint, Fill, Order, Portfolio, Position
+from trading.models import (
+    Decision,
+    Deployment,
+    DeploymentEvent,
+    EquityPoint,
+    Fill,
+    Order,
+    Portfolio,
+    Position,
+)
 
 _TABLE = Portfolio._meta.db_table
 _COUNT_EVENT = (
@@ -107,6 +116,24 @@ def decision_published(decision: Decision, symbol: str, portfolio_id: int) -> No
             "regime": decision.regime,
             "reason": decision.reason,
             "price": decision.price,
+        },
+    )
+
+
+def deployment_recorded(
+    *, deployment: Deployment, kind: str, market_at: dt.datetime, note: str = ""
+) -> None:
+    """Keep what was done to a strategy at work, and tell it."""
+    DeploymentEvent.objects.create(deployment=deployment, kind=kind, market_at=market_at, note=note)
+    event_publish(
+        portfolio_id=deployment.portfolio_id,
+        topic="deployment",
+        market_at=market_at,
+        data={
+            "id": deployment.pk,
+            "status": deployment.status,
+            "error": deployment.error,
+            "kind": kind,
         },
     )
 

@@ -23,7 +23,7 @@ from trading.models import Decision, Deployment, Portfolio, Position
 from trading.selectors.portfolios import portfolio_value, quantity_held
 from trading.services.amounts import UNIT, amount_of
 from trading.services.bindings import binding_for
-from trading.services.events import decision_published, event_publish
+from trading.services.events import decision_published, deployment_recorded
 from trading.services.live_bars import InstrumentBar
 from trading.services.live_protection import protection_keep
 from trading.services.models.predictions import predictions_record
@@ -251,9 +251,9 @@ def _fail(deployment: Deployment, bar: InstrumentBar, error: Exception) -> None:
     deployment.status = Status.ERROR
     deployment.error = f"{type(error).__name__} at {bar.closed_at:%Y-%m-%d %H:%M}: {error}"[:2000]
     deployment.save(update_fields=["status", "error", "updated_at"])
-    event_publish(
-        portfolio_id=deployment.portfolio_id,
-        topic="deployment",
+    deployment_recorded(
+        deployment=deployment,
+        kind=deployment.status,
         market_at=bar.closed_at,
-        data={"id": deployment.pk, "status": deployment.status, "error": deployment.error},
+        note=deployment.error,
     )

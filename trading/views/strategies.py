@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -11,23 +12,21 @@ from django.urls import reverse
 from django.utils import timezone
 
 from elson.common.errors import DomainError, NotFound
-from elson.common.listing import csv_response, page_of
+from elson.common.listing import csv_response
 from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
-from trading.engine.types import DecisionAction
 from trading.selectors.book_changes import sold_by_hand
 from trading.selectors.decision_sources import decision_source
-from trading.selectors.decision_views import block_word, decision_view
+from trading.selectors.decision_views import decision_view
 from trading.selectors.model_versions import bound_text
 from trading.selectors.own_books import breaker_now
+from trading.selectors.parameter_changes import parameter_changes
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.prices import regime_now
 from trading.selectors.protection import protection_now
 from trading.selectors.regimes import next_regime_get
 from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
-    block_counts,
-    decision_counts,
     decision_list,
     deployment_get,
     deployment_now,
@@ -35,21 +34,19 @@ from trading.selectors.strategies import (
     strategy_of,
     working_count,
 )
+from trading.selectors.strategy_desk import strategy_desk, strategy_events, strategy_orders
 from trading.selectors.versions import version_rows
 from trading.services.deployments import strategy_deploy
+from trading.views.decision_log import log_context, log_csv, news_context
+from trading.views.orders import CSV_COLUMNS
+from trading.views.parameter_strips import parameter_rows
 from trading.views.strategy_form import DeployForm
 
-DECISION_COLUMNS = (
-    ("time", lambda d: d.market_at.isoformat()),
-    ("action", lambda d: d.action),
-    ("regime", lambda d: d.regime),
-    ("close", lambda d: d.price),
-    ("signal", lambda d: d.signal),
-    ("target_weight", lambda d: d.target_weight),
-    ("target_quantity", lambda d: d.target_quantity),
-    ("blocked_by", lambda d: d.blocked_by),
-    ("reason", lambda d: d.reason),
-    ("id", lambda d: d.uuid),
+ORDER_COLUMNS = (
+    *CSV_COLUMNS,
+    ("protection", lambda o: o.protection),
+    ("version", lambda o: o.deployment.version.number),
+    ("decision", lambda o: o.decision and o.decision.uuid),
 )
 
 
@@ -74,34 +71,38 @@ def strategy_new(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
-    """One strategy: as it stands now, its latest decision in full, every decision so far."""
+    """One strategy: as it stands now, its latest decision in full, every decision so far.
+
+    `?part=` gives the blocks that refresh on their own, `?format=csv` the decisions.
+    """
     strategy = strategy_of(request.user, strategy_id)
-    action = request.GET.get("action", "")
-    decisions = decision_list(strategy, action=action)
     if request.GET.get("format") == "csv":
-        return csv_response("decisions.csv", DECISION_COLUMNS, decisions)
-    context = {"strategy": strategy, **_now(request, strategy)}
-    if request.GET.get("part") == "now":
-        return render(request, "trading/_strategy_now.html", context)
-    counts = decision_counts(strategy)
+        return log_csv(request, strategy)
+    part = PARTS.get(request.GET.get("part", ""))
+    if part:
+        template, context_of = part
+        return render(request, template, context_of(request, strategy))
+    context = _now(request, strategy) | log_context(request, strategy)
     context |= _size(request, strategy)
     context |= {
         "n_working": working_count(context["now"]),
+        "desk": strategy_desk(strategy),
+        "events": strategy_events(strategy),
         "spec": rules_of(strategy.key),
-        "page": page_of(request, decisions),
-        "action": action,
-        "blocks": [(block_word(rule), n) for rule, n in block_counts(strategy).items()],
-        "actions": [
-            {"value": "", "label": "All", "count": sum(counts.values())},
-            *(
-                {"value": name, "label": _words(name), "count": count}
-                for name, count in counts.items()
-            ),
-        ],
         "versions": version_rows(strategy),
         "crumbs": [{"label": "Strategies", "href": reverse("strategies")}],
     }
     return render(request, "trading/strategy.html", context)
+
+
+@login_required
+def strategy_orders_page(request: HttpRequest, strategy_id: int) -> HttpResponse:
+    """Positions and orders of a strategy as a part of its page; `?format=csv` for all orders."""
+    strategy = strategy_of(request.user, strategy_id)
+    if request.GET.get("format") == "csv":
+        return csv_response("strategy-orders.csv", ORDER_COLUMNS, strategy_orders(strategy))
+    context = {"strategy": strategy, "desk": strategy_desk(strategy)}
+    return render(request, "trading/_strategy_desk.html", context)
 
 
 def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
@@ -124,14 +125,19 @@ def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
 def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
     row = deployment_now(strategy)
     if row is None:
-        return {"now": None}
+        return {"strategy": strategy, "now": None}
     deployment = deployment_get(request.user, row.deployment_id)
     replay = deployment.portfolio.replay
     until = replay.cursor_at if replay else None
     decision = decision_list(strategy).filter(deployment_id=row.deployment_id).first()
     market = regime_now(deployment.instrument, until=until, timeframe=row.timeframe)
+    view = decision_view(decision) if decision else None
+    changes = parameter_changes(deployment)
     return {
+        "strategy": strategy,
         "now": row,
+        "changes": changes,
+        "parameter_rows": parameter_rows(view.parameters, changes) if view else [],
         "model": bound_text(strategy.key),
         "market": market,
         "following": next_regime_get(deployment.instrument, row.timeframe, until=until),
@@ -139,7 +145,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "protection": protection_now(deployment),
         "sold": sold_by_hand(deployment),
         "decision": decision,
-        "view": decision_view(decision) if decision else None,
+        "view": view,
         "source": decision_source(decision) if decision else None,
     }
 
@@ -163,5 +169,9 @@ def _spec(key: str) -> Any:
         raise NotFound("strategy", key) from error
 
 
-def _words(action: str) -> str:
-    return DecisionAction(action).value.replace("_", " ").capitalize()
+# Blocks of the page that refresh on their own: the template of each, and what it shows.
+Part = tuple[str, Callable[[HttpRequest, Any], dict[str, Any]]]
+PARTS: dict[str, Part] = {
+    "now": ("trading/_strategy_now.html", _now),
+    "news": ("trading/_decision_news.html", news_context),
+}

@@ -21,6 +21,7 @@ from trading.selectors.strategies import (
 )
 from trading.services.deployments import (
     DeploymentInvalid,
+    deployment_enter_again,
     deployment_pause,
     deployment_resume,
     deployment_stop,
@@ -49,7 +50,7 @@ def strategy_stop(request: HttpRequest, strategy_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def deployment_action(request: HttpRequest, deployment_id: int, action: str) -> HttpResponse:
-    """Pause, resume or stop a strategy at work."""
+    """Pause, resume or stop a strategy at work, or end its wait after a sale by hand."""
     deployment = deployment_get(request.user, deployment_id)
     try:
         _act(deployment, action, closes_position=request.POST.get("closes_position") == "1")
@@ -86,6 +87,8 @@ def _act(deployment: Any, action: str, *, closes_position: bool) -> None:
         deployment_pause(deployment=deployment)
     elif action == "resume":
         deployment_resume(deployment=deployment)
+    elif action == "enter-again":
+        deployment_enter_again(deployment=deployment, now=timezone.now())
     elif action == "stop":
         deployment_stop(deployment=deployment, closes_position=closes_position, now=timezone.now())
     else:

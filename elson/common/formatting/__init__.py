@@ -6,7 +6,7 @@ around it is made in templatetags/formats.py. static/js/common/format.js mirrors
 streamed values, and a test compares the two.
 """
 
-from elson.common.formatting.names import label_of
+from elson.common.formatting.names import in_words, label_of
 from elson.common.formatting.numbers import (
     basis_points,
     big,
@@ -63,6 +63,7 @@ __all__ = [
     "deactivate",
     "duration",
     "has_no_loss",
+    "in_words",
     "label_of",
     "localize",
     "money",

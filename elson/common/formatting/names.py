@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 ABBREVIATIONS = {"atr", "rsi", "sma"}
+CODES = re.compile(r"\b(?:LOW|NORMAL|HIGH|EXTREME|UNKNOWN|CAUTIOUS|RESTRICTED|HALTED)\b")
 
 
 def label_of(name: str) -> str:
@@ -10,3 +13,8 @@ def label_of(name: str) -> str:
     words = [word.upper() if word in ABBREVIATIONS else word for word in name.split("_")]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
+
+
+def in_words(text: str) -> str:
+    """Write codes inside a stored sentence as words: `HIGH regime lowers it` is `High regime …`."""
+    return CODES.sub(lambda found: found[0].capitalize(), text)

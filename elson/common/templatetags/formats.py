@@ -158,6 +158,12 @@ def label_of(name: Any) -> str:
 
 
 @register.filter
+def in_words(text: Any) -> str:
+    """Write codes of regimes and breaker levels inside a stored sentence as words."""
+    return formatting.in_words(str(text))
+
+
+@register.filter
 def share(value: Any) -> SafeString:
     """`11.3%`, `<0.1%`."""
     raw = _number(value)

@@ -136,3 +136,23 @@ def test_the_preview_leaves_out_strategies_whose_units_are_not_needed(deployment
     assert "Position before" in page
     assert "are sold with it" not in page
     assert own(again(second)) >= 0
+
+
+def test_one_that_waits_has_a_button_that_lets_it_enter_again(deployment, client):
+    sell(deployment, own(deployment))
+    before = strategy_page(client, deployment)
+
+    client.post(f"/deployments/{deployment.pk}/enter-again/")
+    after = strategy_page(client, deployment)
+
+    assert "it buys with its full size if its rule asks for a position then" in before
+    assert f'action="/deployments/{deployment.pk}/enter-again/"' in before
+    assert 'id="enter-again-button"' not in after
+    assert "it trades by its rule again" in after
+    assert "Let enter again: version 1 on COIN" in after
+
+
+def test_one_that_holds_the_rest_has_no_such_button(deployment, client):
+    sell(deployment, own(deployment) - 80)
+
+    assert 'id="enter-again-button"' not in strategy_page(client, deployment)
