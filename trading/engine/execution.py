@@ -51,9 +51,9 @@ class Blotter:
         Interest on negative cash charged so far, currency, >= 0.
     borrow_at : dict of int to float
         By bar, what borrowing a short position cost since the bar before, currency, > 0.
-    rested : dict of int to (float, float)
-        By bar of entry, how far stop and target began to rest from the price paid, as shares of the
-        close that decided the entry; NaN for none.
+    rested, watched : dict of int to (float, float)
+        By bar of entry, how far from the price paid stop and target began to rest, or were set to
+        be watched at the close, as shares of the close that decided the entry; NaN for none.
     intent, signal_bar
         The wish still working and the bar that decided it; None and -1 without one.
     """
@@ -66,6 +66,7 @@ class Blotter:
     financing: float = 0.0
     borrow_at: dict[int, float] = field(default_factory=dict)
     rested: dict[int, tuple[float, float]] = field(default_factory=dict)
+    watched: dict[int, tuple[float, float]] = field(default_factory=dict)
     intent: OrderIntent | None = None
     signal_bar: int = -1
     _is_met: bool = False
@@ -190,7 +191,7 @@ class Blotter:
             )
             self.book(fill, self.signal_bar, self.intent.reason)
             self._charged += rules.charged(met.quantity, met.price)
-            self._note_rested(fill, float(market.bars.close[self.signal_bar]))
+            self._note_levels(fill, float(market.bars.close[self.signal_bar]))
         if met.status in FINAL_STATUSES:
             self.intent = None
         return fill
@@ -258,15 +259,17 @@ class Blotter:
             return order
         return replace(order, quantity=order.filled_quantity + quantity)
 
-    def _note_rested(self, fill: Fill, close: float) -> None:
+    def _note_levels(self, fill: Fill, close: float) -> None:
         state = self.state
-        if not state.rests_protection or state.entry_bar != fill.bar or fill.bar in self.rested:
+        noted = self.rested if state.rests_protection else self.watched
+        if state.entry_bar != fill.bar or fill.bar in noted:
             return
         stop, target = (
             math.nan if level is None else abs(level - fill.price) / close
             for level in (state.stop_price, state.target_price)
         )
-        self.rested[fill.bar] = stop, target
+        if state.rests_protection or not math.isnan(stop) or not math.isnan(target):
+            noted[fill.bar] = stop, target
 
     def _record(self, order: Order, met: Execution) -> None:
         order = replace(

@@ -20,7 +20,8 @@ from trading.engine.cost_parts import CostParts
 from trading.engine.costs import BPS, CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
 from trading.engine.market import DAY_NS
-from trading.engine.random_trades import LeaveBy, Trades, paid_shares, trades_of
+from trading.engine.random_trades import LeaveBy, Trades, paid_shares
+from trading.engine.trade_levels import trades_of
 from trading.engine.types import RoundTrip
 
 BAND_POINTS = 500
@@ -141,6 +142,7 @@ def trades_of_run(run: BacktestRun, bars: Bars, slippage: float) -> Trades:
         slippage,
         tick_size=run.config.tick_size,
         rested=run.rested,
+        watched=run.watched,
     )
 
 

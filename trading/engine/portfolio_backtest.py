@@ -25,9 +25,9 @@ from trading.engine.errors import ConfigInvalid
 from trading.engine.explanation import Decision
 from trading.engine.portfolio import round_trips
 from trading.engine.portfolio_regimes import account_regimes
-from trading.engine.random_trades import Rested
 from trading.engine.shared_account import Book, Leg, SharedAccount, book_of, replay
 from trading.engine.summary import run_metrics
+from trading.engine.trade_levels import LevelShares
 from trading.engine.types import Fill, Order, RoundTrip
 
 
@@ -45,7 +45,8 @@ class InstrumentResult:
     quantity: float
     open_pnl: float
     regime_codes: IntArray
-    rested: Mapping[int, Rested]
+    rested: Mapping[int, LevelShares]
+    watched: Mapping[int, LevelShares]
 
     @property
     def pnl(self) -> float:
@@ -313,6 +314,7 @@ def _row(book: Book) -> InstrumentResult:
         regime_codes=book.features.regimes.codes,
         open_pnl=flows + book.value - owed if still_open else 0.0,
         rested=blotter.rested,
+        watched=blotter.watched,
     )
 
 

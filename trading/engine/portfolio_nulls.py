@@ -31,8 +31,9 @@ from trading.engine.nulls import (
     reordered_bars,
 )
 from trading.engine.portfolio_backtest import InstrumentResult, PortfolioRun
-from trading.engine.random_trades import LeaveBy, Trades, paid_shares, trades_of
+from trading.engine.random_trades import LeaveBy, Trades, paid_shares
 from trading.engine.shared_account import Leg
+from trading.engine.trade_levels import trades_of
 from trading.engine.types import OrderSide
 
 
@@ -230,6 +231,7 @@ def instrument_trades(row: InstrumentResult, run: PortfolioRun, legs: Sequence[L
         slippage,
         tick_size=account.config.tick_size,
         rested=row.rested,
+        watched=row.watched,
     )
 
 

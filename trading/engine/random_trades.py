@@ -1,6 +1,6 @@
 """The completed trades of one instrument, drawn again at random times.
 
-INPUT    round trips of a run, its bars, the levels its positions left by, a seeded generator
+INPUT    trades of a run (see `trade_levels`), a seeded generator
 OUTPUT   bars and prices of the same number of trades elsewhere
 LOOKBACK the whole run; nothing here ever decides a trade
 
@@ -22,17 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketdata.types import Bars, FloatArray, IntArray
-from trading.engine import rules
 from trading.engine.null_kernels import Levels, protected_trades_nb
-from trading.engine.rules import RuleTable
-from trading.engine.strategies.base import Features
 from trading.engine.types import OrderSide, RoundTrip
-
-# Distances of stop and target from the price of a fill, as shares of the close before; NaN none.
-Rested = tuple[float, float]
-LEVEL_COLUMNS = (rules.STOP_DISTANCE, rules.TARGET_DISTANCE, rules.TRAIL_DISTANCE)
-# Exits that hide whether the rule itself would have left with the same fill, and that do not.
-HIDING, SHOWING = (rules.STOP, rules.TARGET), (rules.HOLDING_LIMIT_REACHED,)
 
 
 class LeaveBy(StrEnum):
@@ -194,127 +185,6 @@ class Trades:
         worse = 1.0 - np.sign(weights) * self.slippage
         prices = self.bars.exec_prices[np.minimum(exits, last - 1)] * worse
         return DrawnTrades(starts, exits, prices, np.zeros_like(exits), weights)
-
-
-def trades_of(
-    trips: Sequence[RoundTrip],
-    weights: FloatArray,
-    features: Features,
-    slippage: float,
-    *,
-    tick_size: float = 0.0,
-    rested: Mapping[int, Rested] | None = None,
-) -> Trades:
-    """Gather what is needed to draw the trades of one instrument again.
-
-    Parameters
-    ----------
-    trips : sequence of RoundTrip
-        Their bars counted in those of ``features``.
-    weights : float64, shape (n_trips,)
-        Share of equity each took, below 0 for a short one.
-    features : Features
-        Of the strategy on the bars; a table says for every bar which levels a trade would have.
-    slippage : float
-        Fraction of price.
-    tick_size : float
-        Of the prices of resting orders; 0 for any price.
-    rested : mapping or None
-        By bar of entry, what rested for the positions of a rule without a table.
-
-    Returns
-    -------
-    Trades
-        Distances of a rule without a table are those of each trade as shares of the price; its
-        stop stays where it began. What such a rule watches at the close nobody knows.
-    """
-    bars, table, given = features.bars, features.table, rested or {}
-    levels, leave_by = None, LeaveBy.LENGTHS
-    if table is None and given:
-        levels, leave_by = _share_levels(bars, slippage, tick_size), LeaveBy.RESTING
-    elif table is None:
-        leave_by = LeaveBy.UNKNOWN
-    elif not np.isnan(table.rows[:, LEVEL_COLUMNS]).all():
-        levels = _table_levels(bars, table, slippage, tick_size)
-        leave_by = LeaveBy.RESTING if table.rests_protection else LeaveBy.WATCHED
-    return Trades(
-        bars=bars,
-        lengths=np.array([max(trip.bars_held, 1) for trip in trips], dtype=np.int64),
-        weights=weights,
-        times=_times(trips, table, levels),
-        slippage=slippage,
-        leave_by=leave_by,
-        levels=levels,
-        terms=_terms(trips, table, given),
-        ready=features.first + 1,
-    )
-
-
-def _times(trips: Sequence[RoundTrip], table: RuleTable | None, levels: Levels | None) -> IntArray:
-    """Return when each trade ended in half bars, as `Trades` has it."""
-    after = dict.fromkeys(rules.PROTECTED, 1)
-    if levels is not None and levels.fills_at_close:
-        # What rests meets the bar before the fill at its close that the rule may have asked for.
-        after = dict.fromkeys(rules.PROTECTED, -1)
-    if levels is not None and table is not None:
-        after |= {table.reasons[reason]: -1 for reason in HIDING}
-        after |= {table.reasons[reason]: 1 for reason in SHOWING}
-    ends = []
-    for trip in trips:
-        half = after.get(trip.exit_reason, 0)
-        # What rests may end a trade inside the bar of its entry; anything else takes a bar.
-        ends.append(2 * max(trip.bars_held, 0 if half > 0 else 1) + half)
-    return np.array(ends, dtype=np.int64)
-
-
-def _terms(
-    trips: Sequence[RoundTrip], table: RuleTable | None, given: Mapping[int, Rested]
-) -> FloatArray:
-    """Return each trade's `null_kernels.Terms` as a row."""
-    terms = np.ones((len(trips), 4))
-    terms[:, 0] = [1.0 if trip.side is OrderSide.BUY else -1.0 for trip in trips]
-    terms[:, 1] = rules.TREND
-    if table is None:
-        none = (np.nan, np.nan)
-        shares = [given.get(trip.entry_bar, none) for trip in trips]
-        terms[:, 2:] = np.array(shares).reshape(len(trips), 2)
-    else:
-        decided = np.array([trip.signal_bar for trip in trips], dtype=np.int64)
-        signals = table.rows[decided, rules.SIGNALS].astype(np.int64)
-        terms[signals & rules.ENTER_TREND == 0, 1] = rules.DIP
-    return terms
-
-
-def _table_levels(bars: Bars, table: RuleTable, slippage: float, tick_size: float) -> Levels:
-    columns = (*LEVEL_COLUMNS, rules.COST_RATE, rules.HOLDING_LIMIT)
-    stop, target, trail, rate, holding = (
-        np.ascontiguousarray(table.rows[:, column]) for column in columns
-    )
-    return Levels(
-        *(bars.exec_prices, bars.open, bars.high, bars.low, bars.close),
-        *(stop, target, trail, rate, holding),
-        turns=table.rows[:, rules.SIGNALS].astype(np.int64) & rules.ENTER_TREND,
-        slippage=float(slippage),
-        tick_size=float(tick_size),
-        fills_at_close=bars.exec_price == "CLOSE",
-        rests=bool(table.rests_protection),
-        keeps_limit=bool(table.keeps_limit),
-    )
-
-
-def _share_levels(bars: Bars, slippage: float, tick_size: float) -> Levels:
-    """Return levels whose distances are each trade's own shares of the close before."""
-    zero, none = np.zeros(len(bars)), np.full(len(bars), np.nan)
-    return Levels(
-        *(bars.exec_prices, bars.open, bars.high, bars.low, bars.close),
-        *(bars.close, bars.close, none, zero, zero),
-        turns=np.zeros(len(bars), dtype=np.int64),
-        slippage=float(slippage),
-        tick_size=float(tick_size),
-        fills_at_close=bars.exec_price == "CLOSE",
-        rests=True,
-        keeps_limit=False,
-    )
 
 
 def paid_shares(trips: Sequence[RoundTrip], rates: FloatArray, equity: FloatArray) -> FloatArray:

@@ -38,8 +38,9 @@ class BacktestRun:
         Figures by name; NaN where undefined.
     costs : CostParts
         What trading and holding cost, part by part.
-    rested : mapping of int to (float, float)
-        As `execution.Blotter` has it, of runs that went bar by bar; a table says it for every bar.
+    rested, watched : mapping of int to (float, float)
+        As `execution.Blotter` has them, of runs that went bar by bar; a table says it for every
+        bar.
     """
 
     spec: StrategySpec
@@ -68,6 +69,7 @@ class BacktestRun:
     decisions: tuple[Decision, ...] = field(default=())
     final_state: StrategyState | None = None
     rested: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    watched: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def strategy_key(self) -> str:
@@ -153,4 +155,5 @@ def result_of(
         decisions=tuple(tape.decisions),
         final_state=blotter.state,
         rested=blotter.rested,
+        watched=blotter.watched,
     )

@@ -425,15 +425,46 @@ def test_a_stop_of_ones_own_rule_rests_for_its_random_entries_as_a_share_of_the_
     assert shares == pytest.approx(0.03)
 
 
-def test_what_a_rule_without_a_table_watches_is_not_known_and_it_is_drawn_by_its_lengths():
-    def decide(features, i, state):
-        is_in = i % 9 < 6 and features.bars.close[i] > (state.stop_price or 0.0)
-        stop = {"stop_distance": 0.03 * features.bars.close[i]} if state.is_flat else {}
-        return Proposal(0.5 * is_in, 1.0, "ON" if is_in else "OFF", **stop)
+def own_rule(side, *, sets_stop=True, watches_it=True):
+    """A rule without a table that holds six bars of nine, or until a close beyond its stop."""
 
-    found = run(BARS, by_hand(decide), {}, COSTS)
+    def decide(features, i, state):
+        close, stop = features.bars.close[i], state.stop_price
+        is_met = watches_it and stop is not None and side * close <= side * stop
+        is_in = i % 9 < 6 and not is_met
+        given = {"stop_distance": 0.02 * close} if sets_stop and state.is_flat else {}
+        return Proposal(0.5 * side * is_in, side, "ON" if is_in else "OFF", **given)
+
+    return by_hand(decide)
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
+def test_what_a_rule_without_a_table_watches_is_read_off_its_trades(bars, side):
+    config = BacktestConfig(slippage_bps=2.0)
+    found = run(bars, own_rule(side), {}, config)
+
+    drawn = own_trades(found, bars)
+
+    trades = trades_of_run(found, bars, 2e-4)
+    assert trades.leave_by is LeaveBy.WATCHED
+    assert 0 < trades.is_protected.sum() < len(trades)
+    assert drawn.exits.tolist() == [trip.exit_bar for trip in found.round_trips]
+    assert drawn.prices == pytest.approx([trip.exit_price for trip in found.round_trips])
+    legs = [Leg(bars, found.spec)]
+    shared = run_portfolio(legs, config)
+    of_account = instrument_trades(shared.instruments[0], shared, legs)
+    assert (of_account.leave_by, of_account.times.tolist()) == (
+        LeaveBy.WATCHED, trades.times.tolist(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sets_stop", [True, False])
+def test_what_a_rule_without_a_table_does_not_keep_to_is_not_known(sets_stop):
+    found = run(BARS, own_rule(1.0, sets_stop=sets_stop, watches_it=False), {}, COSTS)
 
     trades = trades_of_run(found, BARS, 0.0)
+
     assert (trades.leave_by, trades.levels) == (LeaveBy.UNKNOWN, None)
     drawn = trades.drawn(1, np.random.default_rng(0))
     assert sorted(drawn.exits - drawn.entries) == sorted(trades.lengths)
