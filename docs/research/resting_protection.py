@@ -73,8 +73,10 @@ def real(n_draws: int) -> None:
         print(judged(f"both {key}", account.account, nulls))
 
 
-def coin(stop: float | None, target: float | None, seed: int) -> StrategySpec:
-    """Return a rule that enters and leaves by chance, with a stop and a target that rest."""
+def coin(
+    stop: float | None, target: float | None, seed: int, *, rests: bool = True
+) -> StrategySpec:
+    """Return a rule that enters and leaves by chance; stop and target rest, or are watched."""
 
     def prepare(bars: Bars, params: Params) -> Features:
         rng = np.random.default_rng((seed, 1))
@@ -87,7 +89,7 @@ def coin(stop: float | None, target: float | None, seed: int) -> StrategySpec:
         for column, share in ((rules.STOP_DISTANCE, stop), (rules.TARGET_DISTANCE, target)):
             if share is not None:
                 rows[:, column] = share * bars.close
-        table = rules.RuleTable(rows, rests_protection=True)
+        table = rules.RuleTable(rows, rests_protection=rests)
         return Features(bars, params, regimes_of(bars), 0, {}, table)
 
     return StrategySpec(
