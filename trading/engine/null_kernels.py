@@ -17,8 +17,6 @@ from trading.engine.rules import FLAT, kind_after_nb, order_level_nb, rule_next_
 
 # When on its tick a trade of an account begins or ends, in the order of `shared_account`.
 SELL_AT_OPEN, BUY_AT_OPEN, SELL_INSIDE, SELL_AT_CLOSE, BUY_AT_CLOSE = 0, 1, 2, 3, 4
-# A rest of probability that is the rounding of sums.
-LEAST = 1e-12
 
 
 class Levels(NamedTuple):
@@ -187,59 +185,65 @@ def protected_trades_nb(
 
 
 @kernel
-def protected_chance_nb(
+def protected_wins_nb(
     entries: IntArray,
-    leaves: FloatArray,
+    longest: int,
+    plays_on: bool,
     row: FloatArray,
     levels: Levels,
     commission: FloatArray,
-) -> float:
-    """Return the chance that a trade begun at one of `entries` wins after costs.
+) -> tuple[FloatArray, FloatArray]:
+    """Count the wins of trades begun at `entries`, whenever their rule might leave them.
 
-    `leaves` holds the probability that its rule leaves as many bars after its entry as the index
-    says, if no level and no holding time ends it before; what they lack to 1 never leaves. `row`
-    holds its `Terms`. A trade that has not ended by the last bar is judged at its close. Stops
-    trail at every close.
+    First, by bars after the entry up to `longest`, those that would win if the rule left then, of
+    those no level has ended before; then those that win by a level if the rule has not left before,
+    by the number of bars at which it might have, `longest + 1` standing for all. A trade that has
+    not ended by the last bar is judged at its close. Stops trail at every close. `row` holds the
+    `Terms`; without `plays_on` nothing is held for more than `longest` bars.
     """
     terms = terms_of_nb(row)
-    total = 0.0
+    by_rule, by_level = np.zeros(longest + 1), np.zeros(longest + 2)
     for entry in entries:
-        total += chance_from_nb(entry, leaves, terms, levels, commission)
-    return float(total / entries.shape[0])
+        wins_write_nb(entry, plays_on, terms, levels, commission, by_rule, by_level)
+    return by_rule, by_level
 
 
 @kernel
-def chance_from_nb(
-    entry: int, leaves: FloatArray, terms: Terms, levels: Levels, commission: FloatArray
-) -> float:
-    """Return the chance that a trade begun at one bar wins; see `protected_chance_nb`."""
-    n, side = levels.close.shape[0], terms.side
+def wins_write_nb(
+    entry: int,
+    plays_on: bool,
+    terms: Terms,
+    levels: Levels,
+    commission: FloatArray,
+    by_rule: FloatArray,
+    by_level: FloatArray,
+) -> None:
+    """Add the wins of a trade begun at one bar; see `protected_wins_nb`."""
+    n, side, longest = levels.close.shape[0], terms.side, by_rule.shape[0] - 1
     price = levels.exec_price[entry] * (1.0 + side * levels.slippage)
     paid = side * price * (1.0 + side * commission[entry - 1])
     position = begun_nb(entry, terms, levels)
-    won, left, last = 0.0, 1.0, -1
-    for i in range(entry, n):
+    stop = n if plays_on else min(entry + longest + 1, n)
+    for i in range(entry, stop):
         kept = side * (1.0 - side * commission[i - 1])
-        leaving = leaves[i - entry] if i - entry < leaves.shape[0] else 0.0
-        if i == last:
-            leaving = left
+        begun, passed = min(i - entry, longest + 1), min(i - entry + 1, longest + 1)
         wins = levels.exec_price[i] * (1.0 - side * levels.slippage) * kept > paid
-        if not levels.fills_at_close:
-            won += leaving * wins
-            left -= leaving
+        if passed > begun and not levels.fills_at_close:
+            by_rule[begun] += wins
         if levels.rests and (i > entry or not levels.fills_at_close):
             reason, price = rested_nb(position, i, terms, levels)
             if reason != 0:
-                return float(won + left * (price * kept > paid))
-        if levels.fills_at_close:
-            won += leaving * wins
-            left -= leaving
-        if left <= LEAST:
-            return won
-        decides, position = watched_nb(position, entry, i, terms, levels)
-        if decides:
-            last = i + 1
-    return float(won + left * (side * levels.close[n - 1] > paid))
+                by_level[begun if levels.fills_at_close else passed] += price * kept > paid
+                return
+        if passed > begun and levels.fills_at_close:
+            by_rule[begun] += wins
+        leaves, position = watched_nb(position, entry, i, terms, levels)
+        if leaves and i + 1 < n:
+            worth = levels.exec_price[i + 1] * (1.0 - side * levels.slippage)
+            by_level[passed] += worth * side * (1.0 - side * commission[i]) > paid
+            return
+    if stop == n:
+        by_level[min(n - entry, longest + 1)] += side * levels.close[n - 1] > paid
 
 
 @kernel

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from marketdata.types import FloatArray, IntArray
-from trading.engine.null_kernels import Levels, protected_chance_nb
+from trading.engine.null_kernels import Levels, protected_wins_nb
 from trading.engine.random_trades import Trades
 from trading.engine.types import OrderSide, RoundTrip
 
 UNKNOWN = "UNKNOWN"
+# A rest of probability that is the rounding of sums.
+LEAST = 1e-12
 
 
 def chances_of(
@@ -50,7 +52,9 @@ def chances_of(
     same holding time, same costs. Where its levels are known they end it, resting or watched at the
     close, and its holding time is that of `random_trades`.
     """
-    places = _Places(trades, codes, rates, first, trades.chances())
+    leaves = trades.chances()
+    plays_on = any(chances.sum() < 1.0 - LEAST for chances in leaves.values())
+    places = _Places(trades, codes, rates, first, leaves, plays_on)
     chances: dict[str, list[float]] = {}
     for k, trip in enumerate(trips):
         chance = places.chance(k, trip)
@@ -69,6 +73,8 @@ class _Places:
     rates: FloatArray
     first: int
     leaves: Mapping[int, FloatArray]
+    plays_on: bool
+    wins: dict[tuple[int, bytes], tuple[int, FloatArray, FloatArray]] = field(default_factory=dict)
     seen: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     def chance(self, k: int, trip: RoundTrip) -> float:
@@ -106,9 +112,34 @@ class _Places:
 
     def _protected(self, code: int, k: int, levels: Levels) -> float:
         trades = self.trades
-        first = max(self.first, trades.ready - 1)
-        signals = self._signals(code, first, len(trades.bars) - 1)
-        if not signals.shape[0]:
-            return math.nan
         leaves = self.leaves[int(trades.times[k])]
-        return protected_chance_nb(signals + 1, leaves, trades.terms[k], levels, self.rates)
+        key = code, trades.terms[k].tobytes()
+        if key not in self.wins:
+            first = max(self.first, trades.ready - 1)
+            entries = self._signals(code, first, len(trades.bars) - 1) + 1
+            longest, plays_on = leaves.shape[0] - 1, self.plays_on
+            self.wins[key] = (
+                entries.shape[0],
+                *protected_wins_nb(entries, longest, plays_on, trades.terms[k], levels, self.rates),
+            )
+        n_entries, by_rule, by_level = self.wins[key]
+        return chance_of(leaves, by_rule, by_level) / n_entries if n_entries else math.nan
+
+
+def chance_of(leaves: FloatArray, by_rule: FloatArray, by_level: FloatArray) -> float:
+    """Return how many of the trades win whose rule leaves with given probabilities.
+
+    Parameters
+    ----------
+    leaves : float64, shape (longest + 1,)
+        Probability that the rule leaves so many bars after the entry; what lacks to 1 is never.
+    by_rule, by_level : float64, shapes (longest + 1,) and (longest + 2,)
+        Wins as `null_kernels.protected_wins_nb` counts them.
+
+    Returns
+    -------
+    float
+        Expected number of wins.
+    """
+    left = np.maximum(1.0 - np.concatenate((np.zeros(1), np.cumsum(leaves))), 0.0)
+    return float(leaves @ by_rule + left @ by_level)

@@ -17,7 +17,7 @@ from trading.engine.rules import TREND as TREND_KIND
 from trading.engine.shared_account import Leg
 from trading.engine.strategies.base import Proposal
 from trading.engine.types import AssetClass, OrderSide, Regime
-from trading.engine.win_chances import chances_of
+from trading.engine.win_chances import chance_of, chances_of
 from trading.tests.engine.laws import length
 from trading.tests.engine.rules_by_hand import by_hand, coin
 from trading.tests.engine.walks import random_walk
@@ -277,16 +277,23 @@ def test_what_outlasts_every_other_trade_is_left_to_what_rests():
 def test_the_chance_of_a_trade_is_its_mean_over_the_bars(side, way, bars):
     levels = trades_of_run(protected(way, *HYBRID, bars), bars, 2e-4).levels
     entries, rates = np.arange(270, 390), np.full(len(bars), 4e-4)
-    own = LONG._replace(side=side, kind=DIP)
+    own = LONG._replace(side=side)
     played = {limit: wins(levels, entries, rates, limit, own) for limit in (3, 8, 10**6)}
 
     leaves = np.array([0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.2])
-    given = (entries, leaves, np.array(own), levels, rates)
+    given = (entries, 8, True, np.array(own), levels, rates)
+
+    counted = null_kernels.protected_wins_nb(*given)
 
     expected = 0.5 * played[3] + 0.2 * played[8] + 0.3 * played[10**6]
-    assert null_kernels.protected_chance_nb(*given) == pytest.approx(expected, rel=1e-12)
-    source = null_kernels.protected_chance_nb.py_func(*given)
-    assert source == null_kernels.protected_chance_nb(*given)
+    assert chance_of(leaves, *counted) / 120 == pytest.approx(expected, rel=1e-12)
+    source = null_kernels.protected_wins_nb.py_func(*given)
+    assert [found.tolist() for found in source] == [found.tolist() for found in counted]
+    # Where the rule has left for certain nothing is played beyond.
+    certain = np.array([0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.5])
+    early = null_kernels.protected_wins_nb(entries, 8, False, *given[3:])
+    assert chance_of(certain, *early) == pytest.approx(chance_of(certain, *counted), rel=1e-12)
+    assert early[1].sum() < counted[1].sum()
 
 
 def wins(levels, entries, rates, limit, own):
