@@ -59,6 +59,30 @@ class CalibrationBinSerializer(serializers.Serializer[Any]):
         return found["win_rate"] if found["n"] else None
 
 
+class PredictionSerializer(serializers.Serializer[Any]):
+    """What a version said of one candidate, and what came of it once that is known."""
+
+    symbol = serializers.CharField(source="instrument.symbol")
+    timeframe = serializers.CharField()
+    market_at = serializers.DateTimeField()
+    regime = serializers.CharField(allow_blank=True)
+    probability = serializers.FloatField()
+    threshold = serializers.FloatField(help_text="Candidates below it are refused.")
+    is_taken = serializers.BooleanField()
+    is_shadow = serializers.BooleanField(help_text="Recorded without having a say.")
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    net_return = serializers.FloatField(allow_null=True, help_text="After costs, a fraction.")
+    is_win = serializers.BooleanField(allow_null=True)
+
+    def to_representation(self, prediction: Any) -> dict[str, Any]:
+        """Tell no outcome that lies after the reader's market date, `until` of the context."""
+        told: dict[str, Any] = super().to_representation(prediction)
+        until, resolved_at = self.context.get("until"), prediction.resolved_at
+        if until is not None and resolved_at is not None and resolved_at > until:
+            told |= dict.fromkeys(("resolved_at", "net_return", "is_win"))
+        return told
+
+
 class DetectorSerializer(serializers.Serializer[Any]):
     """How well regimes are named, on the markets the caller watches."""
 

@@ -38,6 +38,11 @@ urlpatterns = [
         name="api_model_data_problems",
     ),
     path(
+        "api/v1/models/<int:version_id>/predictions/",
+        models_api.ModelPredictionListApi.as_view(),
+        name="api_model_predictions",
+    ),
+    path(
         "api/v1/models/<int:version_id>/calibration/",
         models_api.ModelCalibrationApi.as_view(),
         name="api_model_calibration",

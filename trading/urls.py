@@ -2,13 +2,16 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from trading.api import backtest_parts as backtest_parts_api
 from trading.api import backtests as backtests_api
 from trading.api import deployments as deployments_api
 from trading.api import markets as markets_api
 from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
+from trading.api import strategy_board as board_api
 from trading.api import studies as studies_api
+from trading.api import study_parts as study_parts_api
 from trading.api import study_repeats as repeats_api
 from trading.api import tracking as tracking_api
 from trading.api import trainings as trainings_api
@@ -157,7 +160,61 @@ STUDY_PATTERNS: list[URLPattern | URLResolver] = [
     ),
 ]
 
+BACKTEST_API_PATTERNS: list[URLPattern | URLResolver] = [
+    path(
+        "backtests/quota/",
+        backtest_parts_api.BacktestQuotaApi.as_view(),
+        name="api_backtests_quota",
+    ),
+    path(
+        "backtests/compare/rerun/",
+        backtest_parts_api.CompareRerunApi.as_view(),
+        name="api_backtests_compare_rerun",
+    ),
+    path(
+        "backtests/<int:backtest_id>/log/",
+        backtest_parts_api.BacktestLogApi.as_view(),
+        name="api_backtest_log",
+    ),
+    path(
+        "backtests/<int:backtest_id>/daily/",
+        backtest_parts_api.BacktestDailyApi.as_view(),
+        name="api_backtest_daily",
+    ),
+    path(
+        "backtests/<int:backtest_id>/trades/<int:number>/",
+        backtest_parts_api.BacktestTradeApi.as_view(),
+        name="api_backtest_trade",
+    ),
+]
+
 STUDY_API_PATTERNS: list[URLPattern | URLResolver] = [
+    path("optimizations/quota/", study_parts_api.StudyQuotaApi.as_view(), name="api_studies_quota"),
+    path(
+        "optimizations/estimate/",
+        study_parts_api.StudyEstimateApi.as_view(),
+        name="api_studies_estimate",
+    ),
+    path(
+        "optimizations/<int:study_id>/progress/",
+        study_parts_api.StudyProgressApi.as_view(),
+        name="api_study_progress",
+    ),
+    path(
+        "optimizations/<int:study_id>/leaderboard/",
+        study_parts_api.LeaderboardApi.as_view(),
+        name="api_study_leaderboard",
+    ),
+    path(
+        "optimizations/<int:study_id>/heatmap/",
+        study_parts_api.HeatmapApi.as_view(),
+        name="api_study_heatmap",
+    ),
+    path(
+        "optimizations/<int:study_id>/points/",
+        study_parts_api.PointsApi.as_view(),
+        name="api_study_points",
+    ),
     path("optimizations/", studies_api.StudyListApi.as_view(), name="api_studies"),
     path(
         "optimizations/repeats/",
@@ -344,6 +401,7 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_order_cancel",
     ),
     path("strategies/", strategies_api.StrategyListApi.as_view(), name="api_strategies"),
+    path("strategies/board/", board_api.StrategyBoardApi.as_view(), name="api_strategy_board"),
     path(
         "strategies/<int:strategy_id>/",
         strategies_api.StrategyDetailApi.as_view(),
@@ -440,6 +498,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *BACKTEST_PATTERNS,
     *STUDY_PATTERNS,
     path("api/v1/", include(API_PATTERNS)),
+    path("api/v1/", include(BACKTEST_API_PATTERNS)),
     path("api/v1/", include(STUDY_API_PATTERNS)),
     path("api/v1/", include(TRAINING_API_PATTERNS)),
 ]

@@ -16,7 +16,7 @@ from elson.common import errors
 from elson.common.api import PROBLEM_TYPE
 from elson.common.openapi import ANSWERS, OTHERWISE, PROBLEM
 from marketdata.services import watchlist_create
-from trading.models import Portfolio
+from trading.models import Portfolio, StudyProposal
 from trading.services.deployments import deployment_start
 from trading.services.strategies import strategy_create
 from trading.tests.backtest_rows import waiting_make
@@ -141,7 +141,16 @@ def ids(owner):
     portfolio = Portfolio.objects.get()
     version = strategy_create(user=owner, key="sma_cross", name="Mine")
     study = study_make(owner)
+    proposal = StudyProposal.objects.create(
+        study=study,
+        strategy=version.strategy,
+        champion=version,
+        parameters=dict(version.parameters),
+        gates=[],
+        status="OFFERED",
+    )
     return {
+        "proposal_id": proposal.pk,
         "backtest_id": waiting_make(owner).pk,
         "study_id": study.pk,
         "strategy_id": version.strategy_id,

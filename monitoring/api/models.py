@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.selectors import entitlement_value
-from elson.common.api import BadRequest
+from elson.common.api import BadRequest, CursorPagination
 from elson.common.errors import Forbidden
 from monitoring.serializers import (
     CalibrationBinSerializer,
@@ -22,6 +22,7 @@ from monitoring.serializers import (
     DriftSerializer,
     ModelDetailSerializer,
     ModelVersionSerializer,
+    PredictionSerializer,
     ReliabilitySerializer,
     TransitionSerializer,
     VerificationSerializer,
@@ -34,6 +35,7 @@ from trading.selectors.model_versions import (
     calibration_rows,
     drift_latest,
     drift_list,
+    prediction_list,
     regime_rows,
     transition_list,
     version_get,
@@ -171,6 +173,49 @@ class ModelCalibrationApi(APIView):
         since = None if days is None else now - dt.timedelta(days=days)
         rows = calibration_rows(version, regime=regime, since=since)
         return Response(CalibrationBinSerializer(rows, many=True).data)
+
+
+class PredictionPagination(CursorPagination):
+    """By market time."""
+
+    ordering = "-market_at"
+
+
+class ModelPredictionListApi(ListAPIView[Any]):
+    """What a version said of candidates, newest first; part of Plus."""
+
+    serializer_class = PredictionSerializer
+    pagination_class = PredictionPagination
+
+    def get_queryset(self) -> Any:
+        """Read those of one version up to the caller's market date: later ones are the future."""
+        if getattr(self, "swagger_fake_view", False):
+            return prediction_list(None)
+        version = version_get(self.kwargs["version_id"])
+        regime = _word_read(self.request, "regime", ("", *REGIMES))
+        user = cast("User", self.request.user)
+        if entitlement_value(user, DETAIL, now=timezone.now()) <= 0:
+            raise Forbidden("PLAN_TOO_SMALL", "The predictions of a model are part of Plus.")
+        return prediction_list(version, regime=regime, until=self._until())
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        """Let the serializer know what the caller may know."""
+        known = dict(super().get_serializer_context())
+        if not getattr(self, "swagger_fake_view", False):
+            known["until"] = self._until()
+        return known
+
+    def _until(self) -> dt.datetime | None:
+        return visible_of(portfolio_get(cast("User", self.request.user)))
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("regime", str, enum=["", *REGIMES], description="All if left out.")
+        ]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer in pages; outcomes that lie after your market date are not told."""
+        return super().get(request, *args, **kwargs)
 
 
 class DetectorApi(APIView):

@@ -20,6 +20,7 @@ from elson.common.listing import csv_response
 from trading.api.parameters import PAGING, choice_read, day_read, ids_read, parameters_known
 from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
+from trading.selectors.luck import LUCK
 from trading.selectors.shares import share_open
 from trading.serializers.backtests import (
     AdoptedVersionSerializer,
@@ -71,22 +72,28 @@ class BacktestListApi(ListAPIView[Any]):
             OpenApiParameter("tag", str, description="One tag, as it is written."),
             OpenApiParameter("status", str, enum=[code for code, _ in STATUSES]),
             OpenApiParameter("strategy", str, description="The key of a strategy."),
+            OpenApiParameter("search", str, description="Symbol, rules, tag, note or #number."),
+            OpenApiParameter(
+                "luck", str, enum=LUCK, description="Does it beat random entries? PASS: it does."
+            ),
         ]
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Filter by tag, status and strategy."""
+        """Filter as the page does."""
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> Any:
         """Read only the caller's own."""
         if getattr(self, "swagger_fake_view", False):
             return backtest_list(user_id=0)
-        parameters_known(self.request, "tag", "status", "strategy", *PAGING)
+        parameters_known(self.request, "tag", "status", "strategy", "search", "luck", *PAGING)
         return backtest_list(
             user_id=_member(self.request).pk,
             tag=self.request.query_params.get("tag", "")[:24],
             status=choice_read(self.request, "status", [code for code, _ in STATUSES]),
             strategy=self.request.query_params.get("strategy", "")[:60],
+            search=self.request.query_params.get("search", "")[:80],
+            luck=choice_read(self.request, "luck", LUCK),
         )
 
     @extend_schema(
@@ -129,6 +136,8 @@ class BacktestDetailApi(APIView):
 class BacktestSplitApi(APIView):
     """A finished run split at another day."""
 
+    also_refuses = (409,)
+
     @extend_schema(
         parameters=[OpenApiParameter("from", dt.date, required=True, description="2015-01-01")],
         responses=BacktestSplitSerializer,
@@ -145,6 +154,8 @@ class BacktestSplitApi(APIView):
 
 class BacktestResultApi(APIView):
     """What a finished run found."""
+
+    also_refuses = (409,)
 
     @extend_schema(responses=BacktestResultSerializer)
     def get(self, request: Request, backtest_id: int) -> Response:
@@ -170,6 +181,8 @@ class BacktestCompareApi(APIView):
 
 class BacktestTradesApi(APIView):
     """The round trips of a finished run as CSV."""
+
+    also_refuses = (409,)
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, backtest_id: int) -> HttpResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,10 +14,11 @@ from rest_framework.views import APIView
 from elson.common.api import idempotency_header, idempotency_key_of
 from elson.common.errors import NotFound
 from marketdata.selectors import instrument_get
-from trading.api.parameters import PAGING, parameters_known
+from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.sizing import size_recommended
 from trading.selectors.strategies import (
+    STATUSES,
     deployment_get,
     deployment_list,
     strategy_of,
@@ -50,8 +51,14 @@ class DeploymentListApi(ListAPIView[Any]):
         """Read only the caller's own."""
         if getattr(self, "swagger_fake_view", False):
             return deployment_list(None)
-        parameters_known(self.request, *PAGING)
-        return deployment_list(portfolio_get(self.request.user))
+        parameters_known(self.request, *PAGING, "status")
+        status = choice_read(self.request, "status", STATUSES)
+        return deployment_list(portfolio_get(self.request.user), status=status)
+
+    @extend_schema(parameters=[OpenApiParameter("status", str, enum=STATUSES)])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List them."""
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(
         request=DeploymentCreateSerializer,

@@ -54,6 +54,18 @@ def count_read(request: Request, name: str, *, default: int | None = None, most:
     return min(number, most)
 
 
+def offset_read(request: Request, name: str) -> int:
+    """Read how many rows to leave out, 0 unless given."""
+    text = request.query_params.get(name, "")
+    number = parse_whole(text) if text else 0
+    if number is None:
+        raise BadRequest(
+            f"INVALID_{name.upper()}", f"{name} {text[:20]!r} is not a number of 0 or more.",
+            field=name,
+        )  # fmt: skip
+    return number
+
+
 def ids_read(request: Request, name: str, *, fewest: int, most: int) -> list[int]:
     """Read numbers parted by commas, each once; their count must lie within the bounds."""
     parts = [part.strip() for part in request.query_params.get(name, "").split(",")]

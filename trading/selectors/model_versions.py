@@ -128,14 +128,23 @@ def drift_latest(version: ModelVersion) -> DriftReport | None:
 
 
 def prediction_list(
-    version: ModelVersion, *, regime: str = "", since: dt.datetime | None = None
+    version: ModelVersion | None,
+    *,
+    regime: str = "",
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
 ) -> QuerySet[Prediction]:
-    """Return what a version said, newest first, with the instruments."""
+    """Return what a version said, newest first, with the instruments.
+
+    With `until` only of bars up to that market time; what came of them may lie after it.
+    """
     rows = Prediction.objects.filter(version=version).select_related("instrument")
     if regime:
         rows = rows.filter(regime=regime)
     if since is not None:
         rows = rows.filter(created_at__gte=since)
+    if until is not None:
+        rows = rows.filter(market_at__lte=until)
     return rows.order_by("-market_at", "-pk")
 
 

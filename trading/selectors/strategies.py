@@ -27,6 +27,7 @@ from trading.models import (
     StrategyVersion,
 )
 
+STATUSES = list(Deployment.Status.values)
 HALTED_LEVEL = LEVELS.index("HALTED")
 
 
@@ -144,9 +145,10 @@ def deployment_get(user: Any, deployment_id: int) -> Deployment:
     return found
 
 
-def deployment_list(portfolio: Portfolio | None) -> QuerySet[Deployment]:
-    """Every deployment of a portfolio, stopped ones too, newest first."""
-    return _deployments().filter(portfolio=portfolio).order_by("-pk")
+def deployment_list(portfolio: Portfolio | None, *, status: str = "") -> QuerySet[Deployment]:
+    """Every deployment of a portfolio, of one status or all, stopped ones too, newest first."""
+    rows = _deployments().filter(portfolio=portfolio)
+    return (rows.filter(status=status) if status else rows).order_by("-pk")
 
 
 def version_get(user: Any, pk: object) -> StrategyVersion:

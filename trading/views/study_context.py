@@ -59,9 +59,7 @@ def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> di
     """Return everything that changes while trials finish."""
     trials = list(trial_list(study))
     ranked = [trial for trial in trials if trial.objective is not None]
-    space = space_from(rules_of(study.strategy_key), study.space, study.fixed)
-    plateau = _plateau(space, ranked, study.n_folds)
-    zone = {ranked[k].number for k in plateau.zone} if plateau else set()
+    zone = stable_zone(study, ranked)
     verdict = study.judgement or {}
     pace, steps = study_pace(study), best_so_far(study)
     pick = next((t for t in ranked if t.number == verdict.get("pick")), None)
@@ -95,6 +93,13 @@ def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> di
         "chosen": chosen,
         "moving": [(name, label_of(name)) for name in study.space],
     }
+
+
+def stable_zone(study: Any, ranked: Sequence[Any]) -> set[int]:
+    """Return the numbers of the trials within one standard error of the best plateau."""
+    space = space_from(rules_of(study.strategy_key), study.space, study.fixed)
+    plateau = _plateau(space, ranked, study.n_folds)
+    return {ranked[k].number for k in plateau.zone} if plateau else set()
 
 
 def _plateau(space: Space, ranked: Sequence[Any], n_folds: int) -> Plateau | None:
@@ -173,6 +178,7 @@ def heat(ranked: Sequence[Any], zone: set[int], x: str, y: str) -> dict[str, Any
     best = max(ranked, key=lambda t: (t.objective, -t.number)).number
     return {
         "columns": [label for label, _ in columns],
+        "column_spans": [span for _, span in columns],
         "rows": [
             {
                 "label": label,
@@ -214,13 +220,13 @@ def _cell(trials: Sequence[Any], zone: set[int], best: int) -> dict[str, Any]:
     if not trials:
         return {"text": "", "value": None, "slug": "", "title": "no trial"}
     value = median(trial.objective for trial in trials)
-    slugs = [heat_slug(value)]
-    if any(trial.number == best for trial in trials):
-        slugs.append("is-best")
-    if any(trial.number in zone for trial in trials):
-        slugs.append("is-stable")
+    marks = {
+        "is_best": any(trial.number == best for trial in trials),
+        "is_stable": any(trial.number in zone for trial in trials),
+    }
+    slugs = [heat_slug(value), *(name.replace("_", "-") for name, is_so in marks.items() if is_so)]
     slug = " ".join(slugs)
-    return {"text": ratio(value), "value": value, "slug": slug, "n": len(trials)}
+    return {"text": ratio(value), "value": value, "slug": slug, "n": len(trials), **marks}
 
 
 def heat_slug(value: float) -> str:
