@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from elson.common.errors import DomainError, NotFound
-from elson.common.listing import csv_response
+from elson.common.listing import csv_response, wants_fragment
 from marketdata.selectors import instrument_get
 from trading.engine.strategies import strategy_get
 from trading.selectors.book_changes import sold_by_hand
@@ -36,11 +36,15 @@ from trading.selectors.strategies import (
 )
 from trading.selectors.strategy_desk import strategy_desk, strategy_events, strategy_orders
 from trading.selectors.versions import version_rows
+from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import strategy_deploy
+from trading.services.own_limits import limits_read
+from trading.services.strategies import parameters_resolve
 from trading.views.decision_log import log_context, log_csv, news_context
 from trading.views.orders import CSV_COLUMNS
 from trading.views.parameter_strips import parameter_rows
 from trading.views.strategy_form import DeployForm
+from trading.views.strategy_tracking import preview_context, preview_part
 
 ORDER_COLUMNS = (
     *CSV_COLUMNS,
@@ -55,12 +59,19 @@ def strategy_new(request: HttpRequest) -> HttpResponse:
     """Choose parameters, instrument and capital, and put a rule to work on paper."""
     spec = _spec(request.POST.get("key") or request.GET.get("key", ""))
     form = DeployForm(spec, request.POST or None, account=account_limits(request.user))
+    preview: dict[str, Any] = {}
+    is_preview = request.POST.get("intent") == "preview"
     if request.method == "POST" and form.is_valid():
         try:
-            return _deploy(request, form)
+            if not is_preview:
+                return _deploy(request, form)
+            preview = _preview(request, form)
         except DomainError as error:
             form.add_error(error.field if error.field in form.fields else None, error.message)
+    if is_preview and wants_fragment(request):
+        return preview_part(request, form, preview)
     context = {
+        **preview,
         "spec": spec,
         "form": form,
         "crumbs": [{"label": "Strategies", "href": reverse("strategies")}],
@@ -120,6 +131,19 @@ def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
         now=timezone.now(),
     )
     return redirect("strategy_detail", strategy_id=started.version.strategy_id)
+
+
+def _preview(request: HttpRequest, form: DeployForm) -> dict[str, Any]:
+    """Compute what the typed strategy would hold now; nothing is stored."""
+    return preview_context(
+        request,
+        request.POST,
+        strategy_key=form.spec.key,
+        parameters=parameters_resolve(key=form.spec.key, parameters=form.parameters()),
+        limits=limits_read(form.limits(), form.account),
+        costs=costs_read(form.costs()),
+        symbol=form.cleaned_data["symbol"],
+    )
 
 
 def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:

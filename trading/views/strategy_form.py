@@ -9,6 +9,7 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from elson.common.formatting import label_of
 from trading.engine.adaptive import OFF, ON, SWITCH
 from trading.engine.adaptive_grid import GridRow
 from trading.engine.errors import EngineError
@@ -106,7 +107,9 @@ class ScheduleMixin(ParameterForm):
             try:
                 schedule_convert(self.spec.key, name, cleaned.get(PARAMETER_PREFIX + name))
             except EngineError as error:
-                self.add_error(PARAMETER_PREFIX + name, str(error))
+                # Its field names the parameter: what is left is the value and the limit.
+                value, _, rule = str(error).partition(" is ")[2].partition("; it ")
+                self.add_error(PARAMETER_PREFIX + name, f"{value} does not fit; it {rule}.")
         return cleaned
 
     def parameters(self) -> dict[str, Any]:
@@ -173,6 +176,17 @@ class VersionForm(ScheduleMixin, TermsMixin):
         kept = {key: value for key, value in own.items() if value is not None}
         return super().parameters() | kept | switches
 
+    def clean(self) -> dict[str, Any]:
+        """Refuse a name that is none together with all else; whether it is taken is asked last."""
+        cleaned = super().clean()
+        n_characters = len(self.new_name().strip())
+        if not 1 <= n_characters <= NAME_LENGTH:
+            self.add_error(
+                "name",
+                f"the name has {n_characters} characters; 1 to {NAME_LENGTH} are allowed",
+            )
+        return cleaned
+
     def new_name(self) -> str:
         """Return the name as typed; the one it has where the form has no field for it."""
         return str(self.data.get("name", self.initial["name"]))
@@ -208,7 +222,7 @@ def _switch(row: GridRow) -> str:
 
 def _switch_field(row: GridRow) -> forms.Field:
     # Named after its row for whoever hears one field at a time.
-    label = f"{row.name.replace('_', ' ').capitalize()} follows the regime"
+    label = f"{label_of(row.name)} follows the regime"
     return forms.ChoiceField(
         label=label, choices=[(ON, ON), (OFF, OFF)], required=False, widget=Switch()
     )
@@ -225,7 +239,7 @@ def _regime_parameter(row: GridRow, regime: Regime, suggested: float) -> Paramet
         key=f"{row.name}.{regime.value}",
         kind=INT if row.is_whole else FLOAT,
         default=suggested,
-        meaning=f"{row.name.replace('_', ' ').capitalize()} in {regime.value.capitalize()}",
+        meaning=f"{label_of(row.name)} in {regime.value.capitalize()}",
         low=row.low,
         high=row.high,
     )

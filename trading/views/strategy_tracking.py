@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -157,6 +158,15 @@ def preview_context(
         "preview_symbols": symbols,
         "preview_capital": capital,
     }
+
+
+def preview_part(request: HttpRequest, form: Form, preview: dict[str, Any]) -> HttpResponse:
+    """Answer a form that changed with its preview, or with what is wrong in it."""
+    faults = [f"{form[name].label if name in form.fields else 'Parameters'}: {texts[0]}"
+              for name, texts in form.errors.items()]  # fmt: skip
+    context = preview or {"preview_error": "; ".join(faults)}
+    status = 422 if context["preview_error"] else 200
+    return render(request, "trading/_holdings_now.html", context, status=status)
 
 
 def tracking_figure(tracking: Tracking | None, *, currency: str) -> dict[str, Any] | None:

@@ -32,7 +32,12 @@ from trading.services.deployments import deployment_start
 from trading.services.own_limits import limits_read
 from trading.services.strategies import parameters_resolve, strategy_revise
 from trading.views.strategy_form import VersionForm
-from trading.views.strategy_tracking import DEFAULT_CAPITAL, preview_context, symbol_of
+from trading.views.strategy_tracking import (
+    DEFAULT_CAPITAL,
+    preview_context,
+    preview_part,
+    symbol_of,
+)
 
 
 @login_required
@@ -56,7 +61,7 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
         except DomainError as error:
             form.add_error(error.field if error.field in form.fields else None, error.message)
     if intent == "preview" and wants_fragment(request):
-        return _preview_part(request, form, preview)
+        return preview_part(request, form, preview)
     context = {
         "preview_symbols": symbol_of(strategy),
         "preview_capital": DEFAULT_CAPITAL,
@@ -133,14 +138,6 @@ def _preview(request: HttpRequest, base: Any, form: VersionForm) -> dict[str, An
         costs=costs_read(form.costs()),
         symbol=symbol_of(base.strategy),
     )
-
-
-def _preview_part(request: HttpRequest, form: VersionForm, preview: dict[str, Any]) -> HttpResponse:
-    faults = [f"{form[name].label if name in form.fields else 'Parameters'}: {texts[0]}"
-              for name, texts in form.errors.items()]  # fmt: skip
-    context = preview or {"preview_error": "; ".join(faults)}
-    status = 422 if context["preview_error"] else 200
-    return render(request, "trading/_holdings_now.html", context, status=status)
 
 
 def _save(request: HttpRequest, strategy: Any, form: VersionForm) -> HttpResponse:

@@ -302,3 +302,22 @@ def test_the_size_of_the_hybrid_may_be_switched_off(member, portfolio):
     assert page.count("follows the regime</span>") == 1
     assert "The same in every regime until you set one apart." in page
     assert StrategyVersion.objects.latest("number").parameters["size_factor.ADAPTIVE"] == "off"
+
+
+def test_a_new_strategy_is_previewed_before_it_is_made(member, portfolio):
+    values = {f"p_{p.key}": str(p.default) for p in strategy_get("sma_cross").parameters}
+    asked = values | {"key": "sma_cross", "name": "Own", "symbol": "SPX", "capital": "1000"}
+    never = asked | {"p_fast": "50", "p_slow": "200", "p_schedule.until": "03:00"}
+
+    shown = member.post("/strategies/new/", never | {"intent": "preview"}, headers=FRAGMENT)
+    whole = member.post("/strategies/new/", never | {"intent": "preview"})
+    wrong = member.post(
+        "/strategies/new/", never | {"capital": "much", "intent": "preview"}, headers=FRAGMENT
+    )
+
+    assert "outside its schedule: entry of" in text(shown)
+    assert "<form" not in text(shown)
+    assert "outside its schedule: entry of" in text(whole)
+    assert wrong.status_code == 422
+    assert "Capital: " in text(wrong)
+    assert not StrategyVersion.objects.exists()
