@@ -16,6 +16,8 @@ DIGITS = 3
 MOST = 56.0
 MIDDLE = 60.0
 N_SHOWN = 6
+# Length of the bar on which a probability lies beside its threshold.
+BAR = 1_000.0
 
 
 class Asked(Protocol):
@@ -60,6 +62,16 @@ class Score:
     def is_reached(self) -> bool:
         """Tell whether the probability is at least the threshold."""
         return self.threshold is None or self.probability >= self.threshold
+
+    @property
+    def reach(self) -> str:
+        """Length of the probability on a bar of BAR units."""
+        return f"{BAR * self.probability:.1f}"
+
+    @property
+    def mark(self) -> str:
+        """Place of the threshold on the same bar; empty without one."""
+        return "" if self.threshold is None else f"{BAR * self.threshold:.1f}"
 
 
 def score_of(decision: Asked) -> Score | None:

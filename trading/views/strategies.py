@@ -162,6 +162,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "now": row,
         "changes": changes,
         "parameter_rows": parameter_rows(view.parameters, changes) if view else [],
+        "next_bar": _next_bar(replay, row.timeframe),
         "model": bound_text(strategy.key),
         "market": market,
         "following": next_regime_get(deployment.instrument, row.timeframe, until=until),
@@ -172,6 +173,17 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "view": view,
         "source": decision_source(decision) if decision else None,
     }
+
+
+def _next_bar(replay: Any, timeframe: str) -> str:
+    """Say when it decides next, for a strategy that has not decided yet."""
+    if replay is None:
+        return f"It decides when the next {timeframe} bar closes."
+    if replay.state != "RUNNING":
+        return "The replay stands still: it decides when the next bar is shown."
+    seconds = max(round(60 / replay.speed), 1)
+    noun = "second" if seconds == 1 else "seconds"
+    return f"The next bar closes within {seconds} {noun}: the replay shows {replay.speed} a minute."
 
 
 def _size(request: HttpRequest, strategy: Any) -> dict[str, Any]:

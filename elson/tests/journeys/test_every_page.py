@@ -83,10 +83,11 @@ def test_pages_of_a_member_are_accessible(new_context: NewContext, width: int, t
     found = _links(page, "/strategies/", r"^/strategies/\d+/$")[:1]
     found += _links(page, found[0], r"^/strategies/\d+/decisions/")[:1]
     found += _links(page, found[0], r"^/strategies/\d+/(edit|versions/\d+/(run|preview))/$")[:3]
+    found += [f"{found[0]}stop/", f"{found[0]}parameters/"]
     found += _links(page, "/orders/", r"^/orders/[0-9a-f-]{36}/$")[:1]
     found += _result_pages(page)
 
-    assert len(found) == 18
+    assert len(found) == 20
     assert _faults(page, MEMBERS + found, width, theme) == []
 
 

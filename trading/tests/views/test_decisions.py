@@ -37,6 +37,8 @@ def test_the_score_is_shown_with_its_threshold_and_signed_contributions(member, 
     page = member.get(address(deployment.version, f"decisions/{decision.uuid}/")).content.decode()
 
     assert "below the threshold of" in page
+    assert 'class="reach" x="0" y="6" width="610.0"' in page
+    assert '<path d="M700.0 0V24"/>' in page
     assert page.index("RSI gap") < page.index("Trend gap")
     assert 'class="bar down" x="4.00" y="1" width="56.00"' in page
     assert "Together" in page

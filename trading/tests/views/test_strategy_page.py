@@ -181,6 +181,21 @@ def test_a_parameter_says_when_it_changed_and_draws_its_steps(member, deployment
     assert f"not since {FIRST_CLOSE + 640 * DAY:%Y-%m-%d}" in page
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("RUNNING", "The next bar closes within 2 seconds: the replay shows 30 a minute."),
+        ("PAUSED", "The replay stands still: it decides when the next bar is shown."),
+    ],
+)
+def test_before_the_first_decision_it_is_said_when_the_next_bar_closes(
+    member, portfolio, deployment, state, words
+):
+    type(portfolio.replay).objects.update(state=state, speed=30)
+
+    assert words in said(member.get(address(deployment.version)))
+
+
 def test_the_strips_are_a_table_and_a_file_too(member, deployment):
     decided(deployment, 640)
     decided(deployment, 641, 0.5, "HIGH")
