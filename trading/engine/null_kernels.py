@@ -94,8 +94,11 @@ def rested_nb(position: Position, i: int, terms: Terms, levels: Levels) -> tuple
         )
         return reason, price
     # Ticks are counted from zero: away from the market is the other way round than below it.
-    stop = -order_level_nb(-position.stop_price, levels.tick_size, True)
-    target = -order_level_nb(-position.target_price, levels.tick_size, False)
+    stop, target = position.stop_price, position.target_price
+    if stop == stop:
+        stop = -order_level_nb(-stop, levels.tick_size, True)
+    if target == target:
+        target = -order_level_nb(-target, levels.tick_size, False)
     mirrored = Position(position.kind, 0, stop, target, position.limit)
     reason, price, _ = protected_nb(
         mirrored, -levels.opened[i], -levels.low[i], -levels.high[i], 0.0, -levels.slippage

@@ -405,13 +405,16 @@ def test_what_a_resting_order_brings_buys_nothing_at_the_open_of_its_bar():
 
 
 @pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize(("level", "column"), [("stop_distance", 2), ("target_distance", 3)])
 @pytest.mark.parametrize("at", ["OPEN", "CLOSE"])
-def test_a_stop_of_ones_own_rule_rests_for_its_random_entries_as_a_share_of_the_price(at, side):
+def test_what_ones_own_rule_lets_rest_rests_for_its_random_entries_as_a_share_of_the_price(
+    at, level, column, side
+):
     def decide(features, i, state):
         is_in = i % 9 < 6
-        stop = {"stop_distance": 0.03 * features.bars.close[i]} if state.is_flat else {}
+        given = {level: 0.03 * features.bars.close[i]} if state.is_flat else {}
         return Proposal(
-            0.5 * side * is_in, side, "ON" if is_in else "OFF", rests_protection=True, **stop
+            0.5 * side * is_in, side, "ON" if is_in else "OFF", rests_protection=True, **given
         )
 
     bars = replace(BARS.until(150), exec_price=at)
@@ -421,14 +424,14 @@ def test_a_stop_of_ones_own_rule_rests_for_its_random_entries_as_a_share_of_the_
 
     trades = trades_of_run(found, bars, 2e-4)
     assert trades.leave_by is LeaveBy.RESTING
-    assert trades.terms[:, 2] == pytest.approx(0.03)
-    assert np.isnan(trades.terms[:, 3]).all()
+    assert trades.terms[:, column] == pytest.approx(0.03)
+    assert np.isnan(trades.terms[:, 5 - column]).all()
     assert 0 < trades.is_protected.sum() < len(trades)
     assert drawn.exits.tolist() == [trip.exit_bar for trip in found.round_trips]
     assert drawn.prices == pytest.approx([trip.exit_price for trip in found.round_trips])
     legs = [Leg(bars, found.spec)]
     shared = run_portfolio(legs, config)
-    shares = instrument_trades(shared.instruments[0], shared, legs).terms[:, 2]
+    shares = instrument_trades(shared.instruments[0], shared, legs).terms[:, column]
     assert shares == pytest.approx(0.03)
 
 
