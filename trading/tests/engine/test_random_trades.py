@@ -165,8 +165,8 @@ CLOSE = np.array([10.0, 10.0, 10.5, 11.0, 12.0, 9.0, 8.0, 7.0, 6.0])
         ({"stop": np.full(9, 1.0)}, 6),
         ({"target": np.full(9, 0.9)}, 4),
         ({"target": np.full(9, 1.0)}, 5),
-        # Out of 12 a cost of a tenth leaves 10.8, and 11 was paid: no close is 2 above that.
-        ({"target": np.full(9, 2.0), "rate": np.full(9, 0.1)}, 9),
+        # Out of 12 a cost of a tenth leaves 10.8, and 11 was paid: no close is 0.9 above that.
+        ({"target": np.full(9, 0.9), "rate": np.full(9, 0.1)}, 9),
         # Trailing 2 below 11, then below 12.
         ({"trail": np.full(9, 2.0)}, 6),
         ({}, 9),
