@@ -9,6 +9,8 @@ from django.http import HttpRequest
 
 from accounts.selectors import profile_css, profile_get
 from elson.checklist import checklist_get
+from elson.plans import plans_shown
+from elson.showcase import samples_shown
 from trading.selectors.portfolios import portfolio_of
 
 BAR_WORDS = {"1m": "minute", "5m": "5 minutes", "15m": "15 minutes", "1h": "hour", "1d": "day"}
@@ -22,7 +24,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 class Shell(Mapping[str, Any]):
     """Lazy parts of the shell; strangers cost no query, members one beside their profile."""
 
-    PARTS = ("profile", "portfolio", "replay", "checklist")
+    PARTS = ("profile", "portfolio", "replay", "checklist", "plans", "samples")
 
     def __init__(self, request: HttpRequest) -> None:
         self._user: Any = getattr(request, "user", None)
@@ -69,6 +71,12 @@ class Shell(Mapping[str, Any]):
             "date": replay.cursor_at,
             "state": replay.state,
         }
+
+    def _plans(self) -> list[dict[str, Any]]:
+        return plans_shown()
+
+    def _samples(self) -> dict[str, Any]:
+        return samples_shown()
 
     def _checklist(self) -> dict[str, Any] | None:
         return checklist_get(self._user)

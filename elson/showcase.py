@@ -6,21 +6,28 @@ import datetime as dt
 from typing import Any
 
 import numpy as np
+import structlog
 from django.conf import settings
 from django.core.cache import cache
 
 from accounts.models import User
 from accounts.selectors import user_get_by_email
 from accounts.services import entitlement_grant
+from elson.common import formatting
 from elson.serving.people import DEMO_EMAIL
 from marketdata.providers.replay import episode_named
 from marketdata.selectors import NoBars, UnknownSymbol, bars_get, instrument_get
 from marketdata.types import Bars
 from trading.engine.regimes import regimes_of
 from trading.selectors.backtests import backtest_find_by_key
+from trading.selectors.strategies import rule_name
+from trading.selectors.studies import study_find_by_key, trial_get
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import backtest_request
+from trading.services.studies.drafts import StudyInvalid, study_draft_read
+from trading.services.studies.requests import study_request
 
+logger = structlog.get_logger(__name__)
 # The drawing: bars shown, and its own units of length.
 N_BARS_BEFORE = 45  # so that the calm is seen as well
 N_BARS = 150
@@ -36,22 +43,62 @@ RUNS = (
     {"client_key": "showcase-2", "strategy_key": "volatility_adaptive_trend", "symbol": "WTI"},
 )
 
+# The search that panels of smaller plans show a sample of: small, so that it is done in seconds.
+SEARCH = {
+    "strategy_key": "sma_cross",
+    "symbol": "NASDAQ",
+    "method": "GRID",
+    "n_trials": 12,
+    "n_folds": 4,
+    "fewest_trades": 5,
+    "commission_bps": 1,
+    "slippage_bps": 1,
+    "space": {
+        "fast": {"low": 20, "high": 50, "step": 10},
+        "slow": {"low": 100, "high": 200, "step": 50},
+    },
+}
+SEARCH_KEY = "showcase-search"
+# What the demo person needs beyond the free plan for all of it.
+GRANTS = {
+    "backtests.at_once": len(RUNS) + 1,
+    "backtests.per_day": 100,
+    "optimize.runs_per_day": 3,
+    "optimize.trials_per_run": 100,
+}
+
 
 def showcase_request(*, user: User, now: dt.datetime) -> None:
-    """Ask for the runs of the landing page; a second call asks for nothing new."""
-    source = "staff:showcase"
-    entitlement_grant(user=user, key="backtests.at_once", value=len(RUNS) + 1, source=source)
-    entitlement_grant(user=user, key="backtests.per_day", value=100, source=source)
+    """Ask for what strangers and smaller plans are shown; a second call asks for nothing new."""
+    for key, value in GRANTS.items():
+        entitlement_grant(user=user, key=key, value=value, source="staff:showcase")
     for run in RUNS:
         if backtest_find_by_key(user_id=user.pk, client_key=run["client_key"]) is not None:
             continue
         draft = draft_read(run | {"has_regime_costs": True, "slippage_bps": 1})
         backtest_request(user=user, draft=draft, now=now, client_key=run["client_key"])
+    _search_request(user, now)
+
+
+def _search_request(user: User, now: dt.datetime) -> None:
+    """Ask for the sample search; an installation with too few bars for it does without."""
+    if study_find_by_key(user_id=user.pk, client_key=SEARCH_KEY) is not None:
+        return
+    draft = study_draft_read(SEARCH)
+    try:
+        study_request(user=user, draft=draft, now=now, client_key=SEARCH_KEY)
+    except StudyInvalid as error:
+        logger.warning("showcase_search_left_out", error=error.message)
 
 
 def landing_context() -> dict[str, Any]:
     """Return the demo chart and the panels, each empty where its data is not stored."""
     return {"chart": _cached("chart", _chart), "results": _cached("results", _results)}
+
+
+def samples_shown() -> dict[str, Any]:
+    """Return what panels of smaller plans show of the demo account, each empty until it is done."""
+    return {"study": _cached("study", _study), "results": _cached("results", _results)}
 
 
 def _cached(name: str, build: Any) -> Any:
@@ -97,6 +144,32 @@ def _result(backtest: Any) -> dict[str, Any]:
         "verdict": honesty["verdict"],
         "troubles": [row for row in rows if row["mark"] != "ok"],
         "passed": [row for row in rows if row["mark"] == "ok"],
+    }
+
+
+def _study() -> dict[str, Any] | None:
+    """Summarize the demo account's search; None until it is judged and something was ranked."""
+    user = user_get_by_email(DEMO_EMAIL)
+    if user is None:
+        return None
+    study = study_find_by_key(user_id=user.pk, client_key=SEARCH_KEY)
+    verdict = (study.judgement if study else None) or {}
+    if study is None or verdict.get("pick") is None:
+        return None
+    pick = trial_get(study, verdict["pick"])
+    return {
+        "source": f"Demo account: {rule_name(study.strategy_key)} on {study.instrument.symbol}, "
+        f"{study.n_done} trials, done here on stored bars.",
+        "number": pick.number,
+        "values": ", ".join(
+            f"{formatting.label_of(name)} {value:g}" for name, value in pick.parameters.items()
+        ),
+        "in_sample": pick.in_sample_sharpe,
+        "out_of_sample": pick.out_of_sample_sharpe,
+        "deflated": verdict["deflated_sharpe"],
+        "overfitting": verdict["probability_of_overfitting"],
+        "is_overfit": verdict["is_overfit"],
+        "sentence": verdict["sentences"][0],
     }
 
 

@@ -210,7 +210,7 @@ def test_the_shell_asks_nothing_for_strangers(rf, django_assert_num_queries):
     shell = Shell(request)
 
     with django_assert_num_queries(0):
-        assert [shell[part] for part in shell] == [None, None, None, None]
+        assert {part: shell[part] for part in shell} == dict.fromkeys(Shell.PARTS)
 
 
 def test_the_shell_asks_two_questions_for_members(rf, member, django_assert_num_queries):

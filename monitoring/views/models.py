@@ -139,10 +139,23 @@ def models(request: HttpRequest) -> HttpResponse:
     }
     if version is not None:
         context |= _of_version(version, now, context)
+        if not context["has_detail"]:
+            context["sample"] = _sample(version)
         if request.GET.get("format") == "csv":
             return _csv(request, version, context)
     is_part = getattr(request, "htmx", False)
     return render(request, f"monitoring/{'_models' if is_part else 'models'}.html", context)
+
+
+def _sample(version: Any) -> dict[str, Any] | None:
+    """Return one of the curves that a larger plan shows; None where none is drawn."""
+    found = curves(version, source="tested", since=None)
+    curve = next((item for item in found if item["bins"]), None)
+    return curve and {
+        "bins": curve["bins"],
+        "label": f"Win rate over predicted probability, {curve['name'].lower()}",
+        "source": f"Model {version.number} of this installation, in its own walk-forward test.",
+    }
 
 
 def trainings_context(key: str, user: User) -> list[dict[str, Any]]:

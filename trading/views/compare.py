@@ -80,15 +80,12 @@ def ids_of(given: list[str]) -> list[int]:
     return list(numbers)
 
 
-def _locked(n_left_out: int, limit: int) -> dict[str, str] | None:
-    """Say what the plan leaves out and which one has it; None when nothing is."""
+def _locked(n_left_out: int, limit: int) -> dict[str, Any] | None:
+    """Say what the plan leaves out; None when nothing is."""
     if not n_left_out:
         return None
     more = f"{n_left_out} more {'was' if n_left_out == 1 else 'were'} chosen"
-    return {
-        "what": "More runs side by side are part of Plus",
-        "why": f"{more}. Your plan compares {limit} runs at once, Plus compares {MOST_RUNS}.",
-    }
+    return {"limit": limit, "why": f"{more}; your plan compares {limit} runs at once."}
 
 
 def _picker(request: MemberRequest, chosen: list[int], limit: int) -> HttpResponse:
