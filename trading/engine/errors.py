@@ -2,9 +2,13 @@
 
 
 class EngineError(ValueError):
-    """Base of everything the engine refuses; `code` is stable, the message is for people."""
+    """Base of everything the engine refuses; `code` is stable, the message is for people.
+
+    `parameter` names the strategy's parameter at fault, "" where it is none or not one alone.
+    """
 
     code = "engine_error"
+    parameter = ""
 
 
 class UnknownStrategy(EngineError):

@@ -12,13 +12,15 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError
+from elson.common.formatting import label_of
+from elson.common.forms import JudgedForm
 from trading.selectors.backtests import backtest_get
 from trading.selectors.strategies import rule_name
 from trading.services.adoption import OVERRIDE, backtest_adopt
 from trading.views.backtest_words import MARKS
 
 
-class AdoptForm(forms.Form):
+class AdoptForm(JudgedForm):
     """The word that takes a rule against its verdict."""
 
     override = forms.CharField(
@@ -39,7 +41,7 @@ def backtest_adopt_page(request: MemberRequest, backtest_id: int) -> HttpRespons
         try:
             version = backtest_adopt(backtest=row, override=form.cleaned_data["override"])
         except DomainError as error:
-            form.add_error(error.field if error.field in form.fields else None, error.message)
+            form.refuse(error)
         else:
             messages.success(request, f"{version.strategy.name} is a draft; nothing runs it yet.")
             return redirect("strategy_detail", version.strategy_id)
@@ -50,7 +52,7 @@ def backtest_adopt_page(request: MemberRequest, backtest_id: int) -> HttpRespons
         "verdict": honesty["verdict"],
         "is_failed": honesty["status"] == "FAIL",
         "tone": MARKS.get(honesty["status"], "info"),
-        "parameters": list(row.parameters.items()),
+        "parameters": [(label_of(name), value) for name, value in row.parameters.items()],
         "crumbs": [
             {"label": "Backtests", "href": reverse("backtests")},
             {"label": f"#{row.pk}", "href": reverse("backtest", args=[row.pk])},

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from django import forms
 
-from elson.common.errors import DomainError
 from elson.common.formatting import label_of, parse_whole
+from elson.common.forms import JudgedForm
 from marketdata.selectors import instrument_list, series_map
 from trading.engine.adaptive import SWITCH
 from trading.engine.errors import UnknownStrategy
@@ -73,7 +73,7 @@ PLAIN_FIELDS = (
 )  # fmt: skip
 
 
-class BacktestForm(forms.Form):
+class BacktestForm(JudgedForm):
     """Fields of a backtest; `draft_read` judges the values, so page and API say the same."""
 
     strategy_key = forms.ChoiceField(label="Strategy", required=False)
@@ -237,14 +237,8 @@ class BacktestForm(forms.Form):
             self.draft = draft_read(given)
         except BacktestInvalid as error:
             for name, message in error.data["errors"].items():
-                self._say(self._field_of(name), _short(name, message))
+                self._say(self.place_of(name), _short(name, message))
         return self.cleaned_data
-
-    def refuse(self, error: DomainError) -> None:
-        """Show what the service refused at the field it names."""
-        faults = error.data.get("errors") or {error.field: error.message}
-        for name, message in faults.items():
-            self.add_error(self._field_of(name), message)
 
     def _say(self, place: str | None, message: str) -> None:
         """Put our sentence at its field, in place of Django's about the same value."""
@@ -252,7 +246,8 @@ class BacktestForm(forms.Form):
             self.errors.pop(place, None)
         self.add_error(place, message)
 
-    def _field_of(self, name: str | None) -> str | None:
+    def place_of(self, name: str | None) -> str | None:
+        """Return the field of a name such as `parameters.fast`."""
         if not name:
             return None
         place = name.replace("parameters.", PREFIX).replace("weights.", WEIGHT_PREFIX)
@@ -267,7 +262,7 @@ class ReportForm(forms.Form):
     text = forms.CharField(required=False)
 
 
-class WordsForm(forms.Form):
+class WordsForm(JudgedForm):
     """Note and tags of a run; `backtest_describe` judges them."""
 
     note = forms.CharField(label="Note", required=False)
@@ -277,11 +272,6 @@ class WordsForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         help_text="Up to 8 words to find it by, separated by commas.",
     )
-
-    def refuse(self, error: DomainError) -> None:
-        """Show what the service refused at its field."""
-        for name, message in error.data["errors"].items():
-            self.add_error(name, message)
 
 
 def weighted_symbols(values: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from trading.selectors.strategies import strategy_list, strategy_of
 from trading.selectors.studies import proposal_get, study_get, trial_get
 from trading.selectors.versions import parameters_diff, regime_diff
 from trading.services.studies.adoption import newest_version, parameters_of, study_apply
-from trading.services.studies.holdout import holdout_open
+from trading.services.studies.holdout import holdout_open, looks_before
 from trading.services.studies.renewal import proposal_accept, proposal_reject, repeats_schedule
 from trading.services.studies.requests import study_extend, study_pause, study_resume, study_stop
 from trading.views.backtest_words import caution_words
@@ -91,7 +91,12 @@ def study_holdout(request: MemberRequest, study_id: int) -> HttpResponse:
         else:
             return redirect(f"{reverse('study', args=[study_id])}#holdout")
     asked = HoldoutForm(initial={"trial": request.GET.get("trial", "")[:20]})
-    context = {"study": row, "form": form or asked, "crumbs": _crumbs(row)}
+    context = {
+        "study": row,
+        "form": form or asked,
+        "n_looks_before": looks_before(row),
+        "crumbs": _crumbs(row),
+    }
     status = 422 if form is not None else 200
     return render(request, "trading/study_holdout.html", context, status=status)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from trading.views.backtest_address import PREFIX
 from trading.views.backtest_form import DEFAULTS, BacktestForm, default_symbol, spec_of
 
 SPACE = "s_"
+# How the service names a parameter of the space.
+IN_SPACE = "space."
 # A new form moves the first two numbers of a strategy, in about this many steps each.
 N_MOVING = 2
 N_STEPS = 10
@@ -87,24 +88,14 @@ class StudyForm(BacktestForm):
             self.study_draft = study_draft_read(request_values(self.data, self.spec))
         except StudyInvalid as error:
             for name, message in error.data["errors"].items():
-                self._say(self._study_field(name, message), message)
+                self._say(self.place_of(name), message)
         return self.cleaned_data
 
-    def refuse(self, error: Any) -> None:
-        """Show what the service refused at the field it names."""
-        faults = error.data.get("errors") or {error.field: error.message}
-        for name, message in faults.items():
-            self.add_error(self._study_field(name, message), message)
-
-    def _study_field(self, name: str | None, message: str) -> str | None:
-        if name == "space":
-            return self._space_field(message)
-        return name if name in self.fields else None
-
-    def _space_field(self, message: str) -> str | None:
-        """Return the first field of the parameter that the sentence names, None for none."""
-        words = set(re.findall(r"\w+", message))
-        named = next((p for p in self.spec.parameters if p.key in words), None)
+    def place_of(self, name: str | None) -> str | None:
+        """Return the field of a name such as `space.fast`: the first of its row that is used."""
+        if name is None or not name.startswith(IN_SPACE):
+            return super().place_of(name)
+        named = next((p for p in self.spec.parameters if IN_SPACE + p.key == name), None)
         if named is None:
             return None
         moves = self.data.get(f"{SPACE}{named.key}_moves")

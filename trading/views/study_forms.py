@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 
-from elson.common.errors import DomainError
+from elson.common.forms import JudgedForm
 
 WHOLE = re.compile(r"[-\N{MINUS SIGN}]?\d{1,18}")
 # Opening cannot be taken back, so it takes a word.
@@ -35,23 +35,13 @@ class WholeField(forms.CharField):
     sample = 50
 
 
-class StudyPageForm(forms.Form):
-    """Takes over what a service refuses, at the field it names."""
-
-    def refuse(self, error: DomainError) -> None:
-        """Show the sentence at its field, or above the form."""
-        faults = error.data.get("errors") or {error.field: error.message}
-        for name, message in faults.items():
-            self.add_error(name if name in self.fields else None, message)
-
-
-class ExtendForm(StudyPageForm):
+class ExtendForm(JudgedForm):
     """How many trials there shall be in all."""
 
     n_trials = WholeField(label="Trials in all")
 
 
-class HoldoutForm(StudyPageForm):
+class HoldoutForm(JudgedForm):
     """For which trial the hold-out is opened, and the word that says it is meant."""
 
     trial = WholeField(label="Trial")
@@ -70,7 +60,7 @@ class HoldoutForm(StudyPageForm):
         return word
 
 
-class RepeatForm(StudyPageForm):
+class RepeatForm(JudgedForm):
     """After how many days the search is made again, and for which strategy."""
 
     every_days = WholeField(label="Search again every … days", required=False)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.requests import MemberRequest
 from elson.common.formatting import parse_whole
+from elson.common.forms import JudgedForm
 from elson.common.listing import wants_fragment
 from trading.selectors.strategies import rules_of, strategy_list
 from trading.selectors.studies import TRIAL_SORTS, study_get
@@ -20,11 +21,12 @@ from trading.services.bindings import takes_model
 from trading.services.studies.holdout import looks_before
 from trading.views.study_context import counted, live_context, points_of
 from trading.views.study_files import table_response
-from trading.views.study_forms import ExtendForm, HoldoutForm, RepeatForm, StudyPageForm
+from trading.views.study_forms import ExtendForm, HoldoutForm, RepeatForm
 
 PERCENTS = (100, 50, 25, 10, 5)
 MOST_PINS = 10
 USUALLY_MORE = 50
+FORM_NAMES = {ExtendForm: "extend_form", HoldoutForm: "holdout_form", RepeatForm: "repeat_form"}
 # What of the address decides what the live part shows.
 KEPT = ("sort", "best", "x", "y", "page", "size")
 
@@ -43,7 +45,7 @@ def study(request: MemberRequest, study_id: int) -> HttpResponse:
 
 
 def study_render(
-    request: MemberRequest, row: Any, *refused: StudyPageForm, fault: str = "", status: int = 200
+    request: MemberRequest, row: Any, *refused: JudgedForm, fault: str = "", status: int = 200
 ) -> HttpResponse:
     """Show the page, with the forms that were refused in place of fresh ones."""
     own = [s for s in strategy_list(request.user) if s.key == row.strategy_key]
@@ -58,23 +60,18 @@ def study_render(
         "crumbs": [{"label": "Optimizations", "href": reverse("studies")}],
         **live_context(request, row, _chosen(request, row)),
     }
-    context |= _forms(row, context["pick"], own) | {_name(form): form for form in refused}
+    context |= _forms(row, context["pick"], own)
+    context |= {FORM_NAMES[type(form)]: form for form in refused}
     return render(request, "trading/study.html", context, status=status)
 
 
-def _forms(row: Any, pick: Any, own: Any) -> dict[str, StudyPageForm]:
+def _forms(row: Any, pick: Any, own: Any) -> dict[str, JudgedForm]:
     repeated = {"every_days": row.repeats_every_days or "", "strategy": row.repeats_for_id or ""}
-    fresh = (
-        ExtendForm(initial={"n_trials": row.n_trials + USUALLY_MORE}),
-        HoldoutForm(initial={"trial": pick.number if pick else ""}),
-        RepeatForm(initial=repeated, strategies=own),
-    )
-    return {_name(form): form for form in fresh}
-
-
-def _name(form: StudyPageForm) -> str:
-    """`extend_form` for an ExtendForm."""
-    return type(form).__name__.removesuffix("Form").lower() + "_form"
+    return {
+        "extend_form": ExtendForm(initial={"n_trials": row.n_trials + USUALLY_MORE}),
+        "holdout_form": HoldoutForm(initial={"trial": pick.number if pick else ""}),
+        "repeat_form": RepeatForm(initial=repeated, strategies=own),
+    }
 
 
 @login_required

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trading.engine.errors import ConfigInvalid, ParameterInvalid
+from trading.engine.errors import ConfigInvalid, EngineError, ParameterInvalid
 from trading.engine.kernels import FloatArray
 from trading.engine.strategies import StrategySpec, resolve_params
 from trading.engine.strategies.base import (
@@ -168,7 +168,7 @@ def space_from(
     Raises
     ------
     ParameterInvalid, ConfigInvalid
-        Naming the parameter, the value and the limit it broke.
+        Naming the parameter, the value and the limit it broke; `parameter` of the error is its key.
 
     Examples
     --------
@@ -188,10 +188,20 @@ def space_from(
             )
     both = sorted(set(ranges) & set(fixed or {}))
     if both:
-        raise ConfigInvalid(f"parameter {both[0]} is both fixed and in the space")
-    dimensions = tuple(_dimension(spec, known[name], ranges[name]) for name in ranges)
+        fault = ConfigInvalid(f"parameter {both[0]} is both fixed and in the space")
+        fault.parameter = both[0]
+        raise fault
+    dimensions = tuple(_named_dimension(spec, known[name], ranges[name]) for name in ranges)
     resolved = resolve_params(spec, fixed) if fixed else {}
     return Space(spec, dimensions, {name: resolved[name] for name in fixed or {}})
+
+
+def _named_dimension(spec: StrategySpec, parameter: Parameter, given: Any) -> Dimension:
+    try:
+        return _dimension(spec, parameter, given)
+    except EngineError as error:
+        error.parameter = parameter.key
+        raise
 
 
 def _dimension(spec: StrategySpec, parameter: Parameter, given: Any) -> Dimension:

@@ -286,6 +286,14 @@ def in_regimes(params: Params, name: str) -> tuple[float, ...]:
 
 def parameter_convert(strategy_key: str, parameter: Parameter, value: object) -> ParameterValue:
     """Convert one value to the parameter's kind, or refuse it with `ParameterInvalid`."""
+    try:
+        return _converted(strategy_key, parameter, value)
+    except ParameterInvalid as error:
+        error.parameter = parameter.key
+        raise
+
+
+def _converted(strategy_key: str, parameter: Parameter, value: object) -> ParameterValue:
     place = f"parameter {parameter.key} of {strategy_key}"
     if parameter.kind == CHOICE:
         if value not in parameter.choices:

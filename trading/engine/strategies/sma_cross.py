@@ -103,7 +103,9 @@ def caution(params: Params) -> str:
 def check(params: Params) -> None:
     """Refuse two averages of the same length."""
     if params["fast"] == params["slow"]:
-        raise ParameterInvalid(f"fast and slow are both {params['fast']}; they must differ")
+        fault = ParameterInvalid(f"fast and slow are both {params['fast']}; they must differ")
+        fault.parameter = "fast"
+        raise fault
 
 
 SPEC = StrategySpec(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elson.common.errors import DomainError
+from trading.engine.errors import EngineError
 from trading.engine.search import Space, space_from
 from trading.engine.search.scoring import LARGEST_HOLDOUT, MOST_FOLDS, SMALLEST_HOLDOUT
 from trading.engine.strategies import strategy_get
@@ -107,6 +108,8 @@ def _space(faults: Faults, values: Mapping[str, Any]) -> Space | None:
     try:
         ranges = _object("space", values.get("space"))
         return space_from(strategy_get(key), ranges, _object("fixed", values.get("fixed") or {}))
+    except EngineError as error:
+        faults[f"space.{error.parameter}" if error.parameter else "space"] = str(error)
     except ValueError as error:
         faults["space"] = str(error)
     return None

@@ -355,6 +355,9 @@ def test_a_closed_holdout_says_how_often_its_bars_were_looked_at_before(desk, ow
     desk.post(f"/optimizations/{earlier.pk}/holdout/", {"trial": "1", "word": "open"})
 
     assert "You have looked at 1 other idea on some of these bars." in text(desk.get(page))
+    asked = text(desk.get(f"{page}holdout/?trial=2"))
+    assert "You have looked at 1 other idea on some of these bars." in asked
+    assert "the best of 2 worthless ones" in asked
     desk.post(f"{page}holdout/", {"trial": "2", "word": "open"})
     assert 'the luck of <data class="num" value="2">2</data> looks' in text(desk.get(page))
 

@@ -44,6 +44,28 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why(desk):
     assert 'value="99"' in text(answer)
 
 
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"s_slow_moves": "on", "s_slow_low": "x"}, "s_slow_low", "x"),
+        ({"s_slow_value": "many"}, "s_slow_value", "it must be a number"),
+        (
+            {"s_sizing_moves": "on", "s_sizing_choices": "fast"},
+            "s_sizing_choices",
+            "must be one of",
+        ),
+    ],
+)
+def test_a_fault_of_the_space_stands_at_the_parameter_it_is_of(desk, changes, field, said):
+    # The sentence of the last one names another parameter too: words do not decide the place.
+    walk_make(500)
+
+    form = desk.post("/optimizations/new/", STUDY_FORM | changes).context["form"]
+
+    assert list(form.errors) == [field]
+    assert said in form.errors[field][0]
+
+
 def test_fetching_the_fields_again_keeps_boxes_that_were_unticked(desk):
     walk_make(500)
     sent = {name: value for name, value in STUDY_FORM.items() if name != "s_fast_moves"}
