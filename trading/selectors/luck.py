@@ -22,13 +22,18 @@ RANDOM_TRADES = {
 }
 
 
+def too_few_for_luck(whole: Mapping[str, Any]) -> int | None:
+    """Return the trades or bars of a run that has too few of them to be told from luck."""
+    few = (shortfall(whole, key) for key in ("win_rate", "sharpe_ratio"))
+    return next((n for n in few if n is not None), None)
+
+
 def luck_of(whole: Mapping[str, Any], honesty: Mapping[str, Any]) -> str:
     """Return one of LUCK for the Sharpe ratio of the whole span.
 
     "" where the panel did not judge it or the run has too few bars or trades to be told from luck.
     """
-    few = (shortfall(whole, key) for key in ("win_rate", "sharpe_ratio"))
-    if any(n is not None for n in few):
+    if too_few_for_luck(whole) is not None:
         return ""
     rows = (row["status"] for row in honesty["rows"] if row["key"] == "NULL_SHARPE")
     return next((status for status in rows if status in LUCK), "")

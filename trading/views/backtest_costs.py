@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.html import format_html
 
-from elson.common import formatting
 from elson.common.templatetags import formats
 
 PARTS = (
@@ -35,43 +33,6 @@ def cost_rows(costs: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-# The drawing of return against costs, in its own units.
-WIDTH, HEIGHT, EDGE = 340, 150, 24
-
-
-def cost_plot(curve: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Place the net return at each multiple of the costs; None for fewer than two points."""
-    if len(curve) < 2:
-        return None
-    factors = [point["factor"] for point in curve]
-    returns = [point["total_return"] for point in curve]
-    low, high = min(*returns, 0.0), max(*returns, 0.0)
-    wide = (WIDTH - 2 * EDGE) / ((factors[-1] - factors[0]) or 1.0)
-    tall = (HEIGHT - 2 * EDGE) / ((high - low) or 1.0)
-
-    def across(factor: float) -> str:
-        return f"{EDGE + (factor - factors[0]) * wide:.1f}"
-
-    def down(value: float) -> str:
-        return f"{HEIGHT - EDGE - (value - low) * tall:.1f}"
-
-    points = [(across(f), down(r), f) for f, r in zip(factors, returns, strict=True)]
-    return {
-        "width": WIDTH, "height": HEIGHT, "left": EDGE, "right": WIDTH - EDGE,
-        "zero": down(0.0),
-        "path": "M" + "L".join(f"{x} {y}" for x, y, _ in points),
-        "points": [
-            {"x": x, "y": y, "text": f"×{formatting.ratio(f, 1)}", "is_run": f == 1.0}
-            for x, y, f in points
-        ],
-        "label": "Net return against costs: "
-        + ", ".join(
-            f"{formatting.signed_percent(r, 1)} at {formatting.ratio(f, 1)} times"
-            for f, r in zip(factors, returns, strict=True)
-        ),
-    }  # fmt: skip
-
-
 def cost_context(backtest: Any) -> dict[str, Any]:
     """Return what the tab shows; nothing for results from before costs were kept by part."""
     costs = backtest.result.costs
@@ -83,7 +44,6 @@ def cost_context(backtest: Any) -> dict[str, Any]:
     currency = backtest.instrument.currency
     return {
         "costs": costs,
-        "cost_plot": cost_plot(costs["curve"] or ()),
         "cost_rows": cost_rows(costs),
         "cost_tiles": [
             {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.types import Regime
 from trading.selectors.luck import random_trade_words
 from trading.services.backtests.judgement import LOOKS, looks_sentence
+from trading.services.backtests.statistics import month_extremes
 from trading.services.backtests.words import reason_words
 from trading.views.backtest_coverage import data_row
 from trading.views.backtest_metrics import cell_of, interval_words, with_bars
@@ -73,7 +73,7 @@ def overview_context(backtest: Any) -> dict[str, Any]:
             {"label": row["year"], "cells": [*row["months"], row["total"]]}
             for row in reversed(result.monthly)
         ],
-        "month_extremes": _month_extremes(result.monthly),
+        "month_extremes": _months_sentence(result.monthly),
         "drawdowns": [_with_dates(row) for row in result.drawdowns],
         "no_trade": _no_trade(result),
         "instruments": [
@@ -298,24 +298,19 @@ def _regime_total(result: Any) -> dict[str, Any]:
     }
 
 
-def _month_extremes(table: list[dict[str, Any]]) -> str:
-    cells = [
-        (value, f"{MONTHS[i]} {row['year']}")
-        for row in table
-        for i, value in enumerate(row["months"])
-        if value is not None
-    ]
-    if not cells:
+def _months_sentence(table: list[dict[str, Any]]) -> str:
+    found = month_extremes(table)
+    if found is None:
         return ""
-    best, worst = max(cells), min(cells)
-    n_up = sum(value > 0 for value, _ in cells)
-    whole = math.prod(1.0 + value for value, _ in cells)
-    rest = whole / (1.0 + best[0]) - 1.0 if best[0] > -1.0 else math.nan
+    best, worst = (
+        f"{MONTHS[month]} {year} {formatting.signed_percent(value, 1)}"
+        for value, year, month in (found.best, found.worst)
+    )
     return (
-        f"Best {best[1]} {formatting.signed_percent(best[0], 1)}, worst {worst[1]} "
-        f"{formatting.signed_percent(worst[0], 1)}; {n_up} of {len(cells)} months gained. "
-        f"Without its best month the whole span returned {formatting.signed_percent(rest, 1)} "
-        f"instead of {formatting.signed_percent(whole - 1.0, 1)}."
+        f"Best {best}, worst {worst}; {found.n_gained} of {found.n} "
+        f"month{'' if found.n == 1 else 's'} gained. Without its best month the whole span "
+        f"returned {formatting.signed_percent(found.without_best, 1)} instead of "
+        f"{formatting.signed_percent(found.whole, 1)}."
     )
 
 

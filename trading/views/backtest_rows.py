@@ -6,7 +6,7 @@ from typing import Any
 
 from elson.common.templatetags import formats
 from trading.engine.enough import shortfall
-from trading.selectors.luck import luck_of
+from trading.selectors.luck import luck_of, too_few_for_luck
 from trading.selectors.strategies import rule_name
 from trading.views.backtest_metrics import cell_of
 from trading.views.backtest_words import MARKS
@@ -38,20 +38,12 @@ def _list_row(backtest: Any) -> dict[str, Any]:
         else outside.get("sharpe_ratio"),
         "sharpe": cell_of(outside, "sharpe_ratio", "ratio") or formats.ratio(None),
         "beats_null": BEATS.get(beats, ""),
-        "few_for_luck": _few_for_luck(figures["all"], beats) if result else None,
+        "few_for_luck": too_few_for_luck(figures["all"]) if result else None,
         "beats_tone": MARKS.get(beats, ""),
         "verdict_mark": MARKS.get(result.honesty["status"]) if result else "",
         "seconds": _seconds(backtest),
         "percent": round(backtest.progress * 100),
     }
-
-
-def _few_for_luck(whole: dict[str, Any], beats: str) -> int | None:
-    """Return the trades or bars of a run that has too few of them to be told from luck."""
-    if beats:
-        return None
-    few = shortfall(whole, "win_rate")
-    return few if few is not None else shortfall(whole, "sharpe_ratio")
 
 
 def _seconds(backtest: Any) -> float | None:

@@ -53,6 +53,39 @@ def strip(segments: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
     return {"rects": rects, "label": label}
 
 
+def multiples(
+    points: Sequence[tuple[float, float]], label: str, width: int = 340, height: int = 150
+) -> dict[str, Any] | None:
+    """Line of a figure at multiples of something, with the zero; None for fewer than two points."""
+    if len(points) < 2:
+        return None
+    edge = 24
+    factors, values = zip(*points, strict=True)
+    low, high = min(*values, 0.0), max(*values, 0.0)
+    wide = (width - 2 * edge) / ((factors[-1] - factors[0]) or 1.0)
+    tall = (height - 2 * edge) / ((high - low) or 1.0)
+
+    def place(factor: float, value: float) -> tuple[str, str]:
+        x, y = edge + (factor - factors[0]) * wide, height - edge - (value - low) * tall
+        return f"{x:.1f}", f"{y:.1f}"
+
+    places = [place(*point) for point in points]
+    return {
+        "width": width, "height": height, "left": edge, "right": width - edge,
+        "zero": place(0.0, 0.0)[1],
+        "path": "M" + "L".join(f"{x} {y}" for x, y in places),
+        "points": [
+            {"x": x, "y": y, "text": f"×{formatting.ratio(factor, 1)}", "is_one": factor == 1.0}
+            for (x, y), factor in zip(places, factors, strict=True)
+        ],
+        "label": f"{label}: "
+        + ", ".join(
+            f"{formatting.signed_percent(value, 1)} at {formatting.ratio(factor, 1)} times"
+            for factor, value in points
+        ),
+    }  # fmt: skip
+
+
 def histogram(
     values: Sequence[float], *, mark: float | None, mark_label: str, label: str, bins: int
 ) -> dict[str, Any]:

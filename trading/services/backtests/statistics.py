@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -215,6 +216,43 @@ def monthly(run: BacktestRun) -> list[dict[str, Any]]:
         }
         for year, row in sorted(table.items())
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class MonthExtremes:
+    """Best and worst month as (return, year, index of the month), and what they did to the whole.
+
+    `without_best` is the return of all other months, NaN after a month that lost everything.
+    """
+
+    best: tuple[float, int, int]
+    worst: tuple[float, int, int]
+    n_gained: int
+    n: int
+    whole: float
+    without_best: float
+
+
+def month_extremes(table: Sequence[Mapping[str, Any]]) -> MonthExtremes | None:
+    """Find the extremes of a table of `monthly`; None where it holds no month."""
+    cells = [
+        (value, row["year"], i)
+        for row in table
+        for i, value in enumerate(row["months"])
+        if value is not None
+    ]
+    if not cells:
+        return None
+    best = max(cells)
+    whole = math.prod(1.0 + value for value, *_ in cells)
+    return MonthExtremes(
+        best=best,
+        worst=min(cells),
+        n_gained=sum(value > 0.0 for value, *_ in cells),
+        n=len(cells),
+        whole=whole - 1.0,
+        without_best=whole / (1.0 + best[0]) - 1.0 if best[0] > -1.0 else math.nan,
+    )
 
 
 def worst_drawdowns(run: BacktestRun, limit: int = WORST_DRAWDOWNS) -> list[dict[str, Any]]:

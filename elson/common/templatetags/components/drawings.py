@@ -114,6 +114,13 @@ def reliability_plot(points: Sequence[Mapping[str, Any]], label: str) -> dict[st
     return plots.reliability(points, label)
 
 
+@register.inclusion_tag("components/_multiples.html")
+def multiples_plot(points: Sequence[Mapping[str, Any]], name: str, label: str) -> dict[str, Any]:
+    """Draw one figure (a fraction) of points over their `factor`."""
+    pairs = [(float(point["factor"]), float(point[name])) for point in points]
+    return {"plot": plots.multiples(pairs, label)}
+
+
 @register.inclusion_tag("components/_heatmap.html")
 def heatmap(
     rows: Sequence[Mapping[str, Any]],

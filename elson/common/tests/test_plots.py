@@ -1,0 +1,29 @@
+"""Where the server's drawings put what they draw."""
+
+from __future__ import annotations
+
+import pytest
+
+from elson.common.templatetags import plots
+
+
+def test_a_figure_at_multiples_goes_from_edge_to_edge_around_the_zero():
+    found = plots.multiples([(0.0, 0.10), (1.0, 0.0), (2.0, -0.10)], "Return")
+
+    assert found is not None
+    assert found["path"] == "M24.0 24.0L170.0 75.0L316.0 126.0"
+    assert found["zero"] == "75.0"
+    assert [point["is_one"] for point in found["points"]] == [False, True, False]
+    assert found["label"] == "Return: +10.0% at 0.0 times, 0.0% at 1.0 times, −10.0% at 2.0 times"
+
+
+@pytest.mark.parametrize("points", [[], [(1.0, 0.2)]])
+def test_fewer_than_two_multiples_draw_nothing(points):
+    assert plots.multiples(points, "Return") is None
+
+
+def test_a_figure_that_never_moves_is_a_flat_line():
+    found = plots.multiples([(0.0, 0.0), (1.0, 0.0)], "Return")
+
+    assert found is not None
+    assert found["path"] == "M24.0 126.0L316.0 126.0"
