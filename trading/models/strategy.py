@@ -37,8 +37,10 @@ class StrategyVersion(models.Model):
         """Where its parameters came from."""
 
         USER = "USER", "Edited by hand"
-        STUDY = "STUDY", "From an optimization"
-        PROPOSAL = "PROPOSAL", "From a proposal"
+        SHIPPED = "SHIPPED", "Shipped with Elson"
+        BACKTEST = "BACKTEST", "Adopted from a backtest"
+        STUDY = "STUDY", "Adopted from an optimization"
+        PROPOSAL = "PROPOSAL", "Proposed by a repeated optimization"
 
     strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()

@@ -27,6 +27,7 @@ from trading.engine.types import Regime
 from trading.models import Strategy, StrategyVersion
 from trading.selectors.strategies import rules_of
 
+DEFAULTS = "The rule as it is"
 SCHEDULE_LABELS = {
     ON_DAYS: "Enters on",
     FROM: "Enters from",
@@ -242,6 +243,12 @@ def version_list(strategy: Strategy) -> QuerySet[StrategyVersion]:
     return StrategyVersion.objects.filter(strategy=strategy).order_by("-number")
 
 
+def _source_words(version: StrategyVersion, *, is_changed: bool) -> str:
+    """Say where a version came from; nobody edited a first one that changed nothing."""
+    is_first = version.number == 1 and version.source == StrategyVersion.Source.USER
+    return DEFAULTS if is_first and not is_changed else version.get_source_display()
+
+
 def version_rows(strategy: Strategy) -> list[VersionRow]:
     """Versions of a strategy with what each changed, newest first."""
     rows = []
@@ -258,7 +265,7 @@ def version_rows(strategy: Strategy) -> list[VersionRow]:
                 number=version.number,
                 created_at=version.created_at,
                 is_draft=version.is_draft,
-                source=version.get_source_display(),
+                source=_source_words(version, is_changed=any(one.is_changed for one in changes)),
                 note=version.note,
                 changes=tuple(change for change in changes if change.is_changed),
             )

@@ -45,4 +45,5 @@ def backtest_adopt(*, backtest: Backtest, override: str = "") -> StrategyVersion
         note=f"from backtest #{backtest.pk}{against}",
         limits=backtest.limits,
         is_draft=True,
+        source=StrategyVersion.Source.BACKTEST,
     )

@@ -223,7 +223,8 @@ def demo_deploy(*, user: Any, portfolio: Portfolio, now: dt.datetime) -> Deploym
         raise DeploymentInvalid("NO_REPLAY", "the demo strategy needs a portfolio in a replay")
     strategy = Strategy.objects.filter(user=user, name=DEMO_NAME).first()
     if strategy is None:
-        version = strategy_create(user=user, key=DEMO_KEY, name=DEMO_NAME, note="as shipped")
+        source = StrategyVersion.Source.SHIPPED
+        version = strategy_create(user=user, key=DEMO_KEY, name=DEMO_NAME, source=source)
     else:
         Strategy.objects.filter(pk=strategy.pk, is_archived=True).update(is_archived=False)
         version = StrategyVersion.objects.filter(strategy=strategy).latest("number")
