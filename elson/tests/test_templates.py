@@ -92,4 +92,9 @@ SORTED = [
 @pytest.mark.parametrize("path", SORTED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_sorted_by_its_heads_can_be_sorted_without_them(path):
     # A phone shows no heads of two-line rows.
-    assert "{% sort_select " in path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    heads = re.findall(r'{% sort_th "([^"]+)" "([^"]+)"', text)
+    (chosen,) = re.findall(r"{% sort_select (.+?) %}", text)
+    words = re.findall(r'"([^"]+)"', chosen)
+
+    assert [(label, key) for key, label in zip(words[::2], words[1::2], strict=True)] == heads

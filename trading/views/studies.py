@@ -49,7 +49,10 @@ LIST_COLUMNS = (
 @require_GET
 def studies(request: MemberRequest) -> HttpResponse:
     """Every search of this person, filtered and sorted; `?format=csv` for the filtered set."""
-    chosen = {"search": request.GET.get("search", "")[:80], "status": request.GET.get("status", "")}
+    chosen: dict[str, Any] = {
+        "search": request.GET.get("search", "")[:80],
+        "status": request.GET.get("status", ""),
+    }
     found = study_list(user_id=request.user.pk, sort=request.GET.get("sort", "-created"), **chosen)
     if request.GET.get("format") == "csv":
         rows = (list_row(study) for study in found)

@@ -342,8 +342,10 @@ def _zone_row(verdict: dict[str, Any]) -> dict[str, Any]:
 def points_of(study: Any) -> dict[str, Any]:
     """Return what the parallel coordinates draw."""
     trials = trial_list(study)
+    axes = [*study.space, "in_sample", "out_of_sample"]
     return {
-        "axes": [*study.space, "in_sample", "out_of_sample"],
+        "axes": axes,
+        "labels": {name: label_of(name) for name in ("number", "objective", *axes)},
         "rows": [
             {
                 "number": trial.number,

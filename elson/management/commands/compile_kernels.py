@@ -8,20 +8,22 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from elson import kernels
 from elson.common import progress
-from elson.common.commands import TRY_LATER
+from elson.common.commands import TRY_LATER, ExampleCommand
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     """Fill numba's cache; quick when nothing changed."""
 
-    help = (
-        "Compile what pages, runners and backtests call; minutes on a new machine, quick after.\n"
-        "Example: python manage.py compile_kernels"
-    )
+    help = "Compile what pages, runners and backtests call; minutes on a new machine, quick after."
+    examples = """Examples:
+  python manage.py compile_kernels                    # what is missing, with a bar
+  python manage.py compile_kernels --force            # every part, also what failed before
+  nice python manage.py compile_kernels --json        # parts and seconds for a script
+"""
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -15,13 +15,14 @@ const svg = plot && d3.select("#parallel-svg");
 const count = document.getElementById("parallel-count");
 const logBox = document.getElementById("parallel-log");
 const ranges = new Map(); // axis → [low, high] chosen, numbers only
-let data = { axes: [], rows: [] };
+let data = { axes: [], labels: {}, rows: [] };
 let timer = 0;
 let isBrushing = false;
 let isStale = false; // data came while somebody was drawing a range
 
 const isNumber = (axis) => data.rows.every((row) => typeof row[axis] === "number");
 const isIn = (row) => [...ranges].every(([axis, [low, high]]) => row[axis] >= low && row[axis] <= high);
+const named = (name) => data.labels[name] ?? name;
 const short = (value) => (typeof value === "number" ? Number(value.toPrecision(4)).toString() : value);
 
 function scaleOf(axis) {
@@ -48,7 +49,7 @@ function draw() {
   axes.each(function each(axis) {
     const group = d3.select(this);
     group.call(d3.axisLeft(scales.get(axis)).ticks(5));
-    group.append("text").attr("y", 14).attr("text-anchor", "middle").text(axis.replaceAll("_", " "));
+    group.append("text").attr("y", 14).attr("text-anchor", "middle").text(named(axis));
     if (isNumber(axis)) addBrush(group, axis, scales.get(axis));
   });
   mark();
@@ -89,7 +90,7 @@ function table(kept) {
   const columns = ["number", "objective", ...data.axes];
   const body = d3.select("#parallel-table");
   body.selectAll("*").remove();
-  body.append("thead").append("tr").selectAll("th").data(columns).join("th").attr("scope", "col").attr("class", "num").text((name) => name.replaceAll("_", " "));
+  body.append("thead").append("tr").selectAll("th").data(columns).join("th").attr("scope", "col").attr("class", "num").text(named);
   const rows = body.append("tbody").selectAll("tr").data(d3.sort(kept, (row) => -row.objective).slice(0, TABLE_ROWS)).join("tr");
   rows.selectAll("td").data((row) => columns.map((name) => row[name])).join("td").attr("class", "num").text(short);
 }
@@ -99,7 +100,7 @@ function fields() {
   const wanted = data.axes.filter(isNumber).flatMap((axis) => [[axis, 0], [axis, 1]]);
   box.selectAll("div").data(wanted, String).join((enter) => {
     const field = enter.append("div").attr("class", "field");
-    field.append("label").attr("for", ([axis, end]) => `range-${axis}-${end}`).text(([axis, end]) => `${axis.replaceAll("_", " ")} ${end ? "at most" : "at least"}`);
+    field.append("label").attr("for", ([axis, end]) => `range-${axis}-${end}`).text(([axis, end]) => `${named(axis)} ${end ? "at most" : "at least"}`);
     field.append("input").attr("type", "number").attr("step", "any").attr("id", ([axis, end]) => `range-${axis}-${end}`).on("change", (event, [axis]) => readField(axis));
     return field;
   });
