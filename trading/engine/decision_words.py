@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from trading.engine.adaptive import RULES
 from trading.engine.breaker import LEVELS, breaker_sentence
+from trading.engine.counts import counted
 from trading.engine.decision_rules import rule_of_warm_up, rules_of
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
 from trading.engine.outside import OutsideSales
@@ -362,7 +363,7 @@ def warm_up_decision(
     features: Features, i: int, state: StrategyState, context: StepContext
 ) -> Decision:
     """Explain a bar before the rule is defined."""
-    missing = features.first - i
+    missing, seen = features.first - i, counted(i + 1, "bar")
     return Decision(
         action=DecisionAction.WARM_UP,
         bar=i,
@@ -374,7 +375,7 @@ def warm_up_decision(
         signal=0.0,
         target_weight=0.0,
         target_quantity=state.quantity,
-        reason=f"Warm-up: {i + 1} bars seen, {missing} more needed before the rule is defined.",
+        reason=f"Warm-up: {seen} seen, {missing} more needed before the rule is defined.",
         would_change="What would have changed it: nothing but more bars.",
         blocked_by="WARM_UP",
         inputs={"close": float(features.bars.close[i])},

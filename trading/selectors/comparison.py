@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 
 from elson.common.errors import NotFound
-from elson.common.formatting import has_no_loss, label_of
+from elson.common.formatting import has_no_loss
 from trading.engine import comparison as engine
 from trading.engine.comparison import Holding
 from trading.engine.enough import shortfall
 from trading.engine.types import Regime
 from trading.models import Backtest
 from trading.selectors.backtests import backtest_list
-from trading.selectors.versions import parameter_label
+from trading.selectors.compared_settings import (
+    COSTS,
+    ComparedRun,
+    SettingRow,
+    market_of,
+    settings_differing,
+)
 
 LETTERS = "ABCD"
 MOST_RUNS = len(LETTERS)
@@ -29,37 +35,6 @@ SEED = 7  # of the bootstrap; the same page twice shows the same intervals
 MONTHS_A_YEAR = 12.0
 SEGMENTS = ("out_of_sample", "all")
 REGIMES = tuple(str(regime.value) for regime in Regime)
-# What a run pays, by the names of its row and of its manifest.
-COSTS = {
-    "commission_bps": "Commission, bp",
-    "slippage_bps": "Slippage, bp",
-    "has_regime_costs": "Usual costs of the market",
-    "spread_bps": "Half spread, bp",
-    "commission_per_unit": "Commission a unit",
-    "commission_minimum": "Least commission",
-    "range_share": "Share of the bar's range",
-    "impact": "Impact",
-    "has_usual_slippage": "Usual slippage and impact",
-    "borrow_bps_per_day": "Borrow a day, bp",
-    "financing_bps_per_year": "Financing a year, bp",
-    "max_participation": "Share of the volume",
-    "carries_rest": "Carries the rest",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedRun:
-    """One column: the run, its letter, and the days its bars cover."""
-
-    letter: str
-    backtest: Backtest
-    first_on: dt.date | None
-    last_on: dt.date | None
-
-    @property
-    def result(self) -> Any:
-        """What it found, None while it has not finished."""
-        return self.backtest.result if self.backtest.status == "SUCCEEDED" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +76,6 @@ class RegimeCells:
 
     regime: str
     cells: tuple[dict[str, Any] | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """A setting in which the runs differ; None where a run does not know it."""
-
-    label: str
-    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +141,7 @@ def comparison_of(runs: Sequence[ComparedRun]) -> Comparison:
         metrics=tuple(_metrics(runs)),
         pairs=tuple(_pairs(done)) if len(done) > 1 else (),
         regimes=tuple(_regimes(runs)),
-        settings=tuple(_settings(runs)),
+        settings=tuple(settings_differing(runs)),
     )
 
 
@@ -197,7 +164,7 @@ def _differences(done: Sequence[ComparedRun]) -> Iterable[str]:
     """Say in sentences in what the runs differ beside their rules."""
     checks: tuple[tuple[str, Callable[[ComparedRun], Any]], ...] = (
         ("They cover different spans", lambda run: (run.first_on, run.last_on)),
-        ("They trade different markets", _market),
+        ("They trade different markets", market_of),
         ("They use different bars", lambda run: run.backtest.timeframe),
         ("They pay different costs", _costs),
         ("Their out-of-sample part begins on different days", _split_day),
@@ -208,14 +175,10 @@ def _differences(done: Sequence[ComparedRun]) -> Iterable[str]:
             yield sentence
     hashes: dict[Any, set[str]] = defaultdict(set)
     for run in done:
-        same = _market(run), run.backtest.timeframe, run.first_on, run.last_on
+        same = market_of(run), run.backtest.timeframe, run.first_on, run.last_on
         hashes[same].add(run.result.manifest["data"]["sha256"])
     if any(len(found) > 1 for found in hashes.values()):
         yield "The stored prices changed between the runs"
-
-
-def _market(run: ComparedRun) -> str:
-    return ", ".join(sorted(run.backtest.symbols)) or run.backtest.instrument.symbol
 
 
 def _costs(run: ComparedRun) -> tuple[Any, ...]:
@@ -225,35 +188,6 @@ def _costs(run: ComparedRun) -> tuple[Any, ...]:
 def _split_day(run: ComparedRun) -> dt.date | None:
     split = run.result.curve["out_of_sample_from"]
     return dt.datetime.fromtimestamp(split, tz=dt.UTC).date() if split else None
-
-
-def _settings(runs: Sequence[ComparedRun]) -> Iterable[SettingRow]:
-    """List settings and parameters with more than one value; of finished runs as they ran."""
-    columns = [_settings_of(run) for run in runs]
-    for label in dict.fromkeys(itertools.chain.from_iterable(columns)):
-        values = tuple(column.get(label) for column in columns)
-        if any(value != values[0] for value in values):
-            yield SettingRow(label, values)
-
-
-def _settings_of(run: ComparedRun) -> dict[str, Any]:
-    row = run.backtest
-    parameters = run.result.manifest["params"] if run.result else row.parameters
-    return {
-        "Strategy": row.strategy_key,
-        "Market": _market(run),
-        "Bars": row.timeframe,
-        "From": run.first_on or row.start_date,
-        "To": run.last_on or row.end_date,
-        "Capital": float(row.cash),
-        **{label: getattr(row, name) for name, label in COSTS.items()},
-        **{label_of(name): value for name, value in {**row.allocation, **row.limits}.items()},
-        "Out of sample": row.out_of_sample_from or f"last {row.out_of_sample_share:.0%}",
-        "Walk-forward folds": row.walk_forward_folds or "none",
-        "Benchmark": row.benchmark or "holding what it trades",
-        "Seed": row.seed,
-        **{parameter_label(name): value for name, value in parameters.items()},
-    }
 
 
 # --- figures ------------------------------------------------------------------------------------

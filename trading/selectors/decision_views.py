@@ -178,7 +178,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return value.replace("_", " ").capitalize() if value.isupper() else value
+        return str(formatting.value_words(value))
     return formatting.quantity(value, 4)
 
 

@@ -12,7 +12,8 @@ from elson.common import formatting
 from elson.common.templatetags import formats
 from trading.engine.comparison import FEWEST_PERIODS, PairedDifference
 from trading.engine.enough import FEWEST_FOR_WIN_RATE
-from trading.selectors.comparison import ComparedRun, Comparison, MetricRow, PairRow, SettingRow
+from trading.selectors.compared_settings import STRATEGY, SettingRow
+from trading.selectors.comparison import ComparedRun, Comparison, MetricRow, PairRow
 from trading.selectors.luck import luck_of
 from trading.selectors.strategies import rule_name
 from trading.views.backtest_metrics import METRICS, term_of
@@ -34,6 +35,8 @@ TERMS = {
 }
 WORDS = {"PASS": "yes", "WARN": "barely", "FAIL": "no"}
 BASE = 100.0
+# Settings whose words are codes.
+CHOSEN = ("parameters.", "allocation.")
 
 
 def page_context(found: Comparison) -> dict[str, Any]:
@@ -171,8 +174,15 @@ def _regime_cell(cell: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _setting(row: SettingRow) -> dict[str, Any]:
-    write = rule_name if row.label == "Strategy" else _setting_text
+    write = rule_name if row.key == STRATEGY else _setting_text
+    if row.key.startswith(CHOSEN):
+        write = _choice_text
     return {"label": row.label, "values": [write(value) for value in row.values]}
+
+
+def _choice_text(value: Any) -> str:
+    """Write a parameter, whose words are codes and never symbols."""
+    return _setting_text(formatting.value_words(value))
 
 
 def _setting_text(value: Any) -> str:

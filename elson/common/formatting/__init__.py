@@ -6,7 +6,7 @@ around it is made in templatetags/formats.py. static/js/common/format.js mirrors
 streamed values, and a test compares the two.
 """
 
-from elson.common.formatting.names import in_words, label_of
+from elson.common.formatting.names import in_words, label_of, value_words
 from elson.common.formatting.numbers import (
     basis_points,
     big,
@@ -82,6 +82,7 @@ __all__ = [
     "signed_percent",
     "too_few",
     "use",
+    "value_words",
     "when",
     "win_rate",
     "zone_names",

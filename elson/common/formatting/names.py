@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 ABBREVIATIONS = {"atr", "rsi", "sma"}
 CODES = re.compile(r"\b(?:LOW|NORMAL|HIGH|EXTREME|UNKNOWN|CAUTIOUS|RESTRICTED|HALTED)\b")
+
+
+def value_words(value: Any) -> Any:
+    """Write a code such as `all_in` or `RESTRICTED` as words; numbers stay as they are."""
+    if not isinstance(value, str):
+        return value
+    words = value.replace("_", " ")
+    return words.capitalize() if value.isupper() else words
 
 
 def label_of(name: str) -> str:

@@ -147,8 +147,10 @@ def prob(value: Any) -> SafeString:
 
 @register.filter
 def plain_value(value: Any) -> SafeString | str:
-    """Value of a parameter: a number as people write it, a word as it is."""
-    return str(value) if _number(value) is None or isinstance(value, str) else qty(value, 6)
+    """Value of a parameter: a number as people write it, a code in words."""
+    if _number(value) is None or isinstance(value, str):
+        return str(formatting.value_words(value))
+    return qty(value, 6)
 
 
 @register.filter

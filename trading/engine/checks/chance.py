@@ -15,6 +15,7 @@ import numpy as np
 from trading.engine import metrics
 from trading.engine.backtest import BacktestRun
 from trading.engine.checks.row import CheckRow, by_p, no_trade, not_applicable
+from trading.engine.counts import counted
 from trading.engine.errors import EngineError
 from trading.engine.luck import deflated_sharpe_ratio
 from trading.engine.nulls import NullDraws, exceedance
@@ -68,8 +69,9 @@ def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     median = float(np.median(nulls.win_rates))
     p = exceedance(ours, nulls.win_rates)
     low, high = run.metrics["win_rate_low"], run.metrics["win_rate_high"]
+    trades = counted(len(run.round_trips), "trade")
     sentence = (
-        f"{ours:.1%} of {len(run.round_trips)} trades won (95 % interval {low:.1%} to {high:.1%}); "
+        f"{ours:.1%} of {trades} won (95 % interval {low:.1%} to {high:.1%}); "
         f"random entries {ALIKE[nulls.leave_by]} win {median:.1%} (p = {p:.3f})."
     )
     numbers = {"win_rate": ours, "null_median": median, "p": p, "low": low, "high": high}

@@ -19,6 +19,7 @@ from trading.engine.backtest import BacktestRun, is_compiled
 from trading.engine.backtest import run as backtest_run
 from trading.engine.checks.held import held_states
 from trading.engine.checks.row import CheckRow, not_applicable
+from trading.engine.counts import counted
 from trading.engine.nulls import permuted_bars
 from trading.engine.planning import StepContext
 from trading.engine.rules import RuleTable
@@ -224,8 +225,8 @@ def warm_up(run: BacktestRun, bars: Bars) -> CheckRow:
     rule = rule_of(run, bars)
     found = warm_up_of(rule)
     if found is None:
-        declared = max(rule.warm_up, 1)
-        why = f"{len(bars):,} bars are too few to start {declared:,} bars of warm-up later."
+        declared = counted(max(rule.warm_up, 1), "bar")
+        why = f"{counted(len(bars), 'bar')} are too few to start {declared} of warm-up later."
         return not_applicable(*WARM_UP, why)
     return warm_up_row([found])
 
@@ -261,14 +262,16 @@ def warm_up_row(found: Sequence[WarmUp]) -> CheckRow:
         status, words = RuleStatus.PASS, "every decision is that of the whole history"
     elif settled is not None:
         status = RuleStatus.WARN
-        words = f"{changed:.1%} of decisions differ; from {settled:,} bars on none does"
+        words = f"{changed:.1%} of decisions differ; from {counted(settled, 'bar')} on none does"
     else:
         status = RuleStatus.FAIL
         words = (
             f"{changed:.1%} of decisions differ, and {still:.1%} still after "
             f"{longest:,} bars: they hang on where the history begins"
         )
-    return CheckRow(*WARM_UP, status, f"After {declared:,} bars of warm-up {words}.", numbers)
+    return CheckRow(
+        *WARM_UP, status, f"After {counted(declared, 'bar')} of warm-up {words}.", numbers
+    )
 
 
 def _blocks(longest: int, n_bars: int) -> list[int]:

@@ -19,6 +19,7 @@ from trading.engine.checks import chance, charges, leaks, stability
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.checks.row import CheckRow, no_trade
+from trading.engine.counts import counted
 from trading.engine.effective import EffectiveTrades, effective_trades, whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE
 from trading.engine.nulls import NullDraws, buy_and_hold, random_entries
@@ -106,9 +107,10 @@ def enough_trades(run: BacktestRun) -> CheckRow:
     """Count the trades by what they are worth; below 30 independent ones every figure is vague."""
     found = effective_trades(run.round_trips)
     n_independent = whole(found.value)
-    words = f"{found.n} trade{'' if found.n == 1 else 's'}"
+    words = counted(found.n, "trade")
     if n_independent < found.n:
-        words += f" that tell as much as {n_independent} independent ones, {_alike(found)}"
+        ones = "one" if n_independent == 1 else "ones"
+        words += f" that tell as much as {n_independent} independent {ones}, {_alike(found)}"
     if n_independent >= ENOUGH_TRADES:
         status, judgment = RuleStatus.PASS, "enough to say something"
     elif n_independent >= FEWEST_FOR_WIN_RATE:
@@ -172,8 +174,8 @@ def without_best(run: BacktestRun) -> CheckRow:
 def regimes(run: BacktestRun) -> CheckRow:
     """Count the trades of each regime; few of them say nothing about it."""
     counts = {str(regime): int(run.by_regime[regime]["n"]) for regime in Regime}
-    few = [name for name, n in counts.items() if n < ENOUGH_TRADES]
-    text = ", ".join(f"{name} {n}" for name, n in counts.items())
+    few = [name.capitalize() for name, n in counts.items() if n < ENOUGH_TRADES]
+    text = ", ".join(f"{name.capitalize()} {n}" for name, n in counts.items())
     numbers = {f"n_{name.lower()}": float(n) for name, n in counts.items()}
     if few:
         sentence = f"Trades by regime: {text}; too few to judge in {', '.join(few)}."

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trading.engine.counts import counted
 from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import FloatArray
 from trading.engine.luck import deflated_sharpe_ratio, expected_max_sharpe, overfitting_of_blocks
@@ -202,9 +203,8 @@ def luck_warning(n_trials: int, n_bars: int, bars_per_year: float) -> str:
 
 
 def _nothing_ranked(n_trials: int, n_counted: int, luck: float) -> Judgement:
-    sentence = (
-        f"None of {n_trials:,} trials meets the constraints: there is nothing to choose from."
-    )
+    trials = counted(n_trials, "trial")
+    sentence = f"None of {trials} meets the constraints: there is nothing to choose from."
     nan = math.nan
     return Judgement(
         n_ranked=0,
@@ -267,11 +267,11 @@ def _sentences(
     if plateau.is_spike:
         shape = (
             f"Spike: trial {best.number} stands more than one standard error above its neighbors; "
-            f"the stable zone of {n_zone} trials lies around trial {pick.number}."
+            f"the stable zone of {counted(n_zone, 'trial')} lies around trial {pick.number}."
         )
     else:
         shape = (
-            f"Plateau: {n_zone} connected trials are within one standard error of the best; "
+            f"Plateau: {counted(n_zone, 'connected trial')} within one standard error of the best; "
             f"trial {pick.number} is in their middle."
         )
     chance = (

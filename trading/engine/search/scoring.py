@@ -17,6 +17,7 @@ import numpy as np
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import backtest, metrics
 from trading.engine.backtest import BacktestConfig
+from trading.engine.counts import counted
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.luck import bar_sharpe, expected_max_sharpe, probabilistic_sharpe_ratio
 from trading.engine.search.space import Space
@@ -384,7 +385,7 @@ def _sharpe(
 
 def _refusal(plan: SearchPlan, n_trades: int, deepest: float) -> str:
     if n_trades < plan.fewest_trades:
-        return f"{n_trades} trades, at least {plan.fewest_trades} are asked for"
+        return f"{counted(n_trades, 'trade')}, at least {plan.fewest_trades} are asked for"
     if deepest < plan.deepest_drawdown:
         return f"drawdown {deepest:.1%}, at most {plan.deepest_drawdown:.1%} is allowed"
     return ""

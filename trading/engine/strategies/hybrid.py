@@ -257,7 +257,7 @@ SPEC = StrategySpec(
             "max_bars",
             INT,
             hybrid.MAX_BARS[1],
-            "Longest time held in LOW and NORMAL; half as long again above",
+            "Longest time held in Low and Normal; half as long again above",
             2,
             250,
             1,

@@ -13,6 +13,7 @@ import numpy as np
 
 from trading.engine import hybrid
 from trading.engine.adaptive import AdaptiveBase, adapt, explain, own_values, switched_off
+from trading.engine.counts import counted
 from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.learning.fitted import EXACT_TERMS, Contributions, Models
 from trading.engine.sizing import volatility_target_weight
@@ -78,11 +79,11 @@ def _reason(features: Features, i: int, state: StrategyState, proposal: Proposal
         ),
         "DIP_HELD": (
             f"close {close:,.2f} less the cost of selling is not above {target:,.2f} yet, "
-            f"{state.bars_held} of {limit} bars held"
+            f"{state.bars_held} of {counted(limit, 'bar')} held"
         ),
         "PROFIT": f"close {close:,.2f} wins after costs on {state.avg_entry_price:,.2f} paid",
         "STOP": f"close {close:,.2f} is at or below the stop {stop:,.2f}",
-        "HOLDING_LIMIT": f"{state.bars_held} bars held, the limit is {limit}",
+        "HOLDING_LIMIT": f"{counted(state.bars_held, 'bar')} held, the limit is {limit}",
     }
     return sentences[proposal.rule]
 

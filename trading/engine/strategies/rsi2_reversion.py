@@ -16,6 +16,7 @@ import numpy as np
 
 from marketdata.types import Bars
 from trading.engine import loops
+from trading.engine.counts import counted
 from trading.engine.indicators import rsi, sma
 from trading.engine.kernels import IntArray
 from trading.engine.regimes import regimes_of
@@ -101,14 +102,19 @@ def _held_words(features: Features, i: int, state: StrategyState) -> tuple[str, 
     close, mean = float(features.bars.close[i]), float(features.arrays["exit_mean"][i])
     limit, average = int(features.params["max_bars"]), _average(features, i)
     is_over = limit > 0 and state.bars_held >= limit
-    held = f"{state.bars_held} of {limit or 'unlimited'} bars"
+    held = counted(state.bars_held, "bar")
+    if limit:
+        held = f"{state.bars_held} of {counted(limit, 'bar')}"
     if close > mean:
         rest = " and a later limit" if is_over else ""
         reason = f"close {close:,.2f} is above its {average} after {held}"
         return reason, f"still long on a close at or below {mean:,.2f}{rest}"
     reason = f"close {close:,.2f} is not above its {average}"
     if is_over:
-        return f"{state.bars_held} bars held, the limit is {limit}; {reason}", "a later limit"
+        return (
+            f"{counted(state.bars_held, 'bar')} held, the limit is {limit}; {reason}",
+            "a later limit",
+        )
     return f"{reason} after {held}", f"an exit on a close above {mean:,.2f}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from trading.engine.adaptive import RULES, AdaptiveBase, AdaptiveNow, explain, now_at
+from trading.engine.counts import counted
 from trading.engine.explanation import ParameterNow, SizingLine
 from trading.engine.sizing import volatility_target_weight
 from trading.engine.state import StrategyState
@@ -128,7 +129,7 @@ def _rule_reason(
     # Where nothing moved there is no RSI(2), and so no dip.
     is_dip = "is not known and so" if np.isnan(strength) else f"{strength:.1f} is"
     average = f"{now.lookback_bars}-bar average {mean:,.2f}"
-    stop = state.stop_price
+    stop, held = state.stop_price, counted(state.bars_held, "bar")
     sentences = {
         "TREND_UP": f"close {close:,.2f} is clearly above its {average}",
         "TREND_UNDECIDED": f"close {close:,.2f} is too near its {average} to call the trend over",
@@ -139,7 +140,7 @@ def _rule_reason(
             f"{features.arrays['exit_mean'][i]:,.2f}"
         ),
         "TARGET": f"close {close:,.2f} is above the target {state.target_price or 0.0:,.2f}",
-        "HOLDING_LIMIT": f"{state.bars_held} bars held, the limit now is {now.holding_bars}",
+        "HOLDING_LIMIT": f"{held} held, the limit now is {now.holding_bars}",
         "STOP": f"close {close:,.2f} is at or below the stop {stop or 0.0:,.2f}",
         "NO_SETUP": (
             f"close {close:,.2f} is not clearly above its {average} and RSI(2) {is_dip} not below "
@@ -150,7 +151,7 @@ def _rule_reason(
         return (
             f"the dip has not recovered: close {close:,.2f} is not above its {EXIT_BARS}-bar "
             f"average {features.arrays['exit_mean'][i]:,.2f}, {state.bars_held} of "
-            f"{now.holding_bars} bars held"
+            f"{counted(now.holding_bars, 'bar')} held"
         )
     return sentences[proposal.rule]
 

@@ -182,7 +182,7 @@ SPEC = StrategySpec(
         "Sideways markets: small losses around the average add up."
     ),
     parameters=(
-        Parameter("trend_bars", INT, 50, "Trend average when NORMAL", 5, 250, 1, unit="bars"),
+        Parameter("trend_bars", INT, 50, "Trend average in Normal", 5, 250, 1, unit="bars"),
         Parameter("entry_level", FLOAT, 15.0, "Buy dips below this RSI(2)", 1.0, 40.0, 0.5),
         Parameter("stop_atr", FLOAT, 2.5, "Stop distance", 0.5, 6.0, 0.1, unit="ATR"),
         Parameter("holding_bars", INT, 10, "Longest time a dip is held", 2, 60, 1, unit="bars"),

@@ -121,7 +121,7 @@ def test_the_panel_says_when_trades_share_their_time():
 
     assert row.status is RuleStatus.FAIL
     assert row.sentence.startswith(
-        "60 trades that tell as much as 1 independent ones, for some are held at the same time"
+        "60 trades that tell as much as 1 independent one, for some are held at the same time"
     )
 
 

@@ -309,3 +309,17 @@ def test_dataclasses_of_the_comparison_are_frozen(owner):
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.metrics = ()
+
+
+def test_settings_are_told_apart_by_key_and_their_codes_written_as_words(desk, owner):
+    other = {"strategy_key": "rsi2_reversion", "parameters": {"sizing": "volatility_target"}}
+    one, other = run_make(owner), run_make(owner, **other)
+
+    keys = {row.key: row for row in compared(owner, [one, other]).settings}
+    html = text(desk.get(address([one, other])))
+
+    assert keys["strategy_key"].values == ("sma_cross", "rsi2_reversion")
+    assert keys["parameters.sizing"].values == ("all_in", "volatility_target")
+    assert "Moving-average cross" in html
+    assert ">all in<" in html
+    assert ">volatility target<" in html
