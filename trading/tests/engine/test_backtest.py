@@ -13,7 +13,7 @@ from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import AssetClass, OrderStatus
-from trading.tests.engine.laws import some, stepping
+from trading.tests.engine.laws import BEYOND_REACH, some, stepping
 from trading.tests.engine.walks import random_walk, tape
 
 # vectorbt 1.2.0 on seeded random walks: docs/research/vectorbt_equality.py --golden wrote it.
@@ -224,11 +224,12 @@ def test_a_regime_dependent_cost_is_charged_by_the_signal_bar():
 CHARGED = {
     "plain": BacktestConfig(commission_bps=3.0, start_index=60),
     "whole units": BacktestConfig(cost_preset=AssetClass.EQUITY, quantity_step=1.0),
-    "bar by bar": BacktestConfig(cost_model=CostModel(impact=0.5), max_participation=1e-6),
+    "orders by size": BacktestConfig(cost_model=CostModel(impact=0.5), max_participation=1e-6),
+    "bar by bar": BacktestConfig(commission_bps=3.0, limits=BEYOND_REACH),
 }
 
 
-@pytest.mark.parametrize(("key", "name"), some(list(product(STRATEGIES, CHARGED)), 2))
+@pytest.mark.parametrize(("key", "name"), some(list(product(STRATEGIES, CHARGED)), 3))
 def test_the_curve_of_a_search_is_that_of_the_run_with_as_many_trades(key, name):
     bars = random_walk(41, 480, 0.02)
     spec, config = STRATEGIES[key], CHARGED[name]
