@@ -68,6 +68,12 @@ class BarHighBelowLow(BarsError):
     code = "bar_high_below_low"
 
 
+class BarOutsideRange(BarsError):
+    """The open or the close of a bar lies above its high or below its low."""
+
+    code = "bar_outside_range"
+
+
 class BarsUnsorted(BarsError):
     """A bar closes before the bar in front of it."""
 
@@ -121,7 +127,7 @@ class Bars:
     closed_at : int64, shape (n_bars,)
         Time of each bar's close, nanoseconds since 1970-01-01 UTC, strictly increasing.
     open, high, low, close : float64, shape (n_bars,)
-        Prices, > 0 and finite, ``high >= low``.
+        Prices, > 0 and finite, ``low <= open, close <= high``.
     volume : float64, shape (n_bars,)
         Units traded, >= 0; 0 also where the source does not know it.
     bars_per_year : float
@@ -268,17 +274,16 @@ def _is_sound(bars: Bars) -> bool:
         return True
     least, most = np.minimum.reduce, np.maximum.reduce
     # A NaN is the least and the most of its column, and no comparison with it holds. What is not
-    # asked follows: a high is above 0 where its low is, a low is finite where its high is.
+    # asked follows: open and close are above 0 where the low is, and finite where the high is.
     return bool(
         least(bars.low) > 0.0
-        and least(bars.open) > 0.0
-        and least(bars.close) > 0.0
-        and least(bars.volume) >= 0.0
         and most(bars.high) < np.inf
-        and most(bars.open) < np.inf
-        and most(bars.close) < np.inf
+        and least(bars.volume) >= 0.0
         and most(bars.volume) < np.inf
-        and (bars.high >= bars.low).all()
+        and (bars.low <= bars.open).all()
+        and (bars.low <= bars.close).all()
+        and (bars.open <= bars.high).all()
+        and (bars.close <= bars.high).all()
         and (bars.closed_at[1:] > bars.closed_at[:-1]).all()
     )
 
@@ -310,6 +315,14 @@ def _check_prices(bars: Bars) -> None:
             row=row,
             value=bars.high[row],
         )
+    for name in ("open", "close"):
+        column = getattr(bars, name)
+        for bound, is_beyond in (("high", column > bars.high), ("low", column < bars.low)):
+            row = _first(is_beyond)
+            if row is not None:
+                side = "above" if bound == "high" else "below"
+                fault = f"is {side} {bound} {getattr(bars, bound)[row]:g}"
+                raise BarOutsideRange(_text(bars, row, name, fault), row=row, value=column[row])
 
 
 def _check_order(closed_at: IntArray) -> None:

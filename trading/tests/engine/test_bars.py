@@ -7,6 +7,7 @@ from marketdata.types import (
     BarDuplicated,
     BarHighBelowLow,
     BarNotFinite,
+    BarOutsideRange,
     BarPriceNotPositive,
     Bars,
     BarsError,
@@ -41,6 +42,10 @@ def build(**changes: object) -> Bars:
         ("close", 2, -3.0, BarPriceNotPositive),
         ("volume", 1, -1.0, BarVolumeNegative),
         ("high", 1, 9.5, BarHighBelowLow),
+        ("open", 0, 12.5, BarOutsideRange),
+        ("open", 1, 9.5, BarOutsideRange),
+        ("close", 2, 14.5, BarOutsideRange),
+        ("close", 0, 8.0, BarOutsideRange),
     ],
 )
 def test_bars_refuse_a_bad_value_and_name_its_row(column, row, value, error):
@@ -50,6 +55,11 @@ def test_bars_refuse_a_bad_value_and_name_its_row(column, row, value, error):
     assert refused.value.row == row
     assert f"row {row}" in str(refused.value)
     assert column in str(refused.value)
+
+
+def test_a_price_outside_the_range_of_its_bar_is_told_with_the_bound():
+    with pytest.raises(BarOutsideRange, match=r"of TAPE: close 14.5 is above high 14$"):
+        build(close=(2, 14.5))
 
 
 def test_bars_refuse_a_bar_before_its_predecessor():
