@@ -18,7 +18,6 @@ from trading.engine.breaker import NS
 from trading.engine.breaker_kernels import breaker_next_nb
 from trading.engine.correlation import WINDOW_RETURNS, pair_correlation_nb
 from trading.engine.kernels import kernel
-from trading.engine.market import DAY_NS
 from trading.engine.positions import (
     CASH,
     DELTA,
@@ -61,7 +60,7 @@ PRICE, RISK = 0, 1
 
 @kernel
 def account_nb(
-    clock: IntArray,
+    days_between: FloatArray,
     tick_begins: IntArray,
     owners: IntArray,
     bars: IntArray,
@@ -86,12 +85,12 @@ def account_nb(
 ) -> FloatArray:
     """Return the account's equity after each tick.
 
-    `clock` are the ticks, nanoseconds since 1970. `owners` and `bars` name book and bar of every
-    event in order, `tick_begins` where each tick's events begin. `prices`, `closed_at`, `rows` and,
-    where something rests, `ranges` hold the bars of all books one after another, book k from
-    `begins[k]` on and deciding from `first[k]` on. `breakers` and `memory` are moved on in place. A
-    NaN share follows from the volatilities. `financing` is the fraction of negative cash charged a
-    day.
+    `days_between` are the days since the tick before. `owners` and `bars` name the book and bar of
+    every event in order, `tick_begins` where each tick's events begin. `prices`, `closed_at`,
+    `rows` and, where something rests, `ranges` hold the bars of all books one after another, book k
+    from `begins[k]` on and deciding from `first[k]` on. `breakers` and `memory` are moved on in
+    place. A NaN share follows from the volatilities. `financing` is the fraction of negative cash
+    charged a day.
 
     It is long because a kernel takes its arrays one by one; each event of a tick is one of its own.
     """
@@ -102,7 +101,7 @@ def account_nb(
     for tick in range(n_ticks):
         low, high = tick_begins[tick], tick_begins[tick + 1]
         if tick > 0 and cash < 0.0:
-            cash -= -cash * financing * ((clock[tick] - clock[tick - 1]) / DAY_NS)
+            cash -= -cash * financing * days_between[tick]
         for at_close in (False, True):
             if at_close and some_rest:
                 cash += protect_nb(owners, bars, low, high, prices, ranges, memory, sizing)

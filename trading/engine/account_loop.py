@@ -23,8 +23,8 @@ from trading.engine.account_kernels import account_nb
 from trading.engine.allocation import AllocationRule
 from trading.engine.backtest import has_plain_table
 from trading.engine.breaker import BreakerConfig, config_vector, state_vector
-from trading.engine.costs import BPS, commission_rates
-from trading.engine.market import DAYS_PER_YEAR
+from trading.engine.costs import commission_rates
+from trading.engine.market import days_between
 from trading.engine.schedule import withheld_rows
 from trading.engine.shared_account import Book, SharedAccount
 from trading.engine.simulation import sizing_terms, start_memory
@@ -83,7 +83,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
     ]
     n_slots = allocation.slots(len(books))
     return account_nb(
-        clock,
+        days_between(clock),
         np.searchsorted(ticks[order], np.arange(clock.shape[0] + 1)),
         owners[order],
         order,
@@ -104,7 +104,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
         allocation.gross_cap,
         n_slots,
         allocation.max_positions or len(books),
-        account.config.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR,
+        account.config.costs.financing_rate_per_day,
         float(account.cash),
     )
 

@@ -71,6 +71,7 @@ BORROW_BPS_PER_DAY: Mapping[AssetClass, float] = {
 }
 
 BPS = 1e-4
+DAYS_PER_YEAR = 365.0
 
 COST_LIMITS: Mapping[str, float] = {
     "commission_bps": 1_000.0,
@@ -226,6 +227,7 @@ class CostModel:
         """Tell whether a fill is worse by the same share at every bar, its own size left out."""
         return not (self.range_share or self.preset_slippage)
 
+    @property
     def borrow_rate_per_day(self) -> float:
         """Return the fraction of a short position's value charged per calendar day."""
         if self.borrow_bps_per_day is not None:
@@ -233,6 +235,11 @@ class CostModel:
         if self.preset is None:
             return 0.0
         return BORROW_BPS_PER_DAY.get(self.preset, 0.0) * self.preset_scale * BPS
+
+    @property
+    def financing_rate_per_day(self) -> float:
+        """Return the fraction of negative cash charged per calendar day."""
+        return self.financing_bps_per_year * BPS / DAYS_PER_YEAR
 
     def scaled(self, factor: float) -> CostModel:
         """Return the model with every cost multiplied, up to the bound of each.

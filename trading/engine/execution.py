@@ -18,9 +18,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from trading.engine.costs import BPS
 from trading.engine.fills import BarPrices, Execution, FillRules, execute, payable_quantity
-from trading.engine.market import DAY_NS, DAYS_PER_YEAR, ExecutionTerms, Market
+from trading.engine.market import ExecutionTerms, Market
 from trading.engine.protection import ProtectionMet, protection_met, protective_orders
 from trading.engine.state import StrategyState, book_fill
 from trading.engine.types import (
@@ -81,12 +80,10 @@ class Blotter:
         state = self.state
         if i == 0 or (state.quantity >= 0.0 and state.cash >= 0.0):
             return
-        closed_at = market.bars.closed_at
-        days = float(closed_at[i] - closed_at[i - 1]) / DAY_NS
+        days = float(market.days_between[i])
         short = max(-state.quantity, 0.0) * float(market.bars.close[i - 1])
-        borrow = short * terms.costs.borrow_rate_per_day() * days
-        rate = terms.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR
-        financing = max(-state.cash, 0.0) * rate * days
+        borrow = short * terms.costs.borrow_rate_per_day * days
+        financing = max(-state.cash, 0.0) * terms.costs.financing_rate_per_day * days
         if borrow:
             self.borrow_at[i] = borrow
         self.financing += financing

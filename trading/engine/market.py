@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine.costs import CostModel, impact_scales, price_rates
 from trading.engine.errors import ConfigInvalid
@@ -16,7 +18,6 @@ from trading.engine.fills import BarPrices, FillRules, rules_of
 from trading.engine.types import TimeInForce
 
 DAY_NS = 86_400 * 10**9
-DAYS_PER_YEAR = 365.0
 BACKTEST_TIMES = (TimeInForce.DAY, TimeInForce.GTC)
 
 
@@ -61,12 +62,16 @@ class ExecutionTerms:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Market:
-    """One series with what its costs depend on, per signal bar; every array is (n_bars,)."""
+    """One series with what its costs depend on, per signal bar; every array is (n_bars,).
+
+    `days_between` are the calendar days since the bar before.
+    """
 
     bars: Bars
     codes: IntArray
     price_rates: FloatArray
     impact_scales: FloatArray
+    days_between: FloatArray
     has_volume: bool
 
     @property
@@ -121,5 +126,33 @@ def market_of(bars: Bars, codes: IntArray, costs: CostModel) -> Market:
         codes=codes,
         price_rates=price_rates(costs, codes, bars.high, bars.low, bars.close),
         impact_scales=impact_scales(costs, codes, bars.close, bars.volume),
-        has_volume=bool((bars.volume > 0.0).any()),
+        days_between=days_between(bars.closed_at),
+        has_volume=has_volume(bars),
     )
+
+
+def days_between(closed_at: IntArray) -> FloatArray:
+    """Count the calendar days from each close to the next.
+
+    Parameters
+    ----------
+    closed_at : int64, shape (n_bars,)
+        Nanoseconds since 1970, increasing; at least one.
+
+    Returns
+    -------
+    float64, shape (n_bars,)
+        Days since the bar before, > 0; 0 for the first.
+
+    Examples
+    --------
+    >>> days_between(np.array([0, 1, 4]) * DAY_NS).tolist()
+    [0.0, 1.0, 3.0]
+    """
+    days: FloatArray = np.diff(closed_at, prepend=closed_at[0]) / DAY_NS
+    return days
+
+
+def has_volume(bars: Bars) -> bool:
+    """Tell whether a source knows volumes: one that does not limits no order by them."""
+    return bool((bars.volume > 0.0).any())

@@ -19,7 +19,7 @@ from trading.engine.backtest import BacktestRun
 from trading.engine.cost_parts import CostParts
 from trading.engine.costs import BPS, CostModel, commission_rates
 from trading.engine.errors import ConfigInvalid
-from trading.engine.market import DAY_NS
+from trading.engine.market import days_between
 from trading.engine.random_trades import LeaveBy, Trades, paid_shares
 from trading.engine.trade_levels import trades_of
 from trading.engine.types import RoundTrip
@@ -299,8 +299,7 @@ def charged_rates(costs: CostModel, parts: CostParts, codes: IntArray) -> tuple[
 
 def borrowed(bars: Bars, costs: CostModel) -> FloatArray:
     """Return what a short position pays at each bar, as a fraction of its value a close before."""
-    days = np.diff(bars.closed_at, prepend=bars.closed_at[0]) / DAY_NS
-    return days * costs.borrow_rate_per_day()
+    return days_between(bars.closed_at) * costs.borrow_rate_per_day
 
 
 def exceedance(value: float, draws: FloatArray) -> float:

@@ -24,11 +24,11 @@ from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig
 from trading.engine.correlation import mean_correlation
-from trading.engine.costs import BPS, CostModel
+from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.execution import Blotter
 from trading.engine.explanation import Decision
-from trading.engine.market import DAY_NS, DAYS_PER_YEAR, ExecutionTerms, Market, market_of
+from trading.engine.market import DAY_NS, ExecutionTerms, Market, days_between, market_of
 from trading.engine.own_limits import AccountView
 from trading.engine.planning import StepContext
 from trading.engine.state import start
@@ -208,7 +208,7 @@ def replay(account: SharedAccount, clock: IntArray) -> tuple[FloatArray, FloatAr
     """
     n_ticks = clock.shape[0]
     equity, cash, gross = np.empty(n_ticks), np.empty(n_ticks), np.empty(n_ticks)
-    at_bar = [0] * len(account.books)
+    at_bar, days = [0] * len(account.books), days_between(clock)
     account.day_start_equity = account.equity
     for tick in range(n_ticks):
         if tick and clock[tick] // DAY_NS != clock[tick - 1] // DAY_NS:
@@ -219,7 +219,7 @@ def replay(account: SharedAccount, clock: IntArray) -> tuple[FloatArray, FloatAr
             if i < book.ticks.shape[0] and book.ticks[i] == tick:
                 arrived.append((book, i))
                 at_bar[k] = i + 1
-        _charge(account, arrived, clock, tick)
+        _charge(account, arrived, float(days[tick]))
         _trade(account, arrived)
         for book, i in arrived:
             book.price = float(book.market.bars.close[i])
@@ -232,13 +232,10 @@ def replay(account: SharedAccount, clock: IntArray) -> tuple[FloatArray, FloatAr
     return equity, cash, gross
 
 
-def _charge(
-    account: SharedAccount, arrived: list[tuple[Book, int]], clock: IntArray, tick: int
-) -> None:
-    if tick and account.cash < 0.0:
-        days = float(clock[tick] - clock[tick - 1]) / DAY_NS
-        rate = account.config.costs.financing_bps_per_year * BPS / DAYS_PER_YEAR
-        charged = -account.cash * rate * days
+def _charge(account: SharedAccount, arrived: list[tuple[Book, int]], days: float) -> None:
+    """Charge interest and borrow for the days since the tick before, none at the first."""
+    if days and account.cash < 0.0:
+        charged = -account.cash * account.config.costs.financing_rate_per_day * days
         account.financing += charged
         account.cash -= charged
     for book, i in arrived:

@@ -17,14 +17,13 @@ from trading.engine import order_loop, positions, rich
 from trading.engine.breaker import NS, state_of, state_vector
 from trading.engine.breaker_kernels import DAY_S
 from trading.engine.costs import (
-    BPS,
     CostModel,
     commission_rates,
     impact_scales,
     price_rates,
 )
 from trading.engine.kernels import FloatArray
-from trading.engine.market import DAY_NS, DAYS_PER_YEAR, ExecutionTerms
+from trading.engine.market import ExecutionTerms, days_between, has_volume
 from trading.engine.once import once_per_bars
 from trading.engine.order_loop import FillLog, OrderLog, OrderMarket, OrderTerms
 from trading.engine.regimes import RegimeSeries
@@ -89,7 +88,7 @@ def simulate(
     cash : float
         Starting capital, > 0.
     costs : CostModel
-        Proportional to the notional: an impact that grows with the order needs the step.
+        Proportional to the notional: what grows with the order needs `simulate_orders`.
     quantity_step : float
         Units are rounded down to a multiple; 0 for fractional units.
     tick_size : float
@@ -211,23 +210,21 @@ def simulate_orders(
 
 def _market(features: Features, costs: CostModel) -> OrderMarket:
     bars = features.bars
-    days_between = np.diff(bars.closed_at, prepend=bars.closed_at[0]) / DAY_NS
     prices = (bars.exec_prices, bars.open, bars.high, bars.low, bars.close, bars.volume)
     impact = impact_scales(costs, features.regimes.codes, bars.close, bars.volume)
-    return OrderMarket(*prices, days_between, *rates_of(bars, costs, features.regimes), impact)
+    days = days_between(bars.closed_at)
+    return OrderMarket(*prices, days, *rates_of(bars, costs, features.regimes), impact)
 
 
 def _terms(bars: Bars, terms: ExecutionTerms) -> OrderTerms:
     costs, share = terms.costs, terms.max_participation
-    # A source that knows no volumes limits nothing.
-    is_limited = share is not None and bool((bars.volume > 0.0).any())
     return OrderTerms(
-        float(share) if share is not None and is_limited else math.nan,
+        float(share) if share is not None and has_volume(bars) else math.nan,
         terms.time_in_force is TimeInForce.GTC,
         bars.exec_price == "CLOSE",
         float(costs.commission_per_unit),
         float(costs.commission_minimum),
-        costs.financing_bps_per_year * BPS / DAYS_PER_YEAR,
+        costs.financing_rate_per_day,
     )
 
 

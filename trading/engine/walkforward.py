@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from trading.engine.errors import ConfigInvalid
 from trading.engine.kernels import IntArray
+from trading.engine.market import DAY_NS
 
-NS_PER_DAY = 86_400_000_000_000
 # Ten trading days before any 1 January, with Christmas and two or three weekends among them.
 EMBARGO_DAYS = 17
 CALIBRATION_SHARE = 0.25
@@ -88,7 +88,7 @@ def yearly_folds(
 
     Examples
     --------
-    >>> days = np.arange(0, 1_000, 10) * NS_PER_DAY
+    >>> days = np.arange(0, 1_000, 10) * DAY_NS
     >>> [(f.year, f.train.size, f.test.size) for f in yearly_folds(days, days, minimum=50)]
     [(1972, 54, 27)]
     """
@@ -103,7 +103,7 @@ def yearly_folds(
     tested = decided_at if test_decided_at is None else test_decided_at
     years = years_of(tested)
     for year in np.unique(years):
-        cut = _beginning(int(year)) - embargo_days * NS_PER_DAY
+        cut = _beginning(int(year)) - embargo_days * DAY_NS
         known = np.flatnonzero(resolved_at < cut)
         if known.size < minimum:
             continue
@@ -116,7 +116,7 @@ def years_of(times: IntArray) -> IntArray:
 
     Examples
     --------
-    >>> years_of(np.array([0, 366 * NS_PER_DAY])).tolist()
+    >>> years_of(np.array([0, 366 * DAY_NS])).tolist()
     [1970, 1971]
     """
     years: NDArray[np.int64] = (

@@ -90,6 +90,6 @@ def constant_costs(costs: CostModel, paid_bps: float) -> CostModel:
         commission_bps=min(paid_bps, 1_000.0),
         preset=costs.preset,
         preset_scale=0.0,
-        borrow_bps_per_day=costs.borrow_rate_per_day() / BPS,
+        borrow_bps_per_day=costs.borrow_rate_per_day / BPS,
         financing_bps_per_year=costs.financing_bps_per_year,
     )

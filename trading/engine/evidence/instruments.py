@@ -15,9 +15,10 @@ from marketdata.types import Bars
 from trading.engine.costs import CostModel, commission_rates
 from trading.engine.hybrid import HybridInputs, hybrid_inputs
 from trading.engine.kernels import FloatArray, IntArray
+from trading.engine.market import DAY_NS
 from trading.engine.regimes import RegimeSeries, regimes_of
 from trading.engine.types import AssetClass
-from trading.engine.walkforward import NS_PER_DAY, years_of
+from trading.engine.walkforward import years_of
 
 SATURDAY = 5
 DAYS_PER_WEEK = 7
@@ -117,10 +118,10 @@ def weekdays_of(times: IntArray) -> IntArray:
 
     Examples
     --------
-    >>> weekdays_of(np.array([0, 1, 2, 3, 4]) * NS_PER_DAY).tolist()
+    >>> weekdays_of(np.array([0, 1, 2, 3, 4]) * DAY_NS).tolist()
     [3, 4, 5, 5, 5]
     """
-    days = times // NS_PER_DAY + EPOCH_WEEKDAY
+    days = times // DAY_NS + EPOCH_WEEKDAY
     weeks, weekday = days // DAYS_PER_WEEK, days % DAYS_PER_WEEK
     numbers: IntArray = weeks * SATURDAY + np.minimum(weekday, SATURDAY)
     return numbers

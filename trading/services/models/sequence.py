@@ -22,8 +22,9 @@ from trading.engine.learning.measurement import gate_figures
 from trading.engine.learning.members import member_figures, member_kinds, member_probabilities
 from trading.engine.learning.models import fit
 from trading.engine.learning.reliability import by_quarter
+from trading.engine.market import DAY_NS
 from trading.engine.types import Regime, RegimeCode
-from trading.engine.walkforward import NS_PER_DAY, yearly_folds, years_of
+from trading.engine.walkforward import yearly_folds, years_of
 from trading.services.models.candidates import Candidates
 
 # Years with fewer known candidates before them get no model: the rule decides alone.
@@ -72,7 +73,7 @@ def year_plans(candidates: Candidates) -> list[YearPlan]:
     decided, resolved = candidates.decided_at, candidates.resolved_at
     years = np.unique(years_of(decided))
     starts = np.array([f"{year}-01-01" for year in years], dtype="datetime64[ns]").astype(np.int64)
-    newest = int(resolved.max()) + NS_PER_DAY
+    newest = int(resolved.max()) + DAY_NS
     plans = [
         YearPlan(
             int(starts[years == fold.year][0]), _in_order(decided, fold.train, fold.calibration)

@@ -43,8 +43,8 @@ def test_rates_per_bar_equal_the_single_rates():
 
 
 def test_borrowing_costs_nothing_without_a_preset():
-    assert CostModel().borrow_rate_per_day() == 0.0
-    assert CostModel(preset=AssetClass.CRYPTO).borrow_rate_per_day() == pytest.approx(3e-4)
+    assert CostModel().borrow_rate_per_day == 0.0
+    assert CostModel(preset=AssetClass.CRYPTO).borrow_rate_per_day == pytest.approx(3e-4)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1_000.5, float("nan"), float("inf")])
@@ -68,7 +68,7 @@ def test_scaled_costs_multiply_every_part():
     assert twice.commission_rate(3) == pytest.approx(2 * costs.commission_rate(3))
     assert twice.slippage_rate == pytest.approx(2 * costs.slippage_rate)
     assert twice.commission(1.0, 1.0, 0) == 4.0
-    assert twice.borrow_rate_per_day() == pytest.approx(6e-4)
+    assert twice.borrow_rate_per_day == pytest.approx(6e-4)
     assert costs.scaled(0.0).is_free
 
 

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.engine.errors import ConfigInvalid
-from trading.engine.walkforward import EMBARGO_DAYS, NS_PER_DAY, yearly_folds, years_of
+from trading.engine.market import DAY_NS
+from trading.engine.walkforward import EMBARGO_DAYS, yearly_folds, years_of
 from trading.tests.engine.laws import examples
 
 
 def samples(seed, n=400, most_days=30):
     rng = np.random.default_rng(seed)
-    decided = np.sort(rng.integers(0, 6 * 365, n)) * NS_PER_DAY
-    return decided, decided + rng.integers(0, most_days, n) * NS_PER_DAY
+    decided = np.sort(rng.integers(0, 6 * 365, n)) * DAY_NS
+    return decided, decided + rng.integers(0, most_days, n) * DAY_NS
 
 
 @examples(100)
@@ -26,7 +27,7 @@ def test_no_fold_trains_on_an_outcome_known_inside_the_embargo(seed):
     for fold in yearly_folds(decided, resolved, minimum=50):
         beginning = (np.datetime64(str(fold.year), "ns")).astype(np.int64)
         learned = np.concatenate((fold.train, fold.calibration))
-        assert (resolved[learned] < beginning - EMBARGO_DAYS * NS_PER_DAY).all()
+        assert (resolved[learned] < beginning - EMBARGO_DAYS * DAY_NS).all()
         assert (years_of(decided[fold.test]) == fold.year).all()
 
 
@@ -62,7 +63,7 @@ def test_every_decision_after_the_first_full_window_is_tested_once():
 
 def test_folds_test_other_decisions_when_they_are_given():
     decided, resolved = samples(1)
-    others = decided[::7] + NS_PER_DAY
+    others = decided[::7] + DAY_NS
 
     folds = list(yearly_folds(decided, resolved, minimum=50, test_decided_at=others))
 
