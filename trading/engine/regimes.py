@@ -7,14 +7,14 @@ LOOKBACK 1,008 bars for the percentile (at least 252), the EWMA reaches back wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from marketdata.types import Bars
-from trading.engine.errors import ConfigInvalid
-from trading.engine.indicators import percentile_rank
+from trading.engine.errors import ConfigInvalid, NonFiniteInput
+from trading.engine.indicators import percentile_rank, series_of
 from trading.engine.kernels import FloatArray, IntArray, Settled, inlined, kernel, settled_nb
 from trading.engine.metrics import wilson_interval
 from trading.engine.once import once_per_bars
@@ -129,7 +129,7 @@ def classify(
     Parameters
     ----------
     close : float64, shape (n_bars,)
-        Prices, > 0 and finite.
+        Prices, > 0 and finite; NaN only in front of the first price.
     bars_per_year : float
         The instrument's own number of bars a year, > 0.
     n_confirm : int
@@ -144,9 +144,12 @@ def classify(
     ------
     ConfigInvalid
         If ``bars_per_year`` or ``n_confirm`` is out of bounds.
+    NonFiniteInput
+        If a price behind the first is NaN, or any is infinite or not above 0; the message names it.
 
     Notes
     -----
+    Bars in front of the first price have no volatility and no regime; the warm-up begins there.
     Percentile cuts: LOW < .25 <= NORMAL < .75 <= HIGH < .95 <= EXTREME. Before 252 volatilities
     exist there is no honest percentile: the absolute cuts stand in and are flagged; during the
     first 20 returns the regime is unknown (-1).
@@ -161,9 +164,38 @@ def classify(
         raise ConfigInvalid(f"bars_per_year {bars_per_year} must be above 0")
     if n_confirm < 1:
         raise ConfigInvalid(f"n_confirm {n_confirm} must be at least 1")
-    volatility = ewma_volatility(close, bars_per_year, ALPHA)
+    prices = series_of(close)
+    n_unknown = _first_price(prices)
+    if n_unknown:
+        return _put_off(classify(prices[n_unknown:], bars_per_year, n_confirm=n_confirm), n_unknown)
+    volatility = ewma_volatility(prices, bars_per_year, ALPHA)
     percentile = percentile_rank(volatility, WINDOW_BARS, MINIMUM_BARS)
     return RegimeSeries(volatility, percentile, *codes_nb(volatility, percentile, n_confirm))
+
+
+def _first_price(prices: FloatArray) -> int:
+    """Return the number of NaN in front of the prices; refuse any other that is no price."""
+    is_price = (prices > 0.0) & (prices < np.inf)
+    if is_price.all():
+        return 0
+    is_known = ~np.isnan(prices)
+    first = int(np.argmax(is_known)) if is_known.any() else prices.shape[0]
+    bad = np.flatnonzero(~is_price[first:])
+    if bad.size:
+        i = first + int(bad[0])
+        raise NonFiniteInput(f"close {prices[i]:g} of bar {i} must be a finite number above 0")
+    return first
+
+
+def _put_off(series: RegimeSeries, n_bars: int) -> RegimeSeries:
+    """Put bars in front of a series of which nothing is known."""
+    unknown = {"volatility": np.nan, "percentile": np.nan, "is_fallback": False}
+    columns = {}
+    for field in fields(series):
+        column = getattr(series, field.name)
+        before = np.full(n_bars, unknown.get(field.name, UNKNOWN), dtype=column.dtype)
+        columns[field.name] = np.concatenate((before, column))
+    return RegimeSeries(**columns)
 
 
 @once_per_bars

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trading.engine import regimes
-from trading.engine.errors import ConfigInvalid
+from trading.engine.errors import ConfigInvalid, NonFiniteInput
 from trading.engine.metrics import wilson_interval
 from trading.engine.types import Regime, regime_of
 from trading.tests.engine import plain
@@ -134,6 +134,28 @@ def test_transitions_of_one_bar_are_all_unknown():
 def test_classify_refuses_settings_out_of_bounds(rate, n_confirm):
     with pytest.raises(ConfigInvalid):
         regimes.classify(BARS.close, rate, n_confirm=n_confirm)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -2.0])
+def test_classify_refuses_what_is_no_price_and_names_the_bar(value):
+    close = BARS.close[:40].copy()
+    close[17] = value
+
+    with pytest.raises(NonFiniteInput, match=f"close {value:g} of bar 17 must be"):
+        regimes.classify(close)
+
+
+def test_bars_in_front_of_the_first_price_only_put_the_warm_up_off():
+    late = regimes.classify(np.concatenate((np.full(7, np.nan), BARS.close)))
+
+    for name in ("codes", "settled_codes", "volatility", "percentile", "is_fallback"):
+        found, known = getattr(late, name), getattr(SERIES, name)
+        np.testing.assert_array_equal(found[7:], known)
+        assert found.dtype == known.dtype
+    assert (late.codes[:7] == -1).all()
+    assert np.isnan(late.volatility[:7]).all()
+    assert not late.is_fallback[:7].any()
+    assert regimes.classify(np.full(3, np.nan)).codes.tolist() == [-1, -1, -1]
 
 
 def test_codes_translate_to_names_in_order():
