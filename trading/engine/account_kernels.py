@@ -28,6 +28,7 @@ from trading.engine.positions import (
     TICK_SIZE,
     Decided,
     aged_nb,
+    begin_nb,
     book_nb,
     decided_nb,
     fill_nb,
@@ -104,7 +105,9 @@ def account_nb(
             cash -= -cash * financing * days_between[tick]
         for at_close in (False, True):
             if at_close and some_rest:
-                cash += protect_nb(owners, bars, low, high, prices, ranges, memory, sizing)
+                cash += protect_nb(
+                    owners, bars, low, high, prices, ranges, fills_at_close, memory, sizing
+                )
             if at_close and not some_at_close:
                 continue
             cash = trade_nb(
@@ -262,6 +265,7 @@ def protect_nb(
     high: int,
     prices: FloatArray,
     ranges: FloatArray,
+    fills_at_close: BoolArray,
     memory: FloatArray,
     sizing: FloatArray,
 ) -> float:
@@ -272,9 +276,16 @@ def protect_nb(
         held = memory[k, HELD]
         if held == 0.0 or sizing[k, RESTS_PROTECTION] == 0.0:
             continue
+        begin = begin_nb(
+            ranges[j, OPEN],
+            ranges[j, HIGH],
+            ranges[j, LOW],
+            prices[j, CLOSE],
+            fills_at_close[k],
+        )
         reason, price, _ = protected_nb(
             position_of_nb(memory[k]),
-            ranges[j, OPEN],
+            begin,
             ranges[j, HIGH],
             ranges[j, LOW],
             sizing[k, TICK_SIZE],

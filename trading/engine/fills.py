@@ -6,7 +6,8 @@ LOOKBACK none; nothing of the bar is known to whoever placed the order
 
 Conservative choices: a limit is filled at its price, or at the open when the bar opens beyond it,
 never better; a stop that is gapped through fills at the open; slippage worsens market and stop
-fills, never limit fills, and by no more than `costs.MOST_WORSE` of the price.
+fills, never limit fills, and by no more than `costs.MOST_WORSE` of the price. Where the open is no
+traded price, `meeting` says what is known of a bar's beginning.
 """
 
 from __future__ import annotations
@@ -300,6 +301,46 @@ def _cost_of(quantity: float, price: float, rules: FillRules) -> float:
     return quantity * paid + rules.commission(quantity, paid)
 
 
+def meeting(
+    bar: BarPrices, level: float, *, is_below: bool, price_field: str
+) -> tuple[float | None, bool]:
+    """Return at which price a bar meets a level, and whether it began beyond it.
+
+    Parameters
+    ----------
+    bar : BarPrices
+        The bar after the close at which the order was known.
+    level : float
+        Stop or limit price.
+    is_below : bool
+        Whether the level is met from above, as the stop of a sale and the limit of a purchase.
+    price_field : str
+        As in `FillRules`.
+
+    Returns
+    -------
+    float or None
+        The open where the bar opens beyond the level, else the level; None where it is not reached.
+        With "CLOSE" the open is no traded price: a bar began beyond a level for certain only where
+        all of it lies there, and what it then traded at for certain is its close.
+    bool
+        Whether it began beyond the level.
+
+    Examples
+    --------
+    >>> bar = BarPrices(96.0, 94.0, 90.0, 93.0, 1e6, 0)
+    >>> meeting(bar, 95.0, is_below=True, price_field="CLOSE")
+    (93.0, True)
+    """
+    begin, price = bar.open, bar.open
+    if price_field != "OPEN":
+        begin, price = bar.high if is_below else bar.low, bar.close
+    if begin <= level if is_below else begin >= level:
+        return price, True
+    is_met = bar.low <= level if is_below else bar.high >= level
+    return (level if is_met else None), False
+
+
 def _check(order: Order) -> None:
     if not order.remaining_quantity > 0.0:
         raise OrderInvalid(f"order {order.client_order_id} has nothing left to fill")
@@ -321,43 +362,41 @@ def _price(
         base = bar.open if rules.price_field == "OPEN" else bar.close
         return market_price(base, order.side, slippage), False, "market order"
     if order.order_type is OrderType.LIMIT:
-        return *_limit_price(order, bar), "limit reached"
-    if order.is_triggered:
-        return _after_trigger(order, bar, bar.open, slippage)
-    met = _stop_met(order, bar)
+        return _limit_price(order, bar, rules), order.is_triggered, "limit reached"
+    met, is_gap = _stop_met(order, bar, rules)
     if met is None:
         return None, False, "stop not reached"
-    return _after_trigger(order, bar, met, slippage)
-
-
-def _limit_price(order: Order, bar: BarPrices) -> tuple[float | None, bool]:
-    limit = _level(order.limit_price)
-    if order.side is OrderSide.BUY:
-        return (min(bar.open, limit) if bar.low <= limit else None), order.is_triggered
-    return (max(bar.open, limit) if bar.high >= limit else None), order.is_triggered
-
-
-def _stop_met(order: Order, bar: BarPrices) -> float | None:
-    stop = _level(order.stop_price)
-    if order.side is OrderSide.BUY:
-        return max(bar.open, stop) if bar.high >= stop else None
-    return min(bar.open, stop) if bar.low <= stop else None
-
-
-def _after_trigger(
-    order: Order, bar: BarPrices, met: float, slippage: float
-) -> tuple[float | None, bool, str]:
     if order.order_type is OrderType.STOP_MARKET:
-        reason = "stop gapped through, filled at the open" if met == bar.open else "stop reached"
-        return market_price(met, order.side, slippage), True, reason
+        reason = f"stop gapped through, filled at the {rules.price_field.lower()}"
+        price = market_price(met, order.side, slippage)
+        return price, True, reason if is_gap else "stop reached"
     limit = _level(order.limit_price)
-    is_allowed = met <= limit if order.side is OrderSide.BUY else met >= limit
-    if is_allowed:
-        return met, True, "stop reached within the limit"
-    if met == bar.open or order.is_triggered:
-        # Met at the open: the whole bar follows, so the limit has its chance.
-        return _limit_price(order, bar)[0], True, "stop reached, waiting for the limit"
+    is_within = met <= limit if order.side is OrderSide.BUY else met >= limit
+    reason = "stop reached within the limit" if is_within else "stop reached, waiting for the limit"
+    if is_gap:
+        # Met where the bar begins: all of it follows, so the limit has its chance.
+        return _limit_price(order, bar, rules), True, reason
+    if is_within:
+        return met, True, reason
     return None, True, "stop reached beyond the limit"
+
+
+def _limit_price(order: Order, bar: BarPrices, rules: FillRules) -> float | None:
+    is_below = order.side is OrderSide.BUY
+    limit = _level(order.limit_price)
+    return meeting(bar, limit, is_below=is_below, price_field=rules.price_field)[0]
+
+
+def _stop_met(order: Order, bar: BarPrices, rules: FillRules) -> tuple[float | None, bool]:
+    """Return the price at which the stop is met and whether the bar began beyond it.
+
+    One that an earlier bar has met is met where this one begins.
+    """
+    if order.is_triggered:
+        return (bar.open if rules.price_field == "OPEN" else bar.close), True
+    is_below = order.side is OrderSide.SELL
+    level = _level(order.stop_price)
+    return meeting(bar, level, is_below=is_below, price_field=rules.price_field)
 
 
 def _fillable(order: Order, bar: BarPrices, rules: FillRules) -> float:

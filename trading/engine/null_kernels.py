@@ -12,7 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from trading.engine.kernels import FloatArray, IntArray, inlined, kernel
-from trading.engine.positions import Pending, Position, kept_nb, opened_nb, protected_nb
+from trading.engine.positions import (
+    Pending,
+    Position,
+    begin_nb,
+    kept_nb,
+    opened_nb,
+    protected_nb,
+)
 from trading.engine.rules import FLAT, kind_after_nb, order_level_nb, rule_next_nb
 
 # When on its tick a trade of an account begins or ends, in the order of `shared_account`.
@@ -83,14 +90,12 @@ def begun_nb(entry: int, terms: Terms, levels: Levels) -> Position:
 @inlined
 def rested_nb(position: Position, i: int, terms: Terms, levels: Levels) -> tuple[int, float]:
     """Let a bar meet what rests for a trade: reason (0 for none), price paid."""
+    opened, close, at_close = levels.opened[i], levels.close[i], levels.fills_at_close
+    high, low = levels.high[i], levels.low[i]
     if terms.side > 0.0:
+        begin = begin_nb(opened, high, low, close, at_close)
         reason, price, _ = protected_nb(
-            position,
-            levels.opened[i],
-            levels.high[i],
-            levels.low[i],
-            levels.tick_size,
-            levels.slippage,
+            position, begin, high, low, levels.tick_size, levels.slippage
         )
         return reason, price
     # Ticks are counted from zero: away from the market is the other way round than below it.
@@ -100,9 +105,8 @@ def rested_nb(position: Position, i: int, terms: Terms, levels: Levels) -> tuple
     if target == target:
         target = -order_level_nb(-target, levels.tick_size, False)
     mirrored = Position(position.kind, 0, stop, target, position.limit)
-    reason, price, _ = protected_nb(
-        mirrored, -levels.opened[i], -levels.low[i], -levels.high[i], 0.0, -levels.slippage
-    )
+    begin = begin_nb(-opened, -low, -high, -close, at_close)
+    reason, price, _ = protected_nb(mirrored, begin, -low, -high, 0.0, -levels.slippage)
     return reason, -price
 
 

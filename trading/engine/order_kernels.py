@@ -16,7 +16,7 @@ import numpy as np
 
 from trading.engine.costs import MOST_WORSE
 from trading.engine.kernels import inlined, kernel
-from trading.engine.positions import Position
+from trading.engine.positions import Begin, Position
 from trading.engine.rules import (
     STOP_GAPPED,
     STOP_REACHED,
@@ -156,7 +156,7 @@ def filled_at_nb(
 def rested_nb(
     position: Position,
     held: float,
-    opened: float,
+    begin: Begin,
     high: float,
     low: float,
     tick_size: float,
@@ -177,11 +177,13 @@ def rested_nb(
         target = level if level > 0.0 else target
     quantity = fillable_nb(held, most, charges.quantity_step)
     # A target that finds no volume is not met: the stop has its chance.
-    is_first = opened >= target and not opened <= stop
+    is_stop_gap, is_target_gap = begin.under <= stop, begin.over >= target
+    is_first = is_target_gap and not is_stop_gap
     if low <= stop and not (is_first and quantity > 0.0):
-        reason = STOP_GAPPED if opened <= stop else STOP_REACHED
         worse = 1.0 - price_rate_nb(charges, quantity)
-        return reason, quantity, min(opened, stop) * worse, stop
+        if is_stop_gap:
+            return STOP_GAPPED, quantity, begin.price * worse, stop
+        return STOP_REACHED, quantity, stop * worse, stop
     if high >= target and quantity > 0.0:
-        return TARGET_REACHED, quantity, max(opened, target), target
+        return TARGET_REACHED, quantity, begin.price if is_target_gap else target, target
     return 0, 0.0, 0.0, 0.0

@@ -42,6 +42,7 @@ from trading.engine.positions import (
     RESTS_PROTECTION,
     Decided,
     aged_nb,
+    begin_nb,
     decided_nb,
     filled_nb,
     held_after_nb,
@@ -219,10 +220,17 @@ def simulate_orders_nb(  # noqa: C901 - a branch per event of a bar, as in `rich
                     continue
                 charges = charges_nb(market, terms, sizing.quantity_step, i - 1, 0.0)
                 most = most_nb(terms, market.volume[i], taken)
+                begin = begin_nb(
+                    market.opened[i],
+                    market.high[i],
+                    market.low[i],
+                    market.close[i],
+                    terms.fills_at_close,
+                )
                 reason, quantity, price, rested_at = rested_nb(
                     position,
                     held,
-                    market.opened[i],
+                    begin,
                     market.high[i],
                     market.low[i],
                     sizing.tick_size,

@@ -73,6 +73,18 @@ class Decided(NamedTuple):
     takes_all_cash: bool
 
 
+class Begin(NamedTuple):
+    """How a bar begins: below `under` or above `over` it began beyond a level, trading at `price`.
+
+    As in `fills.meeting`: all three are the open, or where that is no traded price high, low and
+    close.
+    """
+
+    under: float
+    over: float
+    price: float
+
+
 class Sizing(NamedTuple):
     """The terms of sizing as `plan_nb` wants them."""
 
@@ -168,9 +180,17 @@ def filled_nb(
 
 
 @inlined
+def begin_nb(opened: float, high: float, low: float, close: float, fills_at_close: bool) -> Begin:
+    """Return how a bar begins; where orders are filled at the close the open is not traded."""
+    if fills_at_close:
+        return Begin(high, low, close)
+    return Begin(opened, opened, opened)
+
+
+@inlined
 def protected_nb(
     position: Position,
-    opened: float,
+    begin: Begin,
     high: float,
     low: float,
     tick_size: float,
@@ -178,17 +198,17 @@ def protected_nb(
 ) -> tuple[int, float, float]:
     """Let a bar meet what rests for a long position: reason (0 for none), price paid, level.
 
-    As `protection.protection_met`: what the open is beyond comes first, then the stop.
+    As `protection.protection_met`: what the bar begins beyond comes first, then the stop.
     """
     stop, target = -np.inf, np.inf
     if position.stop_price == position.stop_price:
         stop = order_level_nb(position.stop_price, tick_size, False)
     if position.target_price == position.target_price:
         target = order_level_nb(position.target_price, tick_size, True)
-    if opened <= stop:
-        return STOP_GAPPED, opened * (1.0 - slippage_rate), stop
-    if opened >= target:
-        return TARGET_REACHED, opened, target
+    if begin.under <= stop:
+        return STOP_GAPPED, begin.price * (1.0 - slippage_rate), stop
+    if begin.over >= target:
+        return TARGET_REACHED, begin.price, target
     if low <= stop:
         return STOP_REACHED, stop * (1.0 - slippage_rate), stop
     return (TARGET_REACHED, target, target) if high >= target else (0, 0.0, 0.0)

@@ -5,7 +5,8 @@ OUTPUT   its protective orders; the one that is executed, how and why
 LOOKBACK none; levels are those known at the close before the bar
 
 One cancels the other. A bar that opens beyond the target sells there, because the open comes first.
-Where both levels lie inside a bar nobody knows which came first: the stop is taken.
+Where both levels lie inside a bar nobody knows which came first: the stop is taken. What begins
+beyond a level where the open is no traded price, `fills.meeting` says.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trading.engine import rules
-from trading.engine.fills import BarPrices, Execution, FillRules, execute
+from trading.engine.fills import BarPrices, Execution, FillRules, execute, meeting
 from trading.engine.rules import REASONS, order_level_nb
 from trading.engine.state import StrategyState
 from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
@@ -106,19 +107,19 @@ def protection_met(
         None where the bar reaches neither. A stop that is met while no volume is left counts as
         met, with nothing executed.
     """
-    for order in in_turn(orders, bar):
+    for order in in_turn(orders, bar, fill_rules.price_field):
         execution = execute(order, bar, fill_rules)
         if execution.quantity > 0.0 or execution.is_triggered:
-            return ProtectionMet(order, execution, _reason(order, bar))
+            return ProtectionMet(order, execution, _reason(order, bar, fill_rules.price_field))
     return None
 
 
-def in_turn(orders: tuple[Order, ...], bar: BarPrices) -> list[Order]:
-    """Sort protective orders by when a bar meets them: what its open is beyond, then the stop."""
+def in_turn(orders: tuple[Order, ...], bar: BarPrices, price_field: str) -> list[Order]:
+    """Sort protective orders by when a bar meets them: what it begins beyond, then the stop."""
     return sorted(
         orders,
         key=lambda order: (
-            not _opens_beyond(order, bar),
+            not _begins_beyond(order, bar, price_field),
             order.order_type is not OrderType.STOP_MARKET,
         ),
     )
@@ -148,13 +149,14 @@ def _order(
     )
 
 
-def _opens_beyond(order: Order, bar: BarPrices) -> bool:
-    """Tell whether the open already meets the order."""
+def _begins_beyond(order: Order, bar: BarPrices, price_field: str) -> bool:
+    """Tell whether the beginning of a bar already meets the order."""
     is_below = (order.side is OrderSide.SELL) is (order.order_type is OrderType.STOP_MARKET)
-    return bar.open <= level_of(order) if is_below else bar.open >= level_of(order)
+    return meeting(bar, level_of(order), is_below=is_below, price_field=price_field)[1]
 
 
-def _reason(order: Order, bar: BarPrices) -> str:
+def _reason(order: Order, bar: BarPrices, price_field: str) -> str:
     if order.order_type is OrderType.LIMIT:
         return REASONS[rules.TARGET_REACHED]
-    return REASONS[rules.STOP_GAPPED if _opens_beyond(order, bar) else rules.STOP_REACHED]
+    is_gap = _begins_beyond(order, bar, price_field)
+    return REASONS[rules.STOP_GAPPED if is_gap else rules.STOP_REACHED]

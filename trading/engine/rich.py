@@ -29,6 +29,7 @@ from trading.engine.positions import (
     HELD,
     REASON,
     TAKES_ALL,
+    Begin,
     Decided,
     aged_nb,
     decided_nb,
@@ -176,8 +177,10 @@ def simulate_rules_nb(  # noqa: C901 - a branch per event of a bar; calls would 
                 n_fills += 1
             decided = Decided(0.0, decided.reason, decided.takes_all_cash)
         if high is not None and low is not None and held != 0.0:
+            # Nothing rests on series filled at their close here: `exec_price` is the open.
+            begin = Begin(exec_price[i], exec_price[i], exec_price[i])
             reason, price, rested_at = protected_nb(
-                position, exec_price[i], high[i], low[i], sizing.tick_size, slippage[i - 1]
+                position, begin, high[i], low[i], sizing.tick_size, slippage[i - 1]
             )
             if reason != 0:
                 fee = held * price * commission[i - 1]

@@ -72,7 +72,9 @@ def protection_match(
     """
     resting = {order.client_order_id: order for order in _resting(deployment).values()}
     met = protection_met(
-        tuple(engine_order(order) for order in resting.values()), bar.prices, FillRules()
+        tuple(engine_order(order) for order in resting.values()),
+        bar.prices,
+        FillRules(price_field=bar.bars.exec_price),
     )
     if met is None:
         return []

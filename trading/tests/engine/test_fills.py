@@ -103,6 +103,31 @@ def test_close_only_series_fill_market_orders_at_the_close():
     assert execute(order(BUY, MARKET), CALM, FillRules(price_field="CLOSE")).price == 102.0
 
 
+@pytest.mark.parametrize(
+    ("side", "order_type", "prices", "bar", "expected"),
+    [
+        (SELL, STOP, {"stop_price": 96.0}, (90, 97, 89, 91), 96.0),
+        (SELL, STOP, {"stop_price": 96.0}, (90, 95, 89, 91), 91.0),
+        (BUY, STOP, {"stop_price": 96.0}, (99, 99, 97, 98), 98.0),
+        (BUY, LIMIT, {"limit_price": 96.0}, (90, 97, 89, 91), 96.0),
+        (BUY, LIMIT, {"limit_price": 96.0}, (90, 95, 89, 91), 91.0),
+        (SELL, LIMIT, {"limit_price": 96.0}, (99, 99, 97, 98), 98.0),
+        (SELL, STOP, {"stop_price": 96.0, "is_triggered": True}, (99, 99, 97, 98), 98.0),
+        (SELL, STOP_LIMIT, {"stop_price": 96.0, "limit_price": 94.0}, (90, 97, 89, 91), 96.0),
+        (SELL, STOP_LIMIT, {"stop_price": 96.0, "limit_price": 94.0}, (90, 95, 89, 94.5), 94.0),
+        (SELL, STOP_LIMIT, {"stop_price": 96.0, "limit_price": 94.0}, (90, 93, 89, 91), None),
+    ],
+)
+def test_without_a_traded_open_a_bar_gaps_only_where_all_of_it_lies_beyond(
+    side, order_type, prices, bar, expected
+):
+    rules = FillRules(price_field="CLOSE")
+
+    done = execute(order(side, order_type, **prices), BarPrices(*bar, 1e6, 0), rules)
+
+    assert (done.price if done.quantity else None) == expected
+
+
 def test_volume_share_fills_a_part_and_keeps_the_order_working():
     rules = FillRules(volume_share=0.1, quantity_step=1.0)
 

@@ -14,7 +14,7 @@ from trading.engine.fills import BarPrices, FillRules, payable_quantity
 from trading.engine.market import market_of
 from trading.engine.order_kernels import Charges, payable_nb, rested_nb
 from trading.engine.own_limits import OwnLimits
-from trading.engine.positions import Position
+from trading.engine.positions import Position, begin_nb
 from trading.engine.protection import level_of, protection_met, protective_orders
 from trading.engine.rules import (
     COST_RATE,
@@ -211,19 +211,23 @@ def test_typed_bars_leave_what_the_step_leaves(case):
 
 @pytest.mark.parametrize("volume", [0.0, 30.0, 1e6])
 @pytest.mark.parametrize("levels", [(95.004, 110.006), (95.0, np.nan), (np.nan, 110.0)])
-def test_a_bar_meets_what_rests_as_its_source_does(levels, volume):
+@pytest.mark.parametrize("price_field", ["OPEN", "CLOSE"])
+def test_a_bar_meets_what_rests_as_its_source_does(levels, volume, price_field):
     position = Position(1, 3, *levels, 0)
     charges = Charges(0.001, 2e-4, 1e-3, 0.01, 1.0, 1.0, before=0.0)
     stop, target = (None if np.isnan(level) else level for level in levels)
     held = replace(start(9.0), quantity=20.0, rests_protection=True)
     orders = protective_orders(replace(held, stop_price=stop, target_price=target), "X", 0.01)
-    rules = FillRules(0.001, 2e-4, 0.1, 1.0, "OPEN", 1e-3, 0.01, 1.0)
-    drawn = np.sort(np.random.default_rng(3).uniform(90.0, 115.0, (60, 3)))
+    rules = FillRules(0.001, 2e-4, 0.1, 1.0, price_field, 1e-3, 0.01, 1.0)
+    rng = np.random.default_rng(3)
+    drawn = np.sort(rng.uniform(90.0, 115.0, (60, 3)))
     # The last opens beyond the target and falls through the stop.
     for low, opened, high in (*drawn, (94, 95.0, 96), (109, 110.01, 111), (90.0, 112.0, 113.0)):
-        given = (position, 20.0, opened, high, low, 0.01, 0.1 * volume, charges)
+        close = rng.uniform(low, high)
+        begin = begin_nb.py_func(opened, high, low, close, price_field == "CLOSE")
+        given = (position, 20.0, begin, high, low, 0.01, 0.1 * volume, charges)
         reason, quantity, price, level = rested_nb(*given)
-        met = protection_met(orders, BarPrices(opened, high, low, opened, volume, 0), rules)
+        met = protection_met(orders, BarPrices(opened, high, low, close, volume, 0), rules)
         assert rested_nb.py_func(*given) == (reason, quantity, price, level)
         if met is None:
             assert reason == 0

@@ -11,7 +11,7 @@ from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig, curve_of, run
 from trading.engine.fills import BarPrices, FillRules
 from trading.engine.portfolio_backtest import run_portfolio
-from trading.engine.positions import Position, protected_nb
+from trading.engine.positions import Position, begin_nb, protected_nb
 from trading.engine.protection import level_of, protection_met, protective_orders
 from trading.engine.rules import REASONS, order_level_nb
 from trading.engine.shared_account import Leg
@@ -145,6 +145,33 @@ def test_orders_filled_at_the_close_come_after_what_rests():
     # The fall to 94 came before the purchase at the close; the exit finds nothing left to sell.
     assert fills_of(result)[1:] == [(2, "SELL", 95.0, "STOP_REACHED")]
     assert result.final_state.quantity == 0.0
+
+
+@pytest.mark.parametrize(
+    ("side", "bar", "price", "reason"),
+    [
+        # The open is no traded price: only a bar that lies beyond a level has begun there, and
+        # what it traded at then is its close.
+        (1.0, (92, 94, 90, 93), 93.0, "STOP_GAPPED"),
+        (1.0, (92, 98, 90, 93), 95.0, "STOP_REACHED"),
+        (1.0, (112, 113, 111, 112.5), 112.5, "TARGET_REACHED"),
+        (1.0, (112, 113, 108, 112.5), 110.0, "TARGET_REACHED"),
+        (1.0, (112, 113, 94, 112.5), 95.0, "STOP_REACHED"),
+        (1.0, (93, 93, 93, 93), 93.0, "STOP_GAPPED"),
+        (-1.0, (108, 109, 106, 107), 107.0, "STOP_GAPPED"),
+        (-1.0, (108, 109, 104, 107), 105.0, "STOP_REACHED"),
+        (-1.0, (88, 89, 87, 88.5), 88.5, "TARGET_REACHED"),
+        (-1.0, (88, 91, 87, 88.5), 90.0, "TARGET_REACHED"),
+    ],
+)
+def test_a_bar_without_a_traded_open_gaps_only_where_all_of_it_lies_beyond(
+    side, bar, price, reason
+):
+    bars = replace(tape([CALM, CALM, bar, bar]), exec_price="CLOSE")
+
+    result = run(bars, guarded(side), config=FREE)
+
+    assert fills_of(result)[1:] == [(2, "SELL" if side > 0.0 else "BUY", price, reason)]
 
 
 @pytest.mark.parametrize("time_in_force", [TimeInForce.DAY, TimeInForce.GTC])
@@ -341,13 +368,17 @@ def test_the_compiled_loop_leaves_the_orders_and_the_state_of_the_step(key):
 
 @pytest.mark.parametrize("stop", [95.004, np.nan])
 @pytest.mark.parametrize("target", [110.006, np.nan])
-def test_a_compiled_bar_meets_what_its_source_meets(stop, target):
+@pytest.mark.parametrize("price_field", ["OPEN", "CLOSE"])
+def test_a_compiled_bar_meets_what_its_source_meets(stop, target, price_field):
     position = Position(1, 3, stop, target, 0)
-    drawn = np.sort(np.random.default_rng(3).uniform(90.0, 115.0, (200, 3)))
+    rng = np.random.default_rng(3)
+    drawn = np.sort(rng.uniform(90.0, 115.0, (200, 3)))
     # Opens and extremes exactly at the levels, rounded to the tick.
     at_levels = [(94, 95.0, 96), (109, 110.01, 111), (95.0, 97, 99), (99, 100, 110.01)]
     for low, opened, high in (*drawn, *np.array(at_levels)):
-        args = (position, opened, high, low, 0.01, 0.001)
+        close = rng.uniform(low, high)
+        begin = begin_nb.py_func(opened, high, low, close, price_field == "CLOSE")
+        args = (position, begin, high, low, 0.01, 0.001)
         assert protected_nb(*args) == protected_nb.py_func(*args)
         reason, price, level = protected_nb(*args)
         held = replace(start(9.0), quantity=2.0, rests_protection=True)
@@ -356,8 +387,8 @@ def test_a_compiled_bar_meets_what_its_source_meets(stop, target):
             stop_price=None if np.isnan(stop) else stop,
             target_price=None if np.isnan(target) else target,
         )
-        bar = BarPrices(opened, high, low, opened, 0.0, 0)
-        rules = FillRules(slippage_rate=0.001)
+        bar = BarPrices(opened, high, low, close, 0.0, 0)
+        rules = FillRules(slippage_rate=0.001, price_field=price_field)
         met = protection_met(protective_orders(held, "X", 0.01), bar, rules)
         if met is None:
             assert reason == 0
