@@ -164,7 +164,9 @@ def _books(deployments: Sequence[Deployment], *, until: dt.datetime | None) -> d
     books = {}
     for row in deployments:
         series = stored[row.timeframe].get(row.instrument_id)
-        bars = series and series_bars(series, since=row.starts_at, until=until or row.last_bar_at)
+        bars = None
+        if series is not None:
+            bars = series_bars(series, since=row.starts_at, until=until or row.last_bar_at)
         books[row.pk] = _book(row, moves[row.pk], n_fills[row.pk], bars)
     return books
 

@@ -246,7 +246,7 @@ class DecisionDetailSerializer(DecisionSerializer):
         help_text="Every rule its wish went through, with value and limit; null before they were "
         "recorded. What the account said of its orders stands with each order.",
     )
-    data = serializers.JSONField(
+    data = serializers.JSONField(  # type: ignore[assignment]
         source="source",
         allow_null=True,
         help_text="Series it saw with the hash of its bars, and the model; null before they were "
