@@ -214,6 +214,8 @@ def own_values(params: Mapping[str, float | int | str]) -> tuple[tuple[str, int,
     """
     found = []
     for key in params:
+        if "." not in key:
+            continue
         name, _, regime = key.partition(".")
         if name in RULES and regime in RegimeCode.__members__:
             found.append((name, int(RegimeCode[regime]), float(params[key])))

@@ -307,6 +307,8 @@ def commission_rates(costs: CostModel, regime_codes: IntArray) -> FloatArray:
     >>> (rates * 1e4).round(9).tolist()
     [2.0, 2.0, 5.0]
     """
+    if costs.preset is None:
+        return np.full(regime_codes.shape[0], costs.commission_rate(-1))
     return _by_regime(costs.commission_rate, regime_codes)
 
 
@@ -344,6 +346,8 @@ def price_rates(
     >>> price_rates(costs, code, one * 102, one * 98, one * 100)
     array([0.0045])
     """
+    if costs.slips_alike:
+        return np.full(codes.shape[0], min(costs.slippage_rate, MOST_WORSE))
     if not costs.range_share:
         return _by_regime(lambda code: min(costs.price_rate(code), MOST_WORSE), codes)
     rates = _by_regime(costs.price_rate, codes) + costs.range_share * (high - low) / close

@@ -330,15 +330,16 @@ def codes_nb(
     codes = np.empty(n, dtype=np.int64)
     settled_codes = np.empty(n, dtype=np.int64)
     is_fallback = np.empty(n, dtype=np.bool_)
-    settled = Settled(UNKNOWN, 0, -1)
     for i in range(n):
         by_rank = cut_nb(percentile[i], PERCENTILE_CUTS)
         by_size = cut_nb(volatility[i], VOLATILITY_CUTS) if i >= WARM_UP_BARS else UNKNOWN
-        code = code_nb(by_rank, by_size)
-        settled = settled_nb(settled, code, n_confirm)
         relative[i] = by_rank
         absolute[i] = by_size
-        codes[i] = code
-        settled_codes[i] = settled.code
+        codes[i] = code_nb(by_rank, by_size)
         is_fallback[i] = by_rank < 0 and by_size >= 0
+    # A loop of its own: the one above, which remembers nothing, does several bars at once.
+    settled = Settled(UNKNOWN, 0, -1)
+    for i in range(n):
+        settled = settled_nb(settled, codes[i], n_confirm)
+        settled_codes[i] = settled.code
     return relative, absolute, codes, settled_codes, is_fallback
