@@ -60,7 +60,7 @@ class StaffActsMixin:
         """Offer each act for the chosen rows of a list, to people who may."""
         if not self.may_act(request):
             return {}
-        label = f"{{}} the chosen {cast(Any, self).opts.verbose_name_plural}"
+        label = f"{{}}: chosen {cast(Any, self).opts.verbose_name_plural}"
         return {
             name: (self._asking(name), name, label.format(act.label))
             for name, act in self.acts.items()
@@ -68,8 +68,10 @@ class StaffActsMixin:
 
     def _asking(self, name: str) -> Callable[..., HttpResponse]:
         def ask(view: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
-            ids = [str(pk) for pk in rows.values_list("pk", flat=True)[:MOST_ROWS]]
-            return HttpResponseRedirect(self._link(name, ids))
+            ids = [str(pk) for pk in rows.values_list("pk", flat=True)[: MOST_ROWS + 1]]
+            if len(ids) > MOST_ROWS:
+                messages.warning(request, f"At most {MOST_ROWS} at once: the first {MOST_ROWS}.")
+            return HttpResponseRedirect(self._link(name, ids[:MOST_ROWS]))
 
         return ask
 

@@ -61,7 +61,7 @@ def _seen(row: Any, now: dt.datetime) -> Any:
 
 BACKTEST_ACTS = {
     "cancel": Act(
-        "Cancel",
+        "Cancel the run",
         "A waiting run ends at once, a running one at its next chunk; what it found is lost.",
         ("QUEUED", "RUNNING"),
         lambda row, now: backtest_cancel(backtest=row, now=now),
@@ -87,7 +87,7 @@ STUDY_ACTS = {
         lambda row, now: study_resume(study=row, now=now),
     ),
     "cancel": Act(
-        "Cancel",
+        "Cancel the search",
         "It ends with the trials that are done, and these are judged. Its owner can extend it.",
         ("RUNNING", "PAUSED"),
         lambda row, now: study_stop(study=row, now=now),
