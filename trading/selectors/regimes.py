@@ -22,6 +22,7 @@ from marketdata.selectors import (
 )
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine import volatility
+from trading.engine.counts import counted
 from trading.engine.regimes import ALPHA, VOLATILITY_CUTS, next_regime, transitions
 from trading.engine.regimes import NextRegime as Counted
 from trading.engine.returns import ewma_volatility, realized_volatility
@@ -323,7 +324,7 @@ def _estimate(
     if needs_range and bars.exec_price == "CLOSE":
         missing = "this series has closes only"
     elif len(bars) <= max(n_bars, 1):
-        missing = f"needs more than {max(n_bars, 1)} bars"
+        missing = f"needs more than {counted(max(n_bars, 1), 'bar')}"
     if missing:
         return VolatilityEstimate(name, looks_at, n_bars, None, "", None, None, None, (), missing)
     values = estimator(bars)[-round(bars.bars_per_year) :]

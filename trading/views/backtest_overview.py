@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from elson.common import formatting
 from elson.common.templatetags import formats
+from trading.engine.counts import counted
 from trading.engine.effective import whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.types import Regime
@@ -107,7 +108,7 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
         {
             "label": "Deepest drawdown",
             "value": formats.pct_signed(main["max_drawdown"]),
-            "note": f"{formatting.number(main['longest_drawdown_bars'], 0)} bars under water",
+            "note": f"{counted(main['longest_drawdown_bars'], 'bar')} under water",
         },
         {
             "label": "Win rate",

@@ -14,6 +14,7 @@ from elson.common import formatting
 from elson.common.listing import csv_response, page_of
 from marketdata.selectors import NoBars, UnknownSymbol, instrument_get
 from trading.engine import regimes as definition
+from trading.engine.counts import counted
 from trading.selectors.markets import regime_spells, series_of
 from trading.selectors.portfolios import limits_get, portfolio_get
 from trading.selectors.regimes import (
@@ -116,7 +117,7 @@ def _segments(row: RegimeRow) -> list[dict[str, Any]]:
             "weight": part.n_bars,
             "title": f"{part.regime.capitalize() or 'No regime yet'}, "
             f"{formatting.day(part.from_at)} to {formatting.day(part.to_at)}, "
-            f"{part.n_bars} bars",
+            f"{counted(part.n_bars, 'bar')}",
         }
         for part in row.timeline
     ]

@@ -217,7 +217,7 @@ def _exact(value: Number) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, float):
-        return Decimal(repr(value)) if isfinite(value) else None
+        return Decimal(repr(float(value))) if isfinite(value) else None
     try:
         exact = Decimal(value)
     except (InvalidOperation, TypeError, ValueError):

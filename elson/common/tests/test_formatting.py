@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from elson.common import formatting
@@ -37,6 +38,11 @@ def test_money_follows_the_locale(locale: str, expected: str) -> None:
 def test_money_rounds_half_away_from_zero_as_the_browser_does() -> None:
     assert formatting.money(Decimal("0.005")) == "$0.01"
     assert formatting.money(Decimal("-2.675")) == "−$2.68"
+
+
+def test_a_number_of_numpy_is_a_number() -> None:
+    assert formatting.number(np.float64(1.25), 2) == "1.25"
+    assert formatting.quantity(np.float64("nan"), 2) == formatting.MISSING
 
 
 def test_gains_and_losses_carry_a_sign_and_zero_none() -> None:

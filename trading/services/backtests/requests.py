@@ -16,6 +16,7 @@ from accounts.selectors import entitlement_value
 from elson.common import jobs
 from elson.common.errors import Conflict, DomainError, TooMany
 from marketdata.selectors import closes_at, coverage_get, instant, instrument_get
+from trading.engine.counts import counted
 from trading.engine.strategies import strategy_get
 from trading.models import Backtest, BacktestTag
 from trading.selectors import backtests as selectors
@@ -336,7 +337,7 @@ def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symb
                 _check_split(draft, instrument, n_bars, span)
                 _check_folds(draft, n_bars, span)
             return instrument
-        found = f"The span holds {n_bars} bars and {FEWEST_BARS} are needed"
+        found = f"The span holds {counted(n_bars, 'bar')} and {FEWEST_BARS} are needed"
         fault = {"start_date": f"{found}: {span}."}
     raise BacktestInvalid(fault)
 
@@ -358,7 +359,9 @@ def _check_split(draft: BacktestDraft, instrument: Instrument, n_bars: int, span
     n_after = bars_between(instrument, draft.timeframe, day, draft.end_date)
     for n, side in ((n_bars - n_after, "before"), (n_after, "from")):
         if n < FEWEST_EITHER_SIDE:
-            text = f"{n} bars lie {side} {day} and {FEWEST_EITHER_SIDE} are needed: {span}."
+            text = (
+                f"{counted(n, 'bar')} lie {side} {day} and {FEWEST_EITHER_SIDE} are needed: {span}."
+            )
             raise BacktestInvalid({"out_of_sample_from": text})
 
 

@@ -49,7 +49,7 @@ def test_the_reasons_of_a_trade_are_those_of_its_signal_and_of_its_exit(done):
         assert found.exit == whole.decisions[trip.exit_bar - 1]
 
 
-def test_a_trade_of_an_account_is_told_by_its_own_instrument(owner):
+def test_a_trade_of_an_account_is_told_by_its_own_instrument(desk, owner):
     done = portfolio_make(owner)
     series = [bars_of(done, symbol) for symbol in done.symbols]
     legs = [Leg(bars, "sma_cross", done.parameters) for bars in series]
@@ -63,6 +63,7 @@ def test_a_trade_of_an_account_is_told_by_its_own_instrument(owner):
     assert found.exit in whole.decisions
     assert str(found.entry.action) == "ENTER_LONG"
     assert str(found.exit.action) == "EXIT"
+    assert "Why it was entered" in text(desk.get(address(done, trip["number"], "?part=why")))
 
 
 def test_the_page_shows_the_trade_at_once_and_its_reasons_when_asked(desk, done):
