@@ -202,6 +202,15 @@ def test_a_dip_is_held_as_long_as_its_limit_says_unless_it_becomes_a_trend(kind,
     assert found[0] == bar
 
 
+@pytest.mark.parametrize(("level", "close"), [("stop", 9.92), ("target", 10.07)])
+def test_a_level_that_rests_is_not_watched_as_well(level, close):
+    # 0.05 away it rests a tick of 0.1 away, where the price never was.
+    prices = np.array([10.0, 10.0, close, 10.0])
+    levels = levels_of(prices, rests=True, tick_size=0.1, **{level: np.full(4, 0.05)})
+
+    assert null_kernels.protected_trade_nb(1, 99, LONG, levels)[0] == 4
+
+
 def test_a_short_trade_is_a_long_one_upside_down():
     upside_down = levels_of(20.0 - CLOSE, stop=np.ones(9), target=np.full(9, 1.5))
     levels = levels_of(CLOSE, stop=np.ones(9), target=np.full(9, 1.5))
