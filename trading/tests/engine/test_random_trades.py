@@ -167,6 +167,8 @@ CLOSE = np.array([10.0, 10.0, 10.5, 11.0, 12.0, 9.0, 8.0, 7.0, 6.0])
         ({"target": np.full(9, 1.0)}, 5),
         # Out of 12 a cost of a tenth leaves 10.8, and 11 was paid: no close is 0.9 above that.
         ({"target": np.full(9, 0.9), "rate": np.full(9, 0.1)}, 9),
+        # What is watched is compared after costs: 11.4 of 12 is above 0.6 over the 10.5 paid.
+        ({"target": np.full(9, 0.6), "rate": np.full(9, 0.05)}, 5),
         # Trailing 2 below 11, then below 12.
         ({"trail": np.full(9, 2.0)}, 6),
         ({}, 9),
@@ -267,6 +269,19 @@ def test_a_level_that_hides_the_rule_leaves_open_whether_it_left_with_the_same_f
     assert trades.chances()[4].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_to_leave_says_when_on_its_bar_the_trade_ended(way, bars):
+    before = {"STOP", "TARGET", "PROFIT"} | (set(PROTECTED) if bars is AT_CLOSE else set())
+    after = {"HOLDING_LIMIT"} | (set(PROTECTED) if bars is BARS else set())
+    for key, params in (TREND, HYBRID, CALM):
+        found = protected(way, key, params, bars)
+        trades = trades_of_run(found, bars, 0.0)
+        for trip, time in zip(found.round_trips, trades.times, strict=True):
+            half = int(trip.exit_reason in after) - int(trip.exit_reason in before)
+            assert time == 2 * trip.bars_held + half
+
+
 def test_what_outlasts_every_other_trade_is_left_to_what_rests():
     trades = held((1, AFTER), (3, AFTER), (4, RULE), (7, AFTER))
 
@@ -285,7 +300,7 @@ def test_what_outlasts_every_other_trade_is_left_to_what_rests():
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_the_chance_of_a_trade_is_its_mean_over_the_bars(side, way, bars):
     levels = trades_of_run(protected(way, *HYBRID, bars), bars, 2e-4).levels
-    entries, rates = np.arange(270, 390), np.full(len(bars), 4e-4)
+    entries, rates = np.arange(len(bars) - 150, len(bars)), np.linspace(0.0, 0.01, len(bars))
     own = LONG._replace(side=side)
     played = {limit: wins(levels, entries, rates, limit, own) for limit in (3, 8, 10**6)}
 
@@ -295,7 +310,7 @@ def test_the_chance_of_a_trade_is_its_mean_over_the_bars(side, way, bars):
     counted = null_kernels.protected_wins_nb(*given)
 
     expected = 0.5 * played[3] + 0.2 * played[8] + 0.3 * played[10**6]
-    assert chance_of(leaves, *counted) / 120 == pytest.approx(expected, rel=1e-12)
+    assert chance_of(leaves, *counted) / 150 == pytest.approx(expected, rel=1e-12)
     source = null_kernels.protected_wins_nb.py_func(*given)
     assert [found.tolist() for found in source] == [found.tolist() for found in counted]
     # Where the rule has left for certain nothing is played beyond.
