@@ -218,9 +218,9 @@ BENCH = Bench(
         f"{N_OURS:,} new bars of a seeded walk after {WARM_UP:,}: incremental features, regime, "
         "adaptive values, gradient boosting, sizing, circuit breaker and the booking of fills, "
         f"called from Python; the peer computes four features over {WINDOW} bars and asks the same "
-        "model, on one thread. The live runner takes the long way by choice: it computes all "
-        "features of its bars anew, keeps nothing but the strategy's state, and writes every "
-        "sentence of the explanation."
+        "model, on one thread. The live runner takes the long way by choice (ADR 35): it "
+        "computes all features of its bars anew, keeps nothing but the strategy's state, and "
+        "writes every sentence of the explanation; its whole turn costs twenty times that."
     ),
     goals=(Goal(NAIVE, 100.0, 500.0),),
     prepare=prepare,
