@@ -207,6 +207,7 @@ def test_the_same_idea_and_looks_of_others_and_at_other_bars_are_no_other_look()
     study_open(member_make(), 2)
     study_open(owner, 3, end_date="2009-08-31")
 
+    assert looks_before(study_make(owner)) == 1
     assert study_open(owner, 1).holdout["n_looks"] == 1
     assert study_open(owner, 2).holdout["n_looks"] == 2
 

@@ -44,6 +44,15 @@ def test_a_paused_study_is_left_alone_until_resumed():
     study_finish(study_resume(study=study, now=NOW))
 
 
+def test_a_worker_takes_nothing_more_of_a_study_that_was_paused_during_its_turn():
+    study = study_make(member_make())
+    seen = Study.objects.get()
+    study_pause(study=study)
+
+    assert chunks.chunk_claim(study=seen, size=5, now=NOW) is None
+    assert seen.status == "PAUSED"
+
+
 def test_resuming_twice_sends_no_more_workers_than_were_asked_for():
     study = study_pause(study=study_make(member_make(), n_workers=2))
 

@@ -229,3 +229,13 @@ def test_a_trial_that_cannot_run_is_counted_as_failed_and_listed():
     assert (failed.number, failed.parameters["fast"]) == (3, 0)
     assert "must be at least 1" in failed.error
     assert TrialLedgerEntry.objects.count() == 11
+
+
+def test_a_long_error_is_cut_to_what_a_trial_keeps():
+    study = study_make(member_make())
+    _, chunk = part_evaluated(study, 1)
+    long = TrialOutcome(chunk.first, chunk.parameters[0], {}, error="x" * 500)
+
+    chunks.chunk_write(study=study, chunk=chunk, outcomes=[long], n_bars=1, now=NOW)
+
+    assert trial_list(study, failed=True).get().error == "x" * 300

@@ -9,13 +9,16 @@ from django.db import IntegrityError, connection, transaction
 
 from marketdata.models import Instrument
 from marketdata.selectors import bars_get
-from trading.models import Backtest, TrialLedgerEntry
+from trading.engine.luck import bar_sharpe
+from trading.engine.metrics import simple_returns
+from trading.models import Backtest, Trial, TrialLedgerEntry
 from trading.models.immutable import RowImmutable
 from trading.selectors.studies import trials_counted
 from trading.services.backtests import experiment
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import backtest_cancel, backtest_request, backtest_rerun
 from trading.services.backtests.runs import backtest_run
+from trading.services.studies.setup import setup_of
 from trading.tests.backtest_rows import ASKED, done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import member_make, study_finish, study_make
@@ -36,6 +39,34 @@ def test_a_finished_backtest_is_counted_once():
     assert backtest_run(backtest_id=again.pk, clock=lambda: NOW) == "SUCCEEDED"
 
     assert counted(made).n_trials == TrialLedgerEntry.objects.count() == 1
+
+
+def test_an_entry_keeps_what_the_run_was_worth_a_bar_and_on_how_many(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        experiment.statistics, "curve", lambda run, *_: seen.append(run.equity) or {}
+    )
+
+    made = done_make(user_make())
+
+    entry = TrialLedgerEntry.objects.get()
+    returns = simple_returns(seen[0], start=float(made.cash))
+    assert (entry.n_bars, entry.bar_sharpe) == (400, bar_sharpe(returns))
+    assert entry.bar_sharpe != 0.0
+
+
+def test_trials_of_a_study_are_kept_with_what_each_was_worth_on_the_searched_bars():
+    study = study_finish(study_make(member_make()))
+
+    setup = setup_of(study)
+    kept = {entry.source_key: entry for entry in TrialLedgerEntry.objects.all()}
+    trials = Trial.objects.filter(study=study)
+    assert len(kept) == trials.count() == 12
+    for trial in trials:
+        entry = kept[setup.evaluation.key(setup.params(trial.parameters))]
+        assert entry.bar_sharpe == trial.bar_sharpe
+        assert entry.n_bars == setup.plan.n_search - setup.plan.start
+    assert len({entry.bar_sharpe for entry in kept.values()}) > 1
 
 
 def test_other_costs_are_another_trial():
