@@ -201,3 +201,20 @@ def test_what_a_read_refuses_is_a_problem(desk, method, path, operation):
 
     if response.status_code >= 400:
         assert_problem(response, operation)
+
+
+MONEY = re.compile(
+    r"(^|_)(quantity|price|close|equity|cash|capital|pnl|commission|notional|amount|balance|result)$"
+)
+
+
+def test_money_prices_and_quantities_are_strings():
+    """Binary fractions lose cents on the way; the documents say decimal strings."""
+    numbers = [
+        f"{name}.{key}"
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        for key, value in schema.get("properties", {}).items()
+        if MONEY.search(key) and value.get("type") in ("number", "integer")
+    ]
+
+    assert numbers == []

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from elson.common.api import StrictSerializer
 from trading.selectors.comparison import MOST_RUNS
+from trading.serializers.fields import AmountField
 
 
 class BacktestQuotaSerializer(serializers.Serializer[Any]):
@@ -48,11 +49,11 @@ class TradeDecisionSerializer(serializers.Serializer[Any]):
     action = serializers.CharField()
     decided_at = serializers.DateTimeField()
     symbol = serializers.CharField()
-    close = serializers.FloatField()
+    close = AmountField()
     regime = serializers.CharField(allow_null=True)
     signal = serializers.FloatField(allow_null=True)
     target_weight = serializers.FloatField(allow_null=True)
-    target_quantity = serializers.FloatField(allow_null=True)
+    target_quantity = AmountField(allow_null=True)
     reason = serializers.CharField()
     would_change = serializers.CharField(allow_blank=True)
     blocked_by = serializers.CharField(allow_null=True)

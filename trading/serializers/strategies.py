@@ -188,7 +188,7 @@ class RecommendationSerializer(serializers.Serializer[Any]):
     """A size that is never above a cap, and which of them bound it."""
 
     weight = serializers.FloatField()
-    quantity = serializers.FloatField()
+    quantity = AmountField()
     bound_by = serializers.CharField()
     lines = SizingLineSerializer(many=True)
 
@@ -202,9 +202,9 @@ class DecisionSerializer(serializers.Serializer[Any]):
     action = serializers.CharField()
     regime = serializers.CharField(allow_blank=True)
     signal = serializers.FloatField(allow_null=True)
-    price = serializers.FloatField()
+    price = AmountField()
     target_weight = serializers.FloatField(allow_null=True)
-    target_quantity = serializers.FloatField(allow_null=True)
+    target_quantity = AmountField(allow_null=True)
     reason = serializers.CharField()
     blocked_by = serializers.CharField(allow_blank=True)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from trading.serializers.fields import AmountField
+
 
 class BookSerializer(serializers.Serializer[Any]):
     """The own book since the start; fractions, drawdown at most 0."""
@@ -77,11 +79,11 @@ class HoldingNowSerializer(serializers.Serializer[Any]):
 
     symbol = serializers.CharField()
     market_at = serializers.DateTimeField(allow_null=True)
-    close = serializers.FloatField(allow_null=True)
+    close = AmountField(allow_null=True)
     regime = serializers.CharField(allow_blank=True)
-    quantity = serializers.FloatField(allow_null=True)
+    quantity = AmountField(allow_null=True)
     weight = serializers.FloatField(allow_null=True)
-    order_quantity = serializers.FloatField()
+    order_quantity = AmountField()
     action = serializers.CharField(allow_blank=True)
     reason = serializers.CharField(allow_blank=True)
     refused_by = serializers.CharField(allow_blank=True)

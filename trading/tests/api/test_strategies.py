@@ -139,6 +139,7 @@ def test_a_deployment_is_told_a_size_within_the_caps(client, owner):
     found = client.get(f"/api/v1/deployments/{deployment}/sizing/").json()
 
     assert 0.0 <= found["weight"] <= 0.25
+    assert found["quantity"] == f"{float(found['quantity']):.8f}"
     assert [line["label"] for line in found["lines"]][:2] == ["volatility target", "risk per trade"]
     assert found["lines"][2]["text"] == "left out: 0 trades, 30 are needed"
 
