@@ -41,7 +41,7 @@ def _judged_rows(rows: Sequence[Mapping[str, Any]], whose: str) -> list[dict[str
             "label": row["title"],
             "why": looks_sentence(int(row["numbers"]["n"]), whose=whose)
             if row["key"] == LOOKS
-            else row["sentence"],
+            else formatting.in_words(row["sentence"]),
         }
         for row in rows
     ]

@@ -9,7 +9,14 @@ from trading.services.adoption import OVERRIDE, backtest_adopt
 from trading.services.deployments import demo_deploy
 from trading.services.strategies import strategy_create, version_create
 from trading.tests.backtest_rows import done_make
-from trading.tests.factories import NOW, portfolio_make, user_make
+from trading.tests.factories import (
+    DAY,
+    FIRST_CLOSE,
+    NOW,
+    instrument_make,
+    portfolio_make,
+    user_make,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +26,8 @@ def sources(version):
 
 
 def test_the_demo_strategy_is_shipped_with_elson():
-    portfolio = portfolio_make()
+    lead = instrument_make("SPX", [100.0 + k % 7 for k in range(60)])
+    portfolio = portfolio_make(lead=lead, cursor_at=FIRST_CLOSE + 50 * DAY)
 
     made = demo_deploy(user=portfolio.user, portfolio=portfolio, now=NOW)
 
