@@ -23,6 +23,7 @@ stamps_use()
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Places = NDArray[np.int16] | NDArray[np.int32]
 # Ranges of `percentile_rank_nb`, and parts of each.
 N_COARSE, N_FINE = 128, 64
 N_PARTS = N_COARSE * N_FINE
@@ -189,9 +190,7 @@ def ewma_volatility_nb(log_returns: FloatArray, alpha: float, scale: float) -> F
 
 
 @kernel
-def percentile_rank_nb(
-    values: FloatArray, window: int, minimum: int, places: IntArray
-) -> FloatArray:
+def percentile_rank_nb(values: FloatArray, window: int, minimum: int, places: Places) -> FloatArray:
     """Rank of each value within its own trailing window, ties by mean rank, in (0, 1].
 
     Equal to pandas' `rolling(window, min_periods=minimum).rank(pct=True)`. `places` counts from 0
@@ -242,7 +241,7 @@ def percentile_rank_nb(
 
 
 @kernel
-def parts_nb(values: FloatArray, window: int) -> IntArray:
+def parts_nb(values: FloatArray, window: int) -> NDArray[np.int32]:
     """Sort values into `N_PARTS` of equal width, a larger value never lower.
 
     They begin at index `window`; `N_PARTS` stands before them and for a NaN: nothing to count.
