@@ -7,7 +7,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.services import entitlement_grant
-from trading.models import Prediction
 from trading.tests.factories import DAY, NOW, instrument_make, portfolio_make
 from trading.tests.model_rows import predictions_make, version_make
 
@@ -38,7 +37,7 @@ def test_predictions_are_told_up_to_the_market_date_of_who_asks(member, lead):
 
     rows = member.get(path_of(version)).json()["results"]
 
-    assert len(rows) == Prediction.objects.filter(market_at__lte=CURSOR).count() == 16
+    assert len(rows) == version.predictions.filter(market_at__lte=CURSOR).count() == 16
     # Each was resolved at NOW, which lies after the reader's date.
     assert {row["net_return"] for row in rows} == {None}
     assert {row["resolved_at"] for row in rows} == {None}
@@ -48,7 +47,7 @@ def test_predictions_are_told_up_to_the_market_date_of_who_asks(member, lead):
 def test_an_outcome_before_the_market_date_is_told(member, lead):
     version = version_make()
     predictions_make(version, lead, {"LOW": 20})
-    Prediction.objects.update(resolved_at=CURSOR)
+    version.predictions.update(resolved_at=CURSOR)
 
     rows = member.get(path_of(version)).json()["results"]
 

@@ -19,6 +19,7 @@ from trading.selectors.studies import (
     trial_list,
     usual_trial_seconds,
 )
+from trading.selectors.study_maps import counted, heat, points_of, stable_zone
 from trading.serializers.studies import StudyRequestSerializer
 from trading.serializers.study_parts import (
     HeatmapSerializer,
@@ -32,7 +33,6 @@ from trading.services.studies.drafts import study_draft_read
 from trading.services.studies.holdout import looks_before
 from trading.services.studies.progress import progress_values
 from trading.services.studies.requests import study_quota, study_warning
-from trading.views.study_context import counted, heat, points_of, stable_zone
 
 if TYPE_CHECKING:
     from accounts.models import User

@@ -11,7 +11,7 @@ from elson.common.errors import NotFound
 from elson.common.listing import csv_response
 from trading.api.studies import trial_columns
 from trading.selectors.studies import trial_list
-from trading.views.study_context import heat, points_of
+from trading.selectors.study_maps import heat, points_of
 
 TRIALS = "trials"
 

@@ -17,9 +17,10 @@ from elson.common.forms import JudgedForm
 from elson.common.listing import wants_fragment
 from trading.selectors.strategies import rules_of, strategy_list
 from trading.selectors.studies import TRIAL_SORTS, study_get
+from trading.selectors.study_maps import counted, points_of
 from trading.services.bindings import takes_model
 from trading.services.studies.holdout import looks_before
-from trading.views.study_context import counted, live_context, points_of
+from trading.views.study_context import live_context
 from trading.views.study_files import table_response
 from trading.views.study_forms import ExtendForm, HoldoutForm, RepeatForm
 

@@ -13,13 +13,14 @@ from django.test.utils import CaptureQueriesContext
 
 from trading.models import Deployment, StrategyVersion, Study, StudyProposal, Trial
 from trading.selectors.studies import usual_trial_seconds
+from trading.selectors.study_maps import heat
 from trading.services.strategies import strategy_create
 from trading.services.studies.requests import study_pause
 from trading.tests.backtest_rows import walk_make
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import member_make, study_finish, study_make, trial_spoil
 from trading.tests.views.pages import STUDY_FORM, text
-from trading.views.study_context import heat, scatter
+from trading.views.study_context import scatter
 
 pytestmark = pytest.mark.django_db
 PART = {"HX-Request": "true"}

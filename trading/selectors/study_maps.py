@@ -1,0 +1,151 @@
+"""Where the trials of a search lie: the stable zone, the map over two parameters, every line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from elson.common.formatting import label_of, quantity, ratio
+from trading.engine.search import Space, plateau_of, space_from
+from trading.engine.search.plateau import Plateau
+from trading.selectors.strategies import rules_of
+from trading.selectors.studies import trial_list, trials_counted
+
+MOST_CELLS = 12
+# A Sharpe ratio a year of a half is worth a look, one of 1 is good: bins of the heatmap.
+HEAT_EDGES = (0.05, 0.5, 1.0)
+HEAT_SLUGS = ("h-m3", "h-m2", "h-m1", "h-0", "h-p1", "h-p2", "h-p3")
+
+
+def points_of(study: Any) -> dict[str, Any]:
+    """Return what the parallel coordinates draw."""
+    trials = trial_list(study)
+    axes = [*study.space, "in_sample", "out_of_sample"]
+    return {
+        "axes": axes,
+        "labels": {name: label_of(name) for name in ("number", "objective", *axes)},
+        "rows": [
+            {
+                "number": trial.number,
+                "objective": trial.objective,
+                **trial.parameters,
+                "in_sample": round(trial.in_sample_sharpe, 4),
+                "out_of_sample": round(trial.out_of_sample_sharpe, 4),
+            }
+            for trial in trials
+            if trial.objective is not None
+        ],
+    }
+
+
+def counted(study: Any) -> int:
+    """Return the trials ever counted of the study's family."""
+    return trials_counted(
+        user_id=study.user_id, strategy_key=study.strategy_key, instrument_id=study.instrument_id
+    ).n_trials
+
+
+def stable_zone(study: Any, ranked: Sequence[Any]) -> set[int]:
+    """Return the numbers of the trials within one standard error of the best plateau."""
+    space = space_from(rules_of(study.strategy_key), study.space, study.fixed)
+    plateau = _plateau(space, ranked, study.n_folds)
+    return {ranked[k].number for k in plateau.zone} if plateau else set()
+
+
+def _plateau(space: Space, ranked: Sequence[Any], n_folds: int) -> Plateau | None:
+    if not ranked:
+        return None
+    ordered = sorted(ranked, key=lambda trial: trial.number)
+    found = plateau_of(
+        space.units([trial.parameters for trial in ordered]),
+        np.array([trial.objective for trial in ordered]),
+        np.array([_standard_error(trial, n_folds) for trial in ordered]),
+    )
+    place = {trial.number: k for k, trial in enumerate(ranked)}
+    zone = np.array([place[ordered[k].number] for k in found.zone], dtype=np.int64)
+    return Plateau(
+        best=place[ordered[found.best].number],
+        pick=place[ordered[found.pick].number],
+        zone=zone,
+        smoothed=found.smoothed,
+        is_spike=found.is_spike,
+        standard_error=found.standard_error,
+    )
+
+
+def _standard_error(trial: Any, n_folds: int) -> float:
+    return float(trial.dispersion or 0.0) / math.sqrt(n_folds)
+
+
+def heat(ranked: Sequence[Any], zone: set[int], x: str, y: str) -> dict[str, Any] | None:
+    """Lay the objective over two parameters; a cell is the middle of its trials."""
+    if not ranked or x == y:
+        return None
+    columns, rows = (_bins([t.parameters[name] for t in ranked]) for name in (x, y))
+    cells: dict[tuple[int, int], list[Any]] = {}
+    for trial in ranked:
+        place = (_bin_of(trial.parameters[y], rows), _bin_of(trial.parameters[x], columns))
+        cells.setdefault(place, []).append(trial)
+    best = max(ranked, key=lambda t: (t.objective, -t.number)).number
+    return {
+        "columns": [label for label, _ in columns],
+        "column_spans": [span for _, span in columns],
+        "rows": [
+            {
+                "label": label,
+                "span": span,
+                "cells": [_cell(cells.get((i, j), []), zone, best) for j in range(len(columns))],
+            }
+            for i, (label, span) in enumerate(rows)
+        ],
+        "x": x,
+        "y": y,
+        "x_label": label_of(x),
+        "y_label": label_of(y),
+    }
+
+
+Bin = tuple[str, Any]
+
+
+def _bins(values: Sequence[Any]) -> list[Bin]:
+    """Return label and member test of each bin: the values themselves, or ranges of equal width."""
+    distinct = sorted(set(values))
+    if len(distinct) <= MOST_CELLS or isinstance(distinct[0], str):
+        return [(v if isinstance(v, str) else quantity(v, 4), (v, v)) for v in distinct]
+    low, high = float(distinct[0]), float(distinct[-1])
+    edges = [low + (high - low) * k / MOST_CELLS for k in range(MOST_CELLS + 1)]
+    return [(f"{_short(a)}–{_short(b)}", (a, b)) for a, b in pairwise(edges)]
+
+
+def _short(value: float) -> str:
+    """Three digits that count, with a real minus."""
+    return quantity(float(f"{value:.3g}"), 6)
+
+
+def _bin_of(value: Any, bins: Sequence[Bin]) -> int:
+    return next((k for k, (_, (_, high)) in enumerate(bins) if value <= high), len(bins) - 1)
+
+
+def _cell(trials: Sequence[Any], zone: set[int], best: int) -> dict[str, Any]:
+    if not trials:
+        return {"text": "", "value": None, "slug": "", "title": "no trial"}
+    value = median(trial.objective for trial in trials)
+    marks = {
+        "is_best": any(trial.number == best for trial in trials),
+        "is_stable": any(trial.number in zone for trial in trials),
+    }
+    slugs = [heat_slug(value), *(name.replace("_", "-") for name, is_so in marks.items() if is_so)]
+    slug = " ".join(slugs)
+    return {"text": ratio(value), "value": value, "slug": slug, "n": len(trials), **marks}
+
+
+def heat_slug(value: float) -> str:
+    """Return the class of the bin an objective falls into."""
+    size = sum(abs(value) >= edge for edge in HEAT_EDGES)
+    return HEAT_SLUGS[3 + size] if value > 0 else HEAT_SLUGS[3 - size]
