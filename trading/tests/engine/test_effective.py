@@ -24,13 +24,23 @@ def alike(n):
     return np.where(np.arange(n) < n // 2, 0.01, -0.01)
 
 
-def test_a_streak_of_gains_and_one_of_losses_are_worth_what_the_formula_says():
-    # Lag k of ten gains and ten losses has (20 − 3k) / 20 up to lag 10. The pairs are 1.85, 1.25,
-    # 0.65 and 0.05, the last below √(2/20): 2 · 3.75 − 1 = 6.5.
-    found = effective_number(alike(20), *one_after_another(20))
+@pytest.mark.parametrize(
+    ("n", "worth"),
+    [
+        # Pairs 1.85, 1.25 and 0.65; the next, 0.05, is not above √(2/20).
+        (20, 20 / (2 * 3.75 - 1)),
+        # The fourth, 0.227, is above √(1/22) and not above √(2/22).
+        (22, 22 / (2 * (6 - 45 / 22) - 1)),
+        # Thirty-two pairs, which reach beyond a quarter of the trades.
+        (200, 200 / (2 * 33.76 - 1)),
+    ],
+)
+def test_a_streak_of_gains_and_one_of_losses_are_worth_what_the_formula_says(n, worth):
+    # Lag k of n/2 gains and n/2 losses has 1 − 3k/n up to n/2, a pair 2 − (12m + 3)/n.
+    found = effective_number(alike(n), *one_after_another(n))
 
-    assert found.by_returns == pytest.approx(20 / 6.5)
-    assert found.by_overlap == 20.0
+    assert found.by_returns == pytest.approx(worth)
+    assert found.by_overlap == pytest.approx(n)
     assert found.value == found.by_returns
 
 
