@@ -116,4 +116,5 @@ class PointsSerializer(serializers.Serializer[Any]):
     """Every ranked trial as parallel coordinates draw it: a value on each axis."""
 
     axes = serializers.ListField(child=serializers.CharField())
+    labels = serializers.DictField(child=serializers.CharField(), help_text="Axes in words.")
     rows = serializers.ListField(child=serializers.DictField())
