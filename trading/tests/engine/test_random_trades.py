@@ -320,6 +320,17 @@ def test_the_chance_of_a_trade_is_its_mean_over_the_bars(side, way, bars):
     assert early[1].sum() < counted[1].sum()
 
 
+@pytest.mark.parametrize(("rate", "n_wins"), [(0.0, 1.0), (0.5, 0.0)])
+def test_a_watched_level_wins_or_loses_by_its_fill_at_the_cost_of_the_close_before(rate, n_wins):
+    close = np.array([10.0, 10.0, 9.0, 8.0])
+    levels = levels_of(close, exec_price=np.array([10.0, 10.0, 9.0, 12.0]), stop=np.full(4, 0.5))
+    costs = np.array([0.0, 0.0, rate, 0.0])
+
+    found = null_kernels.protected_wins_nb(np.array([1]), 5, True, np.array(LONG), levels, costs)
+
+    assert found[1].tolist() == [0.0, 0.0, n_wins, 0.0, 0.0, 0.0, 0.0]
+
+
 def wins(levels, entries, rates, limit, own):
     n_wins, side = 0, own.side
     for entry in entries:
@@ -483,6 +494,7 @@ def test_what_a_rule_without_a_table_watches_is_read_off_its_trades(bars, side):
     trades = trades_of_run(found, bars, 2e-4)
     assert trades.leave_by is LeaveBy.WATCHED
     assert 0 < trades.is_protected.sum() < len(trades)
+    assert set(trades.times - 2 * trades.lengths) == {-1, 0}
     assert drawn.exits.tolist() == [trip.exit_bar for trip in found.round_trips]
     assert drawn.prices == pytest.approx([trip.exit_price for trip in found.round_trips])
     legs = [Leg(bars, found.spec)]
