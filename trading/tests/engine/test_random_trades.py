@@ -537,6 +537,27 @@ def test_chances_stand_by_regime_and_those_of_a_short_trade_are_its_own(way):
     assert chances_of(found.round_trips, short, found.regime_codes, rates) != chances
 
 
+@pytest.mark.parametrize(("key", "params"), [TREND, HYBRID])
+def test_the_chance_of_each_trade_is_that_of_its_own_kind_and_wait(key, params):
+    found = watched(key, params)
+    trades, rates, codes = trades_of_run(found, BARS, 0.0), np.zeros(N_BARS), found.regime_codes
+    longest, waits = int(trades.times.max()) // 2, trades.chances()
+
+    expected = {}
+    for k, trip in enumerate(found.round_trips):
+        code = codes[trip.signal_bar]
+        decided = np.flatnonzero(codes[: N_BARS - 1] == code)
+        entries = decided[decided >= trades.ready - 1] + 1
+        counted = null_kernels.protected_wins_nb(
+            entries, longest, True, trades.terms[k], trades.levels, rates
+        )
+        chance = chance_of(waits[int(trades.times[k])], *counted) / len(entries)
+        expected.setdefault(str(trip.regime), []).append(chance)
+
+    chances = chances_of(found.round_trips, trades, codes, rates)
+    assert chances == {name: pytest.approx(values) for name, values in expected.items()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rests", [True, False], ids=WAYS)
 @pytest.mark.parametrize(("stop", "target"), [(0.03, None), (None, 0.03), (0.03, 0.05)])
