@@ -98,6 +98,19 @@ def test_a_slow_verdict_does_not_replace_a_newer_one(monkeypatch):
     assert Study.objects.get().judgement == newer
 
 
+def test_a_study_that_runs_again_by_the_time_it_is_judged_gets_no_verdict(monkeypatch):
+    study = study_make(member_make())
+
+    def judged_slowly(**asked):
+        Study.objects.update(status="RUNNING")
+        return {"n_done": 0}
+
+    monkeypatch.setattr(work, "study_judge", judged_slowly)
+    turn(study_stop(study=study, now=NOW))
+
+    assert Study.objects.get().judgement is None
+
+
 def test_a_finished_study_cannot_be_paused():
     study = study_finish(study_make(member_make()))
 

@@ -188,14 +188,19 @@ def test_numbers_that_would_mean_other_combinations_fail_the_study(method, low, 
     assert "The rules of sma_cross have changed" in study.error
 
 
-def test_the_last_trials_are_divided_among_the_workers():
+@pytest.mark.parametrize(
+    ("size", "n_sharing", "sizes"),
+    [(8, 2, [6, 3, 2, 1]), (20, 4, [3, 3, 2, 2, 2])],
+    ids=["to the last one", "not below a tenth of what was asked for"],
+)
+def test_the_last_trials_are_divided_among_the_workers(size, n_sharing, sizes):
     study = study_make(member_make())
 
-    sizes = []
-    while chunk := chunks.chunk_claim(study=study, size=8, now=NOW, n_sharing=2):
-        sizes.append(chunk.n_trials)
+    found = []
+    while chunk := chunks.chunk_claim(study=study, size=size, now=NOW, n_sharing=n_sharing):
+        found.append(chunk.n_trials)
 
-    assert sizes == [6, 3, 2, 1]
+    assert found == sizes
 
 
 def test_only_the_worker_that_wrote_the_last_chunk_judges(monkeypatch):
@@ -239,3 +244,10 @@ def test_a_long_error_is_cut_to_what_a_trial_keeps():
     chunks.chunk_write(study=study, chunk=chunk, outcomes=[long], n_bars=1, now=NOW)
 
     assert trial_list(study, failed=True).get().error == "x" * 300
+
+
+def test_a_finished_chunk_is_progress_and_the_sweeper_counts_anew():
+    study = study_make(member_make())
+    Study.objects.update(n_revivals=3)
+
+    assert study_finish(study).n_revivals == 0
