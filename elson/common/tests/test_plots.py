@@ -27,3 +27,11 @@ def test_a_figure_that_never_moves_is_a_flat_line():
 
     assert found is not None
     assert found["path"] == "M24.0 126.0L316.0 126.0"
+
+
+def test_the_zero_is_drawn_also_where_every_figure_lies_above_it():
+    found = plots.multiples([(0.0, 0.2), (1.0, 0.1)], "Return")
+
+    assert found is not None
+    assert found["zero"] == "126.0"
+    assert found["path"] == "M24.0 24.0L316.0 75.0"
