@@ -1,4 +1,7 @@
-"""Training year by year: what it stores, what it may not see, and a worker that is killed."""
+"""Training year by year: what it stores, what it may not see, and a worker that is killed.
+
+Long because every case trains on the same walks: stopped, resumed, revised, with too little.
+"""
 
 import datetime as dt
 
