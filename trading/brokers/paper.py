@@ -13,15 +13,8 @@ from dataclasses import dataclass, replace
 from trading.brokers.base import BrokerFill, BrokerRejected, ExecutionReport
 from trading.engine.costs import CostModel
 from trading.engine.errors import EngineError
-from trading.engine.fills import (
-    BarPrices,
-    Execution,
-    FillRules,
-    affordable_quantity,
-    execute,
-    payable_quantity,
-    rules_of,
-)
+from trading.engine.fill_rules import FillRules, affordable_quantity, payable_quantity, rules_of
+from trading.engine.fills import BarPrices, Execution, execute
 from trading.engine.types import FINAL_STATUSES, Order, OrderSide, OrderStatus, OrderType
 
 NOT_MODELED = ("market impact", "queue position", "latency", "borrow fees", "dividends")

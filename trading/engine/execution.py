@@ -18,7 +18,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from trading.engine.fills import BarPrices, Execution, FillRules, execute, payable_quantity
+from trading.engine.fill_rules import FillRules, payable_quantity
+from trading.engine.fills import BarPrices, Execution, execute
 from trading.engine.market import ExecutionTerms, Market
 from trading.engine.protection import ProtectionMet, protection_met, protective_orders
 from trading.engine.state import StrategyState, book_fill

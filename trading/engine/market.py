@@ -14,7 +14,8 @@ import numpy as np
 from marketdata.types import Bars, FloatArray, IntArray
 from trading.engine.costs import CostModel, impact_scales, price_rates
 from trading.engine.errors import ConfigInvalid
-from trading.engine.fills import BarPrices, FillRules, rules_of
+from trading.engine.fill_rules import FillRules, rules_of
+from trading.engine.fills import BarPrices
 from trading.engine.types import TimeInForce
 
 DAY_NS = 86_400 * 10**9

@@ -30,7 +30,7 @@ BISECTIONS = 60
 
 
 class Charges(NamedTuple):
-    """What a fill costs: see `fills.FillRules`, whose fields these are; `before` is the last."""
+    """What a fill costs: the fields of `fill_rules.FillRules`; `before` is the last."""
 
     slippage: float
     commission: float

@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trading.engine import rules
-from trading.engine.fills import BarPrices, Execution, FillRules, execute, meeting
+from trading.engine.fill_rules import FillRules
+from trading.engine.fills import BarPrices, Execution, execute, meeting
 from trading.engine.rules import REASONS, order_level_nb
 from trading.engine.state import StrategyState
 from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce

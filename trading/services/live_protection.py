@@ -13,7 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from trading.engine import types
-from trading.engine.fills import FillRules
+from trading.engine.fill_rules import FillRules
 from trading.engine.protection import level_of, protection_met, protective_orders
 from trading.engine.regimes import regimes_of
 from trading.engine.state import StrategyState

@@ -8,7 +8,7 @@ from decimal import ROUND_UP, Decimal
 
 from marketdata.models import Instrument
 from trading.engine.costs import CostModel
-from trading.engine.fills import market_price
+from trading.engine.fill_rules import market_price
 from trading.engine.types import (
     OrderSide,
     OrderType,

@@ -11,7 +11,7 @@ from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
 from trading.engine.errors import ConfigInvalid
 from trading.engine.execution import Blotter
-from trading.engine.fills import FillRules, payable_quantity
+from trading.engine.fill_rules import FillRules, payable_quantity
 from trading.engine.market import ExecutionTerms, market_of
 from trading.engine.state import start
 from trading.engine.types import AssetClass, OrderIntent, OrderSide, OrderType, TimeInForce

@@ -3,13 +3,8 @@
 import pytest
 
 from trading.engine.errors import ConfigInvalid, OrderInvalid
-from trading.engine.fills import (
-    BarPrices,
-    FillRules,
-    affordable_quantity,
-    execute,
-    market_price,
-)
+from trading.engine.fill_rules import FillRules, affordable_quantity, market_price
+from trading.engine.fills import BarPrices, execute
 from trading.engine.types import Order, OrderSide, OrderStatus, OrderType, TimeInForce
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL

@@ -10,7 +10,8 @@ from trading.engine import order_kernels, order_loop, simulation
 from trading.engine.backtest import BacktestConfig, curve_of, is_compiled, run
 from trading.engine.costs import CostModel
 from trading.engine.execution import Blotter
-from trading.engine.fills import BarPrices, FillRules, payable_quantity
+from trading.engine.fill_rules import FillRules, payable_quantity
+from trading.engine.fills import BarPrices
 from trading.engine.market import market_of
 from trading.engine.order_kernels import Charges, payable_nb, rested_nb
 from trading.engine.own_limits import OwnLimits

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from trading.engine.allocation import Allocation, AllocationRule
 from trading.engine.backtest import BacktestConfig, curve_of, run
-from trading.engine.fills import BarPrices, FillRules
+from trading.engine.fill_rules import FillRules
+from trading.engine.fills import BarPrices
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.positions import Position, begin_nb, protected_nb
 from trading.engine.protection import level_of, protection_met, protective_orders

@@ -9,7 +9,7 @@ import pytest
 
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.costs import CostModel
-from trading.engine.fills import affordable_quantity
+from trading.engine.fill_rules import affordable_quantity
 from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState, book_fill, start
 from trading.engine.step import prepare, step
