@@ -14,12 +14,12 @@ from trading.engine.fills import BarPrices
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.positions import Position, begin_nb, protected_nb
 from trading.engine.protection import level_of, protection_met, protective_orders
-from trading.engine.rules import REASONS, order_level_nb
+from trading.engine.rules import REASONS
 from trading.engine.shared_account import Leg
 from trading.engine.state import start
 from trading.engine.strategies import strategy_get
 from trading.engine.strategies.base import Proposal
-from trading.engine.types import AssetClass, OrderSide, OrderStatus, OrderType, TimeInForce
+from trading.engine.types import AssetClass, OrderStatus, OrderType, TimeInForce
 from trading.tests.engine.laws import examples, length, stepping
 from trading.tests.engine.rules_by_hand import by_hand
 from trading.tests.engine.walks import random_walk, tape
@@ -229,30 +229,6 @@ def test_a_stop_pays_the_slippage_and_a_target_does_not():
     assert won.costs.slippage == pytest.approx(won.fills[0].quantity)
 
 
-@pytest.mark.parametrize(
-    ("price", "is_up", "expected"),
-    [(95.126, False, 95.12), (95.126, True, 95.13), (95.12, True, 95.12), (95.12, False, 95.12)],
-)
-def test_levels_are_rounded_to_the_tick_away_from_the_market(price, is_up, expected):
-    assert order_level_nb(price, 0.01, is_up) == expected
-    assert order_level_nb.py_func(price, 0.01, is_up) == expected
-
-
-def test_a_level_on_the_tick_stays_there_although_its_last_digit_is_off():
-    for level in (order_level_nb, order_level_nb.py_func):
-        assert level(1.1 + 2.2, 0.1, True) == 3.3
-        assert level(1.1 + 2.2, 0.1, False) == 3.3
-
-
-def test_nothing_rests_below_zero_or_for_nobody():
-    held = replace(start(9.0), quantity=2.0, stop_price=-3.0, target_price=9.0)
-
-    assert protective_orders(held, "X") == ()
-    resting = replace(held, rests_protection=True)
-    assert [order.order_type for order in protective_orders(resting, "X")] == [OrderType.LIMIT]
-    assert protective_orders(replace(resting, quantity=0.0), "X") == ()
-
-
 @pytest.mark.slow
 @given(seed=st.integers(0, 10_000), stop=st.floats(0.5, 6.0), trail=st.sampled_from([0.0, 2.0]))
 @examples(20)
@@ -339,14 +315,6 @@ def test_a_turned_position_has_its_own_stop_and_is_a_trade_of_its_own(explains):
     assert whole.fill_reasons == ("TURN", "TURN", "STOP_REACHED")
     assert whole.fills[-1].price == 102.0
     assert curve.n_round_trips == len(whole.round_trips) == 2
-
-
-def test_side_of_a_protective_order_is_against_the_position():
-    short = replace(start(9.0), quantity=-2.0, stop_price=11.004, rests_protection=True)
-
-    (order,) = protective_orders(short, "X", 0.01)
-
-    assert (order.side, order.stop_price, order.quantity) == (OrderSide.BUY, 11.01, 2.0)
 
 
 @pytest.mark.parametrize("key", ["volatility_adaptive_trend", "hybrid"])
