@@ -76,6 +76,15 @@ def version_values(version: Any) -> dict[str, str]:
     }
 
 
+def searched_values(version: Any) -> dict[str, str]:
+    """Return the query string's values that search around a strategy version.
+
+    Its own limits are left out: a search judges rules, and would find those of a limit.
+    """
+    values = version_values(version)
+    return {name: value for name, value in values.items() if not name.startswith(LIMIT_PREFIX)}
+
+
 def _portfolio_values(draft: BacktestDraft) -> dict[str, str]:
     if not draft.is_portfolio:
         return {}

@@ -176,7 +176,7 @@ class BacktestForm(JudgedForm):
         self.fields["seed"].widget.attrs["inputmode"] = "numeric"
         for parameter in spec.parameters:
             self.fields[PREFIX + parameter.key] = _parameter_field(parameter)
-        self.own_names = _own_names(spec, self.data or self.initial)
+        self.own_names = own_names(spec, self.data or self.initial)
         given = self.data or self.initial
         self.limited = [name for name in LIMITS if given.get(LIMIT_PREFIX + name)]
         for name in (*self.own_names, *(LIMIT_PREFIX + name for name in self.limited)):
@@ -299,8 +299,8 @@ def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestFo
     return BacktestForm(initial=initial, spec=spec)
 
 
-def _own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
-    """Names of own values, switches and schedule among what was given, as far as they exist."""
+def own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
+    """Return the fields of known own values, switches and schedule among what was given."""
     suffixes = (*(regime.value for regime in Regime), SWITCH)
     known = {
         f"{PREFIX}{row.name}.{suffix}" for row in regime_grid(spec.key, {}) for suffix in suffixes

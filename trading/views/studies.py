@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError
 from elson.common.listing import csv_response, page_of
+from trading.selectors.strategies import version_get
 from trading.selectors.studies import (
     STATUSES,
     proposals_open,
@@ -25,6 +26,7 @@ from trading.services.studies.requests import (
     study_request,
     study_warning,
 )
+from trading.views.backtest_address import searched_values
 from trading.views.backtest_coverage import cost_words, slippage_words
 from trading.views.form_keys import form_key
 from trading.views.study_context import list_row
@@ -77,7 +79,10 @@ def study_new(request: MemberRequest) -> HttpResponse:
     """Set a search up from the URL, or start it."""
     if request.method == "POST":
         return _start(request)
-    form = study_form_for(request.GET.dict())
+    values = request.GET.dict()
+    if version := values.pop("version", ""):
+        values = searched_values(version_get(request.user, version)) | values
+    form = study_form_for(values)
     if request.htmx and request.GET.get("part") == "estimate":
         context = {"estimate": _estimate(request, form)}
         return render(request, "trading/_study_estimate.html", context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,13 @@ from trading.engine.strategies.base import CHOICE, INT, Parameter, StrategySpec
 from trading.selectors.studies import METHODS
 from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
 from trading.views.backtest_address import PREFIX
-from trading.views.backtest_form import DEFAULTS, BacktestForm, default_symbol, spec_of
+from trading.views.backtest_form import (
+    DEFAULTS,
+    BacktestForm,
+    default_symbol,
+    own_names,
+    spec_of,
+)
 
 SPACE = "s_"
 # How the service names a parameter of the space.
@@ -114,6 +121,7 @@ def request_values(data: Mapping[str, Any], spec: StrategySpec) -> dict[str, Any
             space[p.key] = _range_of(p, given)
         elif given["value"] not in ("", str(p.default)):
             fixed[p.key] = given["value"]
+    fixed |= {name.removeprefix(PREFIX): data[name] for name in own_names(spec, data)}
     return values | {"space": space, "fixed": fixed}
 
 
@@ -126,9 +134,10 @@ def study_form_for(values: Mapping[str, str], *, is_bound: bool = False) -> Stud
     initial |= {name: f"{default:g}" for name, (default, *_) in NUMBERS.items()}
     moving = [p.key for p in spec.parameters if p.kind != CHOICE][:N_MOVING]
     for p in spec.parameters:
+        begun = values.get(PREFIX + p.key, "")
         initial |= {
             f"{SPACE}{p.key}_{part}": value
-            for part, value in _space_defaults(p, moves=p.key in moving).items()
+            for part, value in _space_defaults(p, begun, moves=p.key in moving).items()
         }
     if "method" in values:
         # The form itself is sent: what it leaves out of the boxes is not ticked.
@@ -167,13 +176,13 @@ def _space_fields(parameter: Parameter) -> dict[str, forms.Field]:
     return fields | {"value": forms.CharField(label="Fixed value", required=False)}
 
 
-def _space_defaults(parameter: Parameter, *, moves: bool) -> dict[str, Any]:
+def _space_defaults(parameter: Parameter, begun: str, *, moves: bool) -> dict[str, Any]:
+    """Return a row around the value of the version that is searched, or around the default."""
     ticked = "on" if moves else ""
+    value = begun or parameter.default
     if parameter.kind == CHOICE:
-        return {
-            "moves": ticked, "choices": ", ".join(parameter.choices), "value": parameter.default
-        }  # fmt: skip
-    middle = float(parameter.default)
+        return {"moves": ticked, "choices": ", ".join(parameter.choices), "value": value}
+    middle = _number_of(value, float(parameter.default))
     unit = parameter.step or (1.0 if parameter.kind == INT else 0.01)
     ends = sorted((_snapped(middle * 0.5, unit), _snapped(middle * 1.5, unit)))
     low = ends[0] if parameter.low is None else max(ends[0], parameter.low)
@@ -183,6 +192,15 @@ def _space_defaults(parameter: Parameter, *, moves: bool) -> dict[str, Any]:
         "moves": ticked, "low": f"{low:g}", "high": f"{high:g}", "step": f"{step:g}",
         "value": f"{middle:g}",
     }  # fmt: skip
+
+
+def _number_of(value: Any, default: float) -> float:
+    """Read where a row begins; the form is judged when it is sent."""
+    try:
+        number = float(value)
+    except ValueError:
+        return default
+    return number if math.isfinite(number) else default
 
 
 def _snapped(value: float, unit: float) -> float:

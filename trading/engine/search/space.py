@@ -158,7 +158,8 @@ def space_from(
         Parameter to ``{"low", "high", "step", "log"}`` or ``{"choices": [...]}``; a list stands for
         choices. Left out bounds and steps are the schema's; ``"step": None`` moves continuously.
     fixed : mapping or None
-        Values of parameters that do not move; the others keep their default.
+        Values of parameters that do not move, values in a regime, switches and schedule as
+        `resolve_params` takes them; the other parameters keep their default.
 
     Returns
     -------
@@ -181,7 +182,7 @@ def space_from(
     if not isinstance(ranges, Mapping) or not ranges:
         raise ConfigInvalid(f"the space of {spec.key} is empty; name at least 1 parameter to move")
     known = {parameter.key: parameter for parameter in spec.parameters}
-    for name in (*ranges, *(fixed or {})):
+    for name in ranges:
         if name not in known:
             raise ParameterInvalid(
                 f"{spec.key} has no parameter {name!r}; it has {', '.join(sorted(known))}"
@@ -193,7 +194,9 @@ def space_from(
         raise fault
     dimensions = tuple(_named_dimension(spec, known[name], ranges[name]) for name in ranges)
     resolved = resolve_params(spec, fixed) if fixed else {}
-    return Space(spec, dimensions, {name: resolved[name] for name in fixed or {}})
+    # What says the same as nothing, such as a switch that is on, is not kept.
+    kept = {name: resolved[name] for name in fixed or {} if name in resolved}
+    return Space(spec, dimensions, kept)
 
 
 def _named_dimension(spec: StrategySpec, parameter: Parameter, given: Any) -> Dimension:

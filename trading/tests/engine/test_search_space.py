@@ -51,6 +51,22 @@ def test_units_keep_to_the_cube_on_a_log_scale(share):
     assert space.units([{"target_volatility": value}])[0, 0] == pytest.approx(share, abs=1e-9)
 
 
+def test_what_a_version_has_beyond_the_schema_is_fixed_in_every_trial():
+    spec = strategy_get("volatility_adaptive_trend")
+    own = {"schedule.days": "MON,TUE", "stop_atr.HIGH": "3.5", "stop_atr.ADAPTIVE": "on"}
+
+    space = space_from(spec, {"trend_bars": {"low": 40, "high": 60, "step": 10}}, own)
+
+    # A switch that is on says the same as none.
+    assert space.fixed == {"schedule.days": "MON TUE", "stop_atr.HIGH": 3.5}
+    assert space.params({"trend_bars": 40}).items() >= {**space.fixed, "trend_bars": 40}.items()
+
+
+def test_what_no_parameter_of_the_rule_is_cannot_be_fixed():
+    with pytest.raises(EngineError, match="no parameter 'speed'"):
+        space_from(SPEC, {"fast": {}}, {"speed": 3})
+
+
 def test_a_space_reads_back_what_it_writes():
     assert space_from(SPEC, SPACE.to_dict()) == SPACE
 

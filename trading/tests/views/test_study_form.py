@@ -7,6 +7,7 @@ import pytest
 from trading.engine.strategies.base import Parameter
 from trading.forms import _parameter_field as version_field
 from trading.models import Study
+from trading.services.strategies import strategy_create
 from trading.tests.backtest_rows import walk_make
 from trading.tests.study_rows import member_make
 from trading.tests.views.pages import STUDY_FORM, text
@@ -119,9 +120,33 @@ def test_two_clicks_start_one_search_and_a_changed_form_another(desk):
 def test_a_new_form_moves_a_parameter_around_its_default_whatever_bounds_it(bounds, low, high):
     parameter = Parameter("level", "FLOAT", -2.0, "Level", *bounds)
 
-    found = _space_defaults(parameter, moves=True)
+    found = _space_defaults(parameter, "", moves=True)
 
     assert (found["low"], found["high"]) == (low, high)
+
+
+def test_a_search_of_a_version_begins_at_its_values_and_keeps_what_no_row_moves(desk, owner):
+    walk_make(500)
+    kept = {"schedule.days": "MON TUE", "stop_atr.HIGH": 3.5}
+    version = strategy_create(
+        user=owner,
+        key="volatility_adaptive_trend",
+        name="Calm",
+        parameters={"trend_bars": 60, **kept},
+        limits={"max_position_weight": 0.2},
+    )
+
+    page = desk.get(f"/optimizations/new/?version={version.pk}&symbol=WALK")
+    form = page.context["form"]
+    sent = {name: form[name].value() or "" for name in form.fields}
+    answer = desk.post("/optimizations/new/", sent | {"n_trials": "4", "fewest_trades": "0"})
+
+    assert "Kept from the version in every trial" in text(page)
+    assert "limit_max_position_weight" not in sent
+    study = Study.objects.get()
+    assert answer.url == f"/optimizations/{study.pk}/"
+    assert (study.space["trend_bars"]["low"], study.space["trend_bars"]["high"]) == (30.0, 90.0)
+    assert {name: study.fixed[name] for name in kept} == kept
 
 
 @pytest.mark.parametrize("make", [backtest_field, version_field])
