@@ -100,7 +100,7 @@ def test_every_fault_of_a_request_is_told_at_once(desk):
     answer = post(desk, body=BODY | {"space": {"fast": {"low": -1}}, "n_trials": "many"})
 
     assert answer.status_code == 422
-    assert {"space", "n_trials"} <= answer.json()["errors"].keys()
+    assert {"space.fast", "n_trials"} <= answer.json()["errors"].keys()
 
 
 def test_the_csv_has_one_line_per_trial_best_first_and_a_column_per_parameter(desk, owner):
