@@ -123,6 +123,13 @@ def strategy_version(strategy: Strategy, number: object = None) -> StrategyVersi
     return found
 
 
+def versions_at_work(strategy: Strategy) -> QuerySet[StrategyVersion]:
+    """Versions of a strategy that are deployed and not stopped, newest first."""
+    at_work = Deployment.objects.exclude(status=Deployment.Status.STOPPED).values("version")
+    versions = StrategyVersion.objects.filter(strategy=strategy, pk__in=at_work)
+    return versions.select_related("strategy").order_by("-number")
+
+
 def template_view(spec: StrategySpec) -> dict[str, Any]:
     """Describe rules and the schema of their parameters in plain values."""
     return {

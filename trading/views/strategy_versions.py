@@ -18,7 +18,12 @@ from trading.engine.adaptive_grid import GridRow
 from trading.engine.strategies.base import StrategySpec
 from trading.forms import PARAMETER_PREFIX, RunForm, terms_initial
 from trading.selectors.portfolios import account_limits, portfolio_get
-from trading.selectors.strategies import rules_of, strategy_of, strategy_version
+from trading.selectors.strategies import (
+    rules_of,
+    strategy_of,
+    strategy_version,
+    versions_at_work,
+)
 from trading.selectors.versions import (
     ParameterChange,
     adaptive_words,
@@ -39,6 +44,9 @@ from trading.views.strategy_tracking import (
     symbol_of,
 )
 
+# A version, whether it is there for it runs, and what a draft changes of it.
+Compared = tuple[Any, bool, list[ParameterChange]]
+
 
 @login_required
 def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
@@ -48,14 +56,14 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
     spec = rules_of(strategy.key)
     rows = regime_grid(strategy.key, base.parameters)
     form = _version_form(request, spec, rows, base)
-    changes: list[ParameterChange] = []
+    compared: list[Compared] = []
     preview: dict[str, Any] = {}
     intent = request.POST.get("intent")
     if request.method == "POST" and form.is_valid():
         try:
             if intent not in ("compare", "preview"):
                 return _save(request, strategy, form)
-            changes = _changes(base, form)
+            compared = _compared(base, form)
             if intent == "preview":
                 preview = _preview(request, base, form)
         except DomainError as error:
@@ -70,8 +78,7 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
         "spec": spec,
         "version": base,
         "form": form,
-        "changes": changes,
-        "is_compared": form.is_bound and not form.errors,
+        "compared": compared,
         "adaptive": form.adaptive_rows(),
         "adaptive_words": adaptive_words(strategy.key, base.parameters),
         "crumbs": _crumbs(strategy),
@@ -114,8 +121,16 @@ def _version_form(
     return VersionForm(spec, rows, request.POST or None, initial=initial, account=account)
 
 
+def _compared(base: Any, form: VersionForm) -> list[Compared]:
+    """Compare what was typed with the version it began from, and with others that run."""
+    running = [version for version in versions_at_work(base.strategy) if version.pk != base.pk]
+    return [
+        (version, version.pk != base.pk, _changes(version, form)) for version in (base, *running)
+    ]
+
+
 def _changes(base: Any, form: VersionForm) -> list[ParameterChange]:
-    """Compare what was typed with the version it began from."""
+    """Compare what was typed with a version of the strategy."""
     parameters = parameters_resolve(key=base.strategy.key, parameters=form.parameters())
     changes = parameters_diff(strategy_key=base.strategy.key, old=base.parameters, new=parameters)
     changes += terms_diff(

@@ -47,6 +47,20 @@ def test_comparing_shows_the_difference_and_makes_nothing(member, version):
     assert StrategyVersion.objects.count() == 1
 
 
+def test_a_draft_is_compared_with_the_version_that_runs_too(member, version, deployment):
+    member.post(address(version, "edit/"), {**typed(version, trend_bars=80), "intent": "save"})
+
+    answer = member.post(
+        address(version, "edit/"), {**typed(version, trend_bars=90), "intent": "compare"}
+    )
+
+    assert [
+        (other.number, is_running, [(change.old, change.new) for change in changes])
+        for other, is_running, changes in answer.context["compared"]
+    ] == [(2, False, [(80, 90)]), (1, True, [(version.parameters["trend_bars"], 90)])]
+    assert "Against version 1, which runs" in text(answer)
+
+
 def test_saving_makes_a_draft_and_leaves_what_runs(member, version, deployment):
     answer = member.post(
         address(version, "edit/"),
