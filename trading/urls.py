@@ -418,6 +418,11 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_strategy_archive",
     ),
     path(
+        "strategies/<int:strategy_id>/unarchive/",
+        strategies_api.StrategyUnarchiveApi.as_view(),
+        name="api_strategy_unarchive",
+    ),
+    path(
         "strategies/<int:strategy_id>/versions/",
         strategies_api.VersionListApi.as_view(),
         name="api_strategy_versions",
@@ -472,6 +477,16 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         "deployments/<int:deployment_id>/resume/",
         deployments_api.DeploymentResumeApi.as_view(),
         name="api_deployment_resume",
+    ),
+    path(
+        "deployments/<int:deployment_id>/enter-again/",
+        deployments_api.DeploymentEnterAgainApi.as_view(),
+        name="api_deployment_enter_again",
+    ),
+    path(
+        "deployments/<int:deployment_id>/halt/",
+        deployments_api.DeploymentHaltApi.as_view(),
+        name="api_deployment_halt",
     ),
     path(
         "deployments/<int:deployment_id>/stop/",

@@ -1,4 +1,4 @@
-"""REST door of strategies at work: start, pause, resume, stop."""
+"""REST door of strategies at work: start, pause, resume, let enter again, halt, stop."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from trading.serializers.strategies import (
     RecommendationSerializer,
 )
 from trading.services.deployments import (
+    deployment_enter_again,
     deployment_pause,
     deployment_resume,
     deployment_start,
@@ -127,6 +128,29 @@ class DeploymentResumeApi(APIView):
         """Let it enter again from the next bar on, also after an error."""
         found = deployment_get(request.user, deployment_id)
         return Response(DeploymentSerializer(deployment_resume(deployment=found)).data)
+
+
+class DeploymentEnterAgainApi(APIView):
+    """End the wait after a sale by hand."""
+
+    @extend_schema(request=None, responses=DeploymentSerializer)
+    def post(self, request: Request, deployment_id: int) -> Response:
+        """Let it enter at its next close; again answers the same, 409 while it holds a rest."""
+        found = deployment_get(request.user, deployment_id)
+        entering = deployment_enter_again(deployment=found, now=timezone.now())
+        return Response(DeploymentSerializer(entering).data)
+
+
+class DeploymentHaltApi(APIView):
+    """Halt a strategy, as the page's Halt now."""
+
+    @extend_schema(request=None, responses=DeploymentSerializer)
+    def post(self, request: Request, deployment_id: int) -> Response:
+        """Stop it for good at once; what it holds stays with you. Again answers the same."""
+        found = deployment_get(request.user, deployment_id)
+        return Response(
+            DeploymentSerializer(deployment_stop(deployment=found, now=timezone.now())).data
+        )
 
 
 class DeploymentStopApi(APIView):

@@ -39,6 +39,7 @@ from trading.services.strategies import (
     strategy_archive,
     strategy_create,
     strategy_rename,
+    strategy_unarchive,
     version_create,
 )
 
@@ -107,6 +108,16 @@ class StrategyArchiveApi(APIView):
     def post(self, request: Request, strategy_id: int) -> Response:
         """Hide it from lists; 409 while it is deployed, a second time answers the same."""
         strategy = strategy_archive(strategy=strategy_of(request.user, strategy_id))
+        return Response(_detail(strategy))
+
+
+class StrategyUnarchiveApi(APIView):
+    """Take an archived strategy out again."""
+
+    @extend_schema(request=None, responses=StrategyDetailSerializer)
+    def post(self, request: Request, strategy_id: int) -> Response:
+        """Put it back into lists; nothing starts by it, a second time answers the same."""
+        strategy = strategy_unarchive(strategy=strategy_of(request.user, strategy_id))
         return Response(_detail(strategy))
 
 

@@ -132,6 +132,33 @@ def test_a_deployed_strategy_is_not_put_away_until_it_is_stopped(client, owner):
     assert StrategyVersion.objects.count() == 1
 
 
+def test_an_archived_strategy_is_taken_out_again_and_twice_is_once(client, owner):
+    strategy = made(client).json()["id"]
+    post(client, f"{BASE}{strategy}/archive/", {})
+    gone = client.get(BASE).json()["results"]
+
+    answers = [post(client, f"{BASE}{strategy}/unarchive/", {}).json() for _ in range(2)]
+
+    assert gone == []
+    assert [answer["is_archived"] for answer in answers] == [False, False]
+    assert [row["id"] for row in client.get(BASE).json()["results"]] == [strategy]
+    assert not Deployment.objects.exists()
+
+
+def test_a_halted_one_is_stopped_for_good_and_its_position_stays(client, owner):
+    portfolio = owner.portfolios.get()
+    body = {"strategy_id": made(client).json()["id"], "symbol": "SPX", "capital": "1000"}
+    door = f"/api/v1/deployments/{post(client, '/api/v1/deployments/', body).json()['id']}/"
+
+    first, second = (post(client, f"{door}halt/", {}) for _ in range(2))
+    resumed = post(client, f"{door}resume/", {})
+
+    assert (first.json()["status"], first.json()["manages"]) == ("STOPPED", "nothing")
+    assert second.json() == first.json()
+    assert (resumed.status_code, resumed.json()["code"]) == (409, "DEPLOYMENT_STOPPED")
+    assert not portfolio.orders.exists()
+
+
 def test_a_deployment_is_told_a_size_within_the_caps(client, owner):
     body = {"strategy_id": made(client).json()["id"], "symbol": "SPX", "capital": "1000"}
     deployment = post(client, "/api/v1/deployments/", body).json()["id"]
