@@ -148,7 +148,7 @@ def deployment_start(
     return started
 
 
-def deployment_pause(*, deployment: Deployment) -> Deployment:
+def deployment_pause(*, deployment: Deployment, note: str = "") -> Deployment:
     """Let it add nothing until resumed: no entry, no increase; what it holds stays managed.
 
     Its open orders that would add are canceled. Exits, stops, targets, holding limits and the
@@ -156,12 +156,12 @@ def deployment_pause(*, deployment: Deployment) -> Deployment:
 
     A second time answers the same. Raises DeploymentFinal.
     """
-    return _move(deployment, Status.PAUSED)
+    return _move(deployment, Status.PAUSED, note)
 
 
-def deployment_resume(*, deployment: Deployment) -> Deployment:
+def deployment_resume(*, deployment: Deployment, note: str = "") -> Deployment:
     """Let it enter again from the next bar on, also after an error. Raises DeploymentFinal."""
-    return _move(deployment, Status.RUNNING)
+    return _move(deployment, Status.RUNNING, note)
 
 
 @transaction.atomic
@@ -192,7 +192,7 @@ def deployment_enter_again(*, deployment: Deployment, now: dt.datetime) -> Deplo
 
 @transaction.atomic
 def deployment_stop(
-    *, deployment: Deployment, closes_position: bool = False, now: dt.datetime
+    *, deployment: Deployment, closes_position: bool = False, note: str = "", now: dt.datetime
 ) -> Deployment:
     """End it for good; leave what it holds to its owner, or sell it at the next bar.
 
@@ -209,7 +209,7 @@ def deployment_stop(
     current.save(update_fields=["status", "updated_at"])
     if closes_position:
         _close(portfolio, current, now)
-    _published(current, portfolio)
+    _published(current, portfolio, note=note)
     return current
 
 
@@ -308,7 +308,7 @@ def _locked(deployment: Deployment) -> Deployment:
 
 
 @transaction.atomic
-def _move(deployment: Deployment, status: str) -> Deployment:
+def _move(deployment: Deployment, status: str, note: str) -> Deployment:
     portfolio = portfolio_lock(deployment.portfolio_id)
     current = _locked(deployment)
     if current.status == status:
@@ -320,7 +320,7 @@ def _move(deployment: Deployment, status: str) -> Deployment:
     current.status = status
     current.error = ""
     current.save(update_fields=["status", "error", "updated_at"])
-    _published(current, portfolio)
+    _published(current, portfolio, note=note)
     return current
 
 
@@ -385,10 +385,13 @@ def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> No
     sales_fit(portfolio=portfolio, instrument=instrument, cause=OWN_SALE)
 
 
-def _published(deployment: Deployment, portfolio: Portfolio, *, kind: str = "") -> None:
+def _published(
+    deployment: Deployment, portfolio: Portfolio, *, kind: str = "", note: str = ""
+) -> None:
     """Keep what was done and tell the pages; without a kind it is the status it came to."""
     deployment_recorded(
         deployment=deployment,
         kind=kind or deployment.status,
         market_at=market_time(portfolio) or deployment.starts_at,
+        note=note,
     )

@@ -18,6 +18,7 @@ from elson.common.errors import Conflict, DomainError, NotFound
 from trading.models import (
     Backtest,
     Deployment,
+    DeploymentEvent,
     DriftReport,
     ModelPerformance,
     StaffAct,
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 LONGEST_REASON = 300
-PAUSE = "pause"
+# What the owner reads beside what was done.
+BY_STAFF = "by staff"
+Event = DeploymentEvent.Kind
 Run = Callable[[Any, dt.datetime], Any]
 
 
@@ -100,31 +103,31 @@ STUDY_ACTS = {
     ),
 }
 DEPLOYMENT_ACTS = {
-    PAUSE: Act(
+    "pause": Act(
         "Pause",
         "It enters and increases nothing; exits, stops and targets go on. Its owner sees it paused "
         "and can resume it.",
         ("RUNNING", "ERROR"),
-        lambda row, now: deployment_pause(deployment=row),
+        lambda row, now: deployment_pause(deployment=row, note=BY_STAFF),
     ),
     "resume": Act(
         "Resume",
         "It may enter again from the next bar on. Only what staff paused: a pause of the owner is "
         "the owner’s to end.",
         ("PAUSED",),
-        lambda row, now: deployment_resume(deployment=row),
+        lambda row, now: deployment_resume(deployment=row, note=BY_STAFF),
     ),
     "requeue": Act(
         "Queue again",
-        "After an error it decides again from the next bar on.",
+        "After an error it decides again from the next bar on; not where its owner had paused it.",
         ("ERROR",),
-        lambda row, now: deployment_resume(deployment=row),
+        lambda row, now: deployment_resume(deployment=row, note=BY_STAFF),
     ),
     "halt": Act(
         "Halt",
         "It ends for good at once; what it holds is left to its owner, unprotected.",
         ("RUNNING", "PAUSED", "ERROR"),
-        lambda row, now: deployment_stop(deployment=row, now=now),
+        lambda row, now: deployment_stop(deployment=row, note=BY_STAFF, now=now),
     ),
 }
 SEEN_ACT = "Nothing changes but the list: it says who looked at it and what they think."
@@ -165,8 +168,8 @@ def staff_act(
     if before not in act.states:
         allowed = " or ".join(act.states)
         raise ActRefused("ACT_REFUSED", f"{row} is {before}; {act.label.lower()} is for {allowed}.")
-    if model is Deployment and name == "resume":
-        _check_ours(row_id)
+    if model is Deployment and name in ("resume", "requeue"):
+        _check_ours(row_id, is_paused=name == "resume")
     return StaffAct.objects.create(
         actor=actor,
         act=name,
@@ -193,12 +196,17 @@ def _reason(text: str) -> str:
     return words
 
 
-def _check_ours(deployment_id: int) -> None:
-    """Refuse to end a pause that its owner chose: it is their money that would trade."""
-    kind = str(Deployment._meta.model_name)
-    acts = StaffAct.objects.filter(kind=kind, row_id=deployment_id)
-    last = acts.order_by("-created_at", "-pk").first()
-    if last is None or last.act != PAUSE:
+def _check_ours(deployment_id: int, *, is_paused: bool) -> None:
+    """Refuse to end a pause that its owner chose: it is their money that would trade.
+
+    What the owner said last counts, also where staff or an error came after it.
+    """
+    entering = DeploymentEvent.objects.filter(
+        deployment_id=deployment_id, kind__in=[Event.STARTED, Event.PAUSED, Event.RUNNING]
+    )
+    said = entering.exclude(note=BY_STAFF).order_by("-pk").values_list("kind", flat=True).first()
+    # A pause from before events were kept is the owner's.
+    if said == Event.PAUSED or (is_paused and not entering.exists()):
         raise ActRefused(
             "PAUSED_BY_OWNER", f"Deployment {deployment_id} was paused by its owner, not by staff."
         )

@@ -10,6 +10,7 @@ from elson.common.models import OutboxEvent
 from trading.models import (
     Backtest,
     Deployment,
+    DeploymentEvent,
     DriftReport,
     ModelPerformance,
     StaffAct,
@@ -18,7 +19,7 @@ from trading.models import (
 )
 from trading.services.backtests.requests import backtest_quota
 from trading.services.backtests.runs import backtest_run
-from trading.services.deployments import deployment_pause, deployment_start
+from trading.services.deployments import deployment_pause, deployment_resume, deployment_start
 from trading.services.staff_acts import ACTS, staff_act, state_of
 from trading.services.strategies import strategy_create
 from trading.tests.backtest_rows import done_make, waiting_make
@@ -125,6 +126,42 @@ def test_a_pause_of_the_owner_is_not_ended_by_staff(staff):
         act(staff, row, "resume")
 
     assert Deployment.objects.get().status == "PAUSED"
+
+
+def test_a_later_pause_of_the_owner_outlives_an_earlier_one_of_staff(staff):
+    row = deployment_make()
+    act(staff, row, "pause")
+    deployment_resume(deployment=row)
+    deployment_pause(deployment=row)
+
+    with pytest.raises(Conflict, match="paused by its owner"):
+        act(staff, row, "resume")
+
+    assert Deployment.objects.get().status == "PAUSED"
+
+
+@pytest.mark.parametrize("steps", [("requeue",), ("pause", "resume")])
+def test_a_pause_of_the_owner_outlives_an_error(staff, steps):
+    row = deployment_make()
+    deployment_pause(deployment=row)
+    Deployment.objects.update(status="ERROR", error="a mistake")
+
+    *before, last = steps
+    for name in before:
+        act(staff, row, name)
+    with pytest.raises(Conflict, match="paused by its owner"):
+        act(staff, row, last)
+
+
+def test_the_owner_sees_what_was_done_by_staff(staff):
+    row = deployment_make()
+    for name in ("pause", "resume", "halt"):
+        act(staff, row, name)
+
+    told = list(DeploymentEvent.objects.order_by("pk").values_list("kind", "note"))
+
+    by_staff = [(kind, "by staff") for kind in ("PAUSED", "RUNNING", "STOPPED")]
+    assert told == [("STARTED", ""), *by_staff]
 
 
 def test_a_strategy_that_broke_is_queued_again(staff):
