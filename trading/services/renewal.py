@@ -8,8 +8,9 @@ from django.db import transaction
 
 from marketdata.services import replay_restart
 from trading.models import Deployment, Portfolio
-from trading.selectors.portfolios import portfolio_get
+from trading.selectors.portfolios import market_time, portfolio_get
 from trading.services.deployments import demo_deploy
+from trading.services.events import deployment_recorded
 from trading.services.orders import orders_cancel_all
 from trading.services.portfolios import portfolio_lock, portfolio_open
 
@@ -48,7 +49,15 @@ def portfolio_archive(*, portfolio: Portfolio, now: dt.datetime) -> Portfolio:
         return locked
     orders_cancel_all(portfolio=locked)
     stopped = Deployment.Status.STOPPED
-    locked.deployments.exclude(status=stopped).update(status=stopped)
+    for deployment in locked.deployments.exclude(status=stopped):
+        deployment.status = stopped
+        deployment.save(update_fields=["status", "updated_at"])
+        deployment_recorded(
+            deployment=deployment,
+            kind=stopped,
+            market_at=market_time(locked) or deployment.starts_at,
+            note="its portfolio was put away",
+        )
     locked.is_archived = True
     locked.replay = None
     # The number keeps names apart that ended in the same second.

@@ -7,7 +7,7 @@ import pytest
 from marketdata.models import ReplaySession
 from marketdata.services import replay_open
 from marketdata.tests.factories import market_make
-from trading.models import Deployment, JournalEntry, Order, Portfolio
+from trading.models import Deployment, DeploymentEvent, JournalEntry, Order, Portfolio
 from trading.selectors.ledger_checks import ledger_verify
 from trading.selectors.portfolios import portfolio_get, portfolio_list
 from trading.services.deployments import demo_deploy
@@ -80,6 +80,16 @@ def test_portfolio_archive_twice_changes_nothing_more(portfolio):
     second = portfolio_archive(portfolio=portfolio, now=NOW)
 
     assert first.name == second.name
+
+
+def test_a_strategy_that_starting_over_ended_says_so(portfolio):
+    portfolio_renew(portfolio=portfolio, now=NOW)
+
+    told = DeploymentEvent.objects.order_by("pk").values_list("deployment__portfolio", "kind", "note")
+    assert list(told)[:2] == [
+        (portfolio.pk, "STARTED", ""),
+        (portfolio.pk, "STOPPED", "its portfolio was put away"),
+    ]
 
 
 def test_a_portfolio_without_a_replay_is_not_started_over():
