@@ -223,10 +223,10 @@ def trial_list(
 ) -> QuerySet[Any]:
     """Return the finished trials of a study, best first; unranked ones stand at the end."""
     status = Trial.Status.FAILED if failed else Trial.Status.DONE
-    # The folds are some kilobytes a trial, and only the judgement reads them.
+    # Folds and blocks are some kilobytes a trial, and only the judgement reads them.
     rows = (
         Trial.objects.filter(study=study, status=status)
-        .defer("folds")
+        .defer("folds", "blocks")
         .annotate(gap=F("in_sample_sharpe") - F("out_of_sample_sharpe"))
     )
     if best_percent < 100.0:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from elson.common.errors import Conflict
 from elson.common.formatting import label_of, quantity, ratio
+from trading.engine.errors import EngineError
 from trading.engine.search import Space, plateau_of, space_from
 from trading.engine.search.plateau import Plateau
 from trading.selectors.strategies import rules_of
@@ -20,6 +22,10 @@ MOST_CELLS = 12
 # A Sharpe ratio a year of a half is worth a look, one of 1 is good: bins of the heatmap.
 HEAT_EDGES = (0.05, 0.5, 1.0)
 HEAT_SLUGS = ("h-m3", "h-m2", "h-m1", "h-0", "h-p1", "h-p2", "h-p3")
+
+
+class RulesChanged(Conflict):
+    """The installed rules have no longer the parameters a search moved."""
 
 
 def points_of(study: Any) -> dict[str, Any]:
@@ -51,8 +57,16 @@ def counted(study: Any) -> int:
 
 
 def stable_zone(study: Any, ranked: Sequence[Any]) -> set[int]:
-    """Return the numbers of the trials within one standard error of the best plateau."""
-    space = space_from(rules_of(study.strategy_key), study.space, study.fixed)
+    """Return the numbers of the trials within one standard error of the best plateau.
+
+    Raises StrategyNotInstalled, and RulesChanged where the rules have other parameters by now.
+    """
+    try:
+        space = space_from(rules_of(study.strategy_key), study.space, study.fixed)
+    except EngineError as error:
+        raise RulesChanged(
+            "RULES_CHANGED", f"The rules have changed since optimization #{study.pk}: {error}."
+        ) from error
     plateau = _plateau(space, ranked, study.n_folds)
     return {ranked[k].number for k in plateau.zone} if plateau else set()
 

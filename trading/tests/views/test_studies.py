@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import html
 import io
 import re
 
@@ -367,3 +368,14 @@ def test_the_live_part_opened_alone_leads_to_the_search(desk, owner):
     study = study_make(owner)
 
     assert desk.get(f"/optimizations/{study.pk}/live/").url == f"/optimizations/{study.pk}/"
+
+
+@pytest.mark.parametrize("path", ["/optimizations/{pk}/", "/api/v1/optimizations/{pk}/leaderboard/"])
+def test_a_search_whose_rules_have_other_parameters_by_now_says_so(desk, owner, path):
+    study = study_finish(study_make(owner))
+    Study.objects.filter(pk=study.pk).update(space={**study.space, "gone": study.space["slow"]})
+
+    answer = desk.get(path.format(pk=study.pk))
+
+    assert answer.status_code == 409
+    assert "no parameter 'gone'" in html.unescape(answer.content.decode())
