@@ -14,6 +14,7 @@ from accounts.models import User
 from accounts.selectors import user_get_by_email
 from accounts.services import entitlement_grant
 from elson.common import formatting
+from elson.common.errors import DomainError
 from elson.serving.people import DEMO_EMAIL
 from marketdata.providers.replay import episode_named
 from marketdata.selectors import NoBars, UnknownSymbol, bars_get, instrument_get
@@ -24,7 +25,7 @@ from trading.selectors.strategies import rule_name
 from trading.selectors.studies import study_find_by_key, trial_get
 from trading.services.backtests.drafts import draft_read
 from trading.services.backtests.requests import backtest_request
-from trading.services.studies.drafts import StudyInvalid, study_draft_read
+from trading.services.studies.drafts import study_draft_read
 from trading.services.studies.requests import study_request
 
 logger = structlog.get_logger(__name__)
@@ -81,13 +82,16 @@ def showcase_request(*, user: User, now: dt.datetime) -> None:
 
 
 def _search_request(user: User, now: dt.datetime) -> None:
-    """Ask for the sample search; an installation with too few bars for it does without."""
+    """Ask for the sample search; where bars or the day's quota do not do, go on without it.
+
+    It is made with the demo account: what refuses a sample must not keep the platform from starting.
+    """
     if study_find_by_key(user_id=user.pk, client_key=SEARCH_KEY) is not None:
         return
     draft = study_draft_read(SEARCH)
     try:
         study_request(user=user, draft=draft, now=now, client_key=SEARCH_KEY)
-    except StudyInvalid as error:
+    except DomainError as error:
         logger.warning("showcase_search_left_out", error=error.message)
 
 

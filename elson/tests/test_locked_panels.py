@@ -17,6 +17,7 @@ from trading.models import Study
 from trading.services.studies.work import study_work
 from trading.tests.backtest_rows import done_make, walk_make
 from trading.tests.factories import NOW, user_make
+from trading.tests.study_rows import study_make
 from trading.tests.views.pages import text
 
 pytestmark = pytest.mark.django_db
@@ -120,3 +121,17 @@ def test_the_search_of_the_showcase_is_asked_for_once(search):
 
     assert Study.objects.count() == 1
     assert search.n_trials == showcase.SEARCH["n_trials"]
+
+
+def test_a_demo_account_that_used_its_searches_of_the_day_goes_without_the_sample():
+    walk_make(4000, "NASDAQ")
+    walk_make(300, "WTI")
+    demo = user_make(email=DEMO_EMAIL)
+    for key in ("optimize.runs_per_day", "optimize.trials_per_run"):
+        entitlement_grant(user=demo, key=key, value=showcase.GRANTS[key], source="staff:showcase")
+    for _ in range(showcase.GRANTS["optimize.runs_per_day"]):
+        study_make(demo, n_bars=500)
+
+    showcase.showcase_request(user=demo, now=NOW)
+
+    assert Study.objects.filter(client_key=showcase.SEARCH_KEY).count() == 0
