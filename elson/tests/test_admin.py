@@ -179,6 +179,7 @@ def test_the_filtered_rows_can_be_saved(desk, one_of_each, model):
     [
         ("backtestresult", ("curve", "round_trips", "daily", "manifest")),
         ("trial", ("parameters", "folds", "blocks")),
+        ("decision", ("inputs", "parameters", "rules", "source")),
     ],
 )
 def test_a_file_reads_no_large_column_it_does_not_hold(desk, model, columns):

@@ -121,7 +121,10 @@ class DecisionAdmin(CsvAdmin):
         "action", ("regime", NamedBlankFilter), ("blocked_by", NamedBlankFilter),
         "deployment__status", "deployment__portfolio__kind", "deployment__version__strategy__key",
     )  # fmt: skip
-    csv_defer = ("inputs", "parameters", "sizing", "what_would_change", "deployment__state")
+    csv_defer = (
+        "inputs", "parameters", "sizing", "rules", "source", "what_would_change",
+        "deployment__state",
+    )  # fmt: skip
     list_select_related = ("deployment__version__strategy", "deployment__instrument")
     search_fields = ("reason", "uuid", "deployment__instrument__symbol")
     date_hierarchy = "market_at"

@@ -6,6 +6,8 @@ import csv
 import io
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from trading.models import Decision, DeploymentEvent, Order
 from trading.selectors.parameter_changes import parameter_changes
@@ -208,6 +210,19 @@ def test_the_strips_are_a_table_and_a_file_too(member, deployment):
     assert [(row["parameter"], row["value"], row["regime"]) for row in rows][:2] == [
         ("size_factor", "1.0", "NORMAL"), ("size_factor", "0.5", "HIGH")
     ]  # fmt: skip
+
+
+def test_the_file_of_decisions_reads_no_large_column_it_does_not_hold(member, deployment):
+    decided(deployment, 640, rules=[], source={})
+
+    with CaptureQueriesContext(connection) as asked:
+        answer = member.get(f"{address(deployment.version)}?format=csv")
+
+    assert "Hold: all is well." in answer.content.decode()
+    sent = " ".join(query["sql"] for query in asked)
+    assert '"trading_decision"."reason"' in sent
+    for column in ("inputs", "parameters", "sizing", "rules", "source"):
+        assert f'"trading_decision"."{column}"' not in sent
 
 
 def test_there_are_no_parameters_before_the_first_decision(member, version, deployment):
