@@ -84,7 +84,7 @@ def showcase_request(*, user: User, now: dt.datetime) -> None:
 def _search_request(user: User, now: dt.datetime) -> None:
     """Ask for the sample search; where bars or the day's quota do not do, go on without it.
 
-    It is made with the demo account: what refuses a sample must not keep the platform from starting.
+    It is made with the demo account: refusing a sample must not keep the platform from starting.
     """
     if study_find_by_key(user_id=user.pk, client_key=SEARCH_KEY) is not None:
         return

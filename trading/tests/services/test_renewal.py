@@ -85,8 +85,8 @@ def test_portfolio_archive_twice_changes_nothing_more(portfolio):
 def test_a_strategy_that_starting_over_ended_says_so(portfolio):
     portfolio_renew(portfolio=portfolio, now=NOW)
 
-    told = DeploymentEvent.objects.order_by("pk").values_list("deployment__portfolio", "kind", "note")
-    assert list(told)[:2] == [
+    told = DeploymentEvent.objects.order_by("pk")
+    assert list(told.values_list("deployment__portfolio", "kind", "note"))[:2] == [
         (portfolio.pk, "STARTED", ""),
         (portfolio.pk, "STOPPED", "its portfolio was put away"),
     ]

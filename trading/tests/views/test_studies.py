@@ -370,7 +370,9 @@ def test_the_live_part_opened_alone_leads_to_the_search(desk, owner):
     assert desk.get(f"/optimizations/{study.pk}/live/").url == f"/optimizations/{study.pk}/"
 
 
-@pytest.mark.parametrize("path", ["/optimizations/{pk}/", "/api/v1/optimizations/{pk}/leaderboard/"])
+@pytest.mark.parametrize(
+    "path", ["/optimizations/{pk}/", "/api/v1/optimizations/{pk}/leaderboard/"]
+)
 def test_a_search_whose_rules_have_other_parameters_by_now_says_so(desk, owner, path):
     study = study_finish(study_make(owner))
     Study.objects.filter(pk=study.pk).update(space={**study.space, "gone": study.space["slow"]})
