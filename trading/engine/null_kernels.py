@@ -247,6 +247,11 @@ def wins_write_nb(
         leaves, position = watched_nb(position, entry, i, terms, levels)
         if leaves and i + 1 < n:
             worth = levels.exec_price[i + 1] * (1.0 - side * levels.slippage)
+            if levels.rests and levels.fills_at_close:
+                # What rests meets the bar before the fill at its close.
+                reason, price = rested_nb(position, i + 1, terms, levels)
+                if reason != 0:
+                    worth = price
             by_level[passed] += worth * side * (1.0 - side * commission[i]) > paid
             return
     if stop == n:

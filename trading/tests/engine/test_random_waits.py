@@ -12,7 +12,7 @@ from trading.engine.nulls import random_entries, trades_of_run
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.portfolio_nulls import instrument_trades, random_accounts
 from trading.engine.random_trades import LeaveBy
-from trading.engine.rules import PROTECTED
+from trading.engine.rules import DIP, PROTECTED
 from trading.engine.shared_account import Leg
 from trading.engine.strategies.base import Proposal
 from trading.engine.types import Regime
@@ -128,6 +128,26 @@ def test_a_watched_level_wins_or_loses_by_its_fill_at_the_cost_of_the_close_befo
     found = null_kernels.protected_wins_nb(np.array([1]), 5, True, np.array(LONG), levels, costs)
 
     assert found[1].tolist() == [0.0, 0.0, n_wins, 0.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("at_close", "n_wins"), [(True, 1.0), (False, 0.0)], ids=["close", "open"])
+def test_what_rests_meets_a_bar_before_a_fill_at_its_close_and_after_one_at_its_open(
+    at_close, n_wins
+):
+    # A dip held for one close at most is to leave with the fill of bar 2, which reaches its target.
+    price = np.array([10.0, 10.0, 9.0, 9.0])
+    levels = levels_of(
+        price, high=np.array([10.0, 10.0, 13.0, 9.0]), target=np.full(4, 2.0),
+        holding=np.ones(4), rests=True, fills_at_close=at_close,
+    )  # fmt: skip
+    own, costs = LONG._replace(kind=DIP), np.zeros(4)
+
+    _, by_level = null_kernels.protected_wins_nb(
+        np.array([1]), 5, True, np.array(own), levels, costs
+    )
+
+    assert by_level.tolist() == [0.0, n_wins, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert wins(levels, [1], costs, 10**6, own) == n_wins
 
 
 def wins(levels, entries, rates, limit, own):
