@@ -189,7 +189,9 @@ def _units(
         found.append(RuleResult("CASH", status, asked, affordable, "units", sentence))
     if step:
         change = wanted - held
-        status = PASS if asked != 0.0 or change == 0.0 else FAIL
+        # With all cash that does not buy one step `plan_nb` names the step, not the cash.
+        is_left = affordable > 0.0 if takes_all_cash and asked > 0.0 else asked != 0.0
+        status = PASS if is_left or change == 0.0 else FAIL
         sentence = f"{abs(change):,.4f} units of change, in steps of {step:g}"
         found.append(RuleResult("QUANTITY_STEP", status, abs(change), step, "units", sentence))
     return found

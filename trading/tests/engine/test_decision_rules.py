@@ -1,7 +1,9 @@
 """The rules a decision tells are those it went through: what failed is what blocked it."""
 
+import numpy as np
 import pytest
 
+from marketdata.types import Bars
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.own_limits import AccountView, OwnLimits, limits_told
 from trading.engine.planning import StepContext
@@ -51,6 +53,19 @@ def test_what_blocked_a_decision_stands_among_its_rules_and_nothing_else_failed(
         if one.action in (DecisionAction.ENTER_LONG, DecisionAction.INCREASE):
             assert not failed, one
             assert {"WARM_UP", "NO_EQUITY", "PAUSED"} <= names(one, PASS)
+
+
+def test_all_cash_that_buys_not_one_unit_after_costs_fails_by_the_step():
+    price = np.array([100.0, 100.0, 90.0, 95.0])
+    bars = Bars("X", "1d", np.arange(4), price, price, price, price, np.ones(4))
+    config = BacktestConfig(
+        cash=95.0, commission_bps=100.0, quantity_step=1.0, keeps_decisions=True
+    )
+
+    last = run(bars, "sma_cross", {"fast": 1, "slow": 2}, config).decisions[-1]
+
+    assert last.blocked_by == "QUANTITY_STEP"
+    assert names(last, FAIL) == {"QUANTITY_STEP"}
 
 
 def test_rules_say_value_and_limit_also_of_what_passed():
