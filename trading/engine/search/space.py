@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from trading.engine.strategies.base import (
 Combination = tuple[ParameterValue, ...]
 FIELDS = ("low", "high", "step", "log", "choices")
 MOST_VALUES = 1_000_000
+# Dimensions whose ends are combined with each other; the others keep their default.
+MOST_CORNERED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,13 @@ class Space:
             return False
         return True
 
+    def corners(self) -> list[dict[str, ParameterValue]]:
+        """Return the combinations of lowest and highest values that the strategy accepts."""
+        few = self.dimensions[:MOST_CORNERED]
+        corners = product(*((d.cast(d.low), d.cast(d.high)) for d in few))
+        every = (dict(zip([d.key for d in few], corner, strict=True)) for corner in corners)
+        return [moving for moving in every if self.allows(moving)]
+
     def combination(self, moving: Mapping[str, ParameterValue]) -> Combination:
         """Return the moving values in order: a database may give the names back in another."""
         return tuple([moving[dimension.key] for dimension in self.dimensions])
@@ -193,10 +203,14 @@ def space_from(
         fault.parameter = both[0]
         raise fault
     dimensions = tuple(_named_dimension(spec, known[name], ranges[name]) for name in ranges)
-    resolved = resolve_params(spec, fixed) if fixed else {}
+    # The strategy's own rules judge combinations: beside a default nobody tries nothing is wrong.
+    resolved = resolve_params(replace(spec, check=None), fixed) if fixed else {}
     # What says the same as nothing, such as a switch that is on, is not kept.
     kept = {name: resolved[name] for name in fixed or {} if name in resolved}
-    return Space(spec, dimensions, kept)
+    space = Space(spec, dimensions, kept)
+    if kept and not space.allows({}) and not space.corners():
+        space.params({})
+    return space
 
 
 def _named_dimension(spec: StrategySpec, parameter: Parameter, given: Any) -> Dimension:

@@ -100,3 +100,14 @@ def test_a_huge_grid_is_refused_with_its_number():
 
     with pytest.raises(ConfigInvalid, match=f"{space.n_combinations:,} combinations"):
         grid(space)
+
+
+def test_what_is_fixed_may_equal_the_default_of_what_moves():
+    space = space_from(SPEC, {"slow": {"low": 100, "high": 200, "step": 50}}, {"fast": 50})
+
+    assert space.params({"slow": 150}).items() >= {"fast": 50, "slow": 150}.items()
+
+
+def test_fixed_values_that_no_combination_goes_with_are_refused():
+    with pytest.raises(EngineError, match="fast and slow are both 20"):
+        space_from(SPEC, {"target_volatility": {}}, {"fast": 20, "slow": 20})
