@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from elson.common.api import idempotency_header, idempotency_key_given
 from elson.common.errors import Conflict, NotFound
 from marketdata.selectors import instant
 from trading.api.parameters import parameters_known
@@ -30,6 +31,11 @@ from trading.services.backtests.statistics import plain
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+
+IDEMPOTENCY_KEY = idempotency_header(
+    "The same key again returns the runs it made the first time.", required=False
+)
 
 
 class BacktestQuotaApi(APIView):
@@ -99,7 +105,11 @@ class BacktestTradeApi(APIView):
 class CompareRerunApi(APIView):
     """The same runs again over the days they share."""
 
-    @extend_schema(request=CompareRerunSerializer, responses={202: CompareRerunAnswerSerializer})
+    @extend_schema(
+        request=CompareRerunSerializer,
+        responses={202: CompareRerunAnswerSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     def post(self, request: Request) -> Response:
         """Ask for all or none; 409 where they share no other days, 429 over the plan."""
         asked = CompareRerunSerializer(data=request.data)
@@ -108,7 +118,12 @@ class CompareRerunApi(APIView):
         user, now = _member(request), timezone.now()
         compare_check(user=user, n_runs=len(ids), now=now)
         runs = compared_runs(user_id=user.pk, backtest_ids=ids)
-        made = comparison_rerun(user=user, comparison=comparison_of(runs), now=now)
+        made = comparison_rerun(
+            user=user,
+            comparison=comparison_of(runs),
+            now=now,
+            client_key=idempotency_key_given(request),
+        )
         answer = CompareRerunAnswerSerializer({"ids": [row.pk for row in made]}).data
         where = f"/api/v1/backtests/compare/?ids={','.join(str(row.pk) for row in made)}"
         return Response(answer, status=202, headers={"Location": where})
