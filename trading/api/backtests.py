@@ -17,8 +17,9 @@ from rest_framework.views import APIView
 from elson.common.api import idempotency_header, idempotency_key_given
 from elson.common.errors import Conflict, NotFound
 from elson.common.listing import csv_response
+from trading.api.paging import SortedPagination
 from trading.api.parameters import PAGING, choice_read, day_read, ids_read, parameters_known
-from trading.selectors.backtests import STATUSES, backtest_get, backtest_list
+from trading.selectors.backtests import SORTS, STATUSES, backtest_get, backtest_list
 from trading.selectors.comparison import MOST_RUNS, compared_runs, comparison_of
 from trading.selectors.luck import LUCK
 from trading.selectors.shares import share_open
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 IDEMPOTENCY_KEY = idempotency_header(
     "The same key again returns the run it made the first time.", required=False
 )
+FILTERS = ("tag", "status", "strategy", "search", "luck")
+SORTED_BY = [f"{sign}{name}" for name in SORTS for sign in ("", "-")]
 TRADE_FIELDS = (
     "number", "side", "signal_at", "entry_at", "exit_at", "quantity", "entry_price", "exit_price",
     "commission", "pnl", "return_ratio", "bars_held", "regime", "exit_reason", "is_out_of_sample",
@@ -66,6 +69,7 @@ class BacktestListApi(ListAPIView[Any]):
     """List one's runs, newest first; ask for one."""
 
     serializer_class = BacktestRowSerializer
+    pagination_class = SortedPagination
 
     @extend_schema(
         parameters=[
@@ -75,6 +79,12 @@ class BacktestListApi(ListAPIView[Any]):
             OpenApiParameter("search", str, description="Symbol, rules, tag, note or #number."),
             OpenApiParameter(
                 "luck", str, enum=LUCK, description="Does it beat random entries? PASS: it does."
+            ),
+            OpenApiParameter(
+                "sort",
+                str,
+                enum=SORTED_BY,
+                description="A figure out of sample; with a minus the largest first.",
             ),
         ]
     )
@@ -86,7 +96,7 @@ class BacktestListApi(ListAPIView[Any]):
         """Read only the caller's own."""
         if getattr(self, "swagger_fake_view", False):
             return backtest_list(user_id=0)
-        parameters_known(self.request, "tag", "status", "strategy", "search", "luck", *PAGING)
+        parameters_known(self.request, *FILTERS, "sort", *PAGING)
         return backtest_list(
             user_id=_member(self.request).pk,
             tag=self.request.query_params.get("tag", "")[:24],
@@ -94,6 +104,7 @@ class BacktestListApi(ListAPIView[Any]):
             strategy=self.request.query_params.get("strategy", "")[:60],
             search=self.request.query_params.get("search", "")[:80],
             luck=choice_read(self.request, "luck", LUCK),
+            sort=choice_read(self.request, "sort", SORTED_BY) or "-created",
         )
 
     @extend_schema(

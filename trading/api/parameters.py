@@ -97,8 +97,16 @@ def moment_of(text: str, name: str) -> dt.datetime:
     try:
         # A "+" of a zone arrives as a blank when the client did not escape it.
         moment = dt.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-    except ValueError as error:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        # The first and the last day of the calendar have hours that UTC cannot name.
+        return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
         raise BadRequest(
             "INVALID_TIME", f"{name} {text[:40]!r} is not an ISO 8601 time.", field=name
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def moment_read(request: Request, name: str) -> dt.datetime | None:
+    """Read an ISO 8601 time that may be left out, None then."""
+    text = request.query_params.get(name, "")
+    return moment_of(text, name) if text else None

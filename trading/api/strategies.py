@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.api import CursorPagination
-from trading.api.parameters import PAGING, choice_read, parameters_known
-from trading.engine.types import DecisionAction
+from elson.common.api import BadRequest
+from trading.api.paging import TIME_SORTS, MarketTimePagination
+from trading.api.parameters import PAGING, choice_read, moment_read, parameters_known
+from trading.engine.types import DecisionAction, Regime
+from trading.selectors.decision_views import BLOCK_WORDS
 from trading.selectors.strategies import (
     decision_get,
     decision_list,
@@ -44,12 +47,9 @@ from trading.services.strategies import (
 )
 
 ACTIONS = [action.value for action in DecisionAction]
-
-
-class DecisionPagination(CursorPagination):
-    """By market time."""
-
-    ordering = "-market_at"
+REGIMES = [regime.value for regime in Regime]
+BLOCKS = sorted(BLOCK_WORDS)
+DECISION_FILTERS = ("action", "regime", "blocked_by", "since", "until")
 
 
 class StrategyListApi(ListAPIView[Any]):
@@ -161,17 +161,38 @@ class DecisionListApi(ListAPIView[Any]):
     """Decisions of a strategy, newest first, "no trade" included."""
 
     serializer_class = DecisionSerializer
-    pagination_class = DecisionPagination
+    pagination_class = MarketTimePagination
 
     def get_queryset(self) -> Any:
-        """Read those of one of the caller's own strategies, of one action or all."""
+        """Read those of one of the caller's own strategies, filtered."""
         if getattr(self, "swagger_fake_view", False):
             return decision_list(None)
-        parameters_known(self.request, *PAGING, "action")
-        strategy = strategy_of(self.request.user, self.kwargs["strategy_id"])
-        return decision_list(strategy, action=choice_read(self.request, "action", ACTIONS))
+        parameters_known(self.request, *PAGING, *DECISION_FILTERS, "sort")
+        choice_read(self.request, "sort", TIME_SORTS)
+        since, until = (moment_read(self.request, name) for name in ("since", "until"))
+        if since and until and since > until:
+            raise BadRequest(
+                "INVALID_UNTIL", f"until {until} lies before since {since}.", field="until"
+            )
+        return decision_list(
+            strategy_of(self.request.user, self.kwargs["strategy_id"]),
+            action=choice_read(self.request, "action", ACTIONS),
+            regime=choice_read(self.request, "regime", REGIMES),
+            blocked_by=choice_read(self.request, "blocked_by", BLOCKS),
+            since=since,
+            until=until,
+        )
 
-    @extend_schema(parameters=[OpenApiParameter("action", str, enum=ACTIONS)])
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("action", str, enum=ACTIONS),
+            OpenApiParameter("regime", str, enum=REGIMES),
+            OpenApiParameter("blocked_by", str, enum=BLOCKS),
+            OpenApiParameter("since", OpenApiTypes.DATETIME, description="Market time, included."),
+            OpenApiParameter("until", OpenApiTypes.DATETIME, description="Market time, included."),
+            OpenApiParameter("sort", str, enum=TIME_SORTS),
+        ]
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List them."""
         return super().get(request, *args, **kwargs)

@@ -222,11 +222,28 @@ def working_count(row: DeploymentRow | None) -> int:
     ).count()
 
 
-def decision_list(strategy: Strategy | None, *, action: str = "") -> QuerySet[Decision]:
-    """Decisions of a strategy, newest first, of one action or all."""
+def decision_list(
+    strategy: Strategy | None,
+    *,
+    action: str = "",
+    regime: str = "",
+    blocked_by: str = "",
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> QuerySet[Decision]:
+    """Decisions of a strategy, newest first; `since` and `until` are included.
+
+    An action that does not exist is left out.
+    """
     decisions = Decision.objects.filter(deployment__version__strategy=strategy)
-    if action in DecisionAction.__members__:
-        decisions = decisions.filter(action=action)
+    wanted = {
+        "action": action if action in DecisionAction.__members__ else "",
+        "regime": regime,
+        "blocked_by": blocked_by,
+        "market_at__gte": since,
+        "market_at__lte": until,
+    }
+    decisions = decisions.filter(**{name: value for name, value in wanted.items() if value})
     return decisions.order_by("-market_at", "-pk")
 
 
