@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from elson.common.api import StrictSerializer
 from trading.serializers.experiments import ExperimentRequestSerializer, ExperimentSerializer
+from trading.serializers.fields import AskedMoneyField
 
 
 class BacktestRequestSerializer(ExperimentRequestSerializer):
@@ -17,8 +18,8 @@ class BacktestRequestSerializer(ExperimentRequestSerializer):
     symbol = serializers.CharField(max_length=24, required=False, default="", allow_blank=True)
     parameters = serializers.DictField(required=False, default=dict)
     spread_bps = serializers.FloatField(default=0.0)
-    commission_per_unit = serializers.FloatField(default=0.0)
-    commission_minimum = serializers.FloatField(default=0.0)
+    commission_per_unit = AskedMoneyField(default=0.0)
+    commission_minimum = AskedMoneyField(default=0.0)
     range_share = serializers.FloatField(default=0.0)
     impact = serializers.FloatField(default=0.0)
     borrow_bps_per_day = serializers.FloatField(required=False, allow_null=True)

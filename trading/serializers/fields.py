@@ -30,6 +30,13 @@ class AskedNumberField(serializers.Field):
         return value
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "number"}, {"type": "string", "format": "decimal", "example": "0.005"}]}
+)
+class AskedMoneyField(serializers.FloatField):
+    """An amount asked for, as a number or as a decimal string; the run computes with it."""
+
+
 @extend_schema_field({"type": "string", "enum": [item.value for item in OrderSide]})
 class SideField(serializers.CharField):
     """Buy or sell."""
