@@ -10,6 +10,7 @@ from trading.api import orders as orders_api
 from trading.api import portfolios as portfolios_api
 from trading.api import strategies as strategies_api
 from trading.api import strategy_board as board_api
+from trading.api import strategy_parts as strategy_parts_api
 from trading.api import studies as studies_api
 from trading.api import study_parts as study_parts_api
 from trading.api import study_repeats as repeats_api
@@ -423,6 +424,21 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         name="api_strategy_unarchive",
     ),
     path(
+        "strategies/<int:strategy_id>/orders/",
+        strategy_parts_api.StrategyOrderListApi.as_view(),
+        name="api_strategy_orders",
+    ),
+    path(
+        "strategies/<int:strategy_id>/events/",
+        strategy_parts_api.StrategyEventListApi.as_view(),
+        name="api_strategy_events",
+    ),
+    path(
+        "strategies/<int:strategy_id>/parameters/",
+        strategy_parts_api.StrategyParametersApi.as_view(),
+        name="api_strategy_parameters",
+    ),
+    path(
         "strategies/<int:strategy_id>/versions/",
         strategies_api.VersionListApi.as_view(),
         name="api_strategy_versions",
@@ -457,6 +473,11 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
         "deployments/<int:deployment_id>/",
         deployments_api.DeploymentDetailApi.as_view(),
         name="api_deployment",
+    ),
+    path(
+        "deployments/<int:deployment_id>/events/",
+        strategy_parts_api.DeploymentEventListApi.as_view(),
+        name="api_deployment_events",
     ),
     path(
         "deployments/<int:deployment_id>/sizing/",

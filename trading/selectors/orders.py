@@ -48,8 +48,7 @@ def order_list(
     orders = Order.objects.filter(portfolio=portfolio).select_related(
         "instrument", "decision__deployment__version__strategy"
     )
-    if status in _STATUSES:
-        orders = orders.filter(status__in=[str(item) for item in _STATUSES[status]])
+    orders = orders_of_status(orders, status)
     if symbol:
         orders = orders.filter(instrument__symbol__istartswith=symbol.strip()[:24])
     if origin in ("strategy", "person"):
@@ -59,6 +58,13 @@ def order_list(
     column = _SORTS.get(sort.lstrip("-"), "market_at")
     sign = "-" if sort.startswith("-") else ""
     return orders.order_by(f"{sign}{column}", f"{sign or '-'}pk")
+
+
+def orders_of_status(orders: QuerySet[Order], status: str) -> QuerySet[Order]:
+    """Keep orders of one choice of status; all for any other word."""
+    if status not in _STATUSES:
+        return orders
+    return orders.filter(status__in=[str(item) for item in _STATUSES[status]])
 
 
 def order_get(portfolio: Portfolio, order_id: object) -> Order:

@@ -9,9 +9,11 @@ from django.db.models import QuerySet
 
 from trading.engine.types import WORKING_STATUSES
 from trading.models import Deployment, DeploymentEvent, Order, Position, Strategy
+from trading.selectors.orders import orders_of_status
 
 N_ORDERS = 20
 N_EVENTS = 10
+EVENT_KINDS = list(DeploymentEvent.Kind.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +75,30 @@ def strategy_desk(strategy: Strategy) -> StrategyDesk:
     )
 
 
-def strategy_orders(strategy: Strategy) -> QuerySet[Order]:
-    """Every order of a strategy, newest first."""
-    orders = Order.objects.filter(deployment__version__strategy=strategy)
+def strategy_orders(strategy: Strategy | None, *, status: str = "") -> QuerySet[Order]:
+    """Every order of a strategy, of one choice of ORDER_FILTERS or all, newest first."""
+    orders = orders_of_status(Order.objects.filter(deployment__version__strategy=strategy), status)
     related = ("instrument", "decision", "deployment__version")
     return orders.select_related(*related).order_by("-market_at", "-pk")
 
 
 def strategy_events(strategy: Strategy) -> list[DeploymentEvent]:
     """Return the newest of what was done to a strategy's deployments, newest first."""
-    events = DeploymentEvent.objects.filter(deployment__version__strategy=strategy)
-    return list(
-        events.select_related("deployment__version", "deployment__instrument").order_by("-pk")[
-            :N_EVENTS
-        ]
+    return list(event_list(strategy=strategy)[:N_EVENTS])
+
+
+def event_list(
+    *, strategy: Strategy | None = None, deployment: Deployment | None = None, kind: str = ""
+) -> QuerySet[DeploymentEvent]:
+    """Return what was done to a deployment, else to a strategy's, of one kind or all; newest first.
+
+    Nothing without either.
+    """
+    whose = (
+        {"deployment": deployment} if deployment else {"deployment__version__strategy": strategy}
     )
+    events = DeploymentEvent.objects.filter(**whose, **({"kind": kind} if kind else {}))
+    return events.select_related("deployment__version", "deployment__instrument").order_by("-pk")
 
 
 def _held(strategy: Strategy) -> list[HeldRow]:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.services import entitlement_grant
 from marketdata.models import Instrument
 from trading.models import Backtest, Study
+from trading.services.backtests.runs import backtest_run
 from trading.services.deployments import deployment_start
 from trading.services.strategies import strategy_create
 from trading.tests.backtest_rows import done_make, waiting_make
@@ -36,8 +37,10 @@ def owner():
     return member_make()
 
 
-def post(client, path, body):
-    return client.post(ROOT + path, json.dumps(body), content_type="application/json")
+def post(client, path, body, key=""):
+    headers = {"Idempotency-Key": key} if key else {}
+    body = json.dumps(body)
+    return client.post(ROOT + path, body, content_type="application/json", headers=headers)
 
 
 def get(client, path):
@@ -183,6 +186,93 @@ def test_runs_of_other_spans_are_made_again_over_the_days_they_share(desk, owner
     assert made.status_code == 202, made.content
     assert len(made.json()["ids"]) == 2
     assert set(made.json()["ids"]) - {run.pk, later.pk}
+
+
+@pytest.fixture
+def spans(owner, run):
+    """Three runs of which the second covers the days that all share."""
+    for key in ("backtests.compare", "backtests.at_once", "backtests.per_day"):
+        entitlement_grant(user=owner, key=key, value=20, source="test")
+    later = (FIRST_CLOSE + 100 * DAY).date()
+    return [run.pk, done_make(owner, start_date=later).pk, done_make(owner, commission_bps=7).pk]
+
+
+def test_the_same_key_makes_the_runs_of_a_comparison_once(desk, spans):
+    door, before = "backtests/compare/rerun/", Backtest.objects.count()
+
+    first, second = (post(desk, door, {"ids": spans}, key="once") for _ in range(2))
+    another = post(desk, door, {"ids": spans}, key="twice")
+
+    assert first.json()["ids"] == second.json()["ids"]
+    assert (second.status_code, second["Location"]) == (202, first["Location"])
+    made = set(first.json()["ids"]) - set(spans)
+    assert len(made) == 2
+    assert first.json()["ids"][1] == spans[1]
+    assert made.isdisjoint(another.json()["ids"])
+    assert Backtest.objects.count() == before + 4
+
+
+def test_the_key_answers_the_same_after_another_run_moved_the_common_days(desk, owner, spans):
+    ends = (FIRST_CLOSE + 150 * DAY).date()
+    waiting = waiting_make(owner, end_date=ends)
+    body = {"ids": [*spans, waiting.pk]}
+
+    first = post(desk, "backtests/compare/rerun/", body, key="once")
+    assert backtest_run(backtest_id=waiting.pk, clock=lambda: NOW) == "SUCCEEDED"
+    second = post(desk, "backtests/compare/rerun/", body, key="once")
+
+    assert len(first.json()["ids"]) == 3
+    assert (second.status_code, second.json()) == (202, first.json())
+
+
+def test_a_key_of_another_comparison_is_a_conflict(desk, spans):
+    door = "backtests/compare/rerun/"
+    post(desk, door, {"ids": spans}, key="once")
+    before = Backtest.objects.count()
+
+    refused = post(desk, door, {"ids": spans[:2]}, key="once")
+    too_long = post(desk, door, {"ids": spans}, key="k" * 81)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert "for a comparison of other runs" in refused.json()["detail"]
+    assert too_long.status_code == 400
+    assert Backtest.objects.count() == before
+
+
+def test_runs_are_sorted_as_on_the_page_and_read_on_in_that_order(desk, owner, spans):
+    waiting_make(owner, note="no result yet")
+
+    for sort in ("trades", "-return", "-sharpe", "created", "symbol"):
+        found, following = [], f"{ROOT}backtests/?sort={sort}&page_size=1"
+        while following:
+            answer = desk.get(following).json()
+            found += [row["id"] for row in answer["results"]]
+            following = answer["next"]
+        page = desk.get(f"/backtests/?sort={sort}").context["page"]
+        assert len(found) == 4
+        assert found == [row["pk"] if isinstance(row, dict) else row.pk for row in page]
+    back = desk.get(answer["previous"]).json()["results"]
+    assert [row["id"] for row in back] == found[-2:-1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [("sort=luck", "sort"), ("cursor=cD1hYmM%3D", "cursor"), ("sort=return&cursor=cD0x", "cursor")],
+)
+def test_a_sort_or_cursor_that_is_not_ours_is_refused(desk, asked, field):
+    answer = desk.get(f"{ROOT}backtests/?{asked}")
+
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+def test_commissions_are_asked_for_as_decimal_strings_or_numbers(desk, run):
+    body = {"strategy": "sma_cross", "symbol": "WALK", "is_free_confirmed": True}
+
+    made = post(desk, "backtests/", body | {"commission_per_unit": "0.005"})
+    refused = post(desk, "backtests/", body | {"commission_minimum": "cheap"})
+
+    assert (made.status_code, made.json()["commission_per_unit"]) == (202, 0.005)
+    assert (refused.status_code, refused.json()["field"]) == (422, "commission_minimum")
 
 
 def test_runs_of_one_span_are_not_made_again(desk, owner, run):
