@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from elson.common.errors import Conflict, DomainError, NotFound
-from marketdata.selectors import bars_hash, nanoseconds
+from marketdata.selectors import bars_hash, instrument_get, nanoseconds
 from marketdata.types import Bars, BarsError
 from trading.engine.backtest import decisions_at
 from trading.engine.errors import EngineError
@@ -26,7 +26,7 @@ from trading.models import Backtest
 from trading.selectors.model_versions import version_by_hash
 from trading.services.backtests.asked import bars_of, symbols_of, traded_config
 from trading.services.backtests.experiment import ExperimentConfig, Silent, engine_config
-from trading.services.backtests.loading import market_costs
+from trading.services.backtests.loading import closes_between, market_costs
 from trading.services.backtests.portfolios import AllocationChoice
 from trading.services.bindings import Binding, identity_of, spec_with
 
@@ -79,11 +79,12 @@ def _trip(backtest: Backtest, number: int) -> Mapping[str, Any]:
 
 
 def _decisions(backtest: Backtest, trip: Mapping[str, Any]) -> Sequence[Decision]:
+    _check_length(backtest, trip)
     symbol = trip.get("symbol") or symbols_of(backtest)[0]
     series = [bars_of(backtest, one) for one in symbols_of(backtest)]
     own = next(bars for bars in series if bars.symbol == symbol)
     closes = _closes(own, trip)
-    _check(backtest, series, closes[-1])
+    _check(backtest, series)
     config = traded_config(backtest, _bound(backtest))
     made = (
         _of_account(backtest, series, config, closes)
@@ -117,19 +118,26 @@ def _of_account(
     return account_decisions(legs, settings, choice.engine_allocation, closes)
 
 
-def _check(backtest: Backtest, series: Sequence[Bars], until: int) -> None:
-    """Refuse bars that are not those of the run, and more of them than anybody waits for."""
-    told = backtest.result.manifest["data"]
-    parts = {part["symbol"]: part["sha256"] for part in told.get("instruments", [told])}
-    for bars in series:
-        if parts.get(bars.symbol) != bars_hash(bars):
-            raise _unexplained(f"the bars of {bars.symbol} have changed since the run")
-    n_bars = sum(int(np.searchsorted(bars.closed_at, until, "right")) for bars in series)
+def _check_length(backtest: Backtest, trip: Mapping[str, Any]) -> None:
+    """Refuse more bars than anybody waits for, before a million of them are read and hashed."""
+    leave = nanoseconds(dt.datetime.fromisoformat(trip["exit_at"]))
+    span = (backtest.timeframe, backtest.start_date, backtest.end_date)
+    closes = (closes_between(instrument_get(symbol), *span) for symbol in symbols_of(backtest))
+    n_bars = sum(int(np.searchsorted(closed_at, leave, "left")) for closed_at in closes)
     if n_bars > MOST_BARS:
         raise _unexplained(
             f"{n_bars:,} bars lead to it, and at most {MOST_BARS:,} are gone through for one page",
             advice="Run it again from a later day",
         )
+
+
+def _check(backtest: Backtest, series: Sequence[Bars]) -> None:
+    """Refuse bars that are not those of the run."""
+    told = backtest.result.manifest["data"]
+    parts = {part["symbol"]: part["sha256"] for part in told.get("instruments", [told])}
+    for bars in series:
+        if parts.get(bars.symbol) != bars_hash(bars):
+            raise _unexplained(f"the bars of {bars.symbol} have changed since the run")
 
 
 def _bound(backtest: Backtest) -> Binding:

@@ -153,3 +153,12 @@ def test_more_bars_than_anybody_waits_for_are_refused_with_their_number(done, mo
 
     with pytest.raises(TradeUnexplained, match=r"bars lead to it, and at most 20 .* later day\."):
         trade_explain(backtest=done, number=5)
+
+
+def test_too_many_bars_are_refused_before_they_are_read_and_compared(done, monkeypatch):
+    monkeypatch.setattr(explaining, "MOST_BARS", 20)
+    done.result.manifest["data"]["sha256"] = "0" * 64
+    done.result.save()
+
+    with pytest.raises(TradeUnexplained, match="bars lead to it, and at most 20 are gone through"):
+        trade_explain(backtest=done, number=5)
