@@ -35,7 +35,20 @@ class MarketTimePagination(CursorPagination):
         return found
 
 
-class SortedPagination(CursorPagination):
+class NumberPagination(CursorPagination):
+    """By number, newest first."""
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Read a cursor; raise BadRequest for one that names no number."""
+        found = _decoded(super(), request)
+        if found is not None and found.position is not None:
+            number = str(found.position)
+            if not number.isdecimal() or len(number) > 18:
+                raise _refused()
+        return found
+
+
+class SortedPagination(NumberPagination):
     """By number, newest first; with `sort` in the order of the rows, counted by the cursor.
 
     A figure may be missing or the same in many rows, so that no row's value says where to go on.
@@ -73,11 +86,8 @@ class SortedPagination(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Read a cursor; raise BadRequest for one of another order."""
-        found = _decoded(super(), request)
-        if found is None or found.position is None:
-            return found
-        number = str(found.position)
-        if self.is_sorted or not number.isdecimal() or len(number) > 18:
+        found = super().decode_cursor(request)
+        if self.is_sorted and found is not None and found.position is not None:
             raise _refused()
         return found
 

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from elson.common.api import BadRequest, CursorPagination
+from trading.api.paging import NumberPagination
 from trading.api.parameters import PAGING, choice_read, count_read, moment_of, parameters_known
 from trading.selectors.activity import ACTIVITY_KINDS, ActivityRow, activity_list
 from trading.selectors.equity import equity_point_list
@@ -62,6 +63,7 @@ class LedgerListApi(ListAPIView[Any]):
     """Entries of your books, newest first, each with its postings."""
 
     serializer_class = JournalEntrySerializer
+    pagination_class = NumberPagination
 
     def get_queryset(self) -> Any:
         """Read only the caller's own."""

@@ -96,6 +96,30 @@ def test_what_the_list_cannot_read_is_refused_by_name(client, deployment, asked,
     assert all(word in answer.json()["detail"] for word in words), answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "strategies/",
+        "deployments/",
+        "orders/",
+        "ledger/",
+        "optimizations/",
+        "optimizations/repeats/",
+        "optimization-proposals/",
+        "models/trainings/",
+        "strategies/{}/events/",
+        "strategies/{}/orders/",
+    ],
+)
+def test_a_cursor_of_no_row_is_refused_in_a_sentence(client, deployment, path):
+    asked = f"/api/v1/{path.format(deployment.version.strategy_id)}?cursor=cD1hYmM%3D"
+
+    answer = client.get(asked)
+
+    assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
+    assert "start from the first page" in answer.json()["detail"]
+
+
 def test_orders_of_a_strategy_mark_what_rests(client, deployment):
     told = results(client, door(deployment, "orders/"))
     working = results(client, door(deployment, "orders/?status=open"))
