@@ -72,7 +72,8 @@ def parameter_changes(deployment: Deployment) -> ParameterChanges | None:
     within = decisions.filter(market_at__gt=newest - dt.timedelta(days=DAYS))
     found = list(within.values_list("market_at", "regime", "parameters")[: MOST_DECISIONS + 1])
     rows: list[Row] = found[:MOST_DECISIONS][::-1]
-    names = dict.fromkeys(name for _, _, lines in rows for name in lines)
+    # By name: PostgreSQL keeps the keys of an object in an order of its own.
+    names = sorted({name for _, _, lines in rows for name in lines}, key=label_of)
     return ParameterChanges(
         histories={name: _history(name, rows) for name in names},
         from_at=rows[0][0],

@@ -99,7 +99,7 @@ def test_what_outlasts_every_other_trade_is_left_to_what_rests():
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_the_chance_of_a_trade_is_its_mean_over_the_bars(side, way, bars):
     levels = trades_of_run(protected(way, *HYBRID, bars), bars, 2e-4).levels
-    entries, rates = np.arange(len(bars) - 150, len(bars)), np.linspace(0.0, 0.01, len(bars))
+    entries, rates = np.arange(len(bars) - 200, len(bars)), np.linspace(0.0, 0.01, len(bars))
     own = LONG._replace(side=side)
     played = {limit: wins(levels, entries, rates, limit, own) for limit in (3, 8, 10**6)}
 
@@ -109,7 +109,7 @@ def test_the_chance_of_a_trade_is_its_mean_over_the_bars(side, way, bars):
     counted = null_kernels.protected_wins_nb(*given)
 
     expected = 0.5 * played[3] + 0.2 * played[8] + 0.3 * played[10**6]
-    assert chance_of(leaves, *counted) / 150 == pytest.approx(expected, rel=1e-12)
+    assert chance_of(leaves, *counted) / 200 == pytest.approx(expected, rel=1e-12)
     source = null_kernels.protected_wins_nb.py_func(*given)
     assert [found.tolist() for found in source] == [found.tolist() for found in counted]
     # Where the rule has left for certain nothing is played beyond.

@@ -83,7 +83,7 @@ def test_the_page_shows_the_trade_at_once_and_its_reasons_when_asked(desk, done)
         assert "Why it was left" in html
         assert f"of {trip['signal_at'][:10]} at" in html
         assert "Buy with all cash: RSI(2)" in html
-        assert "Parameters at this bar" in html
+        assert "Parameters at the entry" in html
 
 
 def test_each_trade_of_the_list_leads_to_its_reasons(desk, done):
