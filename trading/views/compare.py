@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.contrib import messages
@@ -21,6 +22,7 @@ from trading.services.backtests.comparison import compare_check, compare_limit, 
 from trading.views.backtest_rows import list_rows
 from trading.views.compare_context import page_context
 from trading.views.compare_files import table_response
+from trading.views.form_keys import form_key
 
 PICK_FROM = 25
 FEWEST = 2
@@ -42,6 +44,7 @@ def backtest_compare(request: MemberRequest) -> HttpResponse:
     context = page_context(found)
     context |= {
         "ids": ",".join(map(str, shown)),
+        "client_key": uuid.uuid4().hex,
         "locked": _locked(len(asked) - len(shown), limit),
         "crumbs": [{"label": "Backtests", "href": reverse("backtests")}],
     }
@@ -57,7 +60,12 @@ def backtest_compare_rerun(request: MemberRequest) -> HttpResponse:
     try:
         compare_check(user=request.user, n_runs=len(asked), now=now)
         runs = compared_runs(user_id=request.user.pk, backtest_ids=asked)
-        made = comparison_rerun(user=request.user, comparison=comparison_of(runs), now=now)
+        made = comparison_rerun(
+            user=request.user,
+            comparison=comparison_of(runs),
+            now=now,
+            client_key=form_key(request.POST.get("client_key", ""), request.POST.dict()),
+        )
     except DomainError as error:
         if error.status == 404:
             raise

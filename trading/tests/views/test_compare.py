@@ -152,6 +152,18 @@ def test_rerunning_asks_only_for_what_covers_other_days(desk, owner):
     assert made.parameters == Backtest.objects.get(pk=ids[0]).parameters
 
 
+def test_rerunning_twice_by_one_page_makes_the_runs_once(desk, owner):
+    ids = [run_make(owner), run_make(owner, end_date="2009-09-30")]
+    page = desk.get(address(ids))
+    sent = {"ids": page.context["ids"], "client_key": page.context["client_key"]}
+
+    first, again = (desk.post("/backtests/compare/rerun/", sent) for _ in range(2))
+
+    assert f'value="{sent["client_key"]}"' in text(page)
+    assert first.url == again.url
+    assert Backtest.objects.count() == 3
+
+
 def test_a_rerun_the_plan_refuses_leaves_nothing_behind(client):
     person = user_make()
     entitlement_grant(user=person, key="backtests.per_day", value=3, source="test")
