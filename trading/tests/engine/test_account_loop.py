@@ -86,6 +86,7 @@ def mixed(at_close, params, config=TICKS, allocation=ALLOCATIONS["equal"], costs
 FILLED = list(product(["", "A", "BC", "ABC"], [{}, LEVELS], ALLOCATIONS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at_close", "params", "allocation"), some(FILLED, 23, first=3))
 def test_what_rests_and_what_is_filled_at_the_close_earns_what_the_replay_earns(
     at_close, params, allocation

@@ -114,6 +114,7 @@ def ran(key, *params):
     return run(WALK, key, dict(params), BacktestConfig(keeps_decisions=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "name"), [*((TREND, name) for name in RULES), ("hybrid", "size_factor")]
 )
@@ -126,6 +127,7 @@ def test_a_switch_that_is_on_is_no_switch(key, name):
     assert np.array_equal(on.equity, plain.equity)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [TREND, "hybrid"])
 def test_a_size_that_does_not_adapt_follows_no_regime_in_decisions_and_orders(key):
     plain, off = ran(key), ran(key, ("size_factor.ADAPTIVE", "off"))
@@ -142,6 +144,7 @@ def test_a_size_that_does_not_adapt_follows_no_regime_in_decisions_and_orders(ke
     ]
 
 
+@pytest.mark.slow
 def test_every_value_set_apart_to_the_base_is_the_switch_turned_off():
     regimes = ("LOW", "NORMAL", "HIGH", "EXTREME")
     apart = tuple((f"lookback_bars.{regime}", 50) for regime in regimes)

@@ -20,6 +20,7 @@ def told(decisions):
     return [decision.to_dict() for decision in decisions]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", some(KEYS, 2))
 def test_chosen_decisions_are_those_of_the_whole_run_to_the_last_word(key):
     every = run(BARS, key, {}, BacktestConfig(commission_bps=5.0, keeps_decisions=True)).decisions

@@ -223,6 +223,7 @@ def test_an_account_of_one_draws_what_its_backtest_draws(way, bars):
     np.testing.assert_allclose(found.sharpe_ratios, expected.sharpe_ratios, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_account_whose_instruments_leave_in_different_ways_draws_each_as_its_own():
     free, others = BacktestConfig(), random_walk(6, N_BARS, 0.02)
     legs = [
@@ -302,6 +303,7 @@ def own_rule(side, *, sets_stop=True, watches_it=True):
     return by_hand(decide)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [1.0, -1.0])
 @pytest.mark.parametrize("bars", [BARS, AT_CLOSE], ids=["open", "close"])
 def test_what_a_rule_without_a_table_watches_is_read_off_its_trades(bars, side):

@@ -223,6 +223,7 @@ def test_the_clock_needs_no_step_and_the_distance_does(key):
     assert not is_compiled(INTRADAY, spec, spaced, config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(FAST))
 def test_the_compiled_account_withholds_what_the_replay_withholds(key):
     legs = [

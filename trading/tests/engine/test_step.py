@@ -79,6 +79,7 @@ def test_replaying_bar_by_bar_gives_the_orders_of_the_backtest(key, quantity_ste
     assert state == result.final_state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_every_decision_is_plain_json_and_one_sentence_with_numbers(key):
     result = explained(key)

@@ -16,6 +16,7 @@ from trading.engine.strategies import strategy_get
 from trading.tests.engine.searches import SPACE, SPEC, TRIALS
 
 
+@pytest.mark.slow
 def test_tpe_of_one_seed_suggests_the_same_and_only_what_is_allowed():
     known = [(trial.moving, trial.score.objective) for trial in TRIALS]
 
