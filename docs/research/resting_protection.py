@@ -11,7 +11,8 @@ null model's error, because nothing is there to be found.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -19,22 +20,29 @@ from marketdata.providers.embedded import EmbeddedProvider
 from marketdata.types import Bars
 from trading.engine import rules
 from trading.engine.backtest import BacktestConfig, BacktestRun, run
+from trading.engine.market import DAY_NS
 from trading.engine.nulls import NullDraws, exceedance, random_entries
 from trading.engine.portfolio_backtest import run_portfolio
 from trading.engine.portfolio_nulls import random_accounts
 from trading.engine.regimes import regimes_of
 from trading.engine.shared_account import Leg
-from trading.engine.strategies.base import Features, Narrative, Params, StrategySpec
+from trading.engine.state import StrategyState
+from trading.engine.strategies.base import Features, Narrative, Params, Proposal, StrategySpec
 from trading.engine.strategies.tables import propose
 from trading.engine.types import AssetClass
 
-DAY_NS = 86_400 * 10**9
 STRATEGIES = ("volatility_adaptive_trend", "hybrid")
 CONFIG = BacktestConfig(cost_preset=AssetClass.INDEX)
 # Distances of stop and target as shares of the price; None for none.
 COINS = {"stop 3 %": (0.03, None), "target 3 %": (None, 0.03), "stop and target": (0.03, 0.05)}
 # Chances of a bar to enter when flat and to leave when long.
 ENTERS, LEAVES = 0.1, 0.05
+RUN_HEAD = """\
+| run | trades | win rate | null | p | Sharpe | null | p |
+|---|---|---|---|---|---|---|---|"""
+LUCK_HEAD = """\
+| rule | win rate | null | win rate, p < 0.05 | mean p | Sharpe, p < 0.05 | mean p |
+|---|---|---|---|---|---|---|"""
 
 
 def indices() -> Iterator[Bars]:
@@ -56,17 +64,21 @@ def judged(title: str, found: BacktestRun, nulls: NullDraws) -> str:
     )
 
 
+def compared(title: str, found: BacktestRun, bars: Bars, n_draws: int) -> str:
+    """Return the row of a run on one series."""
+    nulls = random_entries(found, bars, np.random.default_rng(1), n_draws=n_draws)
+    return judged(title, found, nulls)
+
+
 def real(n_draws: int) -> None:
     """Print the rows of the indices, one by one and as an account."""
-    print("| run | trades | win rate | null | p | Sharpe | null | p |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(RUN_HEAD)
     series = list(indices())
     for key in STRATEGIES:
         params = {"protection": "resting"}
         for bars in series:
             found = run(bars, key, params, CONFIG)
-            nulls = random_entries(found, bars, np.random.default_rng(1), n_draws=n_draws)
-            print(judged(f"{bars.symbol} {key}", found, nulls))
+            print(compared(f"{bars.symbol} {key}", found, bars, n_draws))
         legs = [Leg(bars, key, params) for bars in series]
         account = run_portfolio(legs, CONFIG)
         nulls = random_accounts(account, legs, np.random.default_rng(1), n_draws=n_draws)
@@ -92,9 +104,17 @@ def coin(
         table = rules.RuleTable(rows, rests_protection=rests)
         return Features(bars, params, regimes_of(bars), 0, {}, table)
 
+    return coin_spec(prepare, propose)
+
+
+def coin_spec(
+    prepare: Callable[[Bars, Params], Features],
+    decide: Callable[[Features, int, StrategyState], Proposal],
+) -> StrategySpec:
+    """Return a strategy without parameters, warm-up or words."""
     return StrategySpec(
         key="coin", name="Coin", summary="", when_it_fails="", parameters=(),
-        warm_up=lambda params: 0, prepare=prepare, decide=propose,
+        warm_up=lambda params: 0, prepare=prepare, decide=decide,
         narrate=lambda *seen: Narrative("", ""),
     )  # fmt: skip
 
@@ -112,25 +132,28 @@ def walk(seed: int, n_bars: int = 1_000) -> Bars:
     return Bars("WALK", "1d", closed_at, opened, *extremes, inside[:, -1], np.ones(n_bars))
 
 
-def luck(n_runs: int) -> None:
+def luck(title: str, rule: Callable[[int], StrategySpec], n_runs: int) -> None:
     """Print how often a rule that is luck is taken for skill."""
-    print("| rests | win rate | null | win rate, p < 0.05 | mean p | Sharpe, p < 0.05 | mean p |")
-    print("|---|---|---|---|---|---|---|")
-    for title, (stop, target) in COINS.items():
-        seen = []
-        for seed in range(n_runs):
-            bars = walk(seed)
-            found = run(bars, coin(stop, target, seed), {}, BacktestConfig())
-            nulls = random_entries(found, bars, np.random.default_rng(seed), n_draws=100)
-            rate, sharpe = found.metrics["win_rate"], found.metrics["sharpe_ratio"]
-            by_rate = exceedance(rate, nulls.win_rates)
-            by_sharpe = exceedance(sharpe, nulls.sharpe_ratios)
-            seen.append((rate, np.median(nulls.win_rates), by_rate, by_sharpe))
-        rates, medians, by_rate, by_sharpe = np.array(seen).T
-        print(
-            f"| {title} | {rates.mean():.1%} | {medians.mean():.1%} | {np.mean(by_rate < 0.05):.1%}"
-            f" | {by_rate.mean():.3f} | {np.mean(by_sharpe < 0.05):.1%} | {by_sharpe.mean():.3f} |"
-        )
+    seen = []
+    for seed in range(n_runs):
+        bars = walk(seed)
+        found = run(bars, rule(seed), {}, BacktestConfig())
+        nulls = random_entries(found, bars, np.random.default_rng(seed), n_draws=100)
+        rate, sharpe = found.metrics["win_rate"], found.metrics["sharpe_ratio"]
+        by_rate = exceedance(rate, nulls.win_rates)
+        by_sharpe = exceedance(sharpe, nulls.sharpe_ratios)
+        seen.append((rate, np.median(nulls.win_rates), by_rate, by_sharpe))
+    rates, medians, by_rate, by_sharpe = np.array(seen).T
+    print(
+        f"| {title} | {rates.mean():.1%} | {medians.mean():.1%} | {np.mean(by_rate < 0.05):.1%}"
+        f" | {by_rate.mean():.3f} | {np.mean(by_sharpe < 0.05):.1%} | {by_sharpe.mean():.3f} |"
+    )
+
+
+def coins(way: str, n_runs: int, *, rests: bool) -> None:
+    """Print a row for a stop, a target and both, which rest or are watched."""
+    for name, (stop, target) in COINS.items():
+        luck(f"{name} {way}", partial(coin, stop, target, rests=rests), n_runs)
 
 
 def main() -> None:
@@ -140,7 +163,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400)
     arguments = parser.parse_args()
     real(arguments.draws)
-    luck(arguments.runs)
+    print(LUCK_HEAD)
+    coins("rests", arguments.runs, rests=True)
 
 
 if __name__ == "__main__":

@@ -15,18 +15,26 @@ import argparse
 import csv
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from resting_protection import COINS, ENTERS, LEAVES, coin, judged, walk
+from resting_protection import (
+    ENTERS,
+    LEAVES,
+    LUCK_HEAD,
+    RUN_HEAD,
+    coin_spec,
+    coins,
+    compared,
+    luck,
+)
 
 from marketdata.types import Bars
 from trading.engine.backtest import BacktestConfig, run
-from trading.engine.nulls import exceedance, random_entries
 from trading.engine.regimes import regimes_of
 from trading.engine.state import StrategyState
-from trading.engine.strategies.base import Features, Narrative, Params, Proposal, StrategySpec
+from trading.engine.strategies.base import Features, Params, Proposal, StrategySpec
 from trading.engine.types import AssetClass
 from trading.services.backtests.files import bars_from_file
 
@@ -62,8 +70,7 @@ def instruments(data: Path) -> Iterator[tuple[Bars, BacktestConfig]]:
 
 def real(data: Path, n_draws: int) -> None:
     """Print a row for every strategy on every instrument it trades."""
-    print("| run | trades | win rate | null | p | Sharpe | null | p |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(RUN_HEAD)
     series = list(instruments(data))
     for key in STRATEGY_KEYS:
         for bars, config in series:
@@ -71,8 +78,7 @@ def real(data: Path, n_draws: int) -> None:
             if len(found.round_trips) < FEWEST:
                 print(f"| {bars.symbol} {key} | {len(found.round_trips)} | | | | | | |")
                 continue
-            nulls = random_entries(found, bars, np.random.default_rng(1), n_draws=n_draws)
-            print(judged(f"{bars.symbol} {key}", found, nulls))
+            print(compared(f"{bars.symbol} {key}", found, bars, n_draws))
 
 
 def by_hand(seed: int, side: float, *, rests: bool) -> StrategySpec:
@@ -99,29 +105,7 @@ def by_hand(seed: int, side: float, *, rests: bool) -> StrategySpec:
         is_in = not is_met and bool(features.arrays["leaves"][i] >= LEAVES)
         return Proposal(0.5 * side * is_in, side, "TARGET" if is_met else "COIN")
 
-    return StrategySpec(
-        key="coin", name="Coin", summary="", when_it_fails="", parameters=(),
-        warm_up=lambda params: 0, prepare=prepare, decide=decide,
-        narrate=lambda *seen: Narrative("", ""),
-    )  # fmt: skip
-
-
-def luck(title: str, rule: Callable[[int], StrategySpec], n_runs: int) -> None:
-    """Print how often a rule that is luck is taken for skill."""
-    seen = []
-    for seed in range(n_runs):
-        bars = walk(seed)
-        found = run(bars, rule(seed), {}, BacktestConfig())
-        nulls = random_entries(found, bars, np.random.default_rng(seed), n_draws=100)
-        rate, sharpe = found.metrics["win_rate"], found.metrics["sharpe_ratio"]
-        by_rate = exceedance(rate, nulls.win_rates)
-        by_sharpe = exceedance(sharpe, nulls.sharpe_ratios)
-        seen.append((rate, np.median(nulls.win_rates), by_rate, by_sharpe))
-    rates, medians, by_rate, by_sharpe = np.array(seen).T
-    print(
-        f"| {title} | {rates.mean():.1%} | {medians.mean():.1%} | {np.mean(by_rate < 0.05):.1%}"
-        f" | {by_rate.mean():.3f} | {np.mean(by_sharpe < 0.05):.1%} | {by_sharpe.mean():.3f} |"
-    )
+    return coin_spec(prepare, decide)
 
 
 def main() -> None:
@@ -132,14 +116,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     arguments = parser.parse_args()
     real(arguments.data, arguments.draws)
-    print("| luck | win rate | null | win rate, p < 0.05 | mean p | Sharpe, p < 0.05 | mean p |")
-    print("|---|---|---|---|---|---|---|")
-    for name, (stop, target) in COINS.items():
-        luck(
-            f"{name} watched",
-            lambda seed, stop=stop, target=target: coin(stop, target, seed, rests=False),
-            arguments.runs,
-        )
+    print(LUCK_HEAD)
+    coins("watched", arguments.runs, rests=False)
     luck("short, target 3 % rests", lambda seed: by_hand(seed, -1.0, rests=True), arguments.runs)
     luck(
         "rule without a table, target 3 % watched",
