@@ -138,7 +138,7 @@ def days_between(closed_at: IntArray) -> FloatArray:
     Parameters
     ----------
     closed_at : int64, shape (n_bars,)
-        Nanoseconds since 1970, increasing; at least one.
+        Nanoseconds since 1970, increasing.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def days_between(closed_at: IntArray) -> FloatArray:
     >>> days_between(np.array([0, 1, 4]) * DAY_NS).tolist()
     [0.0, 1.0, 3.0]
     """
-    days: FloatArray = np.diff(closed_at, prepend=closed_at[0]) / DAY_NS
+    days: FloatArray = np.diff(closed_at, prepend=closed_at[:1]) / DAY_NS
     return days
 
 

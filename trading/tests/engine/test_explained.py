@@ -54,6 +54,10 @@ def test_no_moment_asks_for_no_decision():
     assert decisions_at(BARS, "sma_cross", {}, COSTLY, []) == ()
 
 
+def test_no_moment_asks_an_account_for_no_decision():
+    assert account_decisions([Leg(TWO[0], "sma_cross", FAST)], COSTLY, Allocation(), []) == ()
+
+
 def test_an_account_tells_the_chosen_decisions_of_all_its_instruments():
     legs = [Leg(bars, "sma_cross", FAST) for bars in TWO]
     config = BacktestConfig(commission_bps=5.0)
