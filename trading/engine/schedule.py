@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketdata.types import TIMEFRAME_SECONDS, Bars, IntArray
+from trading.engine.breaker import NS
 from trading.engine.errors import ParameterInvalid
 from trading.engine.kernels import FloatArray
 from trading.engine.once import once_per_bars
 from trading.engine.rules import SIGNALS, WITHHOLDS
 
-NS = 1_000_000_000
 MINUTE_NS, QUARTER_NS, DAY_NS = 60 * NS, 900 * NS, 86_400 * NS
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 # 1970-01-01 was a Thursday.
@@ -35,7 +35,6 @@ FIRST_WEEKDAY = 3
 MINUTES_PER_DAY = 1440
 MOST_BARS = 1000
 
-PREFIX = "schedule."
 ON_DAYS, FROM, UNTIL = "schedule.days", "schedule.from", "schedule.until"
 SKIP_MINUTES, EVERY_BARS = "schedule.skip_minutes", "schedule.every_bars"
 MEANINGS: Mapping[str, str] = {

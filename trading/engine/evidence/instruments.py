@@ -17,13 +17,12 @@ from trading.engine.hybrid import HybridInputs, hybrid_inputs
 from trading.engine.kernels import FloatArray, IntArray
 from trading.engine.market import DAY_NS
 from trading.engine.regimes import RegimeSeries, regimes_of
+from trading.engine.schedule import FIRST_WEEKDAY
 from trading.engine.types import AssetClass
 from trading.engine.walkforward import years_of
 
 SATURDAY = 5
 DAYS_PER_WEEK = 7
-# 1970-01-01 was a Thursday.
-EPOCH_WEEKDAY = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +120,7 @@ def weekdays_of(times: IntArray) -> IntArray:
     >>> weekdays_of(np.array([0, 1, 2, 3, 4]) * DAY_NS).tolist()
     [3, 4, 5, 5, 5]
     """
-    days = times // DAY_NS + EPOCH_WEEKDAY
+    days = times // DAY_NS + FIRST_WEEKDAY
     weeks, weekday = days // DAYS_PER_WEEK, days % DAYS_PER_WEEK
     numbers: IntArray = weeks * SATURDAY + np.minimum(weekday, SATURDAY)
     return numbers
