@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from trading.engine.breaker import breaker_sentence
 from trading.engine.explanation import RuleResult
-from trading.engine.own_limits import AccountView, limits_told
+from trading.engine.own_limits import limits_told
 from trading.engine.planning import (
     FRESH_SIGNAL,
     NO_SIZE,
@@ -24,8 +24,7 @@ from trading.engine.planning import (
     Bounds,
     Plan,
     StepContext,
-    scheduled_out,
-    withholding,
+    views_limited,
 )
 from trading.engine.rules import affordable_nb, round_down_nb
 from trading.engine.schedule import moment_text, schedule_of
@@ -34,10 +33,11 @@ from trading.engine.strategies.base import Features
 from trading.engine.types import RuleStatus
 
 PASS, WARN, FAIL = RuleStatus.PASS, RuleStatus.WARN, RuleStatus.FAIL
-_WITHHELD = {
-    PAUSED: "it is paused",
+# What withholds an addition, in the words of rules and of decisions.
+WITHHOLDING = {
+    PAUSED: "paused",
     FRESH_SIGNAL: "sold by hand, it waits for a fresh signal",
-    SOLD_BY_HAND: "a part of the position was sold by hand",
+    SOLD_BY_HAND: "a part was sold by hand",
     OFF_SCHEDULE: "outside its schedule",
     TOO_SOON: "too soon by its schedule",
 }
@@ -75,7 +75,7 @@ def rules_of(
         *_own_limits(features, i, state, context, bounds),
         *_quantities(features, i, state, context, bounds),
         *_slot(state, context, plan),
-        *_additions(features, i, state, context, plan),
+        *_additions(features, i, bounds.withheld_by, plan),
     )
 
 
@@ -110,19 +110,10 @@ def _breaker(state: StrategyState, bounds: Bounds) -> list[RuleResult]:
 def _own_limits(
     features: Features, i: int, state: StrategyState, context: StepContext, bounds: Bounds
 ) -> list[RuleResult]:
-    is_left_alone = state.quantity != 0.0 and not bounds.guarded.rebalances
-    if context.limits.is_empty or is_left_alone:
-        return []
     close = float(features.bars.close[i])
-    book = AccountView(
-        state.equity, abs(state.quantity) * close, state.quantity, state.day_start_equity
-    )
-    views = [("its own book", book)] if context.measures_book else []
-    if context.account is not None:
-        views.append(("the account", context.account))
     return [
         rule
-        for whose, view in views
+        for whose, view in views_limited(close, bounds.guarded, state, context)
         for rule in limits_told(
             bounds.guarded.target_weight,
             context.limits,
@@ -204,11 +195,8 @@ def _slot(state: StrategyState, context: StepContext, plan: Plan) -> list[RuleRe
     return [RuleResult(NO_SLOT, status, 0.0, 1.0, "count", "every place of the account is taken")]
 
 
-def _additions(
-    features: Features, i: int, state: StrategyState, context: StepContext, plan: Plan
-) -> list[RuleResult]:
+def _additions(features: Features, i: int, because: str | None, plan: Plan) -> list[RuleResult]:
     """Judge whether it may add: not paused, nothing sold by hand that still binds, on schedule."""
-    because = withholding(state, context) or scheduled_out(features, i, state)
     if because is None:
         found = [RuleResult(PAUSED, PASS, 0.0, None, "units", "it may enter and add: not paused")]
         if schedule_of(features.params) is not None:
@@ -218,5 +206,5 @@ def _additions(
     withheld = abs(plan.withheld)
     status = FAIL if withheld else WARN
     words = f"{withheld:,.4f} units withheld" if withheld else "it adds nothing; nothing was asked"
-    sentence = f"{_WITHHELD[because]}: {words}"
+    sentence = f"{WITHHOLDING[because]}: {words}"
     return [RuleResult(because, status, withheld, 0.0, "units", sentence)]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from trading.engine.adaptive import RULES
 from trading.engine.breaker import LEVELS, breaker_sentence
 from trading.engine.counts import counted
-from trading.engine.decision_rules import rule_of_warm_up, rules_of
+from trading.engine.decision_rules import WITHHOLDING, rule_of_warm_up, rules_of
 from trading.engine.explanation import Decision, ParameterNow, SizingLine
 from trading.engine.outside import OutsideSales
 from trading.engine.own_limits import Cut
@@ -61,14 +61,7 @@ _BLOCKS = {
 }
 
 
-# What withholds an addition, and what would have to happen first.
-_WITHHOLDING = {
-    PAUSED: "paused",
-    FRESH_SIGNAL: "sold by hand, it waits for a fresh signal",
-    SOLD_BY_HAND: "a part was sold by hand",
-    OFF_SCHEDULE: "outside its schedule",
-    TOO_SOON: "too soon by its schedule",
-}
+# What would have to happen before what was withheld is added.
 _FIRST = {
     PAUSED: "the strategy resumed",
     FRESH_SIGNAL: "its rule asking for nothing at one close and for an entry at a later one",
@@ -253,7 +246,7 @@ def _schedule_parameters(
     if schedule is None:
         return ()
     because = scheduled_out(features, i, state)
-    words = _WITHHOLDING[because] if because else "within its schedule"
+    words = WITHHOLDING[because] if because else "within its schedule"
     because_text = f"{moment_text(features.bars, i)} is {words}: {schedule.words}"
     now = "withheld" if because else "allowed"
     return (ParameterNow("entries", "allowed", now, None, None, because_text),)
@@ -263,7 +256,7 @@ def _pause_lines(plan: Plan) -> tuple[SizingLine, ...]:
     if not plan.withheld:
         return ()
     units = f"{plan.withheld:+,.4f}".replace("-", "−")
-    because = _WITHHOLDING[str(plan.blocked_by)]
+    because = WITHHOLDING[str(plan.blocked_by)]
     return (SizingLine("withheld", plan.withheld, f"{units} units not ordered: {because}"),)
 
 
@@ -272,7 +265,7 @@ def _withheld(plan: Plan, context: StepContext) -> str:
     is_increase = plan.withheld * plan.target_quantity > 0.0
     what = "increase" if is_increase else "entry"
     side = " short" if plan.withheld < 0.0 and not is_increase else ""
-    because = _WITHHOLDING[str(plan.blocked_by)]
+    because = WITHHOLDING[str(plan.blocked_by)]
     return f"{because}: {what} of {_units(plan.withheld, context)}{side} withheld"
 
 

@@ -149,13 +149,17 @@ def cut_to_limits(
 
 def _loss_sentence(limits: OwnLimits, account: AccountView) -> str:
     """Say that the day's loss has used its limit up; empty where it has not."""
-    ratio = limits.max_daily_loss_ratio
-    if ratio is None or account.day_start_equity <= 0.0:
-        return ""
-    lost = 1.0 - account.equity / account.day_start_equity
-    if lost < ratio:
+    ratio, lost = limits.max_daily_loss_ratio, _lost_today(account)
+    if ratio is None or lost is None or lost < ratio:
         return ""
     return f"loss today {lost:.1%} has used up the daily loss of {ratio:.1%}"
+
+
+def _lost_today(account: AccountView) -> float | None:
+    """Return the share of the day's first equity that is lost; None where it is unknown."""
+    if account.day_start_equity <= 0.0:
+        return None
+    return 1.0 - account.equity / account.day_start_equity
 
 
 def limits_told(
@@ -206,10 +210,9 @@ def limits_told(
 def _loss_told(
     limits: OwnLimits, account: AccountView, *, adds: bool, whose: str
 ) -> list[RuleResult]:
-    ratio = limits.max_daily_loss_ratio
-    if ratio is None or account.day_start_equity <= 0.0:
+    ratio, lost = limits.max_daily_loss_ratio, _lost_today(account)
+    if ratio is None or lost is None:
         return []
-    lost = 1.0 - account.equity / account.day_start_equity
     is_used_up = lost >= ratio
     status = RuleStatus.PASS
     if is_used_up:

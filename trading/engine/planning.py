@@ -88,14 +88,15 @@ class Bounds:
     """What a wish went through: as the rule made it, behind the breaker, behind own limits.
 
     `allowed` is what is left at the end, `cut` says what the strategy's own limits took, `factor`
-    is the share of a size the breaker leaves, 0 to 1.
+    is the share of a size the breaker leaves, 0 to 1, `withheld_by` why nothing may be added.
     """
 
     proposal: Proposal
     guarded: Proposal
     allowed: Proposal
     cut: Cut
-    factor: float = 1.0
+    factor: float
+    withheld_by: str | None
 
     @property
     def stop(self) -> str | None:
@@ -149,6 +150,35 @@ def plan_of(
         return Plan(DecisionAction.NO_TRADE, 0.0, 0.0, NO_SLOT, False)
     uses_all_cash = takes_all_cash and context.allows_all_cash
     return Plan(_action(state.quantity, target), target, delta, BLOCKS[block], uses_all_cash)
+
+
+def views_limited(
+    close: float, proposal: Proposal, state: StrategyState, context: StepContext
+) -> tuple[tuple[str, AccountView], ...]:
+    """Return what a strategy's own limits measure a wish against, each by its name.
+
+    Parameters
+    ----------
+    close : float
+        Price per unit.
+    proposal : Proposal
+        The wish; a position that it leaves as it is, is measured against nothing.
+    state, context
+        As `step` decides with them.
+
+    Returns
+    -------
+    tuple of (str, AccountView)
+        The strategy's own book, then the account around it; empty without limits.
+    """
+    is_left_alone = state.quantity != 0.0 and not proposal.rebalances
+    if context.limits.is_empty or is_left_alone:
+        return ()
+    book = AccountView(
+        state.equity, abs(state.quantity) * close, state.quantity, state.day_start_equity
+    )
+    views = (("its own book", book),) if context.measures_book else ()
+    return views if context.account is None else (*views, ("the account", context.account))
 
 
 def withholding(state: StrategyState, context: StepContext) -> str | None:

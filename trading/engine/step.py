@@ -27,7 +27,7 @@ from trading.engine.decision_words import (
 )
 from trading.engine.explanation import Decision
 from trading.engine.market import DAY_NS
-from trading.engine.own_limits import AccountView, Cut, cut_to_limits
+from trading.engine.own_limits import Cut, cut_to_limits
 from trading.engine.planning import (
     Bounds,
     Plan,
@@ -35,6 +35,7 @@ from trading.engine.planning import (
     intent_of,
     plan_of,
     scheduled_out,
+    views_limited,
     withholding,
     without_additions,
 )
@@ -122,13 +123,14 @@ def step(features: Features, i: int, state: StrategyState, context: StepContext)
     cut = _cut(features, i, guarded, state, context)
     allowed = _within(guarded, cut)
     plan = plan_of(features, i, allowed, state, context)
-    if because := withholding(state, context) or scheduled_out(features, i, state):
-        plan = without_additions(plan, state.quantity, because)
+    withheld_by = withholding(state, context) or scheduled_out(features, i, state)
+    if withheld_by:
+        plan = without_additions(plan, state.quantity, withheld_by)
     intent = intent_of(features, allowed, plan)
     after = _remember(features, i, state, allowed, plan)
     decision = None
     if context.explains:
-        bounds = Bounds(proposal, guarded, allowed, cut, factor)
+        bounds = Bounds(proposal, guarded, allowed, cut, factor, withheld_by)
         decision = decision_of(features, i, state, context, bounds, plan)
         decision = with_protection(decision, after, allowed, context.tick_size)
         decision = with_outside(decision, outside, state)
@@ -173,18 +175,8 @@ def _cut(
     features: Features, i: int, proposal: Proposal, state: StrategyState, context: StepContext
 ) -> Cut:
     """Cut a wish to the strategy's own limits: of its book, then of the account around it."""
-    cut = Cut(proposal.target_weight)
-    is_left_alone = state.quantity != 0.0 and not proposal.rebalances
-    if context.limits.is_empty or is_left_alone:
-        return cut
-    close = float(features.bars.close[i])
-    book = AccountView(
-        state.equity, abs(state.quantity) * close, state.quantity, state.day_start_equity
-    )
-    views = ((book,) if context.measures_book else ()) + (
-        (context.account,) if context.account else ()
-    )
-    for view in views:
+    cut, close = Cut(proposal.target_weight), float(features.bars.close[i])
+    for _, view in views_limited(close, proposal, state, context):
         again = cut_to_limits(
             cut.weight,
             context.limits,
