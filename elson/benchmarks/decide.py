@@ -220,7 +220,7 @@ BENCH = Bench(
         f"called from Python; the peer computes four features over {WINDOW} bars and asks the same "
         "model, on one thread. The live runner takes the long way by choice (ADR 35): it "
         "computes all features of its bars anew, keeps nothing but the strategy's state, and "
-        "writes every sentence of the explanation; its whole turn costs twenty times that."
+        "writes every sentence of the explanation."
     ),
     goals=(Goal(NAIVE, 100.0, 500.0),),
     prepare=prepare,
