@@ -189,6 +189,3 @@ def test_trades_wait_until_the_one_before_has_ended():
     inside = drawn.insides[begun].astype(int)[:-1]
     assert (drawn.entries[begun][1:] == drawn.exits[begun][:-1] + inside).all()
     assert (drawn.exits[begun] - drawn.entries[begun]).max() == 2
-
-
-# By a level before the fill of the bar, by the rule at it, by a level after it.

@@ -36,6 +36,7 @@ from trading.tests.engine.protected_runs import (
 from trading.tests.engine.rules_by_hand import by_hand, coin
 from trading.tests.engine.walks import random_walk
 
+# By a level before the fill of the bar, by the rule at it, by a level after it.
 BEFORE, RULE, AFTER = -1, 0, 1
 
 

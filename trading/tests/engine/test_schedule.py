@@ -242,20 +242,16 @@ def test_the_compiled_account_withholds_what_the_replay_withholds(key):
 def test_all_that_adds_was_decided_within_the_schedule_and_exits_at_any_time(key):
     free, bound = played(key), played(key, *CLOCK.items())
     at = moments(INTRADAY)
-    closes = {
-        side: [
-            at[i] for i, fill in zip(run.signal_bars, run.fills, strict=True) if fill.side is side
-        ]
-        for run in (bound,)
-        for side in (OrderSide.BUY, OrderSide.SELL)
-    }
 
-    assert all(allowed(moment, CLOCK) for moment in closes[OrderSide.BUY])
-    assert any(not allowed(moment, CLOCK) for moment in closes[OrderSide.SELL])
-    bought = [at[i] for i, fill in zip(free.signal_bars, free.fills, strict=True)
-              if fill.side is OrderSide.BUY]  # fmt: skip
-    assert any(not allowed(moment, CLOCK) for moment in bought)
-    assert closes[OrderSide.BUY]
+    def decided(result, side):
+        pairs = zip(result.signal_bars, result.fills, strict=True)
+        return [allowed(at[i], CLOCK) for i, fill in pairs if fill.side is side]
+
+    bought = decided(bound, OrderSide.BUY)
+    assert bought
+    assert all(bought)
+    assert not all(decided(bound, OrderSide.SELL))
+    assert not all(decided(free, OrderSide.BUY))
 
 
 def test_additions_lie_as_many_bars_apart_as_asked():
