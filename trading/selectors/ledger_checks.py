@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import Case, Count, DecimalField, F, Max, Min, QuerySet, When
 
+from elson.common.snapshots import one_snapshot
 from trading.engine.types import WORKING_STATUSES
 from trading.models import (
     Fill,
@@ -42,12 +43,11 @@ def ledger_verify(portfolio: Portfolio | None = None) -> list[Violation]:
     L1 entries balance · L2 all accounts sum to 0 · L3 cached values equal their postings · L4 rows
     are guarded · L5 reserves are those of working orders · L6 cash is not negative · L7 a final
     order reserves nothing · L11 one fill, one entry · L12 numbering without gaps · O5 fills add up.
+    All checks see the same moment, so books that others write meanwhile are not called broken.
     """
     scope = {} if portfolio is None else {"portfolio": portfolio}
-    found: list[Violation] = []
-    for check in _CHECKS:
-        found.extend(check(scope))
-    return found
+    with one_snapshot():
+        return [violation for check in _CHECKS for violation in check(scope)]
 
 
 def ledger_summary(portfolio: Portfolio | None = None) -> dict[str, int]:

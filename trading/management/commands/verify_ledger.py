@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from elson.common.snapshots import one_snapshot
 from trading.selectors.ledger_checks import ledger_summary, ledger_verify
 from trading.selectors.portfolios import portfolio_by_pk
 
@@ -33,8 +34,9 @@ class Command(BaseCommand):
         portfolio = portfolio_by_pk(number) if number is not None else None
         if number is not None and portfolio is None:
             raise CommandError(f"there is no portfolio {number}", returncode=2)
-        violations = ledger_verify(portfolio)
-        counts = ledger_summary(portfolio)
+        with one_snapshot():
+            violations = ledger_verify(portfolio)
+            counts = ledger_summary(portfolio)
         if options["json"]:
             report = {
                 "is_sound": not violations,
