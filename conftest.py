@@ -57,9 +57,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Store the plans again that a test emptied with all tables: migrations did it only once."""
     yield
+    if nextitem is None:
+        return  # the database is gone with its last test
     marker = item.get_closest_marker("django_db")
     empties = marker is not None and marker.kwargs.get("transaction", False)
     if empties or {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ())):
