@@ -173,7 +173,7 @@ def test_each_adaptive_parameter_has_a_switch_and_its_rule_in_words(member, vers
 
     assert page.count("follows the regime</span>") == 5
     assert 'type="checkbox" name="p_size_factor.ADAPTIVE" value="on"' in page
-    assert "Lowered in HIGH (× 0.7) and EXTREME (× 0.35). Between 0 and 1." in page
+    assert "Lowered in High (× 0.7) and Extreme (× 0.35). Between 0 and 1." in page
     assert "A rise of the regime counts at once, a fall after 3 bars." in page
 
 
