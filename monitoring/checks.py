@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from elson.common.heartbeats import DEAD_AFTER_SECONDS
 from elson.common.models import Component, Heartbeat
 from elson.common.redis import client_of
+from elson.common.schema import is_schema_old
 
 CHECK_SECONDS = 1.0
 
@@ -142,11 +143,7 @@ def _look_at_database() -> list[Finding]:
             applied = set(cursor.fetchall())
         beats = list(Heartbeat.objects.order_by("beaten_at").values("component", "beaten_at"))
     except DatabaseError as error:
-        detail = f"{type(error).__name__}: {str(error).strip()[:200]}"
-        return [
-            Finding("database", _DATABASE_TITLE, False, True, detail, time.monotonic() - started),
-            Finding("migrations", _MIGRATIONS_TITLE, False, True, "unknown"),
-        ]
+        return _database_fault(error, time.monotonic() - started)
     finally:
         connection.close()
     seconds = time.monotonic() - started
@@ -162,6 +159,22 @@ def _look_at_database() -> list[Finding]:
             for beat in beats
         ),
     ]  # fmt: skip
+
+
+def _database_fault(error: DatabaseError, seconds: float) -> list[Finding]:
+    """Say which of the two it is: a database without our tables answers, one that is away not."""
+    text = str(error).strip()[:200]
+    if is_schema_old(error):
+        advice = f"{text}; run manage.py migrate"
+        return [
+            Finding("database", _DATABASE_TITLE, True, True, seconds=seconds),
+            Finding("migrations", _MIGRATIONS_TITLE, False, True, advice),
+        ]
+    detail = f"{type(error).__name__}: {text}"
+    return [
+        Finding("database", _DATABASE_TITLE, False, True, detail, seconds),
+        Finding("migrations", _MIGRATIONS_TITLE, False, True, "unknown"),
+    ]
 
 
 @lru_cache(maxsize=1)

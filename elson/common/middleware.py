@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from elson.common.api import PROBLEM_TYPE, problem_response
 from elson.common.errors import DomainError, Unavailable
+from elson.common.schema import is_schema_old
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _QUIET = ("/static/", "/livez", "/readyz", "/startupz", "/metrics")
@@ -131,6 +132,14 @@ def _refusal(error: Exception) -> DomainError | None:
         logger.warning("redis_away", error=str(error))
         return Unavailable(
             "REDIS_AWAY", "A part this page needs does not answer. Try again in a few seconds."
+        )
+    if is_schema_old(error):
+        logger.error("migrations_missing", error=str(error).strip())
+        return Unavailable(
+            "MIGRATIONS_MISSING",
+            "The database lacks a table or column that this version of Elson needs. "
+            "Who runs Elson brings it up to date with: manage.py migrate.",
+            retry_after_seconds=60,
         )
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("database_away", error=str(error).strip())

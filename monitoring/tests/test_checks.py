@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from django.db import connection
 
 from elson.common.heartbeats import DEAD_AFTER_SECONDS
 from elson.common.models import Component, Heartbeat, OutboxEvent
@@ -67,6 +68,25 @@ def test_migration_that_is_not_applied_is_down(monkeypatch):
 
     assert readiness.verdict is Verdict.DOWN
     assert "trading.9999_next" in readiness.finding("migrations").detail
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("django_migrations", "name"), ("common_heartbeat", "beaten_at")]
+)
+@pytest.mark.django_db(transaction=True)
+def test_missing_column_is_an_old_schema_and_not_a_database_that_is_away(table, column):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO away")
+    try:
+        readiness = readiness_check(now=NOW)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table} RENAME COLUMN away TO {column}")
+
+    assert readiness.verdict is Verdict.DOWN
+    assert readiness.finding("database").is_ok
+    assert not readiness.finding("migrations").is_ok
+    assert "run manage.py migrate" in readiness.finding("migrations").detail
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
@@ -17,9 +18,22 @@ ERRORS = {
     "database": OperationalError("server closed the connection"),
 }
 
+QUESTIONS = {
+    "table": "SELECT 1 FROM common_absent",
+    "column": "SELECT absent FROM common_heartbeat",
+    "inserted": "INSERT INTO common_heartbeat (absent) VALUES (1)",
+}
+
 
 def failing(request: HttpRequest, kind: str) -> HttpResponse:
     raise ERRORS[kind]
+
+
+def asking(request: HttpRequest, question: str) -> HttpResponse:
+    """Ask the database for what it does not have."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUESTIONS[question])
+    return HttpResponse("unreachable")
 
 
 def fine(request: HttpRequest) -> HttpResponse:
@@ -29,6 +43,8 @@ def fine(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("fail/<str:kind>/", failing),
     path("api/fail/<str:kind>/", failing),
+    path("ask/<str:question>/", asking),
+    path("api/ask/<str:question>/", asking),
     path("fine/", fine),
 ]
 
@@ -97,3 +113,19 @@ def test_refusal_answers_htmx_with_a_block_and_not_a_page(door):
     assert response.status_code == 409
     assert "the order is filled and cannot be canceled" in response.content.decode()
     assert "<html" not in response.content.decode()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_database_older_than_the_code_is_told_from_one_that_is_away(db, door, question):
+    problem = json.loads(door.get(f"/api/ask/{question}/").content)
+
+    assert (problem["status"], problem["code"]) == (503, "MIGRATIONS_MISSING")
+    assert "manage.py migrate" in problem["detail"]
+    assert "does not answer" not in problem["detail"]
+
+
+def test_page_over_a_database_older_than_the_code_names_the_command(db, door):
+    response = door.get("/ask/column/")
+
+    assert response.status_code == 503
+    assert "manage.py migrate" in response.content.decode()
