@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import structlog
 from allauth.core.internal.ratelimit import get_rates
@@ -18,6 +19,7 @@ from accounts.services import checklist_step_finish
 from elson import guides, kernels, showcase
 from elson.checklist import step_url
 from elson.common import formatting
+from elson.common.middleware import refusal_of, refusal_response
 from elson.middleware import preparing_context
 from elson.search import LONGEST, found_by
 
@@ -146,7 +148,11 @@ def too_many(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500 without touching the database."""
+    """Answer 503 where a part is away, else 500; touch the database for neither."""
+    # Who is signed in is read above the middleware that answers for the views.
+    refusal = refusal_of(sys.exc_info()[1])
+    if refusal and refusal.status == 503:
+        return refusal_response(request, refusal)
     return render(request, "errors/500.html", status=500)
 
 

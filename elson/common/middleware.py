@@ -92,7 +92,7 @@ class DomainErrorMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer a DomainError or an absent part; leave every other exception to Django."""
-        refusal = _refusal(error)
+        refusal = refusal_of(error)
         if refusal is None:
             return None
         logger.info("refused", code=refusal.code, detail=refusal.message, path=request.path)
@@ -124,7 +124,7 @@ def _page(request: HttpRequest, refusal: DomainError) -> HttpResponse:
     return render(request, "errors/refused.html", {"error": refusal}, status=refusal.status)
 
 
-def _refusal(error: Exception) -> DomainError | None:
+def refusal_of(error: BaseException | None) -> DomainError | None:
     """Say what a page can do nothing about: a part that is away is not a bug of the page."""
     if isinstance(error, DomainError):
         return error

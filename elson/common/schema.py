@@ -12,7 +12,7 @@ _STATES = ("42P01", "42703")
 _WORDS = re.compile(r"no such (table|column):|has no column named")
 
 
-def is_schema_old(error: BaseException) -> bool:
+def is_schema_old(error: BaseException | None) -> bool:
     """Tell whether a query named a table or a column that the database does not have."""
     if isinstance(error, ProgrammingError):
         return getattr(error.__cause__, "pgcode", None) in _STATES

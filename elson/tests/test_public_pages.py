@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.urls import reverse
 from django.utils.text import slugify
 
@@ -332,3 +333,17 @@ def test_a_visitor_finds_guides_and_nobody_s_runs(client, member):
     assert "/backtests/" not in text
     assert "Nothing was found." in client.get("/search/?q=zzzz").content.decode()
     assert client.get("/search/?q=%00").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/portfolios/"])
+def test_who_is_signed_in_is_told_too_that_the_tables_are_old(client, member, path):
+    client.force_login(member)
+    client.raise_request_exception = False
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_profile RENAME COLUMN time_zone TO absent")
+
+    response = client.get(path)
+
+    assert response.status_code == 503
+    assert "manage.py migrate" in response.content.decode()
+    assert response.has_header("Retry-After")
