@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.gzip import gzip_page
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +19,7 @@ from trading.selectors.studies import (
     best_so_far,
     study_get,
     trial_list,
+    trials_ranked,
     usual_trial_seconds,
 )
 from trading.selectors.study_maps import counted, heat, points_of, stable_zone
@@ -111,8 +114,7 @@ class LeaderboardApi(APIView):
         best = count_read(request, "best", default=100, most=100)
         size = count_read(request, "page_size", default=PAGE, most=MOST)
         offset = offset_read(request, "offset")
-        ordered = list(trial_list(row))
-        ranked = [trial for trial in ordered if trial.objective is not None]
+        ranked = trials_ranked(row)
         ranks = {trial.number: rank for rank, trial in enumerate(ranked, 1)}
         zone, pick = stable_zone(row, ranked), (row.judgement or {}).get("pick")
         shown = list(trial_list(row, sort=sort, best_percent=float(best))[offset:][: size + 1])
@@ -122,7 +124,7 @@ class LeaderboardApi(APIView):
             trial.is_pick = trial.number == pick
         answer = {
             "n_ranked": len(ranked),
-            "n_unranked": len(ordered) - len(ranked),
+            "n_unranked": trial_list(row).count() - len(ranked),
             "next_offset": offset + size if len(shown) > size else None,
             "results": shown[:size],
         }
@@ -147,7 +149,7 @@ class HeatmapApi(APIView):
         if not x or not y or x == y:
             names = ", ".join(row.space)
             raise BadRequest("INVALID_AXES", f"x and y must be two of {names}.", field="y")
-        ranked = [trial for trial in trial_list(row) if trial.objective is not None]
+        ranked = trials_ranked(row)
         found = heat(ranked, stable_zone(row, ranked), x, y) or NOTHING
         answer = {
             "x": x,
@@ -158,6 +160,8 @@ class HeatmapApi(APIView):
         return Response(HeatmapSerializer(answer).data)
 
 
+# A megabyte for ten thousand trials, mostly the same names again and again.
+@method_decorator(gzip_page, name="dispatch")
 class PointsApi(APIView):
     """Every ranked trial as a line over all axes."""
 

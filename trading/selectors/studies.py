@@ -48,6 +48,10 @@ TRIAL_SORTS = {
     "drawdown": "max_drawdown",
     "return": "total_return",
 }
+# What the maps, the ranks and the stable zone are made of.
+PLACE = (
+    "number", "parameters", "objective", "in_sample_sharpe", "out_of_sample_sharpe", "dispersion",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +236,21 @@ def trial_list(
     if best_percent < 100.0:
         n_kept = max(math.ceil(study.n_done * best_percent / 100.0), 1)
         ranked = rows.filter(objective__isnull=False).order_by("-objective", "number")
-        rows = rows.filter(pk__in=list(ranked.values_list("pk", flat=True)[:n_kept]))
+        rows = rows.filter(pk__in=ranked.values("pk")[:n_kept])
     column = F(TRIAL_SORTS.get(sort.lstrip("-"), "objective"))
     order = column.desc(nulls_last=True) if sort.startswith("-") else column.asc(nulls_last=True)
     return rows.order_by(order, "number")
+
+
+def trials_ranked(study: Study) -> list[Any]:
+    """Return what places every ranked trial among all of them, best first.
+
+    A few values of each, not rows: a search has thousands, and its page shows some dozen.
+    """
+    rows = Trial.objects.filter(
+        study=study, status=Trial.Status.DONE, objective__isnull=False
+    ).order_by("-objective", "number")
+    return list(rows.values_list(*PLACE, named=True))
 
 
 def trial_get(study: Study, number: int) -> Trial:

@@ -13,10 +13,9 @@ import numpy as np
 from elson.common.errors import Conflict
 from elson.common.formatting import label_of, quantity, ratio
 from trading.engine.errors import EngineError
-from trading.engine.search import Space, plateau_of, space_from
-from trading.engine.search.plateau import Plateau
+from trading.engine.search import plateau_of, space_from
 from trading.selectors.strategies import rules_of
-from trading.selectors.studies import trial_list, trials_counted
+from trading.selectors.studies import trials_counted, trials_ranked
 
 MOST_CELLS = 12
 # A Sharpe ratio a year of a half is worth a look, one of 1 is good: bins of the heatmap.
@@ -30,7 +29,6 @@ class RulesChanged(Conflict):
 
 def points_of(study: Any) -> dict[str, Any]:
     """Return what the parallel coordinates draw."""
-    trials = trial_list(study)
     axes = [*study.space, "in_sample", "out_of_sample"]
     return {
         "axes": axes,
@@ -43,8 +41,7 @@ def points_of(study: Any) -> dict[str, Any]:
                 "in_sample": round(trial.in_sample_sharpe, 4),
                 "out_of_sample": round(trial.out_of_sample_sharpe, 4),
             }
-            for trial in trials
-            if trial.objective is not None
+            for trial in trials_ranked(study)
         ],
     }
 
@@ -67,29 +64,16 @@ def stable_zone(study: Any, ranked: Sequence[Any]) -> set[int]:
         raise RulesChanged(
             "RULES_CHANGED", f"The rules have changed since optimization #{study.pk}: {error}."
         ) from error
-    plateau = _plateau(space, ranked, study.n_folds)
-    return {ranked[k].number for k in plateau.zone} if plateau else set()
-
-
-def _plateau(space: Space, ranked: Sequence[Any], n_folds: int) -> Plateau | None:
     if not ranked:
-        return None
+        return set()
+    # By number, as the judgement reads them: where neighbors tie, their order decides.
     ordered = sorted(ranked, key=lambda trial: trial.number)
-    found = plateau_of(
+    plateau = plateau_of(
         space.units([trial.parameters for trial in ordered]),
         np.array([trial.objective for trial in ordered]),
-        np.array([_standard_error(trial, n_folds) for trial in ordered]),
+        np.array([_standard_error(trial, study.n_folds) for trial in ordered]),
     )
-    place = {trial.number: k for k, trial in enumerate(ranked)}
-    zone = np.array([place[ordered[k].number] for k in found.zone], dtype=np.int64)
-    return Plateau(
-        best=place[ordered[found.best].number],
-        pick=place[ordered[found.pick].number],
-        zone=zone,
-        smoothed=found.smoothed,
-        is_spike=found.is_spike,
-        standard_error=found.standard_error,
-    )
+    return {ordered[k].number for k in plateau.zone}
 
 
 def _standard_error(trial: Any, n_folds: int) -> float:

@@ -13,7 +13,7 @@ from elson.common.listing import page_of
 from elson.common.templatetags.components.words import term
 from trading.engine.search.judgement import GOOD_DEFLATED
 from trading.selectors.strategies import rule_name
-from trading.selectors.studies import best_so_far, study_pace, trial_list
+from trading.selectors.studies import best_so_far, study_pace, trial_list, trials_ranked
 from trading.selectors.study_maps import heat, stable_zone
 from trading.services.studies.progress import progress_values
 from trading.views.backtest_words import caution_words
@@ -48,21 +48,21 @@ def verdict_word(verdict: dict[str, Any]) -> tuple[str, str]:
 
 def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> dict[str, Any]:
     """Return everything that changes while trials finish."""
-    trials = list(trial_list(study))
-    ranked = [trial for trial in trials if trial.objective is not None]
+    ranked = trials_ranked(study)
     zone = stable_zone(study, ranked)
     verdict = study.judgement or {}
     pace, steps = study_pace(study), best_so_far(study)
-    pick = next((t for t in ranked if t.number == verdict.get("pick")), None)
+    named = _named(study, verdict)
+    pick = named.get(verdict.get("pick"))
     page = page_of(request, _unpinned(study, chosen))
     return {
         "progress": progress_values(study),
         "percent": 100.0 * study.n_done / study.n_trials if study.n_trials else 0.0,
         "pace": pace,
         "page": page,
-        "leaders": _leaders(study, trials, list(page.object_list), chosen, zone, verdict),
+        "leaders": _leaders(study, ranked, list(page.object_list), chosen, zone, verdict),
         "n_ranked": len(ranked),
-        "n_unranked": len(trials) - len(ranked),
+        "n_unranked": trial_list(study).count() - len(ranked),
         "failed": list(trial_list(study, failed=True)[:20]) if study.n_failed else [],
         "best_steps": steps,
         "best_values": [value for _, value in steps],
@@ -80,29 +80,37 @@ def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> di
         "caution": caution_words(study.strategy_key, study.fixed | pick.parameters) if pick else "",
         "pick_values": [(label_of(name), v) for name, v in pick.parameters.items()] if pick else [],
         "pick": pick,
-        "best": next((t for t in ranked if t.number == verdict.get("best")), None),
+        "best": named.get(verdict.get("best")),
         "chosen": chosen,
         "moving": [(name, label_of(name)) for name in study.space],
     }
 
 
+def _named(study: Any, verdict: dict[str, Any]) -> dict[Any, Any]:
+    """Return the trials a verdict names, by number: the suggestion and the highest one."""
+    numbers = [verdict[name] for name in ("pick", "best") if verdict.get(name) is not None]
+    rows = trial_list(study).filter(number__in=numbers, objective__isnull=False)
+    return {trial.number: trial for trial in rows} if numbers else {}
+
+
 def _leaders(
     study: Any,
-    trials: Sequence[Any],
+    ranked: Sequence[Any],
     shown: Sequence[Any],
     chosen: dict[str, Any],
     zone: set[int],
     verdict: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Return the trials of this page, behind the pinned ones, which stand on every page."""
-    ranks = {t.number: k for k, t in enumerate((t for t in trials if t.objective is not None), 1)}
-    pinned = [trial for trial in trials if trial.number in chosen["pins"]]
+    ranks = {trial.number: rank for rank, trial in enumerate(ranked, 1)}
+    pins = chosen["pins"]
+    pinned = list(trial_list(study).filter(number__in=pins)) if pins else []
     return [
         {
             "trial": trial,
             "rank": ranks.get(trial.number),
             "values": [(label_of(name), trial.parameters.get(name)) for name in study.space],
-            "is_pinned": trial.number in chosen["pins"],
+            "is_pinned": trial.number in pins,
             "pin_query": _pin_query(chosen, trial.number),
             "is_stable": trial.number in zone,
             "is_pick": trial.number == verdict.get("pick"),

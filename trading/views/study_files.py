@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from elson.common.errors import NotFound
 from elson.common.listing import csv_response
 from trading.api.studies import trial_columns
-from trading.selectors.studies import trial_list
+from trading.selectors.studies import trial_list, trials_ranked
 from trading.selectors.study_maps import heat, points_of
 
 TRIALS = "trials"
@@ -40,8 +40,8 @@ def _failed(study: Any, chosen: Mapping[str, Any]) -> Any:
 
 def _heat(study: Any, chosen: Mapping[str, Any]) -> Any:
     """One line a row of the map; a cell is the middle objective of its trials."""
-    ranked = [trial for trial in trial_list(study) if trial.objective is not None]
-    found = heat(ranked, set(), chosen["x"], chosen["y"]) or {"columns": [], "rows": []}
+    nothing: dict[str, Any] = {"columns": [], "rows": []}
+    found = heat(trials_ranked(study), set(), chosen["x"], chosen["y"]) or nothing
     across = [
         (f"{chosen['x']} {label}", lambda row, k=k: row["cells"][k]["value"])
         for k, label in enumerate(found["columns"])

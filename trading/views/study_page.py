@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
 from accounts.requests import MemberRequest
@@ -96,6 +97,7 @@ def study_live(request: MemberRequest, study_id: int) -> HttpResponse:
 
 @login_required
 @require_GET
+@gzip_page
 def study_points(request: MemberRequest, study_id: int) -> JsonResponse:
     """Return every ranked trial for the parallel coordinates."""
     return JsonResponse(points_of(study_get(user_id=request.user.pk, study_id=study_id)))

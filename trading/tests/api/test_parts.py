@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 
 from accounts.services import entitlement_grant
 from marketdata.models import Instrument
-from trading.models import Backtest, Study
+from trading.models import Backtest, Study, Trial
 from trading.services.backtests.runs import backtest_run
 from trading.services.deployments import deployment_start
 from trading.services.strategies import strategy_create
@@ -139,6 +141,46 @@ def test_points_and_progress_are_those_of_the_page(desk, search):
         row["objective"] for row in points["rows"]
     )
     assert progress["n_trials_counted"] == 12
+
+
+@pytest.mark.parametrize(
+    ("path", "n_shown"),
+    [
+        ("/optimizations/{pk}/", 25),
+        ("/optimizations/{pk}/points/", 0),
+        ("/api/v1/optimizations/{pk}/leaderboard/?page_size=4", 5),
+        ("/api/v1/optimizations/{pk}/heatmap/?x=fast&y=slow", 0),
+        ("/api/v1/optimizations/{pk}/points/", 0),
+    ],
+)
+def test_trials_that_are_not_shown_are_not_made_into_rows(desk, search, path, n_shown):
+    one = search.trials.get(number=1)
+    for number in range(100, 200):
+        one.pk, one.number = None, number
+        one.save(force_insert=True)
+    # The suggestion and the highest one are named beside the leaderboard.
+    n_named = 2 if "/api/" not in path and n_shown else 0
+
+    made = []
+    post_init.connect(lambda **_: made.append(1), sender=Trial, weak=False, dispatch_uid="made")
+    try:
+        answer = desk.get(path.format(pk=search.pk))
+    finally:
+        post_init.disconnect(sender=Trial, dispatch_uid="made")
+
+    assert answer.status_code == 200
+    assert n_shown <= len(made) <= n_shown + n_named
+
+
+@pytest.mark.parametrize(
+    "door", ["/optimizations/{pk}/points/", "/api/v1/optimizations/{pk}/points/"]
+)
+def test_points_are_sent_packed_to_who_can_unpack_them(desk, search, door):
+    plain = desk.get(door.format(pk=search.pk))
+    packed = desk.get(door.format(pk=search.pk), headers={"Accept-Encoding": "gzip"})
+
+    assert packed["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.content) == plain.content
 
 
 def test_a_search_without_trials_has_empty_parts(desk, owner):
