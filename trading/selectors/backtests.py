@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, Expression, F, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Count, Expression, F, Max, Prefetch, Q, QuerySet, When
 
 from elson.common.errors import NotFound
 from marketdata.models import Instrument
@@ -24,6 +24,10 @@ STATUSES = Backtest.Status.choices
 PHASES = Backtest.Phase.choices
 TAGS_IN_ORDER = Prefetch("tags", queryset=BacktestTag.objects.order_by("pk"))
 OUT_OF_SAMPLE = "result__metrics__out_of_sample"
+# What only the page of one run shows: together some megabytes.
+HEAVY = (
+    "result__curve", "result__round_trips", "result__daily", "result__monthly", "log", "so_far",
+)  # fmt: skip
 
 
 def _figure(name: str, **shown: Any) -> Expression:
@@ -73,14 +77,7 @@ def backtest_list(
         Backtest.objects.filter(user_id=user_id)
         .select_related("instrument", "result", "version")
         .prefetch_related(TAGS_IN_ORDER)
-        .defer(
-            "result__curve",
-            "result__round_trips",
-            "result__daily",
-            "result__monthly",
-            "log",
-            "so_far",
-        )
+        .defer(*HEAVY)
     )
     if status in Backtest.Status.values:
         rows = rows.filter(status=status)
@@ -175,9 +172,17 @@ def backtest_newest(
     if instrument is not None:
         # The figures of a portfolio are not those of its first instrument.
         rows = rows.filter(instrument=instrument, symbols=[])
-    rows = rows.select_related("result", "instrument").order_by("-pk")
+    rows = rows.select_related("result", "instrument").defer(*HEAVY).order_by("-pk")
     same = None if parameters is None else rows.filter(parameters=dict(parameters)).first()
     return same or rows.first()
+
+
+def backtests_newest(*, user_id: int) -> dict[str, Backtest]:
+    """Return this person's newest finished run of each rule, by its key."""
+    done = Backtest.objects.filter(user_id=user_id, status=Backtest.Status.SUCCEEDED)
+    newest = done.values("strategy_key").annotate(newest=Max("pk")).values("newest")
+    rows = Backtest.objects.filter(pk__in=newest).select_related("result", "instrument")
+    return {run.strategy_key: run for run in rows.defer(*HEAVY)}
 
 
 def backtest_usage(*, user_id: int, since: dt.datetime) -> BacktestUsage:

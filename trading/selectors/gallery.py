@@ -7,7 +7,7 @@ from typing import Any
 
 from elson.common import formatting
 from trading.models import Backtest
-from trading.selectors.backtests import backtest_newest
+from trading.selectors.backtests import backtests_newest
 from trading.selectors.model_versions import bound_text
 from trading.selectors.strategies import gallery_list
 
@@ -45,6 +45,7 @@ class GalleryRow:
 
 def gallery_rows(user: Any) -> list[GalleryRow]:
     """Rules the engine offers, as the page of strategies shows them."""
+    newest = backtests_newest(user_id=user.pk)
     return [
         GalleryRow(
             key=spec.key,
@@ -54,7 +55,7 @@ def gallery_rows(user: Any) -> list[GalleryRow]:
             model=bound_text(spec.key),
             n_warm_up=spec.warm_up(spec.defaults),
             warm_up_years=_years(spec.warm_up(spec.defaults)),
-            last_run=_last_run(backtest_newest(user_id=user.pk, strategy_key=spec.key)),
+            last_run=_last_run(newest.get(spec.key)),
         )
         for spec in gallery_list()
     ]

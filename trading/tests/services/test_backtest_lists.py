@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from trading.models import Backtest, BacktestResult
-from trading.selectors.backtests import backtest_list
-from trading.tests.backtest_rows import waiting_make
+from trading.selectors.backtests import backtest_list, backtest_newest
+from trading.selectors.gallery import gallery_rows
+from trading.tests.backtest_rows import done_make, waiting_make
 from trading.tests.factories import user_make
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +63,31 @@ def test_a_sharpe_ratio_over_too_few_bars_leads_no_list():
     rows = backtest_list(user_id=user.pk, sort="-sharpe")
 
     assert [row.pk for row in rows] == [known, hidden]
+
+
+def test_the_gallery_asks_once_for_the_newest_run_of_every_rule():
+    user = user_make()
+    for key in ("sma_cross", "rsi2_reversion"):
+        old, new = (run_make(user, total_return=value, n_round_trips=1) for value in (0.1, 0.2))
+        Backtest.objects.filter(pk__in=[old, new]).update(strategy_key=key)
+    run_make(user_make(), total_return=0.3)
+    Backtest.objects.filter(pk=waiting_make(user).pk).update(strategy_key="rsi2_reversion")
+
+    with CaptureQueriesContext(connection) as asked:
+        rows = {row.key: row.last_run for row in gallery_rows(user)}
+
+    of_runs = [query["sql"] for query in asked if "trading_backtestresult" in query["sql"]]
+    assert len(of_runs) == 1
+    assert '"curve"' not in of_runs[0]
+    assert {key for key, run in rows.items() if run} == {"sma_cross", "rsi2_reversion"}
+    assert rows["rsi2_reversion"].backtest_id == new
+    assert rows["rsi2_reversion"].text.startswith("+20.0%")
+
+
+def test_the_newest_run_of_a_rule_is_read_without_its_curves():
+    made = done_make(user_make())
+
+    run = backtest_newest(user_id=made.user_id, strategy_key="sma_cross")
+
+    assert run == made
+    assert {"curve", "round_trips", "daily", "monthly"} <= run.result.get_deferred_fields()
