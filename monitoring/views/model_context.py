@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from elson.common import formatting
 from monitoring.views.model_record import is_late, replacement, score_rows
 from trading.engine.learning.features import MEANINGS
 from trading.engine.regime_quality import DetectorQuality
 from trading.engine.types import Regime
+from trading.selectors.goal_rows import goal_rows
 from trading.selectors.model_versions import (
     FEWEST_RESOLVED,
     RegimeRow,
@@ -32,7 +32,6 @@ LIGHTS = {
     "CRITICAL": ("FAILED", "moved"),
     "UNKNOWN": ("IDLE", "not known yet"),
 }
-RELATIONS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 # Live against the version's own test, by the live interval.
 AS_TESTED, BELOW, ABOVE, UNKNOWN = "as tested", "below its test", "above its test", "not known yet"
 AGAINST_LIGHTS = {AS_TESTED: "OK", ABOVE: "OK", BELOW: "WARNING", UNKNOWN: "IDLE"}
@@ -212,7 +211,7 @@ def report_context(row: Any) -> dict[str, Any] | None:
         ],
         "all": report.get("all") or {},
         "spread_pp": report.get("spread_pp"),
-        "goals": [_goal(goal) for goal in row.goals],
+        "goals": goal_rows(row.goals),
         "n_musts": sum(goal.get("must") is not None for goal in row.goals),
         "controls": [
             {"name": name.replace("_", " "), "is_passed": part.get("passed")}
@@ -223,31 +222,6 @@ def report_context(row: Any) -> dict[str, Any] | None:
         "luck": report.get("luck") or {},
         "portfolio": report.get("portfolio") or {},
     }
-
-
-def _goal(goal: Mapping[str, Any]) -> dict[str, Any]:
-    words = str(goal.get("name", "")).replace("_", " ").capitalize()
-    has_must = goal.get("must") is not None
-    relation = RELATIONS.get(str(goal.get("relation", "")), "")
-    return {
-        "name": words,
-        "value": goal.get("reason") or _goal_text(goal.get("value")),
-        "must": f"{relation} {_goal_text(goal.get('must'))}".strip() if has_must else "",
-        "stretch": f"{relation} {_goal_text(goal['stretch'])}" if goal.get("stretch") else "",
-        "has_must": has_must,
-        "is_met": bool(goal.get("met")),
-        "is_stretch_met": bool(goal.get("met_stretch")),
-    }
-
-
-def _goal_text(value: Any) -> str:
-    if value is None:
-        return formatting.MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return formatting.number(value, 3) if math.isfinite(value) else "∞"
-    return str(value)
 
 
 def _finite(value: float) -> float | None:

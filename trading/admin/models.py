@@ -26,6 +26,7 @@ from trading.models import (
     ModelVersion,
     Prediction,
 )
+from trading.selectors.goal_rows import goal_rows
 from trading.selectors.model_versions import regime_rows
 
 
@@ -155,7 +156,8 @@ class ModelPerformanceAdmin(StaffActsMixin, CsvAdmin):
     @admin.display(description="by regime")
     def by_regime(self, row: ModelPerformance) -> SafeString:
         """Draw the table of the command and its goals."""
-        return render_to_string("admin/_verification.html", {"row": row})
+        context = {"row": row, "goals": goal_rows(row.goals)}
+        return render_to_string("admin/_verification.html", context)
 
 
 @admin.register(DriftReport)
