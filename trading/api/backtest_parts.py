@@ -86,7 +86,10 @@ class BacktestTradeApi(APIView):
 
     @extend_schema(responses=BacktestTradeSerializer)
     def get(self, request: Request, backtest_id: int, number: int) -> Response:
-        """Explain it; 409 where bars, model or code are no longer those of the run."""
+        """Explain it; 409 where bars, model or code are no longer those of the run.
+
+        503 while another one is being explained: ask again after `Retry-After`.
+        """
         parameters_known(request)
         row = _finished(request, backtest_id)
         trips = (trip for trip in row.result.round_trips if trip["number"] == number)

@@ -19,7 +19,7 @@ from trading.engine.explanation import Decision
 from trading.selectors.backtests import backtest_get
 from trading.selectors.decision_views import told_view
 from trading.selectors.strategies import rule_name
-from trading.services.backtests.explaining import TradeUnexplained, trade_explain
+from trading.services.backtests.explaining import ExplainingBusy, TradeUnexplained, trade_explain
 from trading.views.backtest_trades import trade_rows
 from trading.views.backtest_words import exit_words
 
@@ -63,7 +63,7 @@ def _told(row: Any, trip: dict[str, Any]) -> dict[str, Any]:
     """Return the decisions of a trade as the page shows them, or why there are none."""
     try:
         found = trade_explain(backtest=row, number=trip["number"])
-    except TradeUnexplained as error:
+    except (TradeUnexplained, ExplainingBusy) as error:
         return {"fault": error.message}
     ends = [("entry", "Why it was entered", found.entry)]
     if found.exit is not None:

@@ -7,13 +7,19 @@ bars and the same model, and explains the two decisions that made it. Writes not
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from django.conf import settings
+from django.core.cache import cache
 
-from elson.common.errors import Conflict, DomainError, NotFound
+from elson.common.errors import Conflict, DomainError, NotFound, Unavailable
 from marketdata.selectors import bars_hash, instrument_get, nanoseconds
 from marketdata.types import Bars, BarsError
 from trading.engine.backtest import decisions_at
@@ -32,7 +38,12 @@ from trading.services.bindings import Binding, identity_of, spec_with
 
 # On a busy machine a bar took 80 to 170 µs: five seconds at most, which a person waits for.
 MOST_BARS = 30_000
+KEPT_SECONDS = 3_600
+# How long a second one waits for its turn before it is told to come back.
+PATIENCE_SECONDS = 2.0
 ENTRIES = {OrderSide.BUY: DecisionAction.ENTER_LONG, OrderSide.SELL: DecisionAction.ENTER_SHORT}
+
+_turn = threading.Lock()
 
 
 class TradeUnexplained(Conflict):
@@ -50,13 +61,54 @@ class TradeExplained:
     exit: Decision | None
 
 
+class ExplainingBusy(Unavailable):
+    """Another trade is being gone through in this process."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "EXPLAINING_BUSY",
+            "Another trade is being explained at this moment. Ask again in a few seconds.",
+        )
+
+
 def trade_explain(*, backtest: Backtest, number: int) -> TradeExplained:
-    """Explain one trade of a finished run.
+    """Explain one trade of a finished run; for an hour the words are kept.
 
     Raises NotFound for a trade the run does not have; TradeUnexplained where bars, model or code
-    are no longer those of the run, or where there are too many bars.
+    are no longer those of the run, or where there are too many bars; ExplainingBusy where another
+    one is being explained.
     """
     trip = _trip(backtest, number)
+    key = _key(backtest, trip)
+    known: TradeExplained | None = cache.get(key)
+    if known is not None:
+        return known
+    with _turn_taken():
+        # Who asked for the same trade twice waited for the first answer.
+        known = cache.get(key) or _explained(backtest, trip)
+        cache.set(key, known, KEPT_SECONDS)
+    return known
+
+
+def _key(backtest: Backtest, trip: Mapping[str, Any]) -> str:
+    """Name a trade by all its words are made of, so that nothing has to be forgotten."""
+    told = json.dumps([backtest.result.manifest, trip], sort_keys=True, default=str)
+    content = hashlib.sha256(told.encode()).hexdigest()
+    return f"trade-explained:{settings.ELSON_VERSION}:{backtest.pk}:{content}"
+
+
+@contextmanager
+def _turn_taken() -> Iterator[None]:
+    """Let one thread of this process go through a run: the others have pages to answer."""
+    if not _turn.acquire(timeout=PATIENCE_SECONDS):
+        raise ExplainingBusy
+    try:
+        yield
+    finally:
+        _turn.release()
+
+
+def _explained(backtest: Backtest, trip: Mapping[str, Any]) -> TradeExplained:
     try:
         made = _decisions(backtest, trip)
     except (EngineError, BarsError, DomainError) as error:

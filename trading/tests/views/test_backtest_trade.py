@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from elson.common.errors import NotFound
@@ -22,6 +23,11 @@ from trading.tests.views.pages import text
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    cache.clear()
 
 
 @pytest.fixture
@@ -162,3 +168,36 @@ def test_too_many_bars_are_refused_before_they_are_read_and_compared(done, monke
 
     with pytest.raises(TradeUnexplained, match="bars lead to it, and at most 20 are gone through"):
         trade_explain(backtest=done, number=5)
+
+
+def test_a_trade_that_was_explained_is_not_gone_through_again(desk, done, monkeypatch):
+    first = trade_explain(backtest=done, number=2)
+    monkeypatch.setattr(explaining, "MOST_BARS", 0)
+
+    assert trade_explain(backtest=done, number=2) == first
+    with pytest.raises(TradeUnexplained):
+        trade_explain(backtest=done, number=3)
+
+
+def test_one_trade_is_explained_at_a_time_and_the_others_are_told(desk, done, monkeypatch):
+    monkeypatch.setattr(explaining, "PATIENCE_SECONDS", 0.01)
+    known = trade_explain(backtest=done, number=2)
+
+    with explaining._turn:
+        page = desk.get(address(done, part="?part=why"), **HTMX)
+        door = desk.get(f"/api/v1{address(done)}")
+        assert trade_explain(backtest=done, number=2) == known
+
+    assert page.status_code == 200
+    assert "Another trade is being explained at this moment." in text(page)
+    assert (door.status_code, door.json()["code"]) == (503, "EXPLAINING_BUSY")
+    assert door.has_header("Retry-After")
+    assert desk.get(f"/api/v1{address(done)}").status_code == 200
+
+
+def test_a_trade_that_cannot_be_explained_gives_its_turn_back(done, monkeypatch):
+    monkeypatch.setattr(explaining, "MOST_BARS", 20)
+    with pytest.raises(TradeUnexplained):
+        trade_explain(backtest=done, number=5)
+
+    assert not explaining._turn.locked()
