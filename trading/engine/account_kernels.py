@@ -1,7 +1,7 @@
 """Kernels of a shared account: orders of a tick, what is held, and one decision after another.
 
 INPUT    bars of all books one after another, a vector of memory for each book
-OUTPUT   equity at every tick
+OUTPUT   equity at every tick, trades that ended and that won
 LOOKBACK none beyond the tables' own and the returns that a correlation needs
 
 Order of one tick, as in `shared_account`: interest; sales and purchases at the open; what rests;
@@ -57,6 +57,8 @@ EXEC_PRICE, CLOSE, VOLATILITY, PERCENTILE, COMMISSION, SLIPPAGE = 0, 1, 2, 3, 4,
 OPEN, HIGH, LOW = 0, 1, 2
 # Columns of what is known of each book between two of its bars.
 PRICE, RISK = 0, 1
+# Columns of the trades of each book: its cash before the last one, whether it holds, counts.
+BEFORE, IS_OPEN, ENDED, WON = 0, 1, 2, 3
 
 
 @kernel
@@ -83,8 +85,8 @@ def account_nb(
     most: int,
     financing: float,
     cash: float,
-) -> FloatArray:
-    """Return the account's equity after each tick.
+) -> tuple[FloatArray, int, int]:
+    """Return the account's equity after each tick, and how many trades ended and how many won.
 
     `days_between` are the days since the tick before. `owners` and `bars` name the book and bar of
     every event in order, `tick_begins` where each tick's events begin. `prices`, `closed_at`,
@@ -98,6 +100,8 @@ def account_nb(
     n_ticks = tick_begins.shape[0] - 1
     equity = np.empty(n_ticks)
     known = np.full((begins.shape[0] - 1, 2), np.nan)
+    trades = np.zeros((begins.shape[0] - 1, 4))
+    trades[:, BEFORE] = memory[:, CASH]
     some_at_close, some_rest = fills_at_close.any(), (sizing[:, RESTS_PROTECTION] != 0.0).any()
     for tick in range(n_ticks):
         low, high = tick_begins[tick], tick_begins[tick + 1]
@@ -129,6 +133,7 @@ def account_nb(
         for event in range(low, high):
             known[owners[event], PRICE] = prices[bars[event], CLOSE]
             known[owners[event], RISK] = prices[bars[event], VOLATILITY]
+            ended_nb(trades[owners[event]], memory[owners[event]])
         equity[tick] = cash + held_nb(memory, known)
         n_taken = 0
         for k in range(known.shape[0]):
@@ -153,7 +158,21 @@ def account_nb(
             n_taken += decide_nb(
                 memory[k], sizing[k], prices, rows, j, j >= first[k], own, factor, is_full
             )
-    return equity
+    return equity, int(trades[:, ENDED].sum()), int(trades[:, WON].sum())
+
+
+@kernel
+def ended_nb(trades: FloatArray, memory: FloatArray) -> None:
+    """Count the trade of a book that ended on this tick, won where it left cash.
+
+    One that also began on this tick is told by the cash it moved.
+    """
+    if memory[HELD] != 0.0:
+        trades[IS_OPEN] = 1.0
+    elif trades[IS_OPEN] != 0.0 or memory[CASH] != trades[BEFORE]:
+        trades[ENDED] += 1.0
+        trades[WON] += memory[CASH] > trades[BEFORE]
+        trades[BEFORE], trades[IS_OPEN] = memory[CASH], 0.0
 
 
 @kernel

@@ -1,7 +1,7 @@
-"""One compiled loop over a shared account of strategies that are tables, for its equity alone.
+"""One compiled loop over a shared account of strategies that are tables, for its equity and counts.
 
 INPUT    the books of an account, prepared and fresh; the ticks of its clock
-OUTPUT   equity at every tick; no orders, no fills
+OUTPUT   equity at every tick, counts of trades; no orders, no fills
 LOOKBACK each strategy's own
 
 The events of a tick are those of `shared_account`, which stays the reference: it writes orders,
@@ -21,7 +21,7 @@ import numpy as np
 from marketdata.types import FloatArray, IntArray
 from trading.engine.account_kernels import account_nb
 from trading.engine.allocation import AllocationRule
-from trading.engine.backtest import has_plain_table
+from trading.engine.backtest import Curve, has_plain_table
 from trading.engine.breaker import BreakerConfig, config_vector, state_vector
 from trading.engine.costs import commission_rates
 from trading.engine.market import days_between
@@ -57,8 +57,8 @@ def runs_compiled(account: SharedAccount) -> bool:
     )
 
 
-def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
-    """Run the account for its equity alone.
+def curve_of(account: SharedAccount, clock: IntArray) -> Curve:
+    """Run the account for its equity and the count of its trades.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
 
     Returns
     -------
-    float64, shape (n_ticks,)
-        Currency, after each tick; that of `shared_account.replay` as far as said above.
+    Curve
+        Equity after each tick, and trades that ended and that won: those of
+        `shared_account.replay` as far as said above.
     """
     books, allocation = account.books, account.allocation
     begins = np.cumsum([0, *(book.ticks.shape[0] for book in books)])
@@ -82,7 +83,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
         breaker_limits(book.features.params, book.features.bars, book.terms.costs) for book in books
     ]
     n_slots = allocation.slots(len(books))
-    return account_nb(
+    found = account_nb(
         days_between(clock),
         np.searchsorted(ticks[order], np.arange(clock.shape[0] + 1)),
         owners[order],
@@ -107,6 +108,7 @@ def equity_of(account: SharedAccount, clock: IntArray) -> FloatArray:
         account.config.costs.financing_rate_per_day,
         float(account.cash),
     )
+    return Curve(*found)
 
 
 def _prices(book: Book) -> FloatArray:

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marketdata.types import FloatArray, IntArray, bars_per_year_estimate
-from trading.engine import metrics
+from trading.engine import account_loop, metrics
 from trading.engine.allocation import Allocation
-from trading.engine.backtest import BacktestConfig, BacktestRun
+from trading.engine.backtest import BacktestConfig, BacktestRun, Curve
 from trading.engine.cost_parts import CostParts, cost_parts
 from trading.engine.errors import ConfigInvalid
 from trading.engine.explanation import Decision
@@ -138,6 +138,28 @@ def account_equity(
     """
     account, clock = account_opened(legs, config, allocation)
     return replay(account, clock if until is None else clock[clock < until])[0]
+
+
+def account_curve(account: SharedAccount, clock: IntArray) -> Curve:
+    """Run an opened account for its equity and the count of its trades, compiled where it can be.
+
+    Parameters
+    ----------
+    account : SharedAccount
+        With nothing traded yet; its books may be filled afterwards.
+    clock : int64, shape (n_ticks,)
+        Closes of all instruments, nanoseconds since 1970, increasing.
+
+    Returns
+    -------
+    Curve
+        Equity in currency after each tick; trades of all instruments that ended, and that won.
+    """
+    if account_loop.runs_compiled(account):
+        return account_loop.curve_of(account, clock)
+    equity, _, _ = replay(account, clock)
+    trips = [trip for book in account.books for trip in _book_trips(book)[0]]
+    return Curve(equity, len(trips), sum(trip.pnl > 0.0 for trip in trips))
 
 
 def account_decisions(
@@ -284,15 +306,20 @@ def _orders(books: Sequence[Book]) -> tuple[Order, ...]:
     return tuple(sorted(orders, key=lambda order: (order.submitted_at, order.symbol)))
 
 
+def _book_trips(book: Book) -> tuple[list[RoundTrip], list[Fill]]:
+    """Return the completed trades of a book, and the fills of one that is still open."""
+    return round_trips(
+        book.blotter.fills,
+        signal_bars=book.blotter.signal_bars,
+        reasons=book.blotter.reasons,
+        regime_codes=book.features.regimes.codes,
+        borrow=book.blotter.borrow_at,
+    )
+
+
 def _row(book: Book) -> InstrumentResult:
     blotter, bars = book.blotter, book.features.bars
-    trips, still_open = round_trips(
-        blotter.fills,
-        signal_bars=blotter.signal_bars,
-        reasons=blotter.reasons,
-        regime_codes=book.features.regimes.codes,
-        borrow=blotter.borrow_at,
-    )
+    trips, still_open = _book_trips(book)
     owed = blotter.borrow - math.fsum(trip.borrow for trip in trips)
     flows = math.fsum(fill.cash_flow for fill in still_open)
     return InstrumentResult(

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from elson.common import formatting
 from elson.common.templatetags import formats
+from trading.engine.checks.shuffles import WIN_RATE
 from trading.engine.counts import counted
 from trading.engine.effective import whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
@@ -114,7 +115,9 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
             "label": "Win rate",
             "value": _win_rate(main),
             "note": _note(
-                _win_interval(main) + "random entries, whole span,", formats.pct(null_win_rate, 0)
+                _win_interval(main) + "random entries, whole span,",
+                formats.pct(null_win_rate, 0),
+                _on_shuffled_bars(honesty),
             ),
         },
         {
@@ -157,6 +160,14 @@ def _deflated_tile(honesty: dict[str, Any]) -> dict[str, Any]:
 def _win_rate(segment: dict[str, Any]) -> SafeString:
     few = shortfall(segment, "win_rate")
     return formats.pct(segment["win_rate"], 0) if few is None else formats.too_few(few)
+
+
+def _on_shuffled_bars(honesty: dict[str, Any]) -> str:
+    """Say how often the rule wins on shuffled bars; nothing for results without that row."""
+    for row in honesty["rows"]:
+        if row["key"] == WIN_RATE[0] and "null_median" in row["numbers"]:
+            return f"· shuffled bars {formatting.percent(row['numbers']['null_median'], 0)}"
+    return ""
 
 
 def _win_interval(segment: dict[str, Any]) -> str:

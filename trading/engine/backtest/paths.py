@@ -59,43 +59,44 @@ def tape_of(features: Features, spec: StrategySpec, config: BacktestConfig) -> T
 
 
 class Holdings(NamedTuple):
-    """Cash and units after each bar, and the trades that began and ended within one bar."""
+    """Cash and units after each bar, and the bars within which a trade both began and ended."""
 
     cash: FloatArray
     quantity: FloatArray
-    n_inside: int
+    inside: IntArray
 
 
 def holdings_of(features: Features, spec: StrategySpec, config: BacktestConfig) -> Holdings:
     """Return what `tape_of` holds, without writing fills down."""
     if runs_compiled(spec, features.params, config):
         cash, held, *_ = _all_in(features, spec, config)
-        return Holdings(cash, held, 0)
+        return Holdings(cash, held, np.empty(0, dtype=np.int64))
     if reads_table(features, config):
         found = _simulated(features, config)
         fills = found.fills
-        n_inside = _n_inside(fills.reasons, fills.bars, fills.quantities, found.quantity)
-        return Holdings(found.cash, found.quantity, n_inside)
+        inside = _inside(fills.reasons, fills.bars, fills.quantities, found.quantity)
+        return Holdings(found.cash, found.quantity, inside)
     if decides_alone(features, config):
         ordered = _ordered(features, config)
         log = ordered.fills
-        n_inside = _n_inside(log.reasons, log.bars, log.quantities, ordered.quantity)
-        return Holdings(ordered.cash, ordered.quantity, n_inside)
+        inside = _inside(log.reasons, log.bars, log.quantities, ordered.quantity)
+        return Holdings(ordered.cash, ordered.quantity, inside)
     tape = _stepped_tape(features, spec, config)
     codes = np.array([PROTECTION.get(reason, 0) for reason in tape.blotter.reasons], dtype=np.int64)
     at_bars = np.array([fill.bar for fill in tape.blotter.fills], dtype=np.int64)
     signed = np.array([fill.signed_quantity for fill in tape.blotter.fills], dtype=float)
-    return Holdings(tape.cash, tape.quantity, _n_inside(codes, at_bars, signed, tape.quantity))
+    return Holdings(tape.cash, tape.quantity, _inside(codes, at_bars, signed, tape.quantity))
 
 
-def _n_inside(
+def _inside(
     reasons: IntArray, at_bars: IntArray, signed: FloatArray, quantity: FloatArray
-) -> int:
-    """Count what a resting order ended on the bar of its entry, also one that turned around."""
+) -> IntArray:
+    """Return where a resting order ended a trade on its entry bar, also one that turned around."""
     is_resting = reasons >= STOP_REACHED
     ended = at_bars[is_resting]
     is_entry_bar = np.sign(quantity[ended - 1]) != -np.sign(signed[is_resting])
-    return int(np.count_nonzero(is_entry_bar & (quantity[ended] == 0.0)))
+    found: IntArray = ended[is_entry_bar & (quantity[ended] == 0.0)]
+    return found
 
 
 def runs_compiled(

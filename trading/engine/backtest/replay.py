@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from marketdata.types import Bars, FloatArray
 from trading.engine.backtest.config import BacktestConfig
-from trading.engine.backtest.paths import holdings_of, stepped_decisions, tape_of
+from trading.engine.backtest.paths import Holdings, holdings_of, stepped_decisions, tape_of
 from trading.engine.backtest.result import BacktestRun, result_of
 from trading.engine.errors import ConfigInvalid, InsufficientBars
 from trading.engine.explanation import Decision
@@ -18,10 +19,20 @@ from trading.engine.strategies.base import ParameterValue, StrategySpec, resolve
 
 
 class Curve(NamedTuple):
-    """Marked equity per bar, float64 of shape (n_bars - start_index,), and completed trades."""
+    """Marked equity per bar, float64 of shape (n_bars - start_index,), and completed trades.
+
+    Those that won are counted by what they left in cash. One that is turned around within a fill is
+    judged at the close of that bar.
+    """
 
     equity: FloatArray
     n_round_trips: int
+    n_wins: int
+
+    @property
+    def win_rate(self) -> float:
+        """Return the share of completed trades that won; NaN without one."""
+        return self.n_wins / self.n_round_trips if self.n_round_trips else math.nan
 
 
 def run(
@@ -165,7 +176,7 @@ def equity_of(
 def curve_of(
     bars: Bars, spec: StrategySpec, params: Mapping[str, object] | None, config: BacktestConfig
 ) -> Curve:
-    """Run a strategy for its equity and the number of its trades, which is all a search needs.
+    """Run a strategy for its equity and the count of its trades, which is all a search needs.
 
     Parameters
     ----------
@@ -175,7 +186,7 @@ def curve_of(
     Returns
     -------
     Curve
-        Both as `run` has them.
+        Equity and counts as `run` has them.
 
     Raises
     ------
@@ -194,12 +205,24 @@ def curve_of(
     resolved = resolve_params(spec, params)
     _check_length(bars, spec, resolved, config)
     features = spec.prepare(bars, resolved)
-    cash, held, n_inside = holdings_of(features, spec, config)
-    equity: FloatArray = (cash + held * bars.close)[config.start_index :]
-    # A trade is completed where what was held is gone, or is held the other way round.
-    sides = np.sign(held)
-    n_round_trips = int(np.count_nonzero((sides[:-1] != 0.0) & (sides[1:] != sides[:-1])))
-    return Curve(equity, n_round_trips + n_inside)
+    holdings = holdings_of(features, spec, config)
+    equity: FloatArray = holdings.cash + holdings.quantity * bars.close
+    earned = _earned(equity, holdings)
+    n_wins = int(np.count_nonzero(earned > 0.0))
+    return Curve(equity[config.start_index :], earned.shape[0], n_wins)
+
+
+def _earned(equity: FloatArray, holdings: Holdings) -> FloatArray:
+    """Return what each completed trade left, in currency: those within one bar last."""
+    # A trade begins where something is held that was not, or was held the other way round.
+    sides = np.sign(holdings.quantity)
+    changes = sides[1:] != sides[:-1]
+    begins = np.flatnonzero(changes & (sides[1:] != 0.0))
+    ends = np.flatnonzero(changes & (sides[:-1] != 0.0)) + 1
+    inside = holdings.inside
+    return np.concatenate(
+        (equity[ends] - equity[begins[: ends.shape[0]]], equity[inside] - equity[inside - 1])
+    )
 
 
 def _check_length(

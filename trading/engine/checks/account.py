@@ -16,7 +16,7 @@ from marketdata.types import FloatArray
 from trading.engine.allocation import Allocation
 from trading.engine.checks import account_leaks as leaks
 from trading.engine.checks import account_stability as stability
-from trading.engine.checks import chance, charges, panel
+from trading.engine.checks import chance, charges, panel, shuffles
 from trading.engine.checks.account_reruns import Progress
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.panel import Honesty
@@ -72,8 +72,9 @@ def portfolio_honesty(
     Returns
     -------
     Honesty
-        Rows in a fixed order: enough trades, random entries (win rate, Sharpe), shuffled bars,
-        buy-and-hold, deflated Sharpe, overfitting, cost break-even, costs, best trades removed,
+        Rows in a fixed order: enough trades, random entries and shuffled bars (win rate and Sharpe
+        each), buy-and-hold, deflated Sharpe, overfitting, cost break-even, costs, best trades
+        removed,
         neighboring parameters, look-ahead, shuffled future, warm-up, regimes: those of a single
         instrument.
 
@@ -89,16 +90,14 @@ def portfolio_honesty(
     if account.round_trips and has_longs_only:
         nulls = random_accounts(run, legs, rng, n_draws=n_draws, gross_cap=allocation.gross_cap)
     told = progress or _ignore
-    shuffled_row, shuffled = stability.shuffled_bars(
-        run, legs, allocation, rng, _stage(told, "Shuffled bars")
-    )
+    shuffled = shuffles.shuffled_account(run, legs, allocation, rng, _stage(told, "Shuffled bars"))
     benchmark = hold_equally(run, legs)
     curve = _cost_curve(run, legs, allocation, _stage(told, "Costs"))
     rows = (
         panel.enough_trades(account),
         chance.null_win_rate(account, nulls),
         chance.null_sharpe(account, nulls),
-        shuffled_row,
+        *shuffled.rows,
         panel.against_benchmark(account, benchmark),
         chance.deflated_sharpe(account, trials or Trials()),
         chance.overfitting(trials or Trials()),

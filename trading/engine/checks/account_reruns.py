@@ -1,27 +1,32 @@
 """Running a shared account again under other prices or parameters, at a bounded price.
 
 INPUT    a finished portfolio run and what it was made from
-OUTPUT   Sharpe ratios of reruns, each comparable with the baseline run here
+OUTPUT   Sharpe ratios and win rates of reruns, each comparable with the baseline run here
 LOOKBACK the whole run, or its last bars where that would take too long
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from marketdata.types import IntArray
-from trading.engine import account_loop, metrics
+from trading.engine import account_loop
 from trading.engine.allocation import Allocation
 from trading.engine.backtest import BacktestConfig
-from trading.engine.checks.reruns import average_cost_words, constant_costs
+from trading.engine.checks.reruns import (
+    IMPOSSIBLE,
+    Figures,
+    average_cost_words,
+    constant_costs,
+    figures_of,
+)
 from trading.engine.costs import CostModel
 from trading.engine.errors import EngineError
-from trading.engine.portfolio_backtest import PortfolioRun, account_opened
-from trading.engine.shared_account import Leg, SharedAccount, replay
+from trading.engine.portfolio_backtest import PortfolioRun, account_curve, account_opened
+from trading.engine.shared_account import Leg, SharedAccount
 
 # Bars of single instruments that the reruns of one check may take together, so that a person can
 # wait for it: step by step, and compiled, where correlations that breakers ask for take longest.
@@ -61,7 +66,7 @@ class AccountReruns:
         self.is_partial = self.legs is not every
         # An instrument that ended before the last bars is left out, with its share in cash.
         self.allocation = allocation.kept({leg.bars.symbol for leg in self.legs}, len(every))
-        self.baseline = self.sharpe_ratio(self.legs)
+        self.baseline = self.figures(self.legs)
 
     @property
     def span_words(self) -> str:
@@ -69,19 +74,13 @@ class AccountReruns:
         words = f" on the last {_clock(self.legs).shape[0]:,} bars" if self.is_partial else ""
         return words + self.cost_words
 
-    def sharpe_ratio(self, legs: Sequence[Leg]) -> float:
-        """Return the Sharpe ratio of a rerun; NaN where it cannot run or never traded."""
+    def figures(self, legs: Sequence[Leg]) -> Figures:
+        """Run again under other prices or parameters."""
         try:
-            account, clock = self._opened(legs)
-            if self.is_compiled and account_loop.runs_compiled(account):
-                equity = account_loop.equity_of(account, clock)
-            else:
-                equity, _, _ = replay(account, clock)
+            curve = account_curve(*self._opened(legs))
         except (EngineError, IndexError):
-            # Too short for these parameters, or a rule that reads ahead; its own row tells of that.
-            return math.nan
-        returns = metrics.simple_returns(equity, start=self.config.cash)
-        return metrics.sharpe_ratio(returns, self.bars_per_year)
+            return IMPOSSIBLE
+        return figures_of(curve, self.config.cash, self.bars_per_year)
 
     def _opened(self, legs: Sequence[Leg]) -> tuple[SharedAccount, IntArray]:
         return account_opened(legs, self.config, self.allocation)

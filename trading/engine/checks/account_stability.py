@@ -1,7 +1,7 @@
-"""Whether an account's result hangs on these exact parameters, or on the order of the days.
+"""Whether an account's result hangs on these exact parameters.
 
-INPUT    a finished portfolio run, what it was made from, a seeded generator
-OUTPUT   rows: neighboring parameters, shuffled bars; the words are those of a single instrument
+INPUT    a finished portfolio run, what it was made from
+OUTPUT   a row: neighboring parameters; the words are those of a single instrument
 LOOKBACK see `account_reruns`
 """
 
@@ -13,53 +13,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from marketdata.types import FloatArray
 from trading.engine.allocation import Allocation
 from trading.engine.checks.account_reruns import AccountReruns, Progress
 from trading.engine.checks.row import CheckRow, no_trade
-from trading.engine.checks.stability import (
-    N_SHUFFLES,
-    NEIGHBORHOOD,
-    SHUFFLED,
-    WINDOW_BARS,
-    neighborhood_row,
-    neighbors,
-    shuffled_row,
-)
+from trading.engine.checks.stability import NEIGHBORHOOD, neighborhood_row, neighbors
 from trading.engine.portfolio_backtest import PortfolioRun
-from trading.engine.portfolio_nulls import permuted_legs
 from trading.engine.shared_account import Leg
 from trading.engine.strategies.base import ParameterValue
 
 # Of more neighbors, evenly chosen ones are tried.
 MOST_NEIGHBORS = 40
-
-
-def shuffled_bars(
-    run: PortfolioRun,
-    legs: Sequence[Leg],
-    allocation: Allocation,
-    rng: np.random.Generator,
-    tell: Progress,
-) -> tuple[CheckRow, FloatArray]:
-    """Compare with the same account on prices whose days are shuffled, the same for all.
-
-    Returns
-    -------
-    CheckRow
-        By the share of shuffles with a Sharpe ratio at least as good.
-    float64, shape (n_draws,)
-        The Sharpe ratios of the shuffles.
-    """
-    if not run.account.round_trips:
-        return no_trade(*SHUFFLED), np.empty(0)
-    reruns = AccountReruns(run, legs, allocation, N_SHUFFLES)
-    found = []
-    for k in range(N_SHUFFLES):
-        tell(k / N_SHUFFLES)
-        found.append(reruns.sharpe_ratio(permuted_legs(reruns.legs, rng, window=WINDOW_BARS)))
-    together = ", the same for all instruments,"
-    return shuffled_row(reruns.baseline, found, reruns.span_words, together)
 
 
 def neighborhood(
@@ -78,8 +41,8 @@ def neighborhood(
         moved = [
             replace(leg, params=params.get(leg.bars.symbol, leg.params)) for leg in reruns.legs
         ]
-        found.append(reruns.sharpe_ratio(moved))
-    return neighborhood_row(reruns.baseline, found, reruns.span_words)
+        found.append(reruns.figures(moved).sharpe_ratio)
+    return neighborhood_row(reruns.baseline.sharpe_ratio, found, reruns.span_words)
 
 
 def moved_parameters(legs: Sequence[Leg]) -> list[dict[str, dict[str, ParameterValue]]]:

@@ -61,7 +61,12 @@ class Trials:
 
 
 def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
-    """Judge the win rate by that of random entries with the same exits and costs."""
+    """Set the win rate beside that of random entries; the row gives the figures and does not count.
+
+    Random entries leave by levels and after the lengths of the trades, not by the exits of the
+    rule, and one that sells once the price has recovered wins more often for that alone. The win
+    rate on shuffled bars is the judge (`shuffles`).
+    """
     key, title = "NULL_WIN_RATE", "Win rate against random entries"
     if nulls is None:
         return _no_draws(run, key, title)
@@ -72,10 +77,11 @@ def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
     trades = counted(len(run.round_trips), "trade")
     sentence = (
         f"{ours:.1%} of {trades} won (95 % interval {low:.1%} to {high:.1%}); "
-        f"random entries {ALIKE[nulls.leave_by]} win {median:.1%} (p = {p:.3f})."
+        f"random entries {ALIKE[nulls.leave_by]} win {median:.1%} (p = {p:.3f}). "
+        "They do not play the rule's own exits; the line on shuffled bars does, and counts."
     )
     numbers = {"win_rate": ours, "null_median": median, "p": p, "low": low, "high": high}
-    return CheckRow(key, title, by_p(p), sentence, numbers)
+    return CheckRow(key, title, RuleStatus.NOT_APPLICABLE, sentence, numbers)
 
 
 def null_sharpe(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:

@@ -15,10 +15,11 @@ import numpy as np
 from marketdata.types import Bars, FloatArray
 from trading.engine import metrics
 from trading.engine.backtest import BacktestRun
-from trading.engine.checks import chance, charges, leaks, stability
+from trading.engine.checks import chance, charges, leaks, shuffles, stability
 from trading.engine.checks.chance import Trials
 from trading.engine.checks.charges import CostPoint
 from trading.engine.checks.row import CheckRow, no_trade
+from trading.engine.checks.shuffles import Shuffles
 from trading.engine.counts import counted
 from trading.engine.effective import EffectiveTrades, effective_trades, whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE
@@ -39,7 +40,7 @@ class Honesty:
     nulls: NullDraws | None
     buy_and_hold: FloatArray
     cost_curve: tuple[CostPoint, ...] = ()
-    shuffled_sharpe_ratios: FloatArray | None = None
+    shuffled: Shuffles = shuffles.NONE
 
 
 def honesty(
@@ -68,8 +69,9 @@ def honesty(
     Returns
     -------
     Honesty
-        Rows in a fixed order: enough trades, random entries (win rate, Sharpe), shuffled bars,
-        buy-and-hold, deflated Sharpe, overfitting, cost break-even, costs, best trades removed,
+        Rows in a fixed order: enough trades, random entries and shuffled bars (win rate and Sharpe
+        each), buy-and-hold, deflated Sharpe, overfitting, cost break-even, costs, best trades
+        removed,
         neighboring parameters, look-ahead, shuffled future, warm-up, regimes.
 
     Notes
@@ -81,12 +83,12 @@ def honesty(
     nulls = random_entries(run, bars, rng, n_draws=n_draws) if run.round_trips else None
     benchmark = buy_and_hold(run, bars)
     curve = charges.cost_curve(run, bars)
-    shuffled_row, shuffled = stability.shuffled_bars(run, bars, rng)
+    shuffled = shuffles.shuffled_bars(run, bars, rng)
     rows = (
         enough_trades(run),
         chance.null_win_rate(run, nulls),
         chance.null_sharpe(run, nulls),
-        shuffled_row,
+        *shuffled.rows,
         against_benchmark(run, benchmark),
         chance.deflated_sharpe(run, trials),
         chance.overfitting(trials),

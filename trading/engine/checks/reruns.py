@@ -1,7 +1,7 @@
 """Running the same strategy again under other prices, parameters or costs, at a bounded price.
 
 INPUT    a finished run and its bars
-OUTPUT   Sharpe ratios and returns of reruns, each comparable with the baseline run here
+OUTPUT   Sharpe ratios and win rates of reruns, each comparable with the baseline run here
 LOOKBACK the whole run; for strategies without a compiled rule only its last bars
 """
 
@@ -10,16 +10,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from marketdata.types import Bars
 from trading.engine import metrics
-from trading.engine.backtest import BacktestConfig, BacktestRun, equity_of, is_compiled
+from trading.engine.backtest import BacktestConfig, BacktestRun, Curve, curve_of, is_compiled
 from trading.engine.costs import BPS, CostModel
 from trading.engine.errors import EngineError
 
 # Bars all reruns of a strategy without a compiled rule may take together: a third of a second.
 STEPPED_BARS = 10_000
 FEWEST_BARS = 120
+
+
+class Figures(NamedTuple):
+    """Sharpe ratio, win rate and completed trades of a rerun; NaN where nothing was traded."""
+
+    sharpe_ratio: float
+    win_rate: float
+    n_round_trips: int
+
+
+# Of a rerun that is too short for its parameters, or of a rule that reads ahead; see `leaks`.
+IMPOSSIBLE = Figures(math.nan, math.nan, 0)
 
 
 class Reruns:
@@ -41,7 +54,7 @@ class Reruns:
         )
         self.is_compiled = is_compiled(bars, run.spec, run.params, self.config)
         self.bars = bars if self.is_compiled else self._latest(bars, n_expected)
-        self.baseline = self.sharpe_ratio(self.bars)
+        self.baseline = self.figures(self.bars)
 
     @property
     def is_partial(self) -> bool:
@@ -56,15 +69,13 @@ class Reruns:
         words = f" on the last {len(self.bars):,} bars" if self.is_partial else ""
         return words + average_cost_words(self.run.config.costs)
 
-    def sharpe_ratio(self, bars: Bars, params: Mapping[str, object] | None = None) -> float:
-        """Return the Sharpe ratio of a rerun; NaN where it cannot run or never traded."""
+    def figures(self, bars: Bars, params: Mapping[str, object] | None = None) -> Figures:
+        """Run again under other prices or parameters."""
         try:
-            equity = equity_of(bars, self.run.spec, params or self.run.params, self.config)
+            curve = curve_of(bars, self.run.spec, params or self.run.params, self.config)
         except (EngineError, IndexError):
-            # Too short for these parameters, or a rule that reads ahead; leaks.py tells of that.
-            return math.nan
-        returns = metrics.simple_returns(equity, start=self.config.cash)
-        return metrics.sharpe_ratio(returns, self.run.bars_per_year)
+            return IMPOSSIBLE
+        return figures_of(curve, self.config.cash, self.run.bars_per_year)
 
     def _latest(self, bars: Bars, n_expected: int) -> Bars:
         warm_up = self.run.spec.warm_up(self.run.params)
@@ -73,6 +84,13 @@ class Reruns:
             return bars
         self.config = replace(self.config, start_index=0)
         return bars.slice(len(bars) - n_bars, len(bars))
+
+
+def figures_of(curve: Curve, cash: float, bars_per_year: float) -> Figures:
+    """Return what a rerun came to that began with so much cash."""
+    returns = metrics.simple_returns(curve.equity, start=cash)
+    sharpe_ratio = metrics.sharpe_ratio(returns, bars_per_year)
+    return Figures(sharpe_ratio, curve.win_rate, curve.n_round_trips)
 
 
 def average_cost_words(costs: CostModel) -> str:

@@ -1,7 +1,7 @@
-"""Whether a result hangs on these exact parameters, or on the order of the days.
+"""Whether a result hangs on these exact parameters.
 
-INPUT    a finished run, its bars, a seeded generator
-OUTPUT   rows: neighboring parameters, shuffled bars
+INPUT    a finished run, its bars
+OUTPUT   a row: neighboring parameters
 LOOKBACK the whole run
 """
 
@@ -12,64 +12,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from marketdata.types import Bars, FloatArray
+from marketdata.types import Bars
 from trading.engine.backtest import BacktestRun
 from trading.engine.checks.reruns import Reruns
-from trading.engine.checks.row import CheckRow, by_p, no_trade, not_applicable
-from trading.engine.nulls import exceedance, permuted_bars
+from trading.engine.checks.row import CheckRow, no_trade, not_applicable
 from trading.engine.strategies.base import Parameter, ParameterValue, Params, StrategySpec
 from trading.engine.types import RuleStatus
 
-N_SHUFFLES = 30
-WINDOW_BARS = 63
 STEP_SHARE = 0.10
 KEPT_GOOD = 0.5
-# Key and title of the rows.
-SHUFFLED = ("NULL_BARS", "Sharpe ratio against shuffled bars")
+# Key and title of the row.
 NEIGHBORHOOD = ("NEIGHBORHOOD", "Neighboring parameters")
-
-
-def shuffled_bars(
-    run: BacktestRun, bars: Bars, rng: np.random.Generator
-) -> tuple[CheckRow, FloatArray]:
-    """Compare with the same strategy on prices whose bars are shuffled within 63-bar windows.
-
-    What is left after the shuffle is trend and volatility; what is lost is the order of the days.
-
-    Returns
-    -------
-    CheckRow
-        By the share of shuffles with a Sharpe ratio at least as good.
-    float64, shape (n_draws,)
-        The Sharpe ratios of the shuffles.
-    """
-    if not run.round_trips:
-        return no_trade(*SHUFFLED), np.empty(0)
-    reruns = Reruns(run, bars, N_SHUFFLES)
-    found = [
-        reruns.sharpe_ratio(permuted_bars(reruns.bars, rng, window=WINDOW_BARS))
-        for _ in range(N_SHUFFLES)
-    ]
-    return shuffled_row(reruns.baseline, found, reruns.span_words)
-
-
-def shuffled_row(
-    ours: float, found: Sequence[float], span: str = "", together: str = ""
-) -> tuple[CheckRow, FloatArray]:
-    """Judge a Sharpe ratio by those of its shuffles; `span` and `together` go into the sentence."""
-    # A shuffle in which nothing was traded earned nothing.
-    draws = np.nan_to_num(np.array(found), nan=0.0)
-    if not math.isfinite(ours):
-        return not_applicable(*SHUFFLED, f"No Sharpe ratio{span} to compare."), draws
-    p = exceedance(ours, draws)
-    median = float(np.median(draws))
-    sentence = (
-        f"Sharpe {ours:.2f}{span}; on {draws.shape[0]} shuffles of the bars within "
-        f"{WINDOW_BARS}-bar windows{together} the same rule reaches {median:.2f} in the middle "
-        f"(p = {p:.3f})."
-    )
-    numbers = {"sharpe_ratio": ours, "null_median": median, "p": p, "n": float(draws.shape[0])}
-    return CheckRow(*SHUFFLED, by_p(p), sentence, numbers), draws
 
 
 def neighborhood(run: BacktestRun, bars: Bars) -> CheckRow:
@@ -80,8 +33,8 @@ def neighborhood(run: BacktestRun, bars: Bars) -> CheckRow:
     if not tried:
         return neighborhood_row(math.nan, ())
     reruns = Reruns(run, bars, len(tried))
-    found = [reruns.sharpe_ratio(reruns.bars, params) for params in tried.values()]
-    return neighborhood_row(reruns.baseline, found, reruns.span_words)
+    found = [reruns.figures(reruns.bars, params).sharpe_ratio for params in tried.values()]
+    return neighborhood_row(reruns.baseline.sharpe_ratio, found, reruns.span_words)
 
 
 def neighborhood_row(ours: float, tried: Sequence[float], span: str = "") -> CheckRow:

@@ -128,15 +128,12 @@ def panel_values(
         "verdict": verdict,
         "rows": rows,
         "null_win_rates": dict(judgement.null_win_rates),
-        "shuffled_sharpe_ratios": np.sort(_or_empty(judgement.panel.shuffled_sharpe_ratios)),
+        "shuffled_win_rates": np.sort(judgement.panel.shuffled.win_rates),
+        "shuffled_sharpe_ratios": np.sort(judgement.panel.shuffled.sharpe_ratios),
         "null_sharpe_ratios": [] if nulls is None else np.sort(nulls.sharpe_ratios),
         "null_leave_by": "" if nulls is None else str(nulls.leave_by),
         "n_draws": 0 if nulls is None else n_draws,
     }
-
-
-def _or_empty(draws: FloatArray | None) -> FloatArray:
-    return np.empty(0) if draws is None else draws
 
 
 def _kept_row(figures: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ KEYS = [
     "ENOUGH_TRADES",
     "NULL_WIN_RATE",
     "NULL_SHARPE",
+    "NULL_BARS_WIN_RATE",
     "NULL_BARS",
     "BUY_AND_HOLD",
     "DEFLATED_SHARPE",

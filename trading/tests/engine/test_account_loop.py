@@ -13,6 +13,7 @@ from trading.engine.checks.account_reruns import AccountReruns
 from trading.engine.checks.reruns import Reruns
 from trading.engine.costs import CostModel
 from trading.engine.own_limits import OwnLimits
+from trading.engine.portfolio import round_trips
 from trading.engine.portfolio_backtest import account_opened, run_portfolio
 from trading.engine.rules import PROTECTED
 from trading.engine.shared_account import Leg, replay
@@ -45,6 +46,21 @@ ALLOCATIONS = {
 }
 
 
+def counts(account):
+    """Completed trades of an account that is written down, and those that won."""
+    trips = [
+        trip
+        for book in account.books
+        for trip in round_trips(
+            book.blotter.fills,
+            signal_bars=book.blotter.signal_bars,
+            reasons=book.blotter.reasons,
+            regime_codes=book.features.regimes.codes,
+        )[0]
+    ]
+    return len(trips), sum(trip.pnl > 0.0 for trip in trips)
+
+
 def opened(key, allocation=ALLOCATIONS["equal"], config=CONFIG, **params):
     legs = [Leg(bars, key, {**FAST[key], **params}) for bars in BARS]
     return account_opened(legs, config, allocation)
@@ -58,11 +74,12 @@ def test_the_loop_earns_what_the_replay_earns(key, allocation, step):
     config = replace(CONFIG, quantity_step=step)
     account, clock = opened(key, ALLOCATIONS[allocation], config)
 
-    equity = account_loop.equity_of(account, clock)
+    found = account_loop.curve_of(account, clock)
 
     expected, _, _ = replay(account, clock)
-    np.testing.assert_allclose(equity, expected, rtol=1e-10)
+    np.testing.assert_allclose(found.equity, expected, rtol=1e-10)
     assert np.ptp(expected) > 0.0
+    assert (found.n_round_trips, found.n_wins) == counts(account)
 
 
 LEVELS = {"protection": "resting", "stop_atr": 1.0, "trail_atr": 2.0, "target_atr.NORMAL": 1.5}
@@ -94,20 +111,22 @@ def test_what_rests_and_what_is_filled_at_the_close_earns_what_the_replay_earns(
     account, clock = mixed(at_close, params, allocation=ALLOCATIONS[allocation])
     assert account_loop.runs_compiled(account)
 
-    equity = account_loop.equity_of(account, clock)
+    found = account_loop.curve_of(account, clock)
+    equity = found.equity
 
     np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
     reasons = {reason for book in account.books for reason in book.blotter.reasons}
     assert bool(reasons & PROTECTED) is bool(params)
+    assert (found.n_round_trips, found.n_wins) == counts(account)
     others, _ = mixed("", params, allocation=ALLOCATIONS[allocation])
     if at_close:
-        assert not np.allclose(equity, account_loop.equity_of(others, clock))
+        assert not np.allclose(equity, account_loop.curve_of(others, clock).equity)
 
 
 def test_a_target_that_rests_lies_above_the_costs_of_its_own_fill():
     account, clock = opened("hybrid", config=TICKS, protection="resting", entry_level=30.0)
 
-    equity = account_loop.equity_of(account, clock)
+    equity = account_loop.curve_of(account, clock).equity
 
     np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
     reasons = {reason for book in account.books for reason in book.blotter.reasons}
@@ -117,20 +136,20 @@ def test_a_target_that_rests_lies_above_the_costs_of_its_own_fill():
 @pytest.mark.slow
 def test_the_account_with_resting_orders_is_its_source(monkeypatch):
     account, clock = mixed("B", LEVELS)
-    equity = account_loop.equity_of(account, clock)
+    equity = account_loop.curve_of(account, clock).equity
     for name in ("account_nb", "trade_nb", "protect_nb", "decide_nb", "executed_nb"):
         source = getattr(account_kernels, name).py_func
         monkeypatch.setattr(account_kernels, name, source)
     monkeypatch.setattr(account_loop, "account_nb", account_kernels.account_nb)
 
-    assert np.array_equal(account_loop.equity_of(account, clock), equity)
+    assert np.array_equal(account_loop.curve_of(account, clock).equity, equity)
 
 
 def test_borrowed_cash_costs_the_loop_what_it_costs_the_replay():
     account, clock = opened("rsi2_reversion", config=LENT)
     account.cash = -1_000.0
 
-    equity = account_loop.equity_of(account, clock)
+    equity = account_loop.curve_of(account, clock).equity
 
     np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
     assert equity[-1] < -1_000.0
@@ -142,19 +161,19 @@ def test_breakers_see_the_same_correlation_in_the_loop():
     account, clock = opened("volatility_adaptive_trend", **tight)
     loose, _ = opened("volatility_adaptive_trend", **tight | {"breaker_correlation": 1.2})
 
-    equity = account_loop.equity_of(account, clock)
+    equity = account_loop.curve_of(account, clock).equity
 
     np.testing.assert_allclose(equity, replay(account, clock)[0], rtol=1e-10)
-    assert not np.allclose(equity, account_loop.equity_of(loose, clock))
+    assert not np.allclose(equity, account_loop.curve_of(loose, clock).equity)
 
 
 def test_the_compiled_loop_is_its_source(monkeypatch):
     account, clock = opened("volatility_adaptive_trend", ALLOCATIONS["risk"])
-    equity = account_loop.equity_of(account, clock)
+    equity = account_loop.curve_of(account, clock).equity
 
     monkeypatch.setattr(account_loop, "account_nb", account_loop.account_nb.py_func)
 
-    assert np.array_equal(account_loop.equity_of(account, clock), equity)
+    assert np.array_equal(account_loop.curve_of(account, clock).equity, equity)
 
 
 def by_rows(bars, params):
@@ -168,7 +187,7 @@ def test_one_compiled_loop_serves_tables_laid_out_either_way():
     legs = [Leg(bars, spec, FAST["sma_cross"]) for bars in BARS]
 
     equity = [
-        account_loop.equity_of(account, clock)
+        account_loop.curve_of(account, clock).equity
         for account, clock in (
             opened("sma_cross"),
             account_opened(legs, CONFIG, ALLOCATIONS["equal"]),
@@ -216,7 +235,9 @@ def test_reruns_of_an_account_cover_all_of_it_and_pay_what_it_paid():
 
     assert reruns.is_compiled
     assert not reruns.is_partial
-    assert reruns.baseline == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
+    ours = run.account.metrics
+    assert reruns.baseline.sharpe_ratio == pytest.approx(ours["sharpe_ratio"], rel=1e-6)
+    assert reruns.baseline.win_rate == pytest.approx(ours["win_rate"])
 
 
 @pytest.mark.slow
@@ -228,7 +249,9 @@ def test_reruns_of_an_account_keep_the_limits_it_ran_under():
     reruns = AccountReruns(run, legs, ALLOCATIONS["equal"], 30)
 
     assert not reruns.is_compiled
-    assert reruns.baseline == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
+    ours = run.account.metrics
+    assert reruns.baseline.sharpe_ratio == pytest.approx(ours["sharpe_ratio"], rel=1e-6)
+    assert reruns.baseline.win_rate == pytest.approx(ours["win_rate"])
 
 
 @pytest.mark.parametrize(
@@ -250,7 +273,7 @@ def test_reruns_leave_an_instrument_that_ended_early_out_with_its_share_in_cash(
     alone = run_portfolio(reruns.legs, BacktestConfig(), half)
     per_year = reruns.bars_per_year / alone.account.bars_per_year
     expected = alone.account.metrics["sharpe_ratio"] * per_year**0.5
-    assert reruns.baseline == pytest.approx(expected, rel=1e-6)
+    assert reruns.baseline.sharpe_ratio == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.slow
@@ -259,10 +282,10 @@ def test_the_loop_counts_the_losing_trades_of_each_book_by_itself():
     account, clock = opened("volatility_adaptive_trend", **only)
     free, _ = opened("volatility_adaptive_trend", **only | {"breaker_loss_streak": 50})
 
-    looped = account_loop.equity_of(account, clock)
+    looped = account_loop.curve_of(account, clock).equity
 
     np.testing.assert_allclose(looped, replay(account, clock)[0], rtol=1e-10)
-    assert not np.allclose(looped, account_loop.equity_of(free, clock))
+    assert not np.allclose(looped, account_loop.curve_of(free, clock).equity)
 
 
 @pytest.mark.slow
@@ -272,8 +295,8 @@ def test_reruns_keep_the_class_by_which_a_breaker_measures_volatility():
     leg = Leg(wild, "volatility_adaptive_trend")
     run = run_portfolio([leg], BacktestConfig(cost_model=costs))
 
-    alone = Reruns(run.account, wild, 30).baseline
-    account = AccountReruns(run, [leg], ALLOCATIONS["equal"], 30).baseline
+    alone = Reruns(run.account, wild, 30).baseline.sharpe_ratio
+    account = AccountReruns(run, [leg], ALLOCATIONS["equal"], 30).baseline.sharpe_ratio
 
     assert alone == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)
     assert account == pytest.approx(run.account.metrics["sharpe_ratio"], rel=1e-6)

@@ -238,3 +238,4 @@ def test_the_curve_of_a_search_is_that_of_the_run_with_as_many_trades(key, name)
 
     assert np.array_equal(curve.equity, found.equity)
     assert curve.n_round_trips == len(found.round_trips) > 0
+    assert curve.n_wins == sum(trip.pnl > 0.0 for trip in found.round_trips)

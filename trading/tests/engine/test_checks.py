@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trading.engine.backtest import BacktestConfig, run
-from trading.engine.checks import chance, charges, leaks
+from trading.engine.checks import chance, charges, leaks, shuffles
 from trading.engine.checks.reruns import Reruns
 from trading.engine.costs import CostModel
 from trading.engine.nulls import random_entries
@@ -141,7 +141,9 @@ def test_a_short_that_its_borrow_ruins_cannot_bear_its_costs():
 def test_a_rerun_of_a_short_borrows_at_the_same_rate():
     result, bars = shorts(50.0)
 
-    assert Reruns(result, bars, 1).baseline == pytest.approx(result.metrics["sharpe_ratio"])
+    assert Reruns(result, bars, 1).baseline.sharpe_ratio == pytest.approx(
+        result.metrics["sharpe_ratio"]
+    )
 
 
 def test_losing_after_the_best_trades_are_removed_is_shown():
@@ -173,5 +175,7 @@ def test_a_perfect_edge_beats_random_entries():
     found = run(bars, "rsi2_reversion", {}, BacktestConfig(commission_bps=2.0))
     nulls = random_entries(found, bars, rng(), n_draws=30)
 
-    assert chance.null_win_rate(found, nulls).status is RuleStatus.PASS
+    assert chance.null_win_rate(found, nulls).numbers["p"] < 0.05
     assert chance.null_sharpe(found, nulls).status is RuleStatus.PASS
+    shuffled = shuffles.shuffled_bars(found, bars, rng()).rows
+    assert [row.status for row in shuffled] == [RuleStatus.PASS, RuleStatus.PASS]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from trading.engine.backtest import BacktestConfig, run
-from trading.engine.checks import chance, charges, leaks, stability
+from trading.engine.checks import chance, charges, leaks, shuffles, stability
 from trading.engine.checks.chance import Trials
+from trading.engine.checks.reruns import Figures
 from trading.engine.costs import CostModel
 from trading.engine.nulls import exceedance, random_entries
 from trading.engine.strategies import sma_cross
@@ -83,7 +84,7 @@ def test_short_trades_stand_beside_random_short_entries():
     rows = [chance.null_win_rate(found, nulls), chance.null_sharpe(found, nulls)]
 
     assert all(f"of {len(found.round_trips)} trades won" in row.sentence for row in rows[:1])
-    assert "NOT_APPLICABLE" not in [row.status for row in rows]
+    assert all(0.0 < row.numbers["p"] <= 1.0 for row in rows)
 
 
 def test_an_account_with_short_trades_says_why_nothing_is_drawn():
@@ -112,7 +113,7 @@ def test_flipping_coins_is_not_called_skill():
     found = run(BARS, planted("coin", prepare), {}, BacktestConfig(commission_bps=10.0))
     rows = [
         chance.null_sharpe(found, random_entries(found, BARS, rng(), n_draws=30)),
-        stability.shuffled_bars(found, BARS, rng())[0],
+        *shuffles.shuffled_bars(found, BARS, rng()).rows,
         chance.deflated_sharpe(found, Trials()),
         charges.break_even(found, charges.cost_curve(found, BARS)),
     ]
@@ -125,12 +126,37 @@ def test_an_edge_in_the_order_of_days_beats_shuffled_bars():
     close = 100.0 * np.exp(np.cumsum(np.where(np.arange(600) % 10 < 5, 0.01, -0.0099)))
     bars = tape([(a, max(a, b), min(a, b), b) for a, b in itertools.pairwise(close)])
 
-    row, draws = stability.shuffled_bars(
-        run(bars, "sma_cross", {"fast": 1, "slow": 2}), bars, rng()
-    )
+    found = shuffles.shuffled_bars(run(bars, "sma_cross", {"fast": 1, "slow": 2}), bars, rng())
 
-    assert row.status is RuleStatus.PASS
-    assert draws.shape == (stability.N_SHUFFLES,)
+    assert [row.status for row in found.rows] == [RuleStatus.PASS, RuleStatus.PASS]
+    assert found.win_rates.shape == found.sharpe_ratios.shape == (shuffles.N_SHUFFLES,)
+
+
+def test_selling_what_has_recovered_wins_often_on_shuffled_bars_too():
+    walk = random_walk(3, 3_000, 0.02)
+    found = run(walk, "rsi2_reversion", {})
+
+    random = chance.null_win_rate(found, random_entries(found, walk, rng(), n_draws=40))
+    shuffled, _ = shuffles.shuffled_bars(found, walk, rng()).rows
+
+    # Nothing is there to be found, and yet it wins more often than what leaves after as many bars.
+    assert found.metrics["win_rate"] > random.numbers["null_median"] + 0.05
+    assert random.status is RuleStatus.NOT_APPLICABLE
+    assert "the line on shuffled bars does, and counts" in random.sentence
+    assert shuffled.numbers["null_median"] == pytest.approx(found.metrics["win_rate"], abs=0.04)
+    assert shuffled.status is not RuleStatus.PASS
+    assert f"of {len(found.round_trips)} trades won" in shuffled.sentence
+
+
+def test_a_shuffle_without_a_trade_has_no_win_rate_and_earned_nothing():
+    idle = Figures(math.nan, math.nan, 0)
+
+    found = shuffles.judged(Figures(1.0, 0.6, 10), [idle, Figures(0.5, 0.5, 4)])
+    none = shuffles.judged(idle, [idle])
+
+    assert (found.win_rates.tolist(), found.sharpe_ratios.tolist()) == ([0.5], [0.0, 0.5])
+    assert (found.rows[0].numbers["p"], found.rows[0].numbers["n"]) == (0.5, 1.0)
+    assert {row.status for row in none.rows} == {RuleStatus.NOT_APPLICABLE}
 
 
 def test_a_parameter_on_a_needle_is_caught():

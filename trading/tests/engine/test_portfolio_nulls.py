@@ -135,9 +135,12 @@ def test_the_panel_compares_the_account_with_random_entries_and_shuffled_days():
 
     rows = {row.key: row for row in panel.rows}
     assert panel.nulls.win_rates.shape == (20,)
-    assert panel.shuffled_sharpe_ratios.shape == (30,)
+    assert panel.shuffled.sharpe_ratios.shape == panel.shuffled.win_rates.shape == (30,)
     assert 0.0 < rows["NULL_SHARPE"].numbers["p"] <= 1.0
     assert rows["NULL_BARS"].status is not RuleStatus.NOT_APPLICABLE
+    win_rate = RUN.account.metrics["win_rate"]
+    assert rows["NULL_BARS_WIN_RATE"].numbers["win_rate"] == pytest.approx(win_rate)
+    assert rows["NULL_BARS_WIN_RATE"].numbers["n_trades"] == len(RUN.account.round_trips)
     assert rows["OVERFITTING"].status is RuleStatus.NOT_APPLICABLE
 
 

@@ -297,6 +297,7 @@ def test_a_trade_within_one_bar_counts_for_a_search(config):
 
     assert any(trip.entry_bar == trip.exit_bar for trip in whole.round_trips)
     assert curve.n_round_trips == len(whole.round_trips)
+    assert curve.win_rate == whole.metrics["win_rate"]
 
 
 @pytest.mark.parametrize("explains", [False, True])
@@ -315,6 +316,7 @@ def test_a_turned_position_has_its_own_stop_and_is_a_trade_of_its_own(explains):
     assert whole.fill_reasons == ("TURN", "TURN", "STOP_REACHED")
     assert whole.fills[-1].price == 102.0
     assert curve.n_round_trips == len(whole.round_trips) == 2
+    assert curve.n_wins == sum(trip.pnl > 0.0 for trip in whole.round_trips)
 
 
 @pytest.mark.parametrize("key", ["volatility_adaptive_trend", "hybrid"])

@@ -232,7 +232,7 @@ def test_the_compiled_account_withholds_what_the_replay_withholds(key):
     account, clock = account_opened(legs, BacktestConfig(), ALLOCATION)
     assert account_loop.runs_compiled(account)
 
-    equity = account_loop.equity_of(account, clock)
+    equity = account_loop.curve_of(account, clock).equity
 
     expected, _, _ = replay(account, clock)
     np.testing.assert_allclose(equity, expected, rtol=1e-10)

@@ -240,6 +240,7 @@ def test_tiles_of_the_judged_part_name_what_is_of_the_whole_span(desk, owner):
 
     assert "whole span: probability" in said
     assert "random entries, whole span," in said
+    assert "· shuffled bars " in said
 
 
 def test_averages_the_wrong_way_around_are_run_and_asked_about(desk, owner):
