@@ -67,7 +67,7 @@ def decide(features: Features, i: int, state: StrategyState) -> Proposal:
     target = loops.breakout_next_nb(
         state.quantity > 0.0, features.bars.close[i], arrays["upper"][i], arrays["lower"][i]
     )
-    return long_flat.propose(features, i, state, target, "INSIDE" if not target else "BREAKOUT")
+    return long_flat.propose(features, i, target, "INSIDE" if not target else "BREAKOUT")
 
 
 def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal) -> Narrative:

@@ -15,7 +15,6 @@ from trading.engine.loops import signal_rows_nb
 from trading.engine.regimes import RegimeSeries
 from trading.engine.rules import KINDS, TREND, RuleTable
 from trading.engine.sizing import volatility_target_weight
-from trading.engine.state import StrategyState
 from trading.engine.strategies.base import CHOICE, FLOAT, Features, Parameter, Params, Proposal
 
 ALL_IN = "all_in"
@@ -45,7 +44,6 @@ SIZING_PARAMETERS = (
 def propose(
     features: Features,
     i: int,
-    state: StrategyState,
     target: int,
     rule: str,
     kind: int = TREND,

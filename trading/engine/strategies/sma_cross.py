@@ -65,7 +65,7 @@ def targets(features: Features, first: int) -> IntArray:
 def decide(features: Features, i: int, state: StrategyState) -> Proposal:
     """Want all or nothing."""
     is_above = features.arrays["fast"][i] > features.arrays["slow"][i]
-    return long_flat.propose(features, i, state, int(is_above), "ABOVE" if is_above else "BELOW")
+    return long_flat.propose(features, i, int(is_above), "ABOVE" if is_above else "BELOW")
 
 
 def narrate(features: Features, i: int, state: StrategyState, proposal: Proposal) -> Narrative:

@@ -77,7 +77,7 @@ def test_an_honest_strategy_passes_the_look_ahead_row(key, keeps_decisions):
 def test_a_rule_that_indexes_tomorrow_is_caught():
     def decide(features, i, state):
         ahead = features.bars.close[min(i + 1, len(BARS) - 1)] > features.bars.close[i]
-        return long_flat.propose(features, i, state, int(ahead), "PEEK")
+        return long_flat.propose(features, i, int(ahead), "PEEK")
 
     spec = replace(sma_cross.SPEC, key="peeking", decide=decide, targets=None)
 
