@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.api import CursorPagination
 from elson.common.errors import DomainError, NotFound
+from elson.common.paging import TextPagination
 from marketdata import selectors, serializers, services
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class CsvRenderer(BaseRenderer):
         return JSONRenderer().render(data, media_type, context)
 
 
-class SymbolPagination(CursorPagination):
+class SymbolPagination(TextPagination):
     """By symbol."""
 
     page_size = 100
@@ -60,6 +60,8 @@ class InstrumentListApi(APIView):
         parameters=[
             OpenApiParameter("q", str, description="Part of a symbol or name."),
             OpenApiParameter("asset_class", str),
+            OpenApiParameter("cursor", str, description="From `next` of the page before."),
+            OpenApiParameter("page_size", int, description="At most 500; 100 unless given."),
         ],
         responses=serializers.InstrumentPageSerializer,
     )

@@ -1,4 +1,4 @@
-"""Conventions of the REST doors: strict JSON in, problem+json out, cursor pages."""
+"""Conventions of the REST doors: strict JSON in, problem+json out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework import authentication, exceptions, pagination, parsers, serializers
+from rest_framework import authentication, exceptions, parsers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -145,15 +145,6 @@ def _refuse_odd_values(value: Any, level: int = 1) -> None:
         raise exceptions.ParseError("The body is not valid JSON: half of a surrogate pair.")
 
 
-class CursorPagination(pagination.CursorPagination):
-    """Newest first; `page_size` up to 500."""
-
-    page_size = 50
-    max_page_size = 500
-    page_size_query_param = "page_size"
-    ordering = "-id"
-
-
 def idempotency_key_of(request: HttpRequest | Request) -> str:
     """Return the caller's Idempotency-Key; raise BadRequest when it is missing or unusable."""
     key = idempotency_key_given(request)
@@ -200,6 +191,20 @@ def isoformat_utc(moment: dt.datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def moment_of(text: str, name: str) -> dt.datetime:
+    """Read an ISO 8601 time, UTC when it names no zone."""
+    try:
+        # A "+" of a zone arrives as a blank when the client did not escape it.
+        moment = dt.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        # The first and the last day of the calendar have hours that UTC cannot name.
+        return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(
+            "INVALID_TIME", f"{name} {text[:40]!r} is not an ISO 8601 time.", field=name
+        ) from error
 
 
 def problem_body(

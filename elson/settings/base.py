@@ -322,7 +322,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["elson.common.api.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "elson.common.openapi.ProblemSchema",
     "EXCEPTION_HANDLER": "elson.common.api.problem_handler",
-    "DEFAULT_PAGINATION_CLASS": "elson.common.api.CursorPagination",
+    "DEFAULT_PAGINATION_CLASS": "elson.common.paging.CursorPagination",
     "COERCE_DECIMAL_TO_STRING": True,
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import jsonschema
 import pytest
@@ -34,6 +36,11 @@ OPERATIONS = [
 ]
 NAMES = [f"{method} {path}" for method, path, _ in OPERATIONS]
 WITH_BODY = [(method, path) for method, path, operation in OPERATIONS if "requestBody" in operation]
+WITH_CURSOR = [
+    path
+    for method, path, operation in OPERATIONS
+    if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
+]
 WITHOUT_BODY = [
     (method, path, operation)
     for method, path, operation in OPERATIONS
@@ -201,6 +208,35 @@ def test_what_a_read_refuses_is_a_problem(desk, method, path, operation):
 
     if response.status_code >= 400:
         assert_problem(response, operation)
+
+
+def cursor_of(position: str) -> str:
+    """Write a cursor as a door would for a row at this place."""
+    return base64.b64encode(urlencode({"p": position}).encode()).decode()
+
+
+# A number, a word, a moment without and with a blank, one before UTC begins, a NUL, no cursor.
+FORGED = [
+    cursor_of(position)
+    for position in (
+        "7", "9" * 18, "9" * 40, "-1", "1.5", "٣", "abc", "2026-13-01", "2026-01-01T00:00:00 00:00",
+        "0001-01-01T00:00:00+14:00", "a\0b", "",
+    )
+] + ["odd", "YWJj", "%", "\0", "cD0", base64.b64encode(b"o=x&r=1").decode()]  # fmt: skip
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", WITH_CURSOR)
+def test_a_forged_cursor_is_a_page_or_a_refusal_of_its_own(desk, ids, path):
+    operation = DOCUMENT["paths"][path]["get"]
+    address = re.sub(r"\{([^}]*)\}", lambda name: str(ids[name[1]]), path)
+
+    for forged in FORGED:
+        response = desk.get(address, {"cursor": forged})
+        if response.status_code != 200:
+            assert_problem(response, operation)
+            assert (response.status_code, response.json()["code"]) == (400, "INVALID_CURSOR")
+    assert desk.get(address, {"cursor": "odd"}).status_code == 400
 
 
 MONEY = re.compile(

@@ -13,8 +13,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.selectors import entitlement_value
-from elson.common.api import BadRequest, CursorPagination
+from elson.common.api import BadRequest
 from elson.common.errors import Forbidden
+from elson.common.paging import MomentPagination
 from monitoring.serializers import (
     CalibrationBinSerializer,
     DataProblemSerializer,
@@ -175,7 +176,7 @@ class ModelCalibrationApi(APIView):
         return Response(CalibrationBinSerializer(rows, many=True).data)
 
 
-class PredictionPagination(CursorPagination):
+class PredictionPagination(MomentPagination):
     """By market time."""
 
     ordering = "-market_at"

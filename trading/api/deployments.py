@@ -13,8 +13,8 @@ from rest_framework.views import APIView
 
 from elson.common.api import idempotency_header, idempotency_key_of
 from elson.common.errors import NotFound
+from elson.common.paging import CursorPagination
 from marketdata.selectors import instrument_get
-from trading.api.paging import NumberPagination
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.portfolios import portfolio_get
 from trading.selectors.sizing import size_recommended
@@ -48,7 +48,7 @@ class DeploymentListApi(ListAPIView[Any]):
     """Strategies at work on your portfolio, stopped ones too, newest first."""
 
     serializer_class = DeploymentSerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only the caller's own."""

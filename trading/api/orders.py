@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from elson.common.api import idempotency_header, idempotency_key_of
+from elson.common.paging import CursorPagination
 from marketdata.selectors import instrument_get
-from trading.api.paging import NumberPagination
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.orders import ORDER_FILTERS, order_get, order_list
 from trading.selectors.portfolios import portfolio_get
@@ -37,7 +37,7 @@ class OrderListApi(ListAPIView[Any]):
     """Orders of one's portfolio, newest first; place one."""
 
     serializer_class = OrderSerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only the caller's own, filtered."""

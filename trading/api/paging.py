@@ -1,20 +1,18 @@
-"""Pages of lists that are sorted as asked; a cursor that is not one of ours is refused."""
+"""Pages of lists that are sorted as asked."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rest_framework import exceptions
 from rest_framework.pagination import Cursor
 from rest_framework.request import Request
 
-from elson.common.api import BadRequest, CursorPagination
-from trading.api.parameters import moment_of
+from elson.common.paging import CursorPagination, MomentPagination, cursor_refused
 
 TIME_SORTS = ("-market_at", "market_at")
 
 
-class MarketTimePagination(CursorPagination):
+class MarketTimePagination(MomentPagination):
     """By market time, newest first or as `sort` says."""
 
     ordering = TIME_SORTS[0]
@@ -24,31 +22,8 @@ class MarketTimePagination(CursorPagination):
         is_up = request.query_params.get("sort") == "market_at"
         return ("market_at", "id") if is_up else ("-market_at", "-id")
 
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        """Read a cursor; raise BadRequest for one that names no moment."""
-        found = _decoded(super(), request)
-        if found is not None and found.position is not None:
-            try:
-                moment_of(str(found.position), "cursor")
-            except BadRequest as error:
-                raise _refused() from error
-        return found
 
-
-class NumberPagination(CursorPagination):
-    """By number, newest first."""
-
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        """Read a cursor; raise BadRequest for one that names no number."""
-        found = _decoded(super(), request)
-        if found is not None and found.position is not None:
-            number = str(found.position)
-            if not number.isdecimal() or len(number) > 18:
-                raise _refused()
-        return found
-
-
-class SortedPagination(NumberPagination):
+class SortedPagination(CursorPagination):
     """By number, newest first; with `sort` in the order of the rows, counted by the cursor.
 
     A figure may be missing or the same in many rows, so that no row's value says where to go on.
@@ -88,23 +63,8 @@ class SortedPagination(NumberPagination):
         """Read a cursor; raise BadRequest for one of another order."""
         found = super().decode_cursor(request)
         if self.is_sorted and found is not None and found.position is not None:
-            raise _refused()
+            raise cursor_refused()
         return found
 
     def _link(self, start: int) -> str:
         return self.encode_cursor(Cursor(offset=start, reverse=False, position=None))
-
-
-def _decoded(paging: Any, request: Request) -> Cursor | None:
-    try:
-        found: Cursor | None = paging.decode_cursor(request)
-    except (exceptions.NotFound, UnicodeError) as error:
-        raise _refused() from error
-    return found
-
-
-def _refused() -> BadRequest:
-    return BadRequest(
-        "INVALID_CURSOR", "The cursor is not one of ours; start from the first page.",
-        field="cursor",
-    )  # fmt: skip

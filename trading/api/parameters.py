@@ -8,7 +8,7 @@ from typing import overload
 
 from rest_framework.request import Request
 
-from elson.common.api import BadRequest
+from elson.common.api import BadRequest, moment_of
 from elson.common.formatting import parse_whole
 
 PAGING = ("cursor", "page_size")
@@ -90,20 +90,6 @@ def day_read(request: Request, name: str) -> dt.date:
             f"INVALID_{name.upper()}", f"{name} {text[:20]!r} is not a day like 2015-01-31.",
             field=name,
         ) from error  # fmt: skip
-
-
-def moment_of(text: str, name: str) -> dt.datetime:
-    """Read an ISO 8601 time, UTC when it names no zone."""
-    try:
-        # A "+" of a zone arrives as a blank when the client did not escape it.
-        moment = dt.datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-        # The first and the last day of the calendar have hours that UTC cannot name.
-        return moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadRequest(
-            "INVALID_TIME", f"{name} {text[:40]!r} is not an ISO 8601 time.", field=name
-        ) from error
 
 
 def moment_read(request: Request, name: str) -> dt.datetime | None:

@@ -15,9 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.api import BadRequest, CursorPagination
-from trading.api.paging import NumberPagination
-from trading.api.parameters import PAGING, choice_read, count_read, moment_of, parameters_known
+from elson.common.api import BadRequest, moment_of
+from elson.common.paging import CursorPagination, MomentPagination, cursor_refused
+from trading.api.parameters import PAGING, choice_read, count_read, parameters_known
 from trading.selectors.activity import ACTIVITY_KINDS, ActivityRow, activity_list
 from trading.selectors.equity import equity_point_list
 from trading.selectors.ledger import entry_list, ledger_balances, ledger_control
@@ -34,7 +34,7 @@ from trading.serializers.portfolios import (
 KINDS = [value for value, _ in ACTIVITY_KINDS]
 
 
-class EquityPagination(CursorPagination):
+class EquityPagination(MomentPagination):
     """By market time."""
 
     ordering = "-market_at"
@@ -63,7 +63,7 @@ class LedgerListApi(ListAPIView[Any]):
     """Entries of your books, newest first, each with its postings."""
 
     serializer_class = JournalEntrySerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only the caller's own."""
@@ -150,7 +150,4 @@ def _cursor_read(text: str) -> tuple[dt.datetime, dt.datetime] | None:
         at, created_at = base64.urlsafe_b64decode(text.encode()).decode().split("|")
         return moment_of(at, "cursor"), moment_of(created_at, "cursor")
     except (BadRequest, binascii.Error, UnicodeError, ValueError) as error:
-        raise BadRequest(
-            "INVALID_CURSOR", "The cursor is not one of ours; start from the first page.",
-            field="cursor",
-        ) from error  # fmt: skip
+        raise cursor_refused() from error

@@ -12,7 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from elson.common.api import BadRequest
-from trading.api.paging import TIME_SORTS, MarketTimePagination, NumberPagination
+from elson.common.paging import CursorPagination
+from trading.api.paging import TIME_SORTS, MarketTimePagination
 from trading.api.parameters import PAGING, choice_read, moment_read, parameters_known
 from trading.engine.types import DecisionAction, Regime
 from trading.selectors.decision_views import BLOCK_WORDS
@@ -56,7 +57,7 @@ class StrategyListApi(ListAPIView[Any]):
     """Your strategies, newest first."""
 
     serializer_class = StrategySerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only the caller's own."""

@@ -10,7 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from trading.api.paging import TIME_SORTS, MarketTimePagination, NumberPagination
+from elson.common.paging import CursorPagination
+from trading.api.paging import TIME_SORTS, MarketTimePagination
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.orders import ORDER_FILTERS
 from trading.selectors.parameter_changes import parameter_changes
@@ -55,7 +56,7 @@ class StrategyEventListApi(ListAPIView[Any]):
     """What was done to a strategy's deployments, newest first."""
 
     serializer_class = DeploymentEventSerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only those of the caller's own, of one kind or all."""

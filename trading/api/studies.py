@@ -13,9 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from elson.common.api import CursorPagination, idempotency_header, idempotency_key_given
+from elson.common.api import idempotency_header, idempotency_key_given
 from elson.common.listing import csv_response
-from trading.api.paging import NumberPagination
+from elson.common.paging import CursorPagination
 from trading.api.parameters import PAGING, choice_read, count_read, parameters_known
 from trading.selectors.strategies import strategy_of
 from trading.selectors.studies import STATUSES, study_get, study_list, trial_list
@@ -66,7 +66,7 @@ class StudyListApi(ListAPIView[Any]):
     """List one's searches, newest first; ask for one."""
 
     serializer_class = StudyRowSerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only the caller's own, of one status or all."""

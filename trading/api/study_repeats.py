@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from elson.common.errors import NotFound
-from trading.api.paging import NumberPagination
+from elson.common.paging import CursorPagination
 from trading.api.parameters import PAGING, choice_read, parameters_known
 from trading.selectors.strategies import strategy_of
 from trading.selectors.studies import (
@@ -42,7 +42,7 @@ class StudyRepeatListApi(ListAPIView[Any]):
     """Searches that are made again by the clock, newest first."""
 
     serializer_class = StudyRepeatSerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only the caller's own."""
@@ -86,7 +86,7 @@ class ProposalListApi(ListAPIView[Any]):
     """What repeated searches found, newest first: offered, withheld and decided ones."""
 
     serializer_class = ProposalSerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read only those to the caller."""

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts.staff import staff_check
 from elson.common.api import idempotency_header, idempotency_key_of
-from trading.api.paging import NumberPagination
+from elson.common.paging import CursorPagination
 from trading.selectors.model_trainings import training_get, training_list
 from trading.serializers.trainings import ModelTrainingSerializer, TrainingRequestSerializer
 from trading.services.models.training import training_cancel_by, training_request
@@ -32,7 +32,7 @@ class TrainingListApi(ListAPIView[Any]):
     """Trainings of the site, newest first."""
 
     serializer_class = ModelTrainingSerializer
-    pagination_class = NumberPagination
+    pagination_class = CursorPagination
 
     def get_queryset(self) -> Any:
         """Read all of them."""
