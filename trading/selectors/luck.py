@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trading.engine.checks.shuffles import WIN_RATE
 from trading.engine.enough import shortfall
 from trading.engine.random_trades import LeaveBy
 
@@ -50,3 +51,12 @@ def random_trade_words(honesty: Mapping[str, Any]) -> tuple[str, str]:
             "This result is from before random entries left by levels watched at the close, too.",
         )
     return RANDOM_TRADES[LeaveBy(leave_by or LeaveBy.MIXED)], ""
+
+
+def shuffled_win_rate(honesty: Mapping[str, Any]) -> float | None:
+    """Return how often the rule wins on shuffled bars; None for results without that row."""
+    for row in honesty["rows"]:
+        if row["key"] == WIN_RATE[0]:
+            median: float | None = row["numbers"].get("null_median")
+            return median
+    return None

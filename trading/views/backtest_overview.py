@@ -11,12 +11,11 @@ from django.utils.safestring import SafeString
 
 from elson.common import formatting
 from elson.common.templatetags import formats
-from trading.engine.checks.shuffles import WIN_RATE
 from trading.engine.counts import counted
 from trading.engine.effective import whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.types import Regime
-from trading.selectors.luck import random_trade_words
+from trading.selectors.luck import random_trade_words, shuffled_win_rate
 from trading.services.backtests.judgement import LOOKS, looks_sentence
 from trading.services.backtests.statistics import month_extremes
 from trading.services.backtests.words import reason_words
@@ -56,6 +55,7 @@ def overview_context(backtest: Any) -> dict[str, Any]:
     return {
         "random_trade": random_trade,
         "random_age": random_age,
+        "shuffled_win_rate": shuffled_win_rate(honesty),
         "tiles": _tiles(figures, honesty, backtest.instrument.currency),
         "verdict_tone": MARKS[honesty["status"]],
         "verdict_rows": verdict_rows(backtest, whose="of yours"),
@@ -89,7 +89,7 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
     has_outside = bool(figures["out_of_sample"])
     main = figures["out_of_sample"] if has_outside else figures["all"]
     inside = figures["in_sample"] if has_outside else {}
-    null_win_rate = honesty["null_win_rates"]["ALL"]
+    null_win_rate, shuffled = honesty["null_win_rates"]["ALL"], shuffled_win_rate(honesty)
     cost_note = "of gross gains"
     return [
         {
@@ -117,7 +117,7 @@ def _tiles(figures: dict[str, Any], honesty: dict[str, Any], currency: str) -> l
             "note": _note(
                 _win_interval(main) + "random entries, whole span,",
                 formats.pct(null_win_rate, 0),
-                _on_shuffled_bars(honesty),
+                "" if shuffled is None else f"· shuffled bars {formatting.percent(shuffled, 0)}",
             ),
         },
         {
@@ -160,14 +160,6 @@ def _deflated_tile(honesty: dict[str, Any]) -> dict[str, Any]:
 def _win_rate(segment: dict[str, Any]) -> SafeString:
     few = shortfall(segment, "win_rate")
     return formats.pct(segment["win_rate"], 0) if few is None else formats.too_few(few)
-
-
-def _on_shuffled_bars(honesty: dict[str, Any]) -> str:
-    """Say how often the rule wins on shuffled bars; nothing for results without that row."""
-    for row in honesty["rows"]:
-        if row["key"] == WIN_RATE[0] and "null_median" in row["numbers"]:
-            return f"· shuffled bars {formatting.percent(row['numbers']['null_median'], 0)}"
-    return ""
 
 
 def _win_interval(segment: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from elson.common.formatting import (
 )
 from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.strategies import STRATEGIES, Parameter
+from trading.selectors.luck import shuffled_win_rate
 from trading.services.backtests.experiment import ExperimentOutcome
 from trading.services.backtests.judgement import ALL
 from trading.services.backtests.statistics import iso, plain
@@ -204,6 +205,10 @@ def _regimes(outcome: ExperimentOutcome) -> str:
     note = "Random: how often a trade of the same length, begun at any bar of the regime, wins."
     if null is not None:
         note += f" All trades: {percent(null, 1)}."
+    if (shuffled := shuffled_win_rate(outcome.honesty)) is not None:
+        note += (
+            f"\nIt does not play the rule's own exits; on shuffled bars: {percent(shuffled, 1)}."
+        )
     return _aligned(rows, "lrrrrrrr") + "\n" + note
 
 

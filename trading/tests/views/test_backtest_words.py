@@ -241,6 +241,20 @@ def test_tiles_of_the_judged_part_name_what_is_of_the_whole_span(desk, owner):
     assert "whole span: probability" in said
     assert "random entries, whole span," in said
     assert "· shuffled bars " in said
+    assert "on shuffled bars, where it does, it wins " in said
+
+
+def test_a_result_from_before_shuffled_win_rates_does_not_speak_of_them(desk, owner):
+    made = done_make(owner)
+    rows = [row for row in made.result.honesty["rows"] if row["key"] != "NULL_BARS_WIN_RATE"]
+    made.result.honesty["rows"] = rows
+    made.result.save()
+
+    said = text(desk.get(f"/backtests/{made.pk}/"))
+
+    assert "random entries, whole span," in said
+    assert "huffled bars, where" not in said
+    assert "· shuffled bars" not in said
 
 
 def test_averages_the_wrong_way_around_are_run_and_asked_about(desk, owner):
