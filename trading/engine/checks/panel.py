@@ -23,6 +23,7 @@ from trading.engine.checks.shuffles import Shuffles
 from trading.engine.counts import counted
 from trading.engine.effective import EffectiveTrades, effective_trades, whole
 from trading.engine.enough import FEWEST_FOR_WIN_RATE
+from trading.engine.months import compounded, month_returns
 from trading.engine.nulls import NullDraws, buy_and_hold, random_entries
 from trading.engine.types import Regime, RuleStatus
 
@@ -159,15 +160,28 @@ def against_benchmark(run: BacktestRun, benchmark: FloatArray) -> CheckRow:
 
 
 def without_best(run: BacktestRun) -> CheckRow:
-    """Take the best trades away; a result that hangs on them is luck."""
-    key, title = "BEST_TRADES", f"Without its best {N_BEST} trades"
+    """Take the best trades, or the best month, away; a result that hangs on them is luck."""
+    key, title = "BEST_TRADES", f"Without its best {N_BEST} trades or its best month"
     pnls = sorted((trip.pnl for trip in run.round_trips), reverse=True)
     if not pnls:
         return no_trade(key, title)
     total, rest = sum(pnls), sum(pnls[N_BEST:])
-    numbers = {"pnl": total, "pnl_without": rest}
-    sentence = f"All trades made {total:+,.2f}; without the best {N_BEST} it is {rest:+,.2f}."
-    status = RuleStatus.PASS if rest > 0.0 else RuleStatus.WARN
+    months = month_returns(run.closed_at, run.equity, run.config.cash)
+    best = max(months, key=lambda month: month.value)
+    whole = compounded(month.value for month in months)
+    others = compounded(month.value for month in months if month is not best)
+    numbers = {
+        "pnl": total,
+        "pnl_without": rest,
+        "total_return": whole,
+        "best_month_return": best.value,
+        "return_without_best_month": others,
+    }
+    sentence = (
+        f"All trades made {total:+,.2f}; without the best {N_BEST} it is {rest:+,.2f}. The account "
+        f"returned {whole:+.1%}; without its best month, {best.name}, it is {others:+.1%}."
+    )
+    status = RuleStatus.PASS if rest > 0.0 and others > 0.0 else RuleStatus.WARN
     if total <= 0.0:
         status = RuleStatus.FAIL
     return CheckRow(key, title, status, sentence, numbers)

@@ -20,6 +20,7 @@ from marketdata.types import Bars
 from trading.engine import metrics
 from trading.engine.backtest import BacktestRun
 from trading.engine.effective import effective_trades
+from trading.engine.months import compounded, month_returns
 from trading.engine.types import OrderSide, RoundTrip, regime_of
 
 FloatArray = NDArray[np.float64]
@@ -201,18 +202,14 @@ def daily(run: BacktestRun, benchmark: FloatArray) -> dict[str, Any]:
 
 def monthly(run: BacktestRun) -> list[dict[str, Any]]:
     """Return the return of each calendar month (UTC) and year, None where no bar lies."""
-    months = run.closed_at.astype("datetime64[ns]").astype("datetime64[M]")
-    last = np.flatnonzero(np.append(months[1:] != months[:-1], True))
-    ends = run.equity[last]
-    starts = np.concatenate(([run.config.cash], ends[:-1]))
     table: dict[int, list[float | None]] = {}
-    for month, value in zip(months[last].astype(object), ends / starts - 1.0, strict=True):
-        table.setdefault(month.year, [None] * 12)[month.month - 1] = float(value)
+    for year, month, value in month_returns(run.closed_at, run.equity, run.config.cash):
+        table.setdefault(year, [None] * 12)[month - 1] = value
     return [
         {
             "year": year,
             "months": row,
-            "total": math.prod(1.0 + value for value in row if value is not None) - 1.0,
+            "total": compounded(value for value in row if value is not None),
         }
         for year, row in sorted(table.items())
     ]

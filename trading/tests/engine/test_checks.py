@@ -9,6 +9,7 @@ import pytest
 
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.checks import chance, charges, leaks, shuffles
+from trading.engine.checks.panel import without_best
 from trading.engine.checks.reruns import Reruns
 from trading.engine.costs import CostModel
 from trading.engine.nulls import random_entries
@@ -153,6 +154,44 @@ def test_losing_after_the_best_trades_are_removed_is_shown():
 
     pnls = sorted(trip.pnl for trip in result.round_trips)
     assert row.numbers["pnl_without"] == pytest.approx(sum(pnls[:-5]))
+
+
+def monthly_gains(*gains):
+    """A run that made one of `gains` in each calendar month from January 1970 on."""
+    days = [f"1970-{i + 1:02d}-{day:02d}" for i in range(len(gains)) for day in (1, 15, 28)]
+    times = np.array(days, "datetime64[ns]").astype(np.int64)
+    shares = np.ravel([(1.0, 1.0 + gain / 2.0, 1.0 + gain) for gain in gains])
+    before = np.repeat(np.cumprod([1.0, *(1.0 + gain for gain in gains[:-1])]), 3)
+    return replace(
+        dips(), closed_at=times, equity=dips().config.cash * before * shares, round_trips=winners()
+    )
+
+
+def winners():
+    """Ten trades of which each gained."""
+    return tuple(replace(dips().round_trips[0], pnl=10.0) for _ in range(10))
+
+
+def test_a_result_that_one_month_carries_is_warned_about():
+    row = without_best(monthly_gains(-0.10, 0.50, -0.10))
+
+    assert row.status is RuleStatus.WARN
+    assert row.numbers["total_return"] == pytest.approx(0.9 * 1.5 * 0.9 - 1.0)
+    assert row.numbers["best_month_return"] == pytest.approx(0.50)
+    assert row.numbers["return_without_best_month"] == pytest.approx(0.9 * 0.9 - 1.0)
+    assert "The account returned +21.5%; without its best month, Feb 1970, it is -19.0%." in (
+        row.sentence
+    )
+
+
+def test_a_result_that_many_months_made_passes_without_its_best_one():
+    assert without_best(monthly_gains(0.10, 0.50, 0.10)).status is RuleStatus.PASS
+
+
+def test_a_result_of_one_month_is_that_month():
+    row = without_best(monthly_gains(0.10))
+
+    assert (row.status, row.numbers["return_without_best_month"]) == (RuleStatus.WARN, 0.0)
 
 
 def test_a_perfect_edge_beats_random_entries():
