@@ -27,6 +27,7 @@ from trading.models import (
 from trading.services.backtests.requests import backtest_cancel
 from trading.services.backtests.retries import backtest_retry
 from trading.services.deployments import deployment_pause, deployment_resume, deployment_stop
+from trading.services.portfolios import portfolio_lock
 from trading.services.studies.requests import study_pause, study_resume, study_retry, study_stop
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def staff_act(
     act, kind = ACTS[model][name], str(model._meta.model_name)
     staff_check(actor, f"trading.change_{kind}", f"{act.label.lower()} a {kind}")
     words = _reason(reason)
-    row = model._default_manager.filter(pk=row_id).first()
+    row = _locked(model, row_id)
     if row is None:
         raise NotFound(str(model._meta.verbose_name), f"#{row_id}")
     before = state_of(row)
@@ -181,6 +182,19 @@ def staff_act(
         after=state_of(act.run(row, now)),
         created_at=now,
     )
+
+
+def _locked(model: type[models.Model], row_id: int) -> Any:
+    """Return the row under the locks its service takes, None without one.
+
+    What is judged here is what the service finds: nobody acts in between. A portfolio comes before
+    its deployments, as everywhere.
+    """
+    if model is Deployment:
+        owners = Deployment.objects.filter(pk=row_id).values_list("portfolio_id", flat=True)
+        for portfolio_id in owners:
+            portfolio_lock(portfolio_id)
+    return model._default_manager.select_for_update(of=("self",)).filter(pk=row_id).first()
 
 
 def _reason(text: str) -> str:
