@@ -216,9 +216,8 @@ def _earned(equity: FloatArray, holdings: Holdings) -> FloatArray:
     """Return what each completed trade left, in currency: those within one bar last."""
     # A trade begins where something is held that was not, or was held the other way round.
     sides = np.sign(holdings.quantity)
-    changes = sides[1:] != sides[:-1]
-    begins = np.flatnonzero(changes & (sides[1:] != 0.0))
-    ends = np.flatnonzero(changes & (sides[:-1] != 0.0)) + 1
+    changes = np.flatnonzero(sides[1:] != sides[:-1])
+    begins, ends = changes[sides[changes + 1] != 0.0], changes[sides[changes] != 0.0] + 1
     inside = holdings.inside
     return np.concatenate(
         (equity[ends] - equity[begins[: ends.shape[0]]], equity[inside] - equity[inside - 1])
