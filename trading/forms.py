@@ -10,11 +10,12 @@ from typing import Any
 from django import forms
 
 from elson.common.errors import DomainError
-from elson.common.formatting import label_of, parse_decimal
+from elson.common.formatting import parse_decimal
 from marketdata.selectors import instrument_list
 from trading.engine.errors import EngineError
 from trading.engine.strategies.base import Parameter, StrategySpec, parameter_convert
 from trading.engine.types import OrderSide, OrderType, TimeInForce
+from trading.selectors.parameter_words import choice_words, parameter_label
 from trading.services.backtests.drafts import BacktestInvalid, costs_read
 from trading.services.own_limits import OWN_LIMITS, OwnLimit, OwnLimitInvalid, limits_read
 
@@ -279,11 +280,11 @@ def symbol_field() -> forms.ChoiceField:
 
 
 def _parameter_field(parameter: Parameter) -> forms.Field:
-    label = label_of(parameter.key)
+    label = parameter_label(parameter.key)
     if parameter.choices:
         return forms.ChoiceField(
             label=label,
-            choices=[(choice, choice.replace("_", " ")) for choice in parameter.choices],
+            choices=[(choice, choice_words(parameter.key, choice)) for choice in parameter.choices],
             initial=parameter.default,
             help_text=parameter.meaning,
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from elson.common.formatting import label_of
 from trading.models import Backtest
-from trading.selectors.versions import parameter_label
+from trading.selectors.parameter_words import parameter_label
 
 # What a run pays, by the names of its row and of its manifest.
 COSTS = {

@@ -20,6 +20,7 @@ from trading.selectors.decision_scores import (
     score_of,
     unasked_text,
 )
+from trading.selectors.parameter_words import parameter_label
 
 LABELS = {
     "rsi": "RSI(2)",
@@ -146,7 +147,7 @@ def _parameters(lines: Mapping[str, Mapping[str, Any]]) -> list[ParameterRow]:
     rows = [
         ParameterRow(
             name=name,
-            label=label_of(name),
+            label=parameter_label(name),
             base=line.get("base"),
             now=line.get("now"),
             low=line.get("low"),

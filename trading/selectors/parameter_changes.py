@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from elson.common.formatting import label_of
 from trading.models import Decision, Deployment
+from trading.selectors.parameter_words import parameter_label
 
 DAYS = 30
 # A month of minutes would be ten thousand decisions; of those the newest tell enough.
@@ -73,7 +73,7 @@ def parameter_changes(deployment: Deployment) -> ParameterChanges | None:
     found = list(within.values_list("market_at", "regime", "parameters")[: MOST_DECISIONS + 1])
     rows: list[Row] = found[:MOST_DECISIONS][::-1]
     # By name: PostgreSQL keeps the keys of an object in an order of its own.
-    names = sorted({name for _, _, lines in rows for name in lines}, key=label_of)
+    names = sorted({name for _, _, lines in rows for name in lines}, key=parameter_label)
     return ParameterChanges(
         histories={name: _history(name, rows) for name in names},
         from_at=rows[0][0],
@@ -95,4 +95,4 @@ def _history(name: str, rows: Sequence[Row]) -> ParameterHistory:
             spans[-1] = replace(last, to_at=at, n_bars=last.n_bars + 1)
         else:
             spans.append(ParameterSpan(value, regime, at, at, 1))
-    return ParameterHistory(name, label_of(name), tuple(spans), low, high)
+    return ParameterHistory(name, parameter_label(name), tuple(spans), low, high)

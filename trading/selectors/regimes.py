@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elson.common.formatting import label_of
 from marketdata.models import BarSeries, Instrument
 from marketdata.selectors import (
     NoBars,
@@ -31,6 +30,7 @@ from trading.engine.types import Regime
 from trading.models import Portfolio, StrategyVersion
 from trading.selectors.markets import RegimeTrack, regime_track, regime_word, series_of
 from trading.selectors.model_versions import bound_text
+from trading.selectors.parameter_words import parameter_label
 from trading.selectors.versions import regime_grid
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ REGIMES = tuple(str(regime.value) for regime in Regime)
 YEAR = dt.timedelta(days=365)
 ESTIMATOR_BARS = 20
 NO_CODES: IntArray = np.empty(0, dtype=np.int64)
-LABELS = {"stop_atr": "Stop, ATR", "target_atr": "Target, ATR", "entry_threshold": "Entry level"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +349,7 @@ def _adaptive_rows(strategy_key: str, parameters: Mapping[str, object]) -> tuple
     return tuple(
         AdaptiveRow(
             row.name,
-            LABELS.get(row.name, label_of(row.name)),
+            parameter_label(row.name),
             row.values,
             row.base,
             row.low,

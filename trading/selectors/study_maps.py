@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from elson.common.errors import Conflict
-from elson.common.formatting import label_of, quantity, ratio
+from elson.common.formatting import quantity, ratio
 from trading.engine.errors import EngineError
 from trading.engine.search import plateau_of, space_from
+from trading.selectors.parameter_words import parameter_label, parameter_text
 from trading.selectors.strategies import rules_of
 from trading.selectors.studies import trials_counted, trials_ranked
 
@@ -32,7 +33,7 @@ def points_of(study: Any) -> dict[str, Any]:
     axes = [*study.space, "in_sample", "out_of_sample"]
     return {
         "axes": axes,
-        "labels": {name: label_of(name) for name in ("number", "objective", *axes)},
+        "labels": {name: parameter_label(name) for name in ("number", "objective", *axes)},
         "rows": [
             {
                 "number": trial.number,
@@ -84,7 +85,7 @@ def heat(ranked: Sequence[Any], zone: set[int], x: str, y: str) -> dict[str, Any
     """Lay the objective over two parameters; a cell is the middle of its trials."""
     if not ranked or x == y:
         return None
-    columns, rows = (_bins([t.parameters[name] for t in ranked]) for name in (x, y))
+    columns, rows = (_bins(name, [t.parameters[name] for t in ranked]) for name in (x, y))
     cells: dict[tuple[int, int], list[Any]] = {}
     for trial in ranked:
         place = (_bin_of(trial.parameters[y], rows), _bin_of(trial.parameters[x], columns))
@@ -103,19 +104,19 @@ def heat(ranked: Sequence[Any], zone: set[int], x: str, y: str) -> dict[str, Any
         ],
         "x": x,
         "y": y,
-        "x_label": label_of(x),
-        "y_label": label_of(y),
+        "x_label": parameter_label(x),
+        "y_label": parameter_label(y),
     }
 
 
 Bin = tuple[str, Any]
 
 
-def _bins(values: Sequence[Any]) -> list[Bin]:
+def _bins(name: str, values: Sequence[Any]) -> list[Bin]:
     """Return label and member test of each bin: the values themselves, or ranges of equal width."""
     distinct = sorted(set(values))
     if len(distinct) <= MOST_CELLS or isinstance(distinct[0], str):
-        return [(v if isinstance(v, str) else quantity(v, 4), (v, v)) for v in distinct]
+        return [(parameter_text(name, v), (v, v)) for v in distinct]
     low, high = float(distinct[0]), float(distinct[-1])
     edges = [low + (high - low) * k / MOST_CELLS for k in range(MOST_CELLS + 1)]
     return [(f"{_short(a)}–{_short(b)}", (a, b)) for a, b in pairwise(edges)]

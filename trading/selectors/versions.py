@@ -9,48 +9,20 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from elson.common.formatting import label_of
 from trading.engine.adaptive import ON, SWITCH
 from trading.engine.adaptive_grid import GridRow, grid
 from trading.engine.regimes import N_CONFIRM
 from trading.engine.schedule import (
-    EVERY_BARS,
-    FROM,
     MEANINGS,
-    ON_DAYS,
-    SKIP_MINUTES,
-    UNTIL,
 )
 from trading.engine.strategies import resolve_params
 from trading.engine.strategies.base import INT, Parameter, Params, in_regimes
 from trading.engine.types import Regime
 from trading.models import Strategy, StrategyVersion
+from trading.selectors.parameter_words import parameter_label, parameter_text
 from trading.selectors.strategies import rules_of
 
 DEFAULTS = "The rule as it is"
-SCHEDULE_LABELS = {
-    ON_DAYS: "Enters on",
-    FROM: "Enters from",
-    UNTIL: "Enters until",
-    SKIP_MINUTES: "Minutes after the open",
-    EVERY_BARS: "Bars between additions",
-}
-
-
-def parameter_label(key: str) -> str:
-    """Return the name of a parameter as pages write it, also of one that no schema has.
-
-    Examples
-    --------
-    >>> parameter_label("size_factor.HIGH"), parameter_label("size_factor.ADAPTIVE")
-    ('Size factor in High', 'Size factor follows the regime')
-    """
-    if key in SCHEDULE_LABELS:
-        return SCHEDULE_LABELS[key]
-    name, _, suffix = key.partition(".")
-    if suffix == SWITCH:
-        return f"{label_of(name)} follows the regime"
-    return f"{label_of(name)} in {suffix.capitalize()}" if suffix else label_of(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +34,27 @@ class ParameterChange:
     old: Any
     new: Any
     absent: str = "the rule’s"
+    is_typed: bool = False  # words of a person, written as they are
 
     @property
     def label(self) -> str:
         """Return the parameter's name as pages write it."""
         return parameter_label(self.key)
+
+    @property
+    def old_text(self) -> str:
+        """Write the value before."""
+        return self._text(self.old)
+
+    @property
+    def new_text(self) -> str:
+        """Write the value after."""
+        return self._text(self.new)
+
+    def _text(self, value: Any) -> str:
+        if value is None:
+            return self.absent
+        return str(value) if self.is_typed else parameter_text(self.key, value)
 
     @property
     def is_changed(self) -> bool:
@@ -90,7 +78,7 @@ class RegimeChange:
     @property
     def label(self) -> str:
         """Return the parameter's name as pages write it."""
-        return label_of(self.name)
+        return parameter_label(self.name)
 
     @property
     def cells(self) -> tuple[tuple[str, float, float], ...]:

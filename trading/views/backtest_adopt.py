@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.requests import MemberRequest
 from elson.common.errors import DomainError
-from elson.common.formatting import label_of
 from elson.common.forms import JudgedForm
 from trading.selectors.backtests import backtest_get
+from trading.selectors.parameter_words import choice_words, parameter_label
 from trading.selectors.strategies import rule_name
 from trading.services.adoption import OVERRIDE, backtest_adopt
 from trading.views.backtest_words import MARKS
@@ -52,7 +52,8 @@ def backtest_adopt_page(request: MemberRequest, backtest_id: int) -> HttpRespons
         "verdict": honesty["verdict"],
         "is_failed": honesty["status"] == "FAIL",
         "tone": MARKS.get(honesty["status"], "info"),
-        "parameters": [(label_of(name), value) for name, value in row.parameters.items()],
+        "parameters": [(parameter_label(name), choice_words(name, value))
+            for name, value in row.parameters.items()],
         "crumbs": [
             {"label": "Backtests", "href": reverse("backtests")},
             {"label": f"#{row.pk}", "href": reverse("backtest", args=[row.pk])},

@@ -6,7 +6,7 @@ from typing import Any
 
 from elson.common import formatting
 from trading.engine.strategies import STRATEGIES
-from trading.selectors.versions import parameter_label
+from trading.selectors.parameter_words import choice_words, parameter_label
 from trading.views.backtest_costs import cost_context
 from trading.views.backtest_metrics import metric_groups
 from trading.views.backtest_overview import overview_context
@@ -54,8 +54,8 @@ def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
         {
             "name": name,
             "label": parameter_label(name),
-            "value": value,
-            "default": known[name].default if name in known else "",
+            "value": choice_words(name, value),
+            "default": choice_words(name, known[name].default) if name in known else "",
             "is_default": name in known and known[name].default == value,
             "meaning": known[name].meaning if name in known else "",
         }

@@ -18,7 +18,8 @@ from trading.engine.errors import UnknownStrategy
 from trading.engine.schedule import MEANINGS
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
 from trading.engine.types import Regime
-from trading.selectors.versions import parameter_label, regime_grid
+from trading.selectors.parameter_words import choice_words, parameter_label
+from trading.selectors.versions import regime_grid
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import MOST_FOLDS, MOST_SYMBOLS
 from trading.services.backtests.drafts import LIMITS, BacktestDraft, BacktestInvalid, draft_read
@@ -363,9 +364,9 @@ def _weight_field(symbol: str, n_symbols: int) -> forms.Field:
 
 
 def _parameter_field(parameter: Parameter) -> forms.Field:
-    label = label_of(parameter.key)
+    label = parameter_label(parameter.key)
     if parameter.choices:
-        choices = [(choice, choice.replace("_", " ")) for choice in parameter.choices]
+        choices = [(choice, choice_words(parameter.key, choice)) for choice in parameter.choices]
         return forms.ChoiceField(
             label=label, choices=choices, required=False, help_text=parameter.meaning
         )

@@ -15,6 +15,7 @@ from trading.engine.enough import FEWEST_FOR_WIN_RATE
 from trading.selectors.compared_settings import STRATEGY, SettingRow
 from trading.selectors.comparison import ComparedRun, Comparison, MetricRow, PairRow
 from trading.selectors.luck import luck_of
+from trading.selectors.parameter_words import choice_words
 from trading.selectors.strategies import rule_name
 from trading.views.backtest_metrics import METRICS, term_of
 
@@ -36,7 +37,7 @@ TERMS = {
 WORDS = {"PASS": "yes", "WARN": "barely", "FAIL": "no"}
 BASE = 100.0
 # Settings whose words are codes.
-CHOSEN = ("parameters.", "allocation.")
+CHOSEN = ("parameters", "allocation")
 
 
 def page_context(found: Comparison) -> dict[str, Any]:
@@ -174,15 +175,12 @@ def _regime_cell(cell: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _setting(row: SettingRow) -> dict[str, Any]:
+    group, _, name = row.key.partition(".")
     write = rule_name if row.key == STRATEGY else _setting_text
-    if row.key.startswith(CHOSEN):
-        write = _choice_text
-    return {"label": row.label, "values": [write(value) for value in row.values]}
-
-
-def _choice_text(value: Any) -> str:
-    """Write a parameter, whose words are codes and never symbols."""
-    return _setting_text(formatting.value_words(value))
+    values = row.values
+    if group in CHOSEN:  # whose words are codes and never symbols
+        values = tuple(choice_words(name, value) for value in values)
+    return {"label": row.label, "values": [write(value) for value in values]}
 
 
 def _setting_text(value: Any) -> str:

@@ -9,7 +9,6 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from elson.common.formatting import label_of
 from trading.engine.adaptive import OFF, ON, SWITCH
 from trading.engine.adaptive_grid import GridRow
 from trading.engine.errors import EngineError
@@ -33,6 +32,7 @@ from trading.forms import (
     TermsMixin,
     symbol_field,
 )
+from trading.selectors.parameter_words import parameter_label
 
 DAY_NAMES = [(day, day.title()) for day in DAYS]
 SCHEDULED = (ON_DAYS, FROM, UNTIL, SKIP_MINUTES, EVERY_BARS)
@@ -222,7 +222,7 @@ def _switch(row: GridRow) -> str:
 
 def _switch_field(row: GridRow) -> forms.Field:
     # Named after its row for whoever hears one field at a time.
-    label = f"{label_of(row.name)} follows the regime"
+    label = parameter_label(_switch(row).removeprefix(PARAMETER_PREFIX))
     return forms.ChoiceField(
         label=label, choices=[(ON, ON), (OFF, OFF)], required=False, widget=Switch()
     )
@@ -239,7 +239,7 @@ def _regime_parameter(row: GridRow, regime: Regime, suggested: float) -> Paramet
         key=f"{row.name}.{regime.value}",
         kind=INT if row.is_whole else FLOAT,
         default=suggested,
-        meaning=f"{label_of(row.name)} in {regime.value.capitalize()}",
+        meaning=parameter_label(f"{row.name}.{regime.value}"),
         low=row.low,
         high=row.high,
     )

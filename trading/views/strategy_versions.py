@@ -17,6 +17,7 @@ from marketdata.selectors import instrument_get
 from trading.engine.adaptive_grid import GridRow
 from trading.engine.strategies.base import StrategySpec
 from trading.forms import PARAMETER_PREFIX, RunForm, terms_initial
+from trading.selectors.parameter_words import parameter_label, parameter_text
 from trading.selectors.portfolios import account_limits, portfolio_get
 from trading.selectors.strategies import (
     rules_of,
@@ -27,7 +28,6 @@ from trading.selectors.strategies import (
 from trading.selectors.versions import (
     ParameterChange,
     adaptive_words,
-    parameter_label,
     parameters_diff,
     regime_grid,
     terms_diff,
@@ -103,7 +103,8 @@ def version_run(request: HttpRequest, strategy_id: int, number: int) -> HttpResp
         "version": version,
         "spec": rules_of(strategy.key),
         "parameters": [
-            (parameter_label(name), value) for name, value in version.parameters.items()
+            (parameter_label(name), parameter_text(name, value))
+            for name, value in version.parameters.items()
         ],
         "form": form,
         "crumbs": _crumbs(strategy),
@@ -138,7 +139,7 @@ def _changes(base: Any, form: VersionForm) -> list[ParameterChange]:
         limits=limits_read(form.limits(), form.account),
         costs=costs_read(form.costs()),
     )
-    name = ParameterChange("name", "Name", base.strategy.name, form.new_name())
+    name = ParameterChange("name", "Name", base.strategy.name, form.new_name(), is_typed=True)
     return [change for change in (name, *changes) if change.is_changed]
 
 

@@ -143,8 +143,8 @@ def _apply_context(request: MemberRequest, row: Any, trial: Any, strategy: Any) 
         "rows": [
             {
                 "label": c.label,
-                "before": c.absent if c.old is None else c.old,
-                "after": c.absent if c.new is None else c.new,
+                "before": c.old_text,
+                "after": c.new_text,
                 "because": c.meaning,
             }
             for c in changes

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest
 
-from elson.common.formatting import label_of, ratio
+from elson.common.formatting import ratio
 from elson.common.listing import page_of
 from elson.common.templatetags.components.words import term
 from trading.engine.search.judgement import GOOD_DEFLATED
+from trading.selectors.parameter_words import choice_words, parameter_label
 from trading.selectors.strategies import rule_name
 from trading.selectors.studies import best_so_far, study_pace, trial_list, trials_ranked
 from trading.selectors.study_maps import heat, stable_zone
@@ -72,17 +73,17 @@ def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> di
         "verdict": verdict,
         "checks": checks(verdict),
         "importance": [
-            (label_of(name), share)
+            (parameter_label(name), share)
             for name, share in sorted(
                 (verdict.get("importance") or {}).items(), key=lambda item: -item[1]
             )
         ],
         "caution": caution_words(study.strategy_key, study.fixed | pick.parameters) if pick else "",
-        "pick_values": [(label_of(name), v) for name, v in pick.parameters.items()] if pick else [],
+        "pick_values": _valued(pick.parameters) if pick else [],
         "pick": pick,
         "best": named.get(verdict.get("best")),
         "chosen": chosen,
-        "moving": [(name, label_of(name)) for name in study.space],
+        "moving": [(name, parameter_label(name)) for name in study.space],
     }
 
 
@@ -91,6 +92,10 @@ def _named(study: Any, verdict: dict[str, Any]) -> dict[Any, Any]:
     numbers = [verdict[name] for name in ("pick", "best") if verdict.get(name) is not None]
     rows = trial_list(study).filter(number__in=numbers, objective__isnull=False)
     return {trial.number: trial for trial in rows} if numbers else {}
+
+
+def _valued(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(parameter_label(name), choice_words(name, v)) for name, v in parameters.items()]
 
 
 def _leaders(
@@ -109,7 +114,7 @@ def _leaders(
         {
             "trial": trial,
             "rank": ranks.get(trial.number),
-            "values": [(label_of(name), trial.parameters.get(name)) for name in study.space],
+            "values": _valued({name: trial.parameters.get(name) for name in study.space}),
             "is_pinned": trial.number in pins,
             "pin_query": _pin_query(chosen, trial.number),
             "is_stable": trial.number in zone,

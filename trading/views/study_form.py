@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 
-from elson.common.formatting import label_of
 from trading.engine.strategies.base import CHOICE, INT, Parameter, StrategySpec
+from trading.selectors.parameter_words import choice_words, parameter_label
 from trading.selectors.studies import METHODS
 from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
 from trading.views.backtest_address import PREFIX
@@ -83,7 +83,7 @@ class StudyForm(BacktestForm):
         return [
             SpaceRow(
                 parameter=p,
-                label=label_of(p.key),
+                label=parameter_label(p.key),
                 **{part: self[f"{SPACE}{p.key}_{part}"] for part in _space_fields(p)},
             )
             for p in self.spec.parameters
@@ -166,14 +166,25 @@ def _space_fields(parameter: Parameter) -> dict[str, forms.Field]:
         "moves": forms.BooleanField(label=f"Move {parameter.key}", required=False)
     }
     if parameter.kind == CHOICE:
-        fields["choices"] = forms.CharField(label="Choices", required=False)
-    else:
-        fields |= {
-            part: _number_field(word, "")
-            for part, word in (("low", "Lowest"), ("high", "Highest"), ("step", "Step"))
+        words = [(choice, choice_words(parameter.key, choice)) for choice in parameter.choices]
+        return fields | {
+            "choices": forms.CharField(
+                label="Choices", required=False, help_text=_codes_text(words)
+            ),
+            "value": forms.ChoiceField(label="Fixed value", required=False, choices=words),
         }
-        fields["log"] = forms.BooleanField(label="Log scale", required=False)
+    fields |= {
+        part: _number_field(word, "")
+        for part, word in (("low", "Lowest"), ("high", "Highest"), ("step", "Step"))
+    }
+    fields["log"] = forms.BooleanField(label="Log scale", required=False)
     return fields | {"value": forms.CharField(label="Fixed value", required=False)}
+
+
+def _codes_text(words: Sequence[tuple[str, str]]) -> str:
+    """Say what may be typed, and what each code means where its word is another one."""
+    told = (code if code == word else f"{code} ({word})" for code, word in words)
+    return f"Of {', '.join(told)}."
 
 
 def _space_defaults(parameter: Parameter, begun: str, *, moves: bool) -> dict[str, Any]:

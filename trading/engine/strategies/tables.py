@@ -35,8 +35,8 @@ PROTECTION_PARAMETER = Parameter(
     "protection",
     CHOICE,
     CLOSE,
-    "Stop and target: close looks at each close and sells at the next open; resting leaves orders "
-    "at the market, filled inside a bar or at an open beyond them",
+    "Stop and target: watched at the close, sold at the next open; or resting orders at the "
+    "market, filled inside a bar or at an open beyond them",
     choices=(CLOSE, RESTING),
 )
 

@@ -154,8 +154,7 @@ def test_applying_shows_what_each_regime_changes(desk, owner):
     shown = text(desk.get(f"/optimizations/{study.pk}/apply/", query)).split("diff-by-regime")[1]
 
     lookback, size = (
-        shown.split(f">{name}</th>")[1].split("</tr>")[0]
-        for name in ("Lookback bars", "Size factor")
+        shown.split(f">{name}</th>")[1].split("</tr>")[0] for name in ("Trend bars", "Size factor")
     )
     assert lookback.count("<ins>") == 4
     assert re.findall(r"<(?:del|ins)><data[^>]*>([\d.]+)", size) == ["0.5", "0.7"]
