@@ -13,7 +13,7 @@ from accounts.selectors import entitlement_value
 from elson.common.errors import Conflict, DomainError, Forbidden
 from marketdata.models import Instrument
 from trading.engine import state as engine_state
-from trading.engine.types import OrderSide, OrderStatus, OrderType, TimeInForce
+from trading.engine.types import OrderSide, OrderType, TimeInForce
 from trading.models import Deployment, DeploymentEvent, Order, Portfolio, Strategy, StrategyVersion
 from trading.selectors.exact import ExactSum
 from trading.selectors.portfolios import market_time, portfolio_value
@@ -21,7 +21,7 @@ from trading.services.amounts import ZERO, amount_of, plain, round_to_step
 from trading.services.book_parts import booked_of
 from trading.services.events import deployment_recorded
 from trading.services.live_books import books_catch_up
-from trading.services.orders import WORKING, order_cancel, order_submit
+from trading.services.orders import REFUSED, WORKING, order_cancel, order_submit
 from trading.services.portfolios import archived_refuse, portfolio_lock
 from trading.services.pretrade import held_of
 from trading.services.sales import OWN_SALE, sales_fit
@@ -376,7 +376,7 @@ def _close(portfolio: Portfolio, deployment: Deployment, now: dt.datetime) -> No
         is_closing=True,
         now=now,
     )
-    if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED):
+    if order.status in REFUSED:
         raise DeploymentInvalid(
             "CLOSE_REFUSED",
             f"its {plain(quantity)} {instrument.symbol} cannot be sold: {order.reason}; the "

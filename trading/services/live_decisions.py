@@ -19,7 +19,7 @@ from trading.engine.step import StepOutcome, step
 from trading.engine.strategies import Features, resolve_params
 from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import OrderIntent, OrderSide, Regime, TimeInForce, regime_of
-from trading.models import Decision, Deployment, Portfolio, Position
+from trading.models import Decision, Deployment, Order, Portfolio, Position
 from trading.selectors.portfolios import portfolio_value, quantity_held
 from trading.services.amounts import UNIT, amount_of
 from trading.services.bindings import binding_for
@@ -28,7 +28,7 @@ from trading.services.live_bars import InstrumentBar
 from trading.services.live_protection import protection_keep
 from trading.services.models.predictions import predictions_record
 from trading.services.order_costs import MarketView, costs_of
-from trading.services.orders import order_submit
+from trading.services.orders import REFUSED, order_submit
 from trading.services.own_limits import engine_limits
 from trading.services.sales import OWN_SALE, sales_fit
 
@@ -110,7 +110,10 @@ def _decide(
             now=now,
         )
     if outcome.order_intent is not None:
-        _order(portfolio, deployment, decision, outcome.order_intent, market, now)
+        order = _order(portfolio, deployment, decision, outcome.order_intent, market, now)
+        if order.status in REFUSED:
+            # It added nothing: a schedule goes on counting from the addition before.
+            after = after.changed(added_at=state.added_at)
     predictions_record(
         strategy_key=spec.key, features=features, i=bar.index, instrument=bar.instrument, now=now
     )
@@ -224,10 +227,10 @@ def _order(
     intent: OrderIntent,
     market: MarketView,
     now: dt.datetime,
-) -> None:
+) -> Order:
     step_size = deployment.instrument.quantity_step
     n_steps = (amount_of(intent.quantity) / step_size).to_integral_value()
-    order_submit(
+    order = order_submit(
         portfolio=portfolio,
         instrument=deployment.instrument,
         side=intent.side,
@@ -244,6 +247,7 @@ def _order(
     )
     if intent.side is OrderSide.SELL:
         sales_fit(portfolio=portfolio, instrument=deployment.instrument, cause=OWN_SALE)
+    return order
 
 
 def _fail(deployment: Deployment, bar: InstrumentBar, error: Exception) -> None:

@@ -37,6 +37,8 @@ from trading.services.pretrade import (
 )
 
 WORKING = [str(status) for status in WORKING_STATUSES]
+# Refused before anything could come of it: by our own rules, or by the broker.
+REFUSED = (OrderStatus.DENIED, OrderStatus.REJECTED)
 # Runners count on these keys: one taken by hand would stop the strategy it belongs to.
 _STRATEGY_KEY = re.compile(r"s\d+-|close-\d")
 

@@ -22,6 +22,7 @@ from trading.models import (
     Deployment,
     EquityPoint,
     Order,
+    RiskLimits,
     Strategy,
     StrategyVersion,
 )
@@ -252,6 +253,26 @@ def test_a_strategy_that_fails_is_stopped_alone(tape):
     assert done.n_bars == 11
     assert Decision.objects.filter(deployment=sound).count() == 11
     assert not Decision.objects.filter(deployment=broken).exists()
+
+
+def test_a_denied_order_does_not_use_up_the_bars_of_a_schedule():
+    rising = instrument_make("SPX", [100.0 + n for n in range(40)])
+    deployment = deploy(
+        rising,
+        "sma_cross",
+        {"fast": 3, "slow": 6, "schedule.every_bars": 30},
+        start_at=FIRST_CLOSE + 10 * DAY,
+    )
+    limits = RiskLimits.objects.filter(portfolio=deployment.portfolio)
+    limits.update(max_order_notional=1)
+    play(deployment.portfolio, FIRST_CLOSE + 12 * DAY)
+    denied = list(Order.objects.values_list("status", flat=True))
+    limits.update(max_order_notional=WIDE["max_order_notional"])
+
+    play(deployment.portfolio, FIRST_CLOSE + 20 * DAY)
+
+    assert denied == ["DENIED", "DENIED"]
+    assert Order.objects.exclude(status="DENIED").get().status == "FILLED"
 
 
 @pytest.mark.django_db(transaction=True)
