@@ -9,24 +9,8 @@ from typing import Any
 
 from elson.common.formatting import label_of
 from trading.models import Backtest
-from trading.selectors.parameter_words import parameter_label
+from trading.selectors.parameter_words import COSTS, parameter_label, term_label
 
-# What a run pays, by the names of its row and of its manifest.
-COSTS = {
-    "commission_bps": "Commission, bp",
-    "slippage_bps": "Slippage, bp",
-    "has_regime_costs": "Usual costs of the market",
-    "spread_bps": "Half spread, bp",
-    "commission_per_unit": "Commission a unit",
-    "commission_minimum": "Least commission",
-    "range_share": "Share of the bar's range",
-    "impact": "Impact",
-    "has_usual_slippage": "Usual slippage and impact",
-    "borrow_bps_per_day": "Borrow a day, bp",
-    "financing_bps_per_year": "Financing a year, bp",
-    "max_participation": "Share of the volume",
-    "carries_rest": "Carries the rest",
-}
 # Key of the setting whose values are keys of strategies.
 STRATEGY = "strategy_key"
 
@@ -84,7 +68,7 @@ def _settings_of(run: ComparedRun) -> dict[str, tuple[str, Any]]:
         "cash": ("Capital", float(row.cash)),
         **{name: (label, getattr(row, name)) for name, label in COSTS.items()},
         **_prefixed("allocation", row.allocation),
-        **_prefixed("limits", row.limits),
+        **{f"limits.{name}": (term_label(name), v) for name, v in row.limits.items()},
         "out_of_sample": ("Out of sample", outside),
         "walk_forward_folds": ("Walk-forward folds", row.walk_forward_folds or "none"),
         "benchmark": ("Benchmark", row.benchmark or "holding what it trades"),

@@ -31,6 +31,30 @@ CHOICES = {
         "CRYPTO": "crypto",
     },
 }
+LIMITS = {
+    "max_position_weight": "Largest position",
+    "max_gross_exposure": "Largest gross exposure",
+    "max_daily_loss_ratio": "Daily loss",
+    "max_order_notional": "Largest order",
+    "max_open_orders": "Open orders",
+    "max_orders_per_minute": "Orders per minute",
+}
+# What a run or a version pays, by the names of its row and of its manifest.
+COSTS = {
+    "commission_bps": "Commission, bp",
+    "slippage_bps": "Slippage, bp",
+    "has_regime_costs": "Usual costs of the market",
+    "spread_bps": "Half spread, bp",
+    "commission_per_unit": "Commission a unit",
+    "commission_minimum": "Least commission",
+    "range_share": "Share of the bar's range",
+    "impact": "Impact",
+    "has_usual_slippage": "Usual slippage and impact",
+    "borrow_bps_per_day": "Borrow a day, bp",
+    "financing_bps_per_year": "Financing a year, bp",
+    "max_participation": "Share of the volume",
+    "carries_rest": "Carries the rest",
+}
 
 
 def parameter_label(key: str) -> str:
@@ -50,6 +74,11 @@ def parameter_label(key: str) -> str:
     if suffix == SWITCH:
         return f"{words} follows the regime"
     return f"{words} in {suffix.capitalize()}" if suffix else words
+
+
+def term_label(name: str) -> str:
+    """Return the name of an own limit or cost as pages write it."""
+    return LIMITS.get(name) or COSTS.get(name) or formatting.label_of(name)
 
 
 def choice_words(key: str, value: Any) -> Any:

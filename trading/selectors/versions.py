@@ -19,7 +19,7 @@ from trading.engine.strategies import resolve_params
 from trading.engine.strategies.base import INT, Parameter, Params, in_regimes
 from trading.engine.types import Regime
 from trading.models import Strategy, StrategyVersion
-from trading.selectors.parameter_words import parameter_label, parameter_text
+from trading.selectors.parameter_words import parameter_label, parameter_text, term_label
 from trading.selectors.strategies import rules_of
 
 DEFAULTS = "The rule as it is"
@@ -34,12 +34,13 @@ class ParameterChange:
     old: Any
     new: Any
     absent: str = "the rule’s"
+    named: str = ""  # what is no parameter has a name of its own
     is_typed: bool = False  # words of a person, written as they are
 
     @property
     def label(self) -> str:
         """Return the parameter's name as pages write it."""
-        return parameter_label(self.key)
+        return self.named or parameter_label(self.key)
 
     @property
     def old_text(self) -> str:
@@ -142,7 +143,9 @@ def terms_diff(
         (old.costs if old else {}, costs, "Cost of its backtests", "usual"),
     )
     return [
-        ParameterChange(key, meaning, before.get(key), after.get(key), absent)
+        ParameterChange(
+            key, meaning, before.get(key), after.get(key), absent, named=term_label(key)
+        )
         for before, after, meaning, absent in pairs
         for key in sorted({*before, *after})
         if before.get(key) != after.get(key)

@@ -20,6 +20,7 @@ from trading.engine.own_limits import BY_ITSELF
 from trading.engine.own_limits import OwnLimits as EngineLimits
 from trading.engine.types import RuleStatus
 from trading.models import RiskLimits
+from trading.selectors.parameter_words import LIMITS
 
 OwnLimits = Mapping[str, float]
 NO_LIMITS: OwnLimits = {}
@@ -53,13 +54,15 @@ class OwnLimit:
 
 
 OWN_LIMITS = (
-    OwnLimit("max_position_weight", "Largest position", "MAX_POSITION_WEIGHT", "ratio"),
-    OwnLimit("max_gross_exposure", "Largest gross exposure", "MAX_GROSS_EXPOSURE", "ratio"),
-    OwnLimit("max_daily_loss_ratio", "Daily loss", "DAILY_LOSS", "ratio"),
-    OwnLimit("max_order_notional", "Largest order", "MAX_NOTIONAL", "money"),
-    OwnLimit("max_open_orders", "Open orders", "MAX_OPEN_ORDERS", "count", is_whole=True),
+    OwnLimit("max_position_weight", LIMITS["max_position_weight"], "MAX_POSITION_WEIGHT", "ratio"),
+    OwnLimit("max_gross_exposure", LIMITS["max_gross_exposure"], "MAX_GROSS_EXPOSURE", "ratio"),
+    OwnLimit("max_daily_loss_ratio", LIMITS["max_daily_loss_ratio"], "DAILY_LOSS", "ratio"),
+    OwnLimit("max_order_notional", LIMITS["max_order_notional"], "MAX_NOTIONAL", "money"),
     OwnLimit(
-        "max_orders_per_minute", "Orders per minute", "MAX_ORDERS_PER_MINUTE", "count",
+        "max_open_orders", LIMITS["max_open_orders"], "MAX_OPEN_ORDERS", "count", is_whole=True
+    ),
+    OwnLimit(
+        "max_orders_per_minute", LIMITS["max_orders_per_minute"], "MAX_ORDERS_PER_MINUTE", "count",
         is_whole=True,
     ),
 )  # fmt: skip

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from elson.common import formatting
 from trading.engine.strategies import STRATEGIES
-from trading.selectors.parameter_words import choice_words, parameter_label
+from trading.selectors.parameter_words import choice_words, parameter_label, term_label
 from trading.views.backtest_costs import cost_context
 from trading.views.backtest_metrics import metric_groups
 from trading.views.backtest_overview import overview_context
@@ -63,7 +62,7 @@ def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
     ] + [
         {
             "name": name,
-            "label": formatting.label_of(name),
+            "label": term_label(name),
             "value": value,
             "default": "",
             "is_default": False,

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from django import forms
 
-from elson.common.formatting import label_of, parse_whole
+from elson.common.formatting import parse_whole
 from elson.common.forms import JudgedForm
 from marketdata.selectors import instrument_list, series_map
 from trading.engine.adaptive import SWITCH
@@ -18,7 +18,7 @@ from trading.engine.errors import UnknownStrategy
 from trading.engine.schedule import MEANINGS
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
 from trading.engine.types import Regime
-from trading.selectors.parameter_words import choice_words, parameter_label
+from trading.selectors.parameter_words import choice_words, parameter_label, term_label
 from trading.selectors.versions import regime_grid
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import MOST_FOLDS, MOST_SYMBOLS
@@ -195,7 +195,7 @@ class BacktestForm(JudgedForm):
 
     def limit_fields(self) -> list[tuple[Any, str]]:
         """Return the hidden fields of own limits, each with its name in words."""
-        return [(self[LIMIT_PREFIX + name], label_of(name).lower()) for name in self.limited]
+        return [(self[LIMIT_PREFIX + name], term_label(name).lower()) for name in self.limited]
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = cast(forms.ChoiceField, self.fields[name])

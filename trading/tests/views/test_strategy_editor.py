@@ -99,8 +99,8 @@ def test_own_limits_and_costs_are_kept_and_shown_as_changes(member, version):
     page = member.get(address(version)).content.decode()
     editor = member.get(address(version, "edit/")).content.decode()
     assert (kept.limits, kept.costs) == ({"max_position_weight": 0.5}, {"slippage_bps": 5.0})
-    assert "Max position weight the portfolio’s → 0.5" in page
-    assert "Slippage bps usual → 5" in page
+    assert "Largest position the portfolio’s → 0.5" in page
+    assert "Slippage, bp usual → 5" in page
     assert 'name="limit_max_position_weight" value="0.5"' in editor
 
 
