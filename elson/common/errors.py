@@ -1,5 +1,6 @@
 """The one error every layer may raise and every door turns into an answer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -11,6 +12,8 @@ class DomainError(Exception):
 
     status = 422
     title = "The request cannot be carried out"
+    # Words and addresses a page leads to, where it can say more than “the dashboard”.
+    exits: Sequence[tuple[str, str]] = ()
 
     def __init__(self, code: str, message: str, *, field: str | None = None, **data: Any) -> None:
         super().__init__(message)

@@ -43,6 +43,7 @@ from trading.services.strategies import parameters_resolve
 from trading.views.decision_log import log_context, log_csv, news_context
 from trading.views.orders import CSV_COLUMNS
 from trading.views.parameter_strips import parameter_rows
+from trading.views.strategy_exits import with_exits
 from trading.views.strategy_form import DeployForm
 from trading.views.strategy_tracking import preview_context, preview_part
 
@@ -81,6 +82,7 @@ def strategy_new(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@with_exits
 def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
     """One strategy: as it stands now, its latest decision in full, every decision so far.
 

@@ -36,6 +36,7 @@ from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import deployment_start
 from trading.services.own_limits import limits_read
 from trading.services.strategies import parameters_resolve, strategy_revise
+from trading.views.strategy_exits import with_exits
 from trading.views.strategy_form import VersionForm
 from trading.views.strategy_tracking import (
     DEFAULT_CAPITAL,
@@ -49,6 +50,7 @@ Compared = tuple[Any, bool, list[ParameterChange]]
 
 
 @login_required
+@with_exits
 def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
     """Change parameters, see what differs, and keep it as the next version."""
     strategy = strategy_of(request.user, strategy_id)
@@ -88,6 +90,7 @@ def strategy_edit(request: HttpRequest, strategy_id: int) -> HttpResponse:
 
 
 @login_required
+@with_exits
 def version_run(request: HttpRequest, strategy_id: int, number: int) -> HttpResponse:
     """Put a version to work on one instrument; a draft is one no more."""
     strategy = strategy_of(request.user, strategy_id)
