@@ -110,10 +110,15 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
 
 @login_required
 def strategy_orders_page(request: HttpRequest, strategy_id: int) -> HttpResponse:
-    """Positions and orders of a strategy as a part of its page; `?format=csv` for all orders."""
+    """Positions and orders of a strategy as a part of its page; `?format=csv` for all orders.
+
+    Opened alone it leads to the page.
+    """
     strategy = strategy_of(request.user, strategy_id)
     if request.GET.get("format") == "csv":
         return csv_response("strategy-orders.csv", ORDER_COLUMNS, strategy_orders(strategy))
+    if not wants_fragment(request):
+        return redirect(f"{reverse('strategy_detail', args=[strategy.pk])}#desk")
     context = {"strategy": strategy, "desk": strategy_desk(strategy)}
     return render(request, "trading/_strategy_desk.html", context)
 

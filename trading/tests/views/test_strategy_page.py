@@ -100,6 +100,12 @@ def test_the_page_lists_the_last_twenty_orders_and_the_file_all(member, deployme
     assert (rows[0]["version"], rows[0]["protection"]) == ("1", "")
 
 
+def test_the_block_of_orders_opened_alone_leads_to_the_page(member, deployment):
+    answer = member.get(address(deployment.version, "orders/"))
+
+    assert (answer.status_code, answer.url) == (302, f"{address(deployment.version)}#desk")
+
+
 # --- the log -------------------------------------------------------------------------------------
 
 
