@@ -45,6 +45,15 @@ def test_the_score_is_shown_with_its_threshold_and_signed_contributions(member, 
     assert "An average bar" not in page
 
 
+def test_the_arithmetic_of_a_size_writes_no_code(member, deployment):
+    sizing = [{"label": "× breaker", "value": 1.0, "text": "× 1: NORMAL: everything is allowed"}]
+    decision = decision_make(deployment, sizing=sizing)
+
+    page = member.get(address(deployment.version, f"decisions/{decision.uuid}/")).content.decode()
+
+    assert "× 1: Normal: everything is allowed" in page
+
+
 def test_what_is_shown_of_a_score_adds_up_in_the_digits_shown(member, deployment):
     shares = {f"contribution:f{k}": 0.1004 + k / 1_000 for k in range(8)}
     score = 0.2504 + sum(shares.values())
