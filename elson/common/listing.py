@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from django.core.paginator import Page, Paginator
@@ -28,6 +29,18 @@ def page_of(request: HttpRequest, rows: Any) -> Page[Any]:
 def wants_fragment(request: HttpRequest) -> bool:
     """Whether htmx asks for a part of the page, not the page."""
     return bool(getattr(request, "htmx", False))
+
+
+def columns_of(*names: str) -> tuple[Column, ...]:
+    """Columns that are attributes of a row; `type=order_type` is an attribute under another title.
+
+    Examples
+    --------
+    >>> [(title, value(3 + 4j)) for title, value in columns_of("real", "i=imag")]
+    [('real', 3.0), ('i', 4.0)]
+    """
+    parted = [name.partition("=") for name in names]
+    return tuple((title, attrgetter(attribute or title)) for title, _, attribute in parted)
 
 
 def csv_response(name: str, columns: Sequence[Column], rows: Iterable[Any]) -> HttpResponse:

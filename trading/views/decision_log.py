@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from elson.common.formatting import parse_whole
-from elson.common.listing import csv_response, page_of, wants_fragment
+from elson.common.listing import columns_of, csv_response, page_of, wants_fragment
 from trading.engine.types import DecisionAction
 from trading.selectors.decision_views import block_word
 from trading.selectors.strategies import (
@@ -20,19 +20,15 @@ from trading.selectors.strategies import (
     decision_list,
     strategy_of,
 )
+from trading.views.columns import market_time
 
 COLUMNS = (
-    ("time", lambda d: d.market_at.isoformat()),
-    ("action", lambda d: d.action),
-    ("regime", lambda d: d.regime),
-    ("close", lambda d: d.price),
-    ("signal", lambda d: d.signal),
-    ("target_weight", lambda d: d.target_weight),
-    ("target_quantity", lambda d: d.target_quantity),
-    ("blocked_by", lambda d: d.blocked_by),
-    ("reason", lambda d: d.reason),
-    ("id", lambda d: d.uuid),
-)
+    market_time("time"),
+    *columns_of(
+        "action", "regime", "close=price", "signal", "target_weight", "target_quantity",
+        "blocked_by", "reason", "id=uuid",
+    ),
+)  # fmt: skip
 # What the file shows: rules, inputs and parameters are some kilobytes a decision.
 FIELDS = (
     "market_at", "action", "regime", "price", "signal", "target_weight", "target_quantity",

@@ -13,30 +13,25 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from elson.common.errors import Conflict, DomainError
-from elson.common.listing import csv_response, page_of, wants_fragment
+from elson.common.listing import columns_of, csv_response, page_of, wants_fragment
 from marketdata.selectors import instrument_get
 from trading.forms import SendForm, TicketForm, new_order_key
 from trading.selectors.orders import ORDER_FILTERS, order_get, order_list
 from trading.selectors.portfolios import portfolio_get
 from trading.services.order_previews import OrderPreview, order_preview
 from trading.services.orders import order_cancel, order_submit, orders_cancel_all
+from trading.views.columns import market_time
 
 # A preview is a promise for this long and this far; beyond it the person looks again.
 PREVIEW_SECONDS = 30
 PREVIEW_DRIFT = Decimal("0.02")
 CSV_COLUMNS = (
-    ("placed_at", lambda o: o.market_at.isoformat()),
-    ("order", lambda o: o.uuid),
-    ("symbol", lambda o: o.instrument.symbol),
-    ("side", lambda o: o.side),
-    ("type", lambda o: o.order_type),
-    ("quantity", lambda o: o.quantity),
-    ("filled_quantity", lambda o: o.filled_quantity),
-    ("avg_fill_price", lambda o: o.avg_fill_price),
-    ("commission", lambda o: o.commission_total),
-    ("status", lambda o: o.status),
-    ("reason", lambda o: o.reason),
-)
+    market_time("placed_at"),
+    *columns_of(
+        "order=uuid", "symbol=instrument.symbol", "side", "type=order_type", "quantity",
+        "filled_quantity", "avg_fill_price", "commission=commission_total", "status", "reason",
+    ),
+)  # fmt: skip
 
 
 class PreviewStale(Conflict):

@@ -6,43 +6,27 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from elson.common.listing import csv_response, page_of, wants_fragment
+from elson.common.listing import columns_of, csv_response, page_of, wants_fragment
 from trading.selectors.activity import ACTIVITY_KINDS, activity_list
 from trading.selectors.books import ledger_listing
 from trading.selectors.equity import drawdown_list, equity_curve, period_returns
 from trading.selectors.ledger import ledger_balances, ledger_control
 from trading.selectors.portfolios import portfolio_get, portfolio_value, position_rows
+from trading.views.columns import market_time
 from trading.views.figures import equity_figure
 
-POSITION_COLUMNS = (
-    ("symbol", lambda p: p.symbol),
-    ("side", lambda p: p.side),
-    ("quantity", lambda p: p.quantity),
-    ("avg_entry_price", lambda p: p.avg_entry_price),
-    ("last_price", lambda p: p.last_price),
-    ("market_value", lambda p: p.market_value),
-    ("weight", lambda p: p.weight),
-    ("unrealized_pnl", lambda p: p.unrealized_pnl),
-    ("realized_pnl", lambda p: p.realized_pnl),
-    ("commission", lambda p: p.commission_total),
-)
+POSITION_COLUMNS = columns_of(
+    "symbol", "side", "quantity", "avg_entry_price", "last_price", "market_value", "weight",
+    "unrealized_pnl", "realized_pnl", "commission=commission_total",
+)  # fmt: skip
 LEDGER_COLUMNS = (
-    ("time", lambda r: r.market_at.isoformat()),
-    ("entry", lambda r: r.sequence),
-    ("kind", lambda r: r.kind),
-    ("description", lambda r: r.description),
-    ("account", lambda r: r.account_kind),
-    ("symbol", lambda r: r.symbol),
-    ("debit", lambda r: r.debit),
-    ("credit", lambda r: r.credit),
-    ("balance", lambda r: r.running_balance),
-)
-ACTIVITY_COLUMNS = (
-    ("time", lambda a: a.at.isoformat()),
-    ("kind", lambda a: a.kind),
-    ("symbol", lambda a: a.symbol),
-    ("text", lambda a: a.text),
-)
+    market_time("time"),
+    *columns_of(
+        "entry=sequence", "kind", "description", "account=account_kind", "symbol", "debit",
+        "credit", "balance=running_balance",
+    ),
+)  # fmt: skip
+ACTIVITY_COLUMNS = (("time", lambda a: a.at.isoformat()), *columns_of("kind", "symbol", "text"))
 
 
 @login_required
