@@ -105,7 +105,7 @@ def _win_rate_row(ours: Figures, draws: FloatArray, span: str, shuffled: str) ->
         return not_applicable(*WIN_RATE, f"No trade{span} to compare.")
     p, median = exceedance(ours.win_rate, draws), float(np.median(draws))
     sentence = (
-        f"{ours.win_rate:.1%} of {counted(ours.n_round_trips, 'trade')}{span} won; on {shuffled} "
+        f"{ours.win_rate:.1%} of {counted(ours.n_round_trips, 'trade')} won{span}; on {shuffled} "
         f"the same rule wins {median:.1%} in the middle (p = {p:.3f})."
     )
     numbers = {
