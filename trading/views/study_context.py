@@ -20,9 +20,6 @@ from trading.services.studies.progress import progress_values
 from trading.views.backtest_words import caution_words
 
 MOST_POINTS = 400
-# The scatter's square, in its own units.
-SIZE = 260
-PAD = 30
 
 
 def list_row(study: Any) -> dict[str, Any]:
@@ -69,7 +66,8 @@ def live_context(request: HttpRequest, study: Any, chosen: dict[str, Any]) -> di
         "best_values": [value for _, value in steps],
         "heat_axes": [("x", chosen["x"]), ("y", chosen["y"])],
         "heat": heat(ranked, zone, chosen["x"], chosen["y"]),
-        "scatter": scatter(ranked, verdict.get("pick")),
+        "points": scatter_points(ranked, verdict.get("pick")),
+        "scatter_label": f"Sharpe ratio in sample and out of sample of {len(ranked)} trials",
         "verdict": verdict,
         "checks": checks(verdict),
         "importance": [
@@ -138,35 +136,20 @@ def _pin_query(chosen: dict[str, Any], number: int) -> str:
     return urlencode([*kept, *(("pin", pin) for pin in sorted(pins))])
 
 
-def scatter(ranked: Sequence[Any], pick: int | None) -> dict[str, Any] | None:
-    """Place trials by in-sample (across) and out-of-sample (up) Sharpe ratio."""
-    if len(ranked) < 3:
-        return None
+def scatter_points(ranked: Sequence[Any], pick: int | None) -> list[dict[str, Any]]:
+    """Return trials by in-sample (across) and out-of-sample (up) Sharpe ratio, at most some 400."""
     step = max(len(ranked) // MOST_POINTS, 1)
-    kept = [trial for k, trial in enumerate(ranked) if k % step == 0 or trial.number == pick]
-    xs = [trial.in_sample_sharpe for trial in kept]
-    ys = [trial.out_of_sample_sharpe for trial in kept]
-    low, high = min(*xs, *ys), max(*xs, *ys)
-    span = (high - low) or 1.0
-
-    def place(value: float) -> float:
-        return (SIZE - 2 * PAD) * (value - low) / span + PAD
-
-    points = [
+    return [
         {
-            "x": f"{place(t.in_sample_sharpe):.1f}",
-            "y": f"{SIZE - place(t.out_of_sample_sharpe):.1f}",
-            "is_pick": t.number == pick,
-            "title": f"trial {t.number}: {ratio(t.in_sample_sharpe)} in, "
-            f"{ratio(t.out_of_sample_sharpe)} out",
+            "x": trial.in_sample_sharpe,
+            "y": trial.out_of_sample_sharpe,
+            "is_pick": trial.number == pick,
+            "title": f"trial {trial.number}: {ratio(trial.in_sample_sharpe)} in, "
+            f"{ratio(trial.out_of_sample_sharpe)} out",
         }
-        for t in kept
+        for k, trial in enumerate(ranked)
+        if k % step == 0 or trial.number == pick
     ]
-    points.sort(key=lambda point: point["is_pick"])
-    return {
-        "points": points, "size": SIZE, "low": ratio(low, 1), "high": ratio(high, 1),
-        "near": PAD, "far": SIZE - PAD, "n": len(ranked),
-    }  # fmt: skip
 
 
 def checks(verdict: dict[str, Any]) -> list[dict[str, Any]]:

@@ -86,6 +86,35 @@ def multiples(
     }  # fmt: skip
 
 
+def scatter(
+    points: Sequence[Mapping[str, Any]], label: str, size: int = 260
+) -> dict[str, Any] | None:
+    """Points {x, y, title, is_pick} on a square with its diagonal; None for fewer than three.
+
+    Both axes have one range, so that the diagonal is where both are equal.
+    """
+    if len(points) < 3:
+        return None
+    pad = 30
+    values = [float(point[axis]) for point in points for axis in ("x", "y")]
+    low, high = min(values), max(values)
+    unit = (size - 2 * pad) / ((high - low) or 1.0)
+    drawn = [
+        {
+            "x": f"{pad + (point['x'] - low) * unit:.1f}",
+            "y": f"{size - pad - (point['y'] - low) * unit:.1f}",
+            "title": point["title"],
+            "is_pick": point["is_pick"],
+        }
+        for point in points
+    ]
+    return {
+        "points": sorted(drawn, key=lambda point: point["is_pick"]),  # the chosen one on top
+        "size": size, "near": pad, "far": size - pad, "middle": size // 2, "foot": size - 10,
+        "low": formatting.ratio(low, 1), "high": formatting.ratio(high, 1), "label": label,
+    }  # fmt: skip
+
+
 def histogram(
     values: Sequence[float], *, mark: float | None, mark_label: str, label: str, bins: int
 ) -> dict[str, Any]:

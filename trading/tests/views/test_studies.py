@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from elson.common.templatetags import plots
 from trading.models import Deployment, StrategyVersion, Study, StudyProposal, Trial
 from trading.selectors.studies import usual_trial_seconds
 from trading.selectors.study_maps import heat
@@ -21,7 +22,7 @@ from trading.tests.backtest_rows import walk_make
 from trading.tests.factories import NOW, user_make
 from trading.tests.study_rows import member_make, study_finish, study_make, trial_spoil
 from trading.tests.views.pages import STUDY_FORM, text
-from trading.views.study_context import scatter
+from trading.views.study_context import scatter_points
 
 pytestmark = pytest.mark.django_db
 PART = {"HX-Request": "true"}
@@ -250,12 +251,28 @@ def test_the_heatmap_marks_the_best_cell_and_the_zone(owner):
     assert sum("is-stable" in slug for slug in slugs) == 1
 
 
-def test_the_scatter_needs_three_trials(owner):
+def test_the_scatter_shows_every_ranked_trial_and_the_suggestion_on_top(desk, owner):
     study = study_finish(study_make(owner))
     ranked = list(Trial.objects.filter(study=study))
 
-    assert scatter(ranked[:2], None) is None
-    assert len(scatter(ranked, 1)["points"]) == 12
+    points = scatter_points(ranked, ranked[0].number)
+    page = desk.get(f"/optimizations/{study.pk}/").content.decode()
+
+    assert [point["is_pick"] for point in points] == [True] + [False] * 11
+    drawn = page.split('data-testid="scatter"')[1].split("</svg>")[0]
+    assert drawn.count("<circle") == 12
+    assert drawn.rindex('class="pick"') > drawn.rindex('class="point"')
+
+
+def test_fewer_than_three_points_are_not_drawn():
+    point = {"x": 0.5, "y": 0.25, "title": "trial 1", "is_pick": False}
+    other = {**point, "x": -0.5, "y": 1.5}
+
+    assert plots.scatter([point, other], "two") is None
+    drawn = plots.scatter([point, other, {**point, "x": 1.5, "y": 1.5}], "three")
+    assert [(p["x"], p["y"]) for p in drawn["points"]] == [
+        ("130.0", "155.0"), ("30.0", "30.0"), ("230.0", "30.0"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("query", ["search=%C2%B2", "size=%C2%B2", "page=%C2%B2"])

@@ -121,6 +121,14 @@ def multiples_plot(points: Sequence[Mapping[str, Any]], name: str, label: str) -
     return {"plot": plots.multiples(pairs, label)}
 
 
+@register.inclusion_tag("components/_scatter.html")
+def scatter_plot(
+    points: Sequence[Mapping[str, Any]], label: str, across: str, up: str
+) -> dict[str, Any]:
+    """Draw one figure of things over another, with the diagonal; a point is {x, y, title}."""
+    return {"plot": plots.scatter(points, label), "across": across, "up": up}
+
+
 @register.inclusion_tag("components/_heatmap.html")
 def heatmap(
     rows: Sequence[Mapping[str, Any]],
