@@ -86,11 +86,15 @@ class DeploymentEventListApi(StrategyEventListApi):
 class StrategyParametersApi(APIView):
     """How a strategy's parameters moved over its last 30 days."""
 
-    @extend_schema(responses=ParameterTimelineSerializer)
+    @extend_schema(
+        parameters=[OpenApiParameter("deployment_id", int)],
+        responses=ParameterTimelineSerializer,
+    )
     def get(self, request: Request, strategy_id: int) -> Response:
-        """Answer every stretch of every parameter of its newest deployment."""
-        parameters_known(request)
-        row = deployment_now(strategy_of(request.user, strategy_id))
+        """Answer every stretch of every parameter of one deployment, the newest at work if none."""
+        parameters_known(request, "deployment_id")
+        run = request.query_params.get("deployment_id")
+        row = deployment_now(strategy_of(request.user, strategy_id), run)
         changes = (
             parameter_changes(deployment_get(request.user, row.deployment_id)) if row else None
         )

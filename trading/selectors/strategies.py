@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +35,10 @@ HALTED_LEVEL = LEVELS.index("HALTED")
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRow:
-    """One strategy at work as lists show it; `pnl` is of its own book."""
+    """One strategy at work as lists show it; `pnl` is of its own book.
+
+    `is_one_of_several` says that the list it is in has other deployments of the same strategy.
+    """
 
     deployment_id: int
     strategy_id: int
@@ -49,6 +54,7 @@ class DeploymentRow:
     equity: float
     pnl: float
     pnl_ratio: float
+    starts_at: dt.datetime
     last_bar_at: dt.datetime | None
     error: str
     decision_action: str
@@ -56,6 +62,13 @@ class DeploymentRow:
     decision_at: dt.datetime | None
     decision_href: str
     is_halted: bool
+    is_one_of_several: bool
+
+    @property
+    def href(self) -> str:
+        """Where its page is; a strategy that runs more than once has one for each run."""
+        query = f"?run={self.deployment_id}" if self.is_one_of_several else ""
+        return f"/strategies/{self.strategy_id}/{query}"
 
     @property
     def shown_status(self) -> str:
@@ -206,11 +219,28 @@ def draft_rows(user: Any, *, is_archived: bool = False) -> list[DraftRow]:
     ]
 
 
-def deployment_now(strategy: Strategy) -> DeploymentRow | None:
-    """Return the newest deployment of a strategy, stopped ones last; None when it never ran."""
+def run_rows(strategy: Strategy) -> list[DeploymentRow]:
+    """Return every deployment of a strategy, newest first, those at work before stopped ones."""
     rows = _rows(_deployments().filter(version__strategy=strategy).order_by("-pk"))
-    running = [row for row in rows if row.status != Deployment.Status.STOPPED]
-    return next(iter(running or rows), None)
+    return sorted(rows, key=lambda row: row.status == Deployment.Status.STOPPED)
+
+
+def run_chosen(rows: Sequence[DeploymentRow], run: object = "") -> DeploymentRow | None:
+    """Return the deployment of that id, without one the first; None when there is none at all.
+
+    Raises NotFound for an id that is not among them.
+    """
+    if run in (None, ""):
+        return next(iter(rows), None)
+    found = next((row for row in rows if str(row.deployment_id) == str(run)), None)
+    if found is None:
+        raise NotFound("run", run)
+    return found
+
+
+def deployment_now(strategy: Strategy, run: object = "") -> DeploymentRow | None:
+    """Return one deployment of a strategy, the newest at work without its id; None if none ran."""
+    return run_chosen(run_rows(strategy), run)
 
 
 def working_count(row: DeploymentRow | None) -> int:
@@ -319,10 +349,14 @@ def _rows(deployments: QuerySet[Deployment]) -> list[DeploymentRow]:
     decisions = Decision.objects.in_bulk(
         [row.last_decision_id for row in found if row.last_decision_id]  # type: ignore[attr-defined]
     )
-    return [_row(row, decisions.get(row.last_decision_id)) for row in found]  # type: ignore[attr-defined]
+    n_runs = Counter(row.version.strategy_id for row in found)
+    return [
+        _row(row, decisions.get(row.last_decision_id), n_runs[row.version.strategy_id])  # type: ignore[attr-defined]
+        for row in found
+    ]
 
 
-def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
+def _row(deployment: Deployment, decision: Decision | None, n_runs: int) -> DeploymentRow:
     state = deployment.state
     capital = float(deployment.capital)
     equity = float(state.get("equity", capital))
@@ -342,6 +376,7 @@ def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
         equity=equity,
         pnl=equity - capital,
         pnl_ratio=equity / capital - 1 if capital else 0.0,
+        starts_at=deployment.starts_at,
         last_bar_at=deployment.last_bar_at,
         error=deployment.error,
         decision_action=decision.get_action_display() if decision else "",
@@ -349,4 +384,5 @@ def _row(deployment: Deployment, decision: Decision | None) -> DeploymentRow:
         decision_at=decision.market_at if decision else None,
         decision_href=f"/strategies/{strategy.pk}/decisions/{decision.uuid}/" if decision else "",
         is_halted=(state.get("breaker") or {}).get("level") == HALTED_LEVEL,
+        is_one_of_several=n_runs > 1,
     )

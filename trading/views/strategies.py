@@ -27,10 +27,12 @@ from trading.selectors.protection import protection_now
 from trading.selectors.regimes import next_regime_get
 from trading.selectors.sizing import BOUND_WORDS, size_recommended
 from trading.selectors.strategies import (
+    DeploymentRow,
     decision_list,
     deployment_get,
-    deployment_now,
     rules_of,
+    run_chosen,
+    run_rows,
     strategy_of,
     working_count,
 )
@@ -96,9 +98,10 @@ def strategy_detail(request: HttpRequest, strategy_id: int) -> HttpResponse:
         template, context_of = part
         return render(request, template, context_of(request, strategy))
     context = _now(request, strategy) | log_context(request, strategy)
-    context |= _size(request, strategy)
+    context |= _size(request, context["now"])
     context |= {
         "n_working": working_count(context["now"]),
+        "at_work": {run.version for run in context["runs"] if run.status != "STOPPED"},
         "desk": strategy_desk(strategy),
         "events": strategy_events(strategy),
         "spec": rules_of(strategy.key),
@@ -154,9 +157,10 @@ def _preview(request: HttpRequest, form: DeployForm) -> dict[str, Any]:
 
 
 def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
-    row = deployment_now(strategy)
+    runs = run_rows(strategy)
+    row = run_chosen(runs, request.GET.get("run"))
     if row is None:
-        return {"strategy": strategy, "now": None}
+        return {"strategy": strategy, "now": None, "runs": []}
     deployment = deployment_get(request.user, row.deployment_id)
     replay = deployment.portfolio.replay
     until = replay.cursor_at if replay else None
@@ -167,6 +171,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
     return {
         "strategy": strategy,
         "now": row,
+        "runs": [run for run in runs if run.status != "STOPPED" or run is row],
         "changes": changes,
         "parameter_rows": parameter_rows(view.parameters, changes) if view else [],
         "next_bar": _next_bar(replay, row.timeframe),
@@ -193,8 +198,7 @@ def _next_bar(replay: Any, timeframe: str) -> str:
     return f"The next bar closes within {seconds} {noun}: the replay shows {replay.speed} a minute."
 
 
-def _size(request: HttpRequest, strategy: Any) -> dict[str, Any]:
-    row = deployment_now(strategy)
+def _size(request: HttpRequest, row: DeploymentRow | None) -> dict[str, Any]:
     if row is None:
         return {}
     found = size_recommended(deployment_get(request.user, row.deployment_id))

@@ -34,7 +34,7 @@ from trading.services.strategies import strategy_archive, strategy_unarchive
 def strategy_stop(request: HttpRequest, strategy_id: int) -> HttpResponse:
     """Ask on a page of its own what the dialog asks: what happens, what does not, keep or close."""
     strategy = strategy_of(request.user, strategy_id)
-    now = deployment_now(strategy)
+    now = deployment_now(strategy, request.GET.get("run"))
     context = {
         "strategy": strategy,
         "now": now,
@@ -56,7 +56,7 @@ def deployment_action(request: HttpRequest, deployment_id: int, action: str) -> 
         _act(deployment, action, closes_position=request.POST.get("closes_position") == "1")
     except (Conflict, DeploymentInvalid) as error:
         messages.error(request, error.message)
-    return redirect("strategy_detail", strategy_id=deployment.version.strategy_id)
+    return redirect(_page_of(deployment))
 
 
 @login_required
@@ -80,6 +80,15 @@ def strategy_back(request: HttpRequest, strategy_id: int) -> HttpResponse:
     strategy = strategy_unarchive(strategy=strategy_of(request.user, strategy_id))
     messages.success(request, f"{strategy.name} is in your list again; nothing of it runs yet.")
     return redirect("strategy_detail", strategy_id=strategy.pk)
+
+
+def _page_of(deployment: Any) -> str:
+    """Return where the run is read; its strategy's page shows it by itself where it comes first."""
+    there = reverse("strategy_detail", args=[deployment.version.strategy_id])
+    first = deployment_now(deployment.version.strategy)
+    return (
+        there if first and first.deployment_id == deployment.pk else f"{there}?run={deployment.pk}"
+    )
 
 
 def _act(deployment: Any, action: str, *, closes_position: bool) -> None:

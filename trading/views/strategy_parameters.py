@@ -31,7 +31,7 @@ COLUMNS = (
 def strategy_parameters(request: HttpRequest, strategy_id: int) -> HttpResponse:
     """Show every stretch of every parameter, as the strips on the strategy's page draw them."""
     strategy = strategy_of(request.user, strategy_id)
-    row = deployment_now(strategy)
+    row = deployment_now(strategy, request.GET.get("run"))
     deployment = deployment_get(request.user, row.deployment_id) if row else None
     changes = parameter_changes(deployment) if deployment else None
     if request.GET.get("format") == "csv":

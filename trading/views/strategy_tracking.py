@@ -65,7 +65,7 @@ def strategy_tracking(request: HttpRequest, strategy_id: int) -> HttpResponse:
     is_file = request.GET.get("format") == "csv"
     if not (is_file or wants_fragment(request)):
         return redirect(f"{reverse('strategy_detail', args=[strategy.pk])}#tracking")
-    now = deployment_now(strategy)
+    now = deployment_now(strategy, request.GET.get("run"))
     context: dict[str, Any] = {"strategy": strategy, "now": now}
     if now is not None:
         deployment = deployment_get(request.user, now.deployment_id)
