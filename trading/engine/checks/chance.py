@@ -85,7 +85,7 @@ def null_win_rate(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
 
 
 def null_sharpe(run: BacktestRun, nulls: NullDraws | None) -> CheckRow:
-    """Judge the Sharpe ratio by that of random entries with the same lengths or levels and costs."""
+    """Judge the Sharpe ratio by that of random entries of the same lengths or levels."""
     key, title = "NULL_SHARPE", "Sharpe ratio against random entries"
     if nulls is None:
         return _no_draws(run, key, title)
