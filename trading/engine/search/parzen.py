@@ -138,12 +138,15 @@ class Mixture:
         width of a choice is the weight its row gives every choice beside 1 for its own.
     weights : numpy.ndarray
         float64, shape (n_trials + 1,), sums to 1.
+    inside : numpy.ndarray
+        float64, shape of `centers`: how much of each kernel lies on its axis before it is cut off.
     """
 
     axes: tuple[Axis, ...]
     centers: FloatArray
     widths: FloatArray
     weights: FloatArray
+    inside: FloatArray
 
     def draw(self, uniforms: FloatArray) -> FloatArray:
         """Draw positions from uniform numbers: the first picks a kernel, the others a place in it.
@@ -186,9 +189,8 @@ class Mixture:
         numpy.ndarray
             float64 above 0, shape (n,).
         """
-        low, high, kinds = _ends(self.axes)
-        inside = inside_nb(self.centers, self.widths, low, high, kinds)
-        return density_nb(left, right, self.centers, self.widths, inside, self.weights, kinds)
+        _, _, kinds = _ends(self.axes)
+        return density_nb(left, right, self.centers, self.widths, self.inside, self.weights, kinds)
 
 
 def mixture_of(axes: Sequence[Axis], positions: FloatArray) -> Mixture:
@@ -221,11 +223,13 @@ def mixture_of(axes: Sequence[Axis], positions: FloatArray) -> Mixture:
     middle = np.where(is_choice, NO_CHOICE, 0.5 * (low + high))
     whole = np.where(is_choice, 1.0, high - low)
     weights = np.append(_age_weights(len(positions)), 1.0)
+    centers, spread = np.vstack([positions, middle]), np.vstack([widths, whole])
     return Mixture(
         tuple(axes),
-        np.vstack([positions, middle]),
-        np.vstack([widths, whole]),
+        centers,
+        spread,
         weights / weights.sum(),
+        inside_nb(centers, spread, low, high, kinds),
     )
 
 

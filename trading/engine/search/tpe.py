@@ -95,7 +95,11 @@ class Sampler(optuna.samplers.TPESampler):
         accepted: Moving = {}
         others = mixture_of(self._axes, self._table(self._others))
         for attempt in range(1, TRIES + 1):
-            for moving in self._candidates(others):
+            places = self._drawn()
+            if accepted:
+                # Only something new can still be better, and densities are what costs.
+                places = places[[self.is_new(self._moving(place)) for place in places]]
+            for moving in self._ranked(places, others):
                 if self._space.allows(moving):
                     if self.is_new(moving):
                         return moving
@@ -114,18 +118,26 @@ class Sampler(optuna.samplers.TPESampler):
         self._taken.add(self._space.combination(moving))
         self._others.append(self._place(moving))
 
-    def _candidates(self, others: Mixture) -> Iterator[Moving]:
-        """Draw from where good trials are; the likeliest there compared with elsewhere first."""
+    def _drawn(self) -> FloatArray:
+        """Draw candidates from where good trials are, one row each."""
         drawn = self._good.draw(self._uniform.random((N_CANDIDATES, 1 + len(self._axes))))
-        places = [axis.snapped(drawn[:, j]) for j, axis in enumerate(self._axes)]
-        bins = [axis.edges(place) for axis, place in zip(self._axes, places, strict=True)]
+        return np.column_stack([axis.snapped(drawn[:, j]) for j, axis in enumerate(self._axes)])
+
+    def _ranked(self, places: FloatArray, others: Mixture) -> Iterator[Moving]:
+        """Return candidates, the likeliest where good trials are compared with elsewhere first."""
+        if not len(places):
+            return
+        bins = [axis.edges(places[:, j]) for j, axis in enumerate(self._axes)]
         left, right = (np.column_stack([bin_[side] for bin_ in bins]) for side in (0, 1))
         gain = self._good.density(left, right) / others.density(left, right)
         for i in np.argsort(-gain, kind="stable"):
-            yield {
-                axis.dimension.key: axis.value(float(place[i]))
-                for axis, place in zip(self._axes, places, strict=True)
-            }
+            yield self._moving(places[i])
+
+    def _moving(self, place: FloatArray) -> Moving:
+        return {
+            axis.dimension.key: axis.value(float(position))
+            for axis, position in zip(self._axes, place, strict=True)
+        }
 
     def _place(self, moving: Moving) -> list[float]:
         return [axis.position(moving[axis.dimension.key]) for axis in self._axes]
