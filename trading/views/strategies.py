@@ -60,7 +60,10 @@ ORDER_COLUMNS = (
 @login_required
 def strategy_new(request: HttpRequest) -> HttpResponse:
     """Choose parameters, instrument and capital, and put a rule to work on paper."""
-    spec = _spec(request.POST.get("key") or request.GET.get("key", ""))
+    key = request.POST.get("key") or request.GET.get("key", "")
+    if not key:
+        return redirect(f"{reverse('strategies')}#gallery-h")
+    spec = _spec(key)
     form = DeployForm(spec, request.POST or None, account=account_limits(request.user))
     preview: dict[str, Any] = {}
     is_preview = request.POST.get("intent") == "preview"

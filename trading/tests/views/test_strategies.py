@@ -232,3 +232,10 @@ def test_a_strategy_that_runs_again_is_listed_once(member, version, deployment):
 
     assert Deployment.objects.count() == 2
     assert page.count(f'class="cell-main"><a href="{address(version)}"') == 1
+
+
+def test_a_new_strategy_without_a_rule_leads_to_the_rules(member):
+    answer = member.get("/strategies/new/")
+
+    assert (answer.status_code, answer.url) == (302, "/strategies/#gallery-h")
+    assert 'id="gallery-h"' in member.get("/strategies/").content.decode()
