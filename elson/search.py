@@ -37,7 +37,7 @@ class Group:
 
 def found_by(user: Any, text: str) -> list[Group]:
     """Find by words; a visitor without an account finds guides alone. Nothing for no words."""
-    wanted = text.replace("\x00", "").strip()[:LONGEST]
+    wanted = text.strip()[:LONGEST]
     if not wanted:
         return []
     makers: list[tuple[str, Callable[[], Iterable[Hit]]]] = [("Guides", lambda: _guides(wanted))]

@@ -129,7 +129,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _refuse_odd_values(value: Any, level: int = 1) -> None:
-    """Refuse deep nesting, numbers beyond a float and halves of surrogate pairs."""
+    """Refuse deep nesting, numbers beyond a float, halves of surrogate pairs and NULs."""
     if level > MAX_DEPTH + 1:
         raise exceptions.ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(value, dict):
@@ -143,6 +143,8 @@ def _refuse_odd_values(value: Any, level: int = 1) -> None:
         raise exceptions.ParseError("The body is not valid JSON: a number is too large.")
     elif isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise exceptions.ParseError("The body is not valid JSON: half of a surrogate pair.")
+    elif isinstance(value, str) and "\0" in value:
+        raise exceptions.ParseError("The body holds a NUL character, which no text has.")
 
 
 def idempotency_key_of(request: HttpRequest | Request) -> str:

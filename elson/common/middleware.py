@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from redis.exceptions import RedisError
 
-from elson.common.api import PROBLEM_TYPE, problem_response
+from elson.common.api import PROBLEM_TYPE, BadRequest, problem_response
 from elson.common.errors import DomainError, Unavailable
 from elson.common.schema import is_schema_old
 
@@ -78,6 +78,24 @@ class ApiErrorMiddleware:
             if response.has_header(name):
                 problem[name] = response[name]
         return problem
+
+
+class NulMiddleware:
+    """Refuse a NUL in a query: nobody types one, and PostgreSQL compares no such text.
+
+    One in a path names nothing, one in a form stands at its field: their views say so.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer 400, or pass on."""
+        pairs = request.GET.lists()
+        if any("\0" in text for name, values in pairs for text in (name, *values)):
+            words = "The query holds a NUL character, which no text has."
+            return refusal_response(request, BadRequest("NUL_CHARACTER", words))
+        return self.get_response(request)
 
 
 class DomainErrorMiddleware:

@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "accounts.middleware.PreferencesMiddleware",
+    "elson.common.middleware.NulMiddleware",
     "elson.common.middleware.DomainErrorMiddleware",
     "elson.middleware.KernelsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",

@@ -17,6 +17,7 @@ from trading.engine.planning import StepContext
 from trading.engine.state import StrategyState
 from trading.engine.step import StepOutcome, step
 from trading.engine.strategies import Features, resolve_params
+from trading.engine.strategies.base import StrategySpec
 from trading.engine.strategies.tables import breaker_config
 from trading.engine.types import OrderIntent, OrderSide, Regime, TimeInForce, regime_of
 from trading.models import Decision, Deployment, Order, Portfolio, Position
@@ -79,17 +80,8 @@ def _decide(
     spec = binding.spec
     features = spec.prepare(bar.bars, resolve_params(spec, deployment.version.parameters))
     state = StrategyState.from_dict(deployment.state)
-    limits = engine_limits(deployment.version.limits)
-    context = StepContext(
-        spec=spec,
-        costs=costs_of(bar.instrument),
-        quantity_step=float(bar.instrument.quantity_step),
-        tick_size=float(bar.instrument.tick_size),
-        correlation=_correlation(positions, bar, features, state),
-        limits=limits,
-        account=None if limits.is_empty else account_around(portfolio, bar.instrument),
-        is_paused=deployment.status == Status.PAUSED,
-    )
+    correlation = _correlation(positions, bar, features, state)
+    context = _context(portfolio, deployment, bar, spec, correlation)
     outcome = step(features, bar.index, state, context)
     decision = _decision_write(deployment, bar, outcome, binding.model)
     after = outcome.state
@@ -121,6 +113,27 @@ def _decide(
     deployment.last_bar_at = bar.closed_at
     deployment.save(update_fields=["state", "last_bar_at", "updated_at"])
     decision_published(decision, bar.instrument.symbol, portfolio.pk)
+
+
+def _context(
+    portfolio: Portfolio,
+    deployment: Deployment,
+    bar: InstrumentBar,
+    spec: StrategySpec,
+    correlation: float,
+) -> StepContext:
+    """Say what surrounds a book at a close: its market, its limits, the account."""
+    limits = engine_limits(deployment.version.limits)
+    return StepContext(
+        spec=spec,
+        costs=costs_of(bar.instrument),
+        quantity_step=float(bar.instrument.quantity_step),
+        tick_size=float(bar.instrument.tick_size),
+        correlation=correlation,
+        limits=limits,
+        account=None if limits.is_empty else account_around(portfolio, bar.instrument),
+        is_paused=deployment.status == Status.PAUSED,
+    )
 
 
 def account_around(portfolio: Portfolio, instrument: Instrument) -> AccountView:

@@ -104,7 +104,7 @@ def post(door: Any, body: str | bytes, **more: Any) -> Any:
     [
         "not json", '{"name": "a",}', '{"name": "a", "name": "b"}', '{"name": NaN}',
         '{"name": Infinity}', '{"name": 1e400}', f'{{"name": {10**400}}}',
-        '{"name": "\\ud800"}', "[" * 40 + "]" * 40,
+        '{"name": "\\ud800"}', '{"name": "a\\u0000b"}', "[" * 40 + "]" * 40,
         "{" * 5000, b"\xff\xfe", b"\xef\xbb\xbf{}",
     ],
 )  # fmt: skip

@@ -129,3 +129,11 @@ def test_page_over_a_database_older_than_the_code_names_the_command(db, door):
 
     assert response.status_code == 503
     assert "manage.py migrate" in response.content.decode()
+
+
+@pytest.mark.parametrize("asked", ["/fine/?q=a%00b", "/fine/?a%00b=q"])
+def test_nul_in_a_query_is_refused_before_a_database_sees_it(db, door, asked):
+    response = door.get(asked, headers={"HX-Request": "true"})
+
+    assert response.status_code == 400
+    assert "NUL character" in response.content.decode()
