@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from elson.common.api import StrictSerializer
+from trading.selectors.judged import PARTS, judged_of
 from trading.serializers.experiments import ExperimentRequestSerializer, ExperimentSerializer
 from trading.serializers.fields import AskedMoneyField
 
@@ -55,8 +57,30 @@ class BacktestRequestSerializer(ExperimentRequestSerializer):
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
 
 
+class JudgedSerializer(serializers.Serializer[Any]):
+    """What lists show of a finished run: the part it is judged by, and what its panel says.
+
+    `beats_luck` (against random entries) and `verdict` are of the whole span.
+    """
+
+    part = serializers.ChoiceField(
+        choices=PARTS, help_text="whole_span where no part was kept out of sample."
+    )
+    first_at = serializers.DateTimeField(source="figures.first_at")
+    last_at = serializers.DateTimeField(source="figures.last_at")
+    total_return = serializers.FloatField(source="figures.total_return")
+    sharpe_ratio = serializers.FloatField(allow_null=True, help_text="Null over too few bars.")
+    max_drawdown = serializers.FloatField(source="figures.max_drawdown")
+    n_round_trips = serializers.IntegerField(source="figures.n_round_trips")
+    cost_share = serializers.FloatField(
+        source="figures.cost_share", allow_null=True, help_text="Costs over gross gains."
+    )
+    beats_luck = serializers.CharField(source="luck", help_text="PASS, WARN, FAIL, or empty.")
+    verdict = serializers.CharField(help_text="PASS, WARN or FAIL.")
+
+
 class BacktestRowSerializer(ExperimentSerializer):
-    """A run in a list: what was asked and how far it is."""
+    """A run in a list: what was asked, how far it is, what it is judged by once it is done."""
 
     parameters = serializers.JSONField()
     spread_bps = serializers.FloatField()
@@ -82,6 +106,13 @@ class BacktestRowSerializer(ExperimentSerializer):
     reported_at = serializers.DateTimeField(allow_null=True)
     n_bars_per_second = serializers.FloatField(allow_null=True)
     rerun_of = serializers.IntegerField(source="rerun_of_id", allow_null=True)
+    judged = serializers.SerializerMethodField()
+
+    @extend_schema_field(JudgedSerializer(allow_null=True))
+    def get_judged(self, backtest: Any) -> Any:
+        """Return null before it is done."""
+        found = judged_of(backtest)
+        return None if found is None else JudgedSerializer(found).data
 
     def get_tags(self, backtest: Any) -> list[str]:
         """Return the tags in the order they were given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.html import format_html
@@ -117,7 +118,7 @@ def with_bars(figures: dict[str, Any], part: str) -> dict[str, Any]:
     return held and {**held, "n_bars": figures[part].get("n_bars")}
 
 
-def cell_of(segment: dict[str, Any], key: str, kind: str) -> Any:
+def cell_of(segment: Mapping[str, Any], key: str, kind: str) -> Any:
     """Write one figure of a segment the way its kind asks for; "" without the segment.
 
     Where too little is behind it, that is said instead.

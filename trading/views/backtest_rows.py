@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from elson.common.templatetags import formats
-from trading.engine.enough import shortfall
-from trading.selectors.luck import luck_of, too_few_for_luck
+from trading.selectors.judged import judged_of
+from trading.selectors.luck import too_few_for_luck
 from trading.selectors.strategies import rule_name
 from trading.views.backtest_metrics import cell_of
 from trading.views.backtest_words import MARKS
@@ -15,7 +15,7 @@ BEATS = {"PASS": "Yes", "WARN": "Barely", "FAIL": "No"}
 
 
 def list_rows(backtests: Any) -> list[dict[str, Any]]:
-    """Return the rows of the list: out-of-sample figures first, empty while there is no result."""
+    """Return the rows of the list: out-of-sample figures where a part was kept out."""
     return [_list_row(backtest) for backtest in backtests]
 
 
@@ -23,8 +23,9 @@ def _list_row(backtest: Any) -> dict[str, Any]:
     result = getattr(backtest, "result", None)
     figures = result.metrics if result else {}
     span = result.manifest["data"] if result else {}
-    outside = figures.get("out_of_sample") or figures.get("all") or {}
-    beats = luck_of(figures["all"], result.honesty) if result else ""
+    judged = judged_of(backtest)
+    shown = judged.figures if judged else {}
+    beats = judged.luck if judged else ""
     return {
         "backtest": backtest,
         "symbols": backtest.symbols or [backtest.instrument.symbol],
@@ -32,11 +33,10 @@ def _list_row(backtest: Any) -> dict[str, Any]:
         "version": getattr(backtest.version, "number", None),
         "first_on": span.get("first_at", "")[:10] or backtest.start_date,
         "last_on": span.get("last_at", "")[:10] or backtest.end_date,
-        "segment": outside,
-        "sharpe_value": None
-        if shortfall(outside, "sharpe_ratio") is not None
-        else outside.get("sharpe_ratio"),
-        "sharpe": cell_of(outside, "sharpe_ratio", "ratio") or formats.ratio(None),
+        "judged": judged,
+        "segment": shown,
+        "whole": figures.get("all") or {},
+        "sharpe": cell_of(shown, "sharpe_ratio", "ratio") or formats.ratio(None),
         "beats_null": BEATS.get(beats, ""),
         "few_for_luck": too_few_for_luck(figures["all"]) if result else None,
         "beats_tone": MARKS.get(beats, ""),

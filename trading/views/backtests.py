@@ -65,6 +65,16 @@ EXAMPLE = {
     "has_regime_costs": "on",
     "slippage_bps": "2",
 }
+
+
+def _outside(row: dict[str, Any], name: str) -> Any:
+    """Return a figure of the part kept out of sample; nothing where none was."""
+    judged = row["judged"]
+    if judged is None or not judged.is_out_of_sample:
+        return None
+    return judged.sharpe_ratio if name == "sharpe_ratio" else judged.figures.get(name)
+
+
 LIST_COLUMNS = (
     ("id", lambda r: r["backtest"].pk),
     ("strategy", lambda r: r["backtest"].strategy_key),
@@ -73,12 +83,15 @@ LIST_COLUMNS = (
     ("from", lambda r: r["first_on"]),
     ("to", lambda r: r["last_on"]),
     ("status", lambda r: r["backtest"].status),
-    ("out_of_sample_return", lambda r: r["segment"].get("total_return")),
-    ("out_of_sample_sharpe_ratio", lambda r: r["sharpe_value"]),
-    ("out_of_sample_max_drawdown", lambda r: r["segment"].get("max_drawdown")),
-    ("out_of_sample_round_trips", lambda r: r["segment"].get("n_round_trips")),
+    ("out_of_sample_return", lambda r: _outside(r, "total_return")),
+    ("out_of_sample_sharpe_ratio", lambda r: _outside(r, "sharpe_ratio")),
+    ("out_of_sample_max_drawdown", lambda r: _outside(r, "max_drawdown")),
+    ("out_of_sample_round_trips", lambda r: _outside(r, "n_round_trips")),
     ("beats_random_entries", lambda r: r["beats_null"]),
-    ("out_of_sample_cost_share", lambda r: r["segment"].get("cost_share")),
+    ("out_of_sample_cost_share", lambda r: _outside(r, "cost_share")),
+    ("whole_span_return", lambda r: r["whole"].get("total_return")),
+    ("whole_span_max_drawdown", lambda r: r["whole"].get("max_drawdown")),
+    ("whole_span_round_trips", lambda r: r["whole"].get("n_round_trips")),
     ("seconds", lambda r: r["seconds"]),
     ("tags", lambda r: ", ".join(tag.name for tag in r["backtest"].tags.all())),
     ("note", lambda r: r["backtest"].note),

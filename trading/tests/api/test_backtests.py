@@ -30,6 +30,23 @@ def post(client, path=ROOT, body=BODY, **headers):
     return client.post(path, json.dumps(body), content_type=JSON, headers=headers)
 
 
+def test_the_list_has_the_figures_it_is_sorted_by(client, owner):
+    client.force_login(owner)
+    kept, whole = done_make(owner), done_make(owner, out_of_sample_share=0)
+    waiting = waiting_make(owner)
+
+    rows = {row["id"]: row["judged"] for row in client.get(ROOT).json()["results"]}
+
+    for made, part, key in ((kept, "out_of_sample", "out_of_sample"), (whole, "whole_span", "all")):
+        figures = made.result.metrics[key]
+        assert rows[made.pk]["part"] == part
+        assert rows[made.pk]["total_return"] == figures["total_return"]
+        assert rows[made.pk]["n_round_trips"] == figures["n_round_trips"]
+        assert rows[made.pk]["verdict"] == made.result.honesty["status"]
+    assert rows[waiting.pk] is None
+    assert client.get(f"{ROOT}{kept.pk}/").json()["judged"] == rows[kept.pk]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "answer"),
     [

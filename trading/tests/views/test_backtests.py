@@ -224,6 +224,21 @@ def test_the_list_is_found_in_by_number_symbol_and_note(desk, owner):
     assert "No backtest matches" in text(desk.get("/backtests/", {"status": "FAILED"}))
 
 
+def test_the_list_does_not_call_figures_of_the_whole_span_out_of_sample(desk, owner):
+    made = done_make(owner, out_of_sample_share=0)
+    kept = done_make(owner)
+
+    rows = text(desk.get("/backtests/")).split("<tr ")[1:]
+    lines = csv.DictReader(io.StringIO(desk.get("/backtests/?format=csv").content.decode()))
+
+    says = {f"run-{pk}": "whole span" in row for row in rows for pk in (made.pk, kept.pk)
+            if f"run-{pk}" in row}  # fmt: skip
+    assert says == {f"run-{made.pk}": True, f"run-{kept.pk}": False}
+    found = {int(line["id"]): line for line in lines}
+    assert [bool(found[row.pk]["out_of_sample_return"]) for row in (made, kept)] == [False, True]
+    assert float(found[made.pk]["whole_span_return"]) == made.result.metrics["all"]["total_return"]
+
+
 # --- costs, several instruments, exports ----------------------------------------------------------
 
 
