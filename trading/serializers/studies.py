@@ -73,8 +73,18 @@ class StudySerializer(ExperimentSerializer):
     repeat_of = serializers.IntegerField(source="parent_id", allow_null=True)
 
 
+class StudyVerdictSerializer(serializers.Serializer[Any]):
+    """What lists show of a verdict; the whole of it stands with the search itself."""
+
+    suggested_trial = serializers.IntegerField(source="pick", allow_null=True)
+    best_trial = serializers.IntegerField(source="best", allow_null=True)
+    is_overfit = serializers.BooleanField()
+    deflated_sharpe = serializers.FloatField(allow_null=True)
+    probability_of_overfitting = serializers.FloatField(allow_null=True)
+
+
 class StudyRowSerializer(serializers.Serializer[Any]):
-    """A search in a list: without its space and verdict."""
+    """A search in a list: without its space, with the gist of its verdict."""
 
     id = serializers.IntegerField(read_only=True)
     strategy = serializers.CharField(source="strategy_key")
@@ -88,6 +98,9 @@ class StudyRowSerializer(serializers.Serializer[Any]):
     note = serializers.CharField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+    verdict = StudyVerdictSerializer(
+        source="judgement", allow_null=True, help_text="Null before there is one."
+    )
 
 
 class TrialSerializer(serializers.Serializer[Any]):

@@ -153,7 +153,7 @@ def cell_of(segment: Mapping[str, Any], key: str, kind: str) -> Any:
     return writers.get(kind, getattr(formats, kind, formats.qty))(value)
 
 
-def interval_words(segment: dict[str, Any]) -> str:
+def interval_words(segment: Mapping[str, Any]) -> str:
     """Write the interval of the Sharpe ratio."""
     if segment.get("sharpe_low") is None:
         return "interval needs more bars"

@@ -33,6 +33,22 @@ def post(client, path="", body=None, **headers):
     )
 
 
+def test_the_list_has_the_verdicts_its_page_shows(client, owner):
+    client.force_login(owner)
+    done, waiting = study_finish(study_make(owner)), study_make(owner)
+
+    rows = {row["id"]: row["verdict"] for row in client.get(ROOT).json()["results"]}
+
+    judgement = Study.objects.get(pk=done.pk).judgement
+    assert rows[waiting.pk] is None
+    assert rows[done.pk] == {
+        "suggested_trial": judgement["pick"],
+        "best_trial": judgement["best"],
+        **{name: judgement[name]
+           for name in ("is_overfit", "deflated_sharpe", "probability_of_overfitting")},
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "answer"),
     [
