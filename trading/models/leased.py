@@ -45,3 +45,10 @@ class JobModel(TimestampedModel, LeasedModel):
 
     class Meta:
         abstract = True
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None before it has ended, or where it never began."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()

@@ -41,12 +41,6 @@ def _list_row(backtest: Any) -> dict[str, Any]:
         "few_for_luck": too_few_for_luck(figures["all"]) if result else None,
         "beats_tone": MARKS.get(beats, ""),
         "verdict_mark": MARKS.get(result.honesty["status"]) if result else "",
-        "seconds": _seconds(backtest),
+        "seconds": backtest.seconds,
         "percent": round(backtest.progress * 100),
     }
-
-
-def _seconds(backtest: Any) -> float | None:
-    if not (backtest.started_at and backtest.finished_at):
-        return None
-    return (backtest.finished_at - backtest.started_at).total_seconds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
 import io
 import re
@@ -12,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from trading.models import Backtest
+from trading.models import Backtest, BacktestResult
 from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import user_make
@@ -193,6 +194,32 @@ def test_the_trades_file_has_a_line_for_each_round_trip(desk, owner):
 
     rows = list(csv.DictReader(io.StringIO(said.content.decode())))
     assert len(rows) == len(made.result.round_trips)
+
+
+@pytest.mark.parametrize("tab", ["overview", "trades", "chart", "log"])
+@pytest.mark.parametrize(
+    ("status", "first"),
+    [("PASS", "Use on paper"), ("WARN", "Use on paper"), ("FAIL", "Change and")],
+)
+def test_the_verdict_decides_what_the_page_offers_first(desk, owner, tab, status, first):
+    made = done_make(owner)
+    BacktestResult.objects.filter(backtest=made).update(
+        honesty=made.result.honesty | {"status": status}
+    )
+
+    page = text(desk.get(f"/backtests/{made.pk}/?tab={tab}"))
+
+    offered = re.findall(r'class="btn btn-primary[^>]*>([^<]+)', page)
+    assert [words[: len(first)] for words in offered if "Log out" not in words] == [first]
+
+
+def test_the_identity_of_a_run_says_how_long_it_took(desk, owner):
+    made = done_make(owner)
+    Backtest.objects.filter(pk=made.pk).update(
+        finished_at=made.started_at + dt.timedelta(minutes=2)
+    )
+
+    assert "took 02:00" in text(desk.get(f"/backtests/{made.pk}/"))
 
 
 # --- the list -------------------------------------------------------------------------------------
