@@ -10,6 +10,9 @@ from elson.common.api import StrictSerializer
 from trading.selectors.comparison import MOST_RUNS
 from trading.serializers.fields import AmountField
 
+# What the column of an id holds; SQLite cannot even be asked for more.
+LARGEST_ID = 2**63 - 1
+
 
 class BacktestQuotaSerializer(serializers.Serializer[Any]):
     """What your plan allows today, and at once."""
@@ -77,7 +80,9 @@ class CompareRerunSerializer(StrictSerializer):
     """Which runs are made again over the days they share."""
 
     ids = serializers.ListField(
-        child=serializers.IntegerField(min_value=1), min_length=2, max_length=MOST_RUNS
+        child=serializers.IntegerField(min_value=1, max_value=LARGEST_ID),
+        min_length=2,
+        max_length=MOST_RUNS,
     )
 
 

@@ -324,6 +324,7 @@ def test_runs_of_one_span_are_not_made_again(desk, owner, run):
 
     assert (answer.status_code, answer.json()["code"]) == (409, "NO_OTHER_SPAN")
     assert post(desk, "backtests/compare/rerun/", {"ids": [run.pk]}).status_code == 422
+    assert post(desk, "backtests/compare/rerun/", {"ids": [run.pk, 2**63]}).status_code == 422
 
 
 def test_runs_are_searched_and_filtered_by_luck(desk, run):
