@@ -17,7 +17,7 @@ from trading.models import Backtest, BacktestResult
 from trading.services.backtests.runs import backtest_run
 from trading.tests.backtest_rows import done_make, portfolio_make, waiting_make, walk_make
 from trading.tests.factories import user_make
-from trading.tests.views.pages import BACKTEST_FORM, text
+from trading.tests.views.pages import BACKTEST_FORM, said, text
 
 pytestmark = pytest.mark.django_db
 PART = {"HX-Request": "true"}
@@ -219,7 +219,7 @@ def test_the_identity_of_a_run_says_how_long_it_took(desk, owner):
         finished_at=made.started_at + dt.timedelta(minutes=2)
     )
 
-    assert "took 02:00" in text(desk.get(f"/backtests/{made.pk}/"))
+    assert "took 02:00" in said(desk.get(f"/backtests/{made.pk}/"))
 
 
 # --- the list -------------------------------------------------------------------------------------
