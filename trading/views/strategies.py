@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -41,7 +42,7 @@ from trading.selectors.versions import version_rows
 from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import strategy_deploy
 from trading.services.own_limits import limits_read
-from trading.services.strategies import parameters_resolve
+from trading.services.strategies import parameters_resolve, strategy_create
 from trading.views.decision_log import log_context, log_csv, news_context
 from trading.views.orders import CSV_COLUMNS
 from trading.views.parameter_strips import parameter_rows
@@ -59,18 +60,19 @@ ORDER_COLUMNS = (
 
 @login_required
 def strategy_new(request: HttpRequest) -> HttpResponse:
-    """Choose parameters, instrument and capital, and put a rule to work on paper."""
+    """Choose parameters, instrument and capital, and put a rule to work or keep it as a draft."""
     key = request.POST.get("key") or request.GET.get("key", "")
     if not key:
         return redirect(f"{reverse('strategies')}#gallery-h")
     spec = _spec(key)
     form = DeployForm(spec, request.POST or None, account=account_limits(request.user))
     preview: dict[str, Any] = {}
-    is_preview = request.POST.get("intent") == "preview"
+    intent = request.POST.get("intent")
+    is_preview = intent == "preview"
     if request.method == "POST" and form.is_valid():
         try:
             if not is_preview:
-                return _deploy(request, form)
+                return _keep(request, form) if intent == "save" else _deploy(request, form)
             preview = _preview(request, form)
         except DomainError as error:
             form.add_error(error.field if error.field in form.fields else None, error.message)
@@ -144,6 +146,21 @@ def _deploy(request: HttpRequest, form: DeployForm) -> HttpResponse:
         now=timezone.now(),
     )
     return redirect("strategy_detail", strategy_id=started.version.strategy_id)
+
+
+def _keep(request: HttpRequest, form: DeployForm) -> HttpResponse:
+    """Store the strategy as a draft that nothing runs; instrument and capital are asked again."""
+    version = strategy_create(
+        user=request.user,
+        key=form.spec.key,
+        name=form.cleaned_data["name"],
+        parameters=form.parameters(),
+        limits=form.limits(),
+        costs=form.costs(),
+        is_draft=True,
+    )
+    messages.success(request, f"{version.strategy.name} is kept as a draft; nothing runs yet.")
+    return redirect("strategy_detail", strategy_id=version.strategy_id)
 
 
 def _preview(request: HttpRequest, form: DeployForm) -> dict[str, Any]:

@@ -169,6 +169,22 @@ def test_a_strategy_that_cannot_start_is_not_kept(member, portfolio):
     assert member.post("/strategies/new/", values | asked | {"capital": "1000"}).status_code == 302
 
 
+def test_a_new_strategy_can_be_kept_as_a_draft_that_nothing_runs(member, portfolio, deployment):
+    """Also where the plan lets no second one run."""
+    asked = {"key": "sma_cross", "name": "Mine", "symbol": "SPX", "capital": "1000"}
+    asked |= {"p_fast": "7", "p_slow": "30", "p_sizing": "all_in", "p_target_volatility": "0.15"}
+
+    sent = member.post("/strategies/new/", asked | {"intent": "save", "limit_max_open_orders": "3"})
+
+    kept = StrategyVersion.objects.get(strategy__name="Mine")
+    assert sent.url == address(kept)
+    assert (kept.number, kept.is_draft, kept.parameters["fast"]) == (1, True, 7)
+    assert kept.limits == {"max_open_orders": 3}
+    assert not Deployment.objects.filter(version=kept).exists()
+    refused = member.post("/strategies/new/", asked | {"intent": "save", "p_fast": "0"})
+    assert refused.status_code == 422
+
+
 def test_two_clicks_on_one_form_start_one_strategy(member, portfolio):
     values = {f"p_{p.key}": str(p.default) for p in strategy_get(KEY).parameters}
     asked = {"key": KEY, "name": "Own", "symbol": "SPX", "capital": "1000", "client_key": "one"}
