@@ -78,7 +78,9 @@ class FigureRow:
 
     @property
     def limit_text(self) -> str:
-        """What it should keep to."""
+        """What it should keep to; a dash where too little is known to say."""
+        if self.limit is None:
+            return formatting.MISSING
         word = "at most" if self.metric == "ece" else "not below"
         return f"{word} {self._one(self.limit)}"
 

@@ -282,8 +282,10 @@ def calibration(bins: Sequence[Mapping[str, Any]], label: str, fewest: int) -> d
         return f"{CALIBRATION_BASE - (CALIBRATION_BASE - CALIBRATION_TOP) * value:.1f}"
 
     marks = [round(step / 4, 2) for step in range(5)]
+    is_empty = all(item["n"] < fewest for item in bins)
     return {
         "label": label,
+        "empty": f"fewer than {fewest} results in every bin" if is_empty else "",
         "ticks": [{"x": x(m), "y": y(m), "label": formatting.percent(m, 0)} for m in marks],
         "diagonal": f"M{x(0)} {y(0)}L{x(1)} {y(1)}",
         "counts": [

@@ -35,3 +35,19 @@ def test_the_zero_is_drawn_also_where_every_figure_lies_above_it():
     assert found is not None
     assert found["zero"] == "126.0"
     assert found["path"] == "M24.0 24.0L316.0 75.0"
+
+
+def test_a_calibration_without_a_full_bin_says_why_it_shows_no_point():
+    bins = [
+        {
+            "low": 0.5, "high": 0.6, "n": n, "mean_probability": 0.55, "win_rate": 0.5,
+            "interval": (0.3, 0.7),
+        }
+        for n in (19, 3)
+    ]  # fmt: skip
+
+    few = plots.calibration(bins, "Low", 20)
+    enough = plots.calibration([*bins, {**bins[0], "n": 20}], "Low", 20)
+
+    assert (few["points"], few["empty"]) == ([], "fewer than 20 results in every bin")
+    assert (len(enough["points"]), enough["empty"]) == (1, "")

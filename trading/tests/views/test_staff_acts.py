@@ -143,6 +143,17 @@ def test_performance_has_every_figure_with_its_n_and_interval(staff, measured):
     assert "too few (3)" in text(staff.get(f"{ROOT}modelversion/by-regime/?regime=HIGH"))
 
 
+def test_performance_is_written_in_words_and_no_limit_is_a_dash(staff, measured):
+    few = text(staff.get(f"{ROOT}modelversion/by-regime/?regime=HIGH&source=live"))
+    table = few.split('id="result_list"')[1].split("</table>")[0]
+    version = text(staff.get(f"{ROOT}modelversion/{measured.pk}/change/"))
+
+    assert "<td>Active</td><td>High</td>" in table
+    assert "<td>—</td>" in table
+    assert "at most —" not in table
+    assert '<th scope="row">High</th>' in version
+
+
 def test_breaches_are_those_on_the_wrong_side_of_their_limit(staff, measured):
     every, breaches = figures(staff), figures(staff, breach="yes")
 
