@@ -27,6 +27,7 @@ from trading.selectors.strategies import (
 )
 from trading.serializers.strategies import (
     DeploymentCreateSerializer,
+    DeploymentDetailSerializer,
     DeploymentSerializer,
     DeploymentStopSerializer,
     RecommendationSerializer,
@@ -90,10 +91,11 @@ class DeploymentListApi(ListAPIView[Any]):
 class DeploymentDetailApi(APIView):
     """One strategy at work."""
 
-    @extend_schema(responses=DeploymentSerializer)
+    @extend_schema(responses=DeploymentDetailSerializer)
     def get(self, request: Request, deployment_id: int) -> Response:
         """Answer 404 for unknown and for foreign ones alike."""
-        return Response(DeploymentSerializer(deployment_get(request.user, deployment_id)).data)
+        deployment = deployment_get(request.user, deployment_id)
+        return Response(DeploymentDetailSerializer(deployment).data)
 
 
 class DeploymentSizingApi(APIView):

@@ -10,6 +10,8 @@ from rest_framework import serializers
 
 from elson.common.api import StrictSerializer
 from trading.selectors.decision_scores import score_of
+from trading.selectors.model_versions import bound_text
+from trading.selectors.protection import protection_now
 from trading.serializers.fields import AmountField
 
 
@@ -160,10 +162,58 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     error = serializers.CharField(allow_blank=True)
     starts_at = serializers.DateTimeField()
     last_bar_at = serializers.DateTimeField(allow_null=True)
+    quantity = serializers.SerializerMethodField(help_text="Units its own book holds.")
+    avg_entry_price = serializers.SerializerMethodField()
+    equity = serializers.SerializerMethodField(help_text="Of its own book at its last bar.")
     is_overruled = serializers.BooleanField(
         help_text="A person sold of its position: it adds nothing to what it still holds, and "
         "enters again only on a fresh signal."
     )
+
+    @extend_schema_field(AmountField())
+    def get_quantity(self, deployment: Any) -> Any:
+        """Return 0 while it is flat, negative units for a short."""
+        return AmountField().to_representation(deployment.state.get("quantity", 0.0))
+
+    @extend_schema_field(AmountField(allow_null=True))
+    def get_avg_entry_price(self, deployment: Any) -> Any:
+        """Return null while it holds nothing."""
+        held, price = (deployment.state.get(name) for name in ("quantity", "avg_entry_price"))
+        return AmountField().to_representation(price) if held else None
+
+    @extend_schema_field(AmountField())
+    def get_equity(self, deployment: Any) -> Any:
+        """Return the capital before its first bar."""
+        return AmountField().to_representation(deployment.state.get("equity", deployment.capital))
+
+
+class ProtectionSerializer(serializers.Serializer[Any]):
+    """What protects its position at the market; without an order, why none rests."""
+
+    order_ids = serializers.SerializerMethodField()
+    sentence = serializers.CharField(allow_blank=True)
+    is_refused = serializers.BooleanField()
+
+    def get_order_ids(self, found: Any) -> list[str]:
+        """Orders that rest, stop first."""
+        return [str(order.uuid) for order in found.orders]
+
+
+class DeploymentDetailSerializer(DeploymentSerializer):
+    """A deployment with what its page says beside the figures."""
+
+    model = serializers.SerializerMethodField()
+    protection = serializers.SerializerMethodField()
+
+    def get_model(self, deployment: Any) -> str:
+        """Say which model decides with its rule; empty for rules that take none."""
+        return bound_text(deployment.version.strategy.key)
+
+    @extend_schema_field(ProtectionSerializer(allow_null=True))
+    def get_protection(self, deployment: Any) -> Any:
+        """Return null where nothing of it is ever to rest at the market."""
+        found = protection_now(deployment)
+        return None if found is None else ProtectionSerializer(found).data
 
 
 class DeploymentStopSerializer(StrictSerializer):

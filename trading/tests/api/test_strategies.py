@@ -262,3 +262,26 @@ def test_switches_and_schedule_are_listed_taken_refused_and_compared(client, own
     changed = {c["key"]: (c["old"], c["new"]) for c in diff if c["is_changed"]}
     assert changed == {name: (None, version["parameters"][name]) for name in own}
     assert "written HH:MM" in refused.json()["detail"]
+
+
+def test_a_deployment_says_what_its_book_holds_and_what_protects_it(client, owner):
+    strategy = made(
+        client, key="volatility_adaptive_trend", parameters={"protection": "resting"}
+    ).json()["id"]
+    number = post(
+        client, "/api/v1/deployments/", {"strategy_id": strategy, "symbol": "SPX"}
+    ).json()["id"]
+    door = f"/api/v1/deployments/{number}/"
+
+    flat = client.get(door).json()
+    deployment = Deployment.objects.get(pk=number)
+    deployment.state |= {"quantity": 2.5, "avg_entry_price": 101.25, "equity": 99_000.5}
+    deployment.save()
+    held = client.get(door).json()
+
+    names = ("quantity", "avg_entry_price", "equity")
+    assert [flat[name] for name in names] == ["0.00000000", None, flat["capital"]]
+    assert [held[name] for name in names] == ["2.50000000", "101.25000000", "99000.50000000"]
+    assert flat["protection"]["sentence"].startswith("Nothing is held.")
+    assert (flat["protection"]["order_ids"], flat["model"]) == ([], "")
+    assert client.get("/api/v1/deployments/").json()["results"][0]["quantity"] == "2.50000000"
