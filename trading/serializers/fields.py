@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -15,6 +16,17 @@ class AmountField(serializers.DecimalField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=28, decimal_places=8, **options)
+
+
+class FigureField(serializers.FloatField):
+    """A figure that is not known where it is NaN, which JSON has no word for: null then."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def to_representation(self, value: Any) -> float | None:
+        """Write a number, or null."""
+        return None if math.isnan(value) else super().to_representation(value)
 
 
 @extend_schema_field({"type": "string", "format": "decimal", "example": "10.5"})

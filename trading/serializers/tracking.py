@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from trading.serializers.fields import AmountField
+from trading.serializers.fields import AmountField, FigureField
 
 
 class BookSerializer(serializers.Serializer[Any]):
@@ -45,7 +45,7 @@ class MeanCostSerializer(serializers.Serializer[Any]):
     """A mean per fill in basis points with its 95 % interval."""
 
     n = serializers.IntegerField()
-    mean = serializers.FloatField()
+    mean = FigureField(help_text="Null without a fill.")
     interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
 
 

@@ -41,6 +41,18 @@ def test_tracking_tells_book_comparison_and_costs(client, deployment):
     assert body["breaker"] is None
 
 
+def test_one_that_has_not_filled_anything_has_costs_that_are_not_known(client):
+    lead = instrument_make("SPX", CLOSES)
+    portfolio = portfolio_make(lead=lead, cursor_at=FIRST_CLOSE + 20 * DAY)
+    client.force_login(portfolio.user)
+
+    answer = client.get(f"/api/v1/deployments/{deployed(portfolio).pk}/tracking/")
+
+    assert answer.status_code == 200
+    paid = [row["paid"] for row in answer.json()["costs"]]
+    assert paid == [{"n": 0, "mean": None, "interval": None}] * 4
+
+
 def test_a_stopped_one_is_judged_up_to_its_last_bar(client, deployment):
     stopped_at = deployment.last_bar_at
     type(deployment).objects.filter(pk=deployment.pk).update(status="STOPPED")
