@@ -11,6 +11,8 @@ from elson.common.formatting import label_of
 from trading.models import Backtest
 from trading.selectors.parameter_words import COSTS, parameter_label, term_label
 
+# What is no instrument among the benchmarks.
+BENCHMARKS = {"": "holding what it trades", "CASH": "cash"}
 # Key of the setting whose values are keys of strategies.
 STRATEGY = "strategy_key"
 
@@ -71,7 +73,7 @@ def _settings_of(run: ComparedRun) -> dict[str, tuple[str, Any]]:
         **{f"limits.{name}": (term_label(name), v) for name, v in row.limits.items()},
         "out_of_sample": ("Out of sample", outside),
         "walk_forward_folds": ("Walk-forward folds", row.walk_forward_folds or "none"),
-        "benchmark": ("Benchmark", row.benchmark or "holding what it trades"),
+        "benchmark": ("Benchmark", BENCHMARKS.get(row.benchmark, row.benchmark)),
         "seed": ("Seed", row.seed),
         **{f"parameters.{name}": (parameter_label(name), v) for name, v in parameters.items()},
     }

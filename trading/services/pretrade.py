@@ -307,11 +307,11 @@ def _gross_exposure(
 
 def _order_rate(n_of_all: int, n_own: int, limits: RiskLimits, own: OwnLimits) -> risk.RuleResult:
     """Count this order among those of the last minute: the portfolio's, then the strategy's own."""
-    of_all = _rate_rule(n_of_all + 1, limits.max_orders_per_minute, "orders within a minute")
+    of_all = _rate_rule(n_of_all + 1, limits.max_orders_per_minute, "within a minute")
     mine = own.get("max_orders_per_minute")
     if mine is None or of_all.status is RuleStatus.FAIL:
         return of_all
-    of_own = _rate_rule(n_own + 1, int(mine), "orders of this strategy within a minute")
+    of_own = _rate_rule(n_own + 1, int(mine), "of this strategy within a minute")
     if of_own.status is RuleStatus.PASS:
         return of_own
     return replace(of_own, sentence=f"{of_own.sentence}, {BY_ITSELF}")
@@ -319,6 +319,8 @@ def _order_rate(n_of_all: int, n_own: int, limits: RiskLimits, own: OwnLimits) -
 
 def _rate_rule(n_orders: int, limit: int, words: str) -> risk.RuleResult:
     passes = n_orders <= limit
-    verb = "are within" if passes else "exceed"
+    counted = f"1 order {words}" if n_orders == 1 else f"{n_orders} orders {words}"
+    one, many = ("is within", "are within") if passes else ("exceeds", "exceed")
+    sentence = f"{counted} {one if n_orders == 1 else many} the limit of {limit}"
     return _rule("MAX_ORDERS_PER_MINUTE", passes=passes, value=float(n_orders), limit=float(limit),
-                 sentence=f"{n_orders} {words} {verb} the limit of {limit}")  # fmt: skip
+                 sentence=sentence)  # fmt: skip

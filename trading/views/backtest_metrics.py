@@ -54,7 +54,7 @@ METRICS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Costs",
         (
             ("Costs paid", "cost_total", "money"),
-            ("Share of gross gains", "cost_share", "share"),
+            ("Costs, share of gross gains", "cost_share", "share"),
             ("Turnover a year", "turnover_per_year", "times"),
         ),
     ),

@@ -134,11 +134,12 @@ def preview_context(
     portfolio = portfolio_of(request.user)
     symbols, capital = asked.get("symbols") or symbol, asked.get("capital") or DEFAULT_CAPITAL
     holdings: list[HoldingNow] = []
-    fault = ""
+    fault, cash = "", None
     try:
         replay = portfolio.replay if portfolio else None
+        cash = capital_read(capital)
         terms = PreviewTerms(
-            capital=capital_read(capital),
+            capital=cash,
             limits=limits,
             costs=costs,
             timeframe=replay.timeframe if replay else "1d",
@@ -157,6 +158,7 @@ def preview_context(
         "preview_error": fault,
         "preview_symbols": symbols,
         "preview_capital": capital,
+        "preview_cash": cash,
     }
 
 

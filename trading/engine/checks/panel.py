@@ -29,6 +29,8 @@ from trading.engine.types import Regime, RuleStatus
 
 ENOUGH_TRADES = 30
 N_BEST = 5
+# Words that keep their capital inside a sentence.
+NAMES = ("Sharpe",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,10 +202,21 @@ def regimes(run: BacktestRun) -> CheckRow:
     return CheckRow("REGIMES", "Every regime seen", RuleStatus.PASS, sentence, numbers)
 
 
+def in_sentence(title: str) -> str:
+    """Write the title of a check inside a sentence.
+
+    Examples
+    --------
+    >>> in_sentence("Enough trades"), in_sentence("Sharpe ratio against shuffled bars")
+    ('enough trades', 'Sharpe ratio against shuffled bars')
+    """
+    return title if title.startswith(NAMES) else title[:1].lower() + title[1:]
+
+
 def verdict(rows: Sequence[CheckRow]) -> tuple[RuleStatus, str]:
     """Sum the rows up in one status and one sentence; a row that says nothing does not count."""
-    failed = [row.title.lower() for row in rows if row.status is RuleStatus.FAIL]
-    warned = [row.title.lower() for row in rows if row.status is RuleStatus.WARN]
+    failed = [in_sentence(row.title) for row in rows if row.status is RuleStatus.FAIL]
+    warned = [in_sentence(row.title) for row in rows if row.status is RuleStatus.WARN]
     if failed:
         names = ", ".join(failed)
         return RuleStatus.FAIL, f"Not believable yet: {len(failed)} of {len(rows)} fail ({names})."

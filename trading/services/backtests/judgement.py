@@ -16,7 +16,7 @@ from elson.common.formatting import percent, ratio
 from marketdata.types import Bars
 from trading.engine.backtest import BacktestRun
 from trading.engine.checks.chance import Trials
-from trading.engine.checks.panel import Honesty, honesty
+from trading.engine.checks.panel import Honesty, honesty, in_sentence
 from trading.engine.enough import FEWEST_FOR_WIN_RATE, shortfall
 from trading.engine.metrics import FEWEST_FOR_SHARPE
 from trading.engine.nulls import charged_rates, trades_of_run
@@ -229,8 +229,8 @@ def _kept_words(inside: float, outside: float) -> str:
 
 
 def _verdict(rows: list[dict[str, Any]]) -> tuple[str, str]:
-    failed = [row["title"].lower() for row in rows if row["status"] == RuleStatus.FAIL]
-    warned = [row["title"].lower() for row in rows if row["status"] == RuleStatus.WARN]
+    failed = [in_sentence(row["title"]) for row in rows if row["status"] == RuleStatus.FAIL]
+    warned = [in_sentence(row["title"]) for row in rows if row["status"] == RuleStatus.WARN]
     if failed:
         names = ", ".join(failed)
         return "FAIL", f"Do not trust this yet: {len(failed)} of {len(rows)} checks fail ({names})."

@@ -9,7 +9,7 @@ import pytest
 
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.checks import chance, charges, leaks, shuffles
-from trading.engine.checks.panel import without_best
+from trading.engine.checks.panel import in_sentence, without_best
 from trading.engine.checks.reruns import Reruns
 from trading.engine.costs import CostModel
 from trading.engine.nulls import random_entries
@@ -218,3 +218,11 @@ def test_a_perfect_edge_beats_random_entries():
     assert chance.null_sharpe(found, nulls).status is RuleStatus.PASS
     shuffled = shuffles.shuffled_bars(found, bars, rng()).rows
     assert [row.status for row in shuffled] == [RuleStatus.PASS, RuleStatus.PASS]
+
+
+def test_a_name_keeps_its_capital_inside_the_verdict():
+    titles = ("Sharpe ratio against shuffled bars", "Deflated Sharpe ratio", "Enough trades")
+
+    assert [in_sentence(title) for title in titles] == [
+        "Sharpe ratio against shuffled bars", "deflated Sharpe ratio", "enough trades",
+    ]  # fmt: skip

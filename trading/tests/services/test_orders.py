@@ -186,6 +186,8 @@ def test_orders_of_a_minute_are_counted_up_to_their_limit(limit, statuses):
         orders.append(order)
 
     assert "".join(order.status[0] for order in orders) == statuses
+    said = [told["sentence"] for told in orders[0].risk_check if "a minute" in told["sentence"]]
+    assert said == [f"1 order within a minute is within the limit of {limit}"]
 
 
 def test_orders_of_an_earlier_minute_are_not_counted():

@@ -107,6 +107,13 @@ def test_only_settings_that_differ_are_listed(owner):
     assert found.differences == ()
 
 
+def test_another_benchmark_is_named_and_no_code(owner):
+    found = compared(owner, [run_make(owner), run_make(owner, benchmark="CASH")])
+
+    (row,) = [row for row in found.settings if row.key == "benchmark"]
+    assert row.values == ("holding what it trades", "cash")
+
+
 def test_other_spans_and_costs_are_said_before_any_figure(desk, owner):
     ids = [run_make(owner), run_make(owner, end_date="2009-09-30", commission_bps=1)]
 

@@ -16,6 +16,7 @@ from trading.services.runner import portfolio_advance
 from trading.services.strategies import strategy_create
 from trading.services.tracking import cost_lines, fill_costs, tracking_of
 from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make, portfolio_make
+from trading.tests.views.pages import said
 
 pytestmark = pytest.mark.django_db
 PART = {"HX-Request": "true"}
@@ -219,6 +220,7 @@ def test_the_preview_holds_what_the_running_strategy_holds(member, portfolio):
     close = row.close
     assert row.weight == pytest.approx(held * close / book, abs=0.01)
     assert "nothing is ordered" in page.content.decode()
+    assert "begun flat with $100,000.00 of its own" in said(page)
 
 
 def test_a_preview_orders_nothing_and_stores_nothing(member, portfolio):
