@@ -13,6 +13,7 @@ from marketdata.selectors import coverage_get, instrument_get, visible_until
 from trading.api.parameters import count_read, parameters_known
 from trading.selectors.markets import regime_spells, series_of
 from trading.selectors.portfolios import limits_get, portfolio_get
+from trading.selectors.regime_definition import regime_definition
 from trading.selectors.regimes import (
     regime_rows,
     strategies_by_regime,
@@ -22,6 +23,7 @@ from trading.selectors.regimes import (
 )
 from trading.serializers.regimes import (
     RegimeChangesSerializer,
+    RegimeDefinitionSerializer,
     RegimeNowSerializer,
     TransitionsSerializer,
     VolatilitySerializer,
@@ -37,6 +39,16 @@ SERIES_PARAMETERS = [
     OpenApiParameter("symbol", str, required=True),
     OpenApiParameter("timeframe", str, description="1m, 5m, 15m, 1h or 1d (default)."),
 ]
+
+
+class RegimeDefinitionApi(APIView):
+    """What the words of the regimes mean."""
+
+    @extend_schema(responses=RegimeDefinitionSerializer)
+    def get(self, request: Request) -> Response:
+        """Answer estimator, windows and bounds."""
+        parameters_known(request)
+        return Response(RegimeDefinitionSerializer(regime_definition()).data)
 
 
 class RegimeListApi(APIView):

@@ -11,6 +11,29 @@ from trading.engine.types import Regime
 from trading.serializers.fields import AmountField
 
 
+class RegimeBoundsSerializer(serializers.Serializer[Any]):
+    """Where a regime begins and ends; from is included, to is not."""
+
+    regime = serializers.CharField()
+    from_share = serializers.FloatField(help_text="Share of its own past below it.")
+    to_share = serializers.FloatField()
+    from_level = serializers.FloatField(help_text="Volatility a year, while the past is short.")
+    to_level = serializers.FloatField(allow_null=True)
+
+
+class RegimeDefinitionSerializer(serializers.Serializer[Any]):
+    """How a volatility regime is decided, the same for pages, backtests and what runs."""
+
+    alpha = serializers.FloatField(help_text="Weight of the newest squared log return (EWMA).")
+    window_bars = serializers.IntegerField(help_text="Its own past it is ranked among.")
+    minimum_bars = serializers.IntegerField(help_text="Fixed levels count until there are so many.")
+    warm_up_bars = serializers.IntegerField(help_text="Returns before there is any regime.")
+    confirm_bars = serializers.IntegerField(
+        help_text="Bars in a row after which strategies follow a fall; a rise counts at once."
+    )
+    regimes = RegimeBoundsSerializer(many=True, source="rows")
+
+
 class NextRegimeSerializer(serializers.Serializer[Any]):
     """How often this regime came next, counted; null where there are too few cases for a share."""
 

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from elson.common.api import StrictSerializer
 from trading.selectors.decision_scores import score_of
 from trading.selectors.model_versions import bound_text
+from trading.selectors.own_books import outcome_of
 from trading.selectors.protection import protection_now
 from trading.serializers.fields import AmountField
 
@@ -282,6 +283,13 @@ class ScoreSerializer(serializers.Serializer[Any]):
     is_log_odds = serializers.BooleanField()
 
 
+class OutcomeSerializer(serializers.Serializer[Any]):
+    """What the market did since a decision, as far as the caller may see it."""
+
+    n_bars = serializers.IntegerField()
+    close_change = serializers.FloatField(help_text="A fraction of the close decided at.")
+
+
 class DecisionDetailSerializer(DecisionSerializer):
     """A decision with everything it was made from."""
 
@@ -306,6 +314,14 @@ class DecisionDetailSerializer(DecisionSerializer):
     engine_version = serializers.CharField(allow_blank=True)
     score = serializers.SerializerMethodField()
     order_ids = serializers.SerializerMethodField()
+    outcome = serializers.SerializerMethodField()
+
+    @extend_schema_field(OutcomeSerializer(allow_null=True))
+    def get_outcome(self, decision: Any) -> dict[str, Any] | None:
+        """Return null before the next bar has closed."""
+        replay = decision.deployment.portfolio.replay
+        found = outcome_of(decision, until=replay.cursor_at if replay else None)
+        return found and {"n_bars": found[0], "close_change": found[1]}
 
     @extend_schema_field(ScoreSerializer(allow_null=True))
     def get_score(self, decision: Any) -> Any:

@@ -17,6 +17,11 @@ PAGES: list[URLPattern] = [
 
 DOORS: list[URLPattern] = [
     path("regimes/", markets_api.RegimeListApi.as_view(), name="api_regimes"),
+    path(
+        "regimes/definition/",
+        markets_api.RegimeDefinitionApi.as_view(),
+        name="api_regimes_definition",
+    ),
     path("regimes/changes/", markets_api.RegimeChangesApi.as_view(), name="api_regimes_changes"),
     path("regimes/now/", markets_api.RegimeNowListApi.as_view(), name="api_regimes_now"),
     path(

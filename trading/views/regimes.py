@@ -17,6 +17,7 @@ from trading.engine import regimes as definition
 from trading.engine.counts import counted
 from trading.selectors.markets import regime_spells, series_of
 from trading.selectors.portfolios import limits_get, portfolio_get
+from trading.selectors.regime_definition import regime_definition
 from trading.selectors.regimes import (
     REGIMES,
     RegimeRow,
@@ -86,7 +87,7 @@ def regimes(request: HttpRequest) -> HttpResponse:
     context |= {
         "channels": " ".join(f"bars:{row.symbol}:1d" for row in page),
         "symbols": [item.symbol for item in watched],
-        "definition": _definition(),
+        "definition": regime_definition(),
         "strategies": strategies_by_regime(user),
         "limits": limits_get(portfolio),
         "one": _one(request, portfolio, watched),
@@ -156,27 +157,4 @@ def _one(request: HttpRequest, portfolio: Any, watched: list[Any]) -> dict[str, 
         "spells": regime_spells(series, until, n=TIMELINE_SPELLS),
         "transitions": transition_rows(series, until),
         "estimates": estimates,
-    }
-
-
-def _definition() -> dict[str, Any]:
-    """Read every threshold from the engine, so that the page cannot say another one."""
-    shares = (0.0, *definition.PERCENTILE_CUTS, 1.0)
-    levels = (0.0, *definition.VOLATILITY_CUTS, None)
-    return {
-        "alpha": definition.ALPHA,
-        "window_bars": definition.WINDOW_BARS,
-        "minimum_bars": definition.MINIMUM_BARS,
-        "warm_up_bars": definition.WARM_UP_BARS,
-        "confirm_bars": definition.N_CONFIRM,
-        "rows": [
-            {
-                "regime": name,
-                "from_share": shares[k],
-                "to_share": shares[k + 1],
-                "from_level": levels[k],
-                "to_level": levels[k + 1],
-            }
-            for k, name in enumerate(REGIMES)
-        ],
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from trading.engine import regimes
 from trading.services.strategies import strategy_create
 from trading.tests.factories import portfolio_make, user_make
 
@@ -70,3 +73,14 @@ def test_nobody_elses_strategies_are_told(client, owner):
     client.force_login(stranger)
 
     assert client.get(PATH).json()["strategies"] == []
+
+
+def test_the_definition_of_the_regimes_is_that_of_the_engine(desk, owner):
+    told = desk.get("/api/v1/regimes/definition/").json()
+
+    cuts = [0.0, *regimes.PERCENTILE_CUTS, 1.0]
+    assert [row["regime"] for row in told["regimes"]] == ["LOW", "NORMAL", "HIGH", "EXTREME"]
+    assert [(row["from_share"], row["to_share"]) for row in told["regimes"]] == list(pairwise(cuts))
+    assert [row["to_level"] for row in told["regimes"]] == [*regimes.VOLATILITY_CUTS, None]
+    assert (told["window_bars"], told["confirm_bars"]) == (regimes.WINDOW_BARS, regimes.N_CONFIRM)
+    assert desk.get("/api/v1/regimes/definition/?x=1").status_code == 400

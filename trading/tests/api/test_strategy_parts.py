@@ -200,3 +200,15 @@ def test_more_rows_ask_no_more_questions(client, deployment, part):
     play(deployment.portfolio, at(75))
 
     assert n_asked() == few
+
+
+def test_a_decision_says_what_the_market_did_since(client, deployment):
+    newest, before = list(Decision.objects.order_by("-market_at")[:2])
+
+    found = [
+        client.get(f"/api/v1/decisions/{decision.uuid}/").json()["outcome"]
+        for decision in (newest, before)
+    ]
+
+    change = float(newest.price) / float(before.price) - 1.0
+    assert found == [None, {"n_bars": 1, "close_change": pytest.approx(change)}]
