@@ -10,8 +10,29 @@ from rest_framework import serializers
 from elson.common.api import StrictSerializer
 
 
+class OwnTestSerializer(serializers.Serializer[Any]):
+    """Figures of a version's own walk-forward test, all regimes together."""
+
+    n = serializers.IntegerField(help_text="Candidates.")
+    n_taken = serializers.IntegerField()
+    n_wins = serializers.IntegerField(help_text="Of those taken.")
+    win_rate = serializers.FloatField(allow_null=True)
+    interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    base_rate = serializers.FloatField(allow_null=True, help_text="Of all candidates.")
+    brier_skill = serializers.FloatField(allow_null=True)
+    ece = serializers.FloatField(allow_null=True)
+
+
+class GateSerializer(serializers.Serializer[Any]):
+    """One thing a version had to pass before it may decide."""
+
+    name = serializers.CharField()
+    text = serializers.CharField()
+    is_passed = serializers.BooleanField()
+
+
 class ModelVersionSerializer(serializers.Serializer[Any]):
-    """One trained version."""
+    """One trained version, with what its own test found and which gates it passed."""
 
     id = serializers.IntegerField(source="pk")
     strategy = serializers.CharField(source="strategy_key")
@@ -31,6 +52,8 @@ class ModelVersionSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     activated_at = serializers.DateTimeField(allow_null=True)
     retired_at = serializers.DateTimeField(allow_null=True)
+    tested = OwnTestSerializer(source="metrics.all", allow_null=True)
+    gates = GateSerializer(many=True)
 
 
 class ModelMoveSerializer(StrictSerializer):
@@ -137,6 +160,35 @@ class ModelDetailSerializer(ModelVersionSerializer):
     members = serializers.JSONField(
         allow_null=True, help_text="Sub-models with weight and figures; null on the free plan."
     )
+
+
+class FeatureSerializer(serializers.Serializer[Any]):
+    """One number the model reads."""
+
+    name = serializers.CharField()
+    meaning = serializers.CharField()
+
+
+class ArtifactSerializer(serializers.Serializer[Any]):
+    """The model inside that decides from a day until the next one begins."""
+
+    valid_from = serializers.DateTimeField()
+    n_train = serializers.IntegerField()
+    content_hash = serializers.CharField()
+
+
+FIGURES = "Counts, win rate with interval and base rate, scores, net result a trade."
+
+
+class ModelCardSerializer(ModelVersionSerializer):
+    """What a version is, what it was tested on, and what it was compared with."""
+
+    when_it_fails = serializers.CharField(allow_blank=True)
+    features = FeatureSerializer(many=True)
+    by_regime = serializers.JSONField(help_text=FIGURES)
+    by_year = serializers.JSONField(help_text=FIGURES)
+    before = ModelVersionSerializer(allow_null=True)
+    artifacts = ArtifactSerializer(many=True)
 
 
 class TransitionSerializer(serializers.Serializer[Any]):

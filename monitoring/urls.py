@@ -3,6 +3,7 @@
 from django.urls import path
 from django.views.decorators.http import require_safe
 
+from monitoring.api import cards as cards_api
 from monitoring.api import changes as changes_api
 from monitoring.api import models as models_api
 from monitoring.views import models, probes
@@ -17,6 +18,11 @@ urlpatterns = [
     path("models/<int:version_id>/", models.model_version, name="model_version"),
     path("api/v1/models/", models_api.ModelListApi.as_view(), name="api_models"),
     path("api/v1/models/<int:version_id>/", models_api.ModelDetailApi.as_view(), name="api_model"),
+    path(
+        "api/v1/models/<int:version_id>/card/",
+        cards_api.ModelCardApi.as_view(),
+        name="api_model_card",
+    ),
     path(
         "api/v1/models/<int:version_id>/transitions/",
         models_api.ModelTransitionListApi.as_view(),

@@ -9,6 +9,9 @@ import re
 import pytest
 from django.utils import timezone
 
+from monitoring.serializers import ModelCardSerializer, OwnTestSerializer
+from trading.engine.learning.features import MEANINGS
+from trading.engine.strategies import STRATEGIES
 from trading.services.models.registry import version_retire
 from trading.tests.factories import portfolio_make, user_make
 from trading.tests.model_rows import (
@@ -244,3 +247,34 @@ def test_the_history_shows_before_and_after_on_the_same_candidates(plus):
     html = text(plus.get("/models/"))
 
     assert re.search(r"0\.6200</data> → <data[^>]*>0\.6100", html)
+
+
+def test_the_card_of_a_version_is_to_be_had_over_rest_on_any_plan(client):
+    client.force_login(portfolio_make().user)
+    before, version = version_make(1), version_make(2, state="SHADOW")
+
+    card = client.get(f"/api/v1/models/{version.pk}/card/").json()
+    listed = client.get("/api/v1/models/").json()["results"]
+
+    assert set(card) == set(ModelCardSerializer().fields)
+    assert card["features"][0]["meaning"] == MEANINGS[version.features[0]]
+    assert card["by_year"].keys() == version.metrics["by_year"].keys()
+    assert card["by_regime"]["HIGH"]["n"] == version.metrics["regimes"]["HIGH"]["n"]
+    assert card["before"]["id"] == before.pk
+    assert [row["content_hash"] for row in card["artifacts"]] == ["a" * 64]
+    assert card["when_it_fails"] == STRATEGIES["hybrid"].when_it_fails
+    tested = version.metrics["all"]
+    for told in (card, next(row for row in listed if row["id"] == version.pk)):
+        assert told["tested"] == {name: tested[name] for name in OwnTestSerializer().fields}
+        assert told["gates"] == [{"name": "ece", "text": "ECE 0.02", "is_passed": True}]
+    assert client.get("/api/v1/models/999/card/").status_code == 404
+
+
+def test_a_version_that_was_never_tested_has_no_figures_over_rest(client):
+    client.force_login(portfolio_make().user)
+    version = version_make()
+    version.metrics = {}
+    version.save()
+
+    assert client.get("/api/v1/models/").json()["results"][0]["tested"] is None
+    assert client.get(f"/api/v1/models/{version.pk}/card/").json()["by_year"] == {}
