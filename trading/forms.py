@@ -15,7 +15,7 @@ from marketdata.selectors import instrument_list
 from trading.engine.errors import EngineError
 from trading.engine.strategies.base import Parameter, StrategySpec, parameter_convert
 from trading.engine.types import OrderSide, OrderType, TimeInForce
-from trading.selectors.parameter_words import choice_words, parameter_label
+from trading.selectors.parameter_words import choice_words, fault_words, parameter_label
 from trading.services.backtests.drafts import BacktestInvalid, costs_read
 from trading.services.own_limits import OWN_LIMITS, OwnLimit, OwnLimitInvalid, limits_read
 
@@ -57,6 +57,10 @@ class LocalDecimalField(forms.CharField):
             attrs={"inputmode": "decimal", "autocomplete": "off", "data-echo": echo}
         )
         super().__init__(widget=widget, max_length=40, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write a whole number without its empty decimals; what was typed stays as it is."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def clean(self, value: Any) -> Decimal | None:
         """Return the number, None for an empty optional field."""
@@ -153,7 +157,7 @@ class ParameterForm(forms.Form):
             try:
                 parameter_convert(self.spec.key, parameter, cleaned[name])
             except EngineError as error:
-                self.add_error(name, str(error))
+                self.add_error(name, fault_words(str(error)))
         return cleaned
 
     def checked_parameters(self) -> list[Parameter]:
@@ -167,9 +171,9 @@ class ParameterForm(forms.Form):
             for parameter in self.spec.parameters
         }
 
-    def parameter_fields(self) -> list[Any]:
-        """Return the bound fields of the parameters, in the rule's order."""
-        return [self[PARAMETER_PREFIX + parameter.key] for parameter in self.spec.parameters]
+    def parameter_fields(self) -> list[tuple[Any, str]]:
+        """Return the bound field of each parameter with its unit, in the rule's order."""
+        return [(self[PARAMETER_PREFIX + p.key], p.unit) for p in self.spec.parameters]
 
 
 class TermsMixin(forms.Form):

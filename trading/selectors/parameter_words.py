@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from elson.common import formatting
@@ -55,6 +56,8 @@ COSTS = {
     "max_participation": "Share of the volume",
     "carries_rest": "Carries the rest",
 }
+FAULT = re.compile(r"parameter \S+ of \S+ is (?P<found>.+); it (?P<rule>must .+)")
+SPACE_FAULT = re.compile(r"space of \S+, parameter (?P<key>\S+): (?P<rest>.+)")
 
 
 def parameter_label(key: str) -> str:
@@ -113,3 +116,20 @@ def parameter_text(key: str, value: Any) -> str:
     if isinstance(value, str):
         return str(choice_words(key, value))
     return formatting.quantity(value, 6)
+
+
+def fault_words(message: str) -> str:
+    """Write what the engine says of a parameter as a page does, which names it at its field.
+
+    Examples
+    --------
+    >>> fault_words("parameter fast of sma_cross is 999; it must be at most 200")
+    '999 does not fit; it must be at most 200.'
+    >>> fault_words("space of rsi2_reversion, parameter exit_bars: low 9 must not be above high 5")
+    'Exit bars: low 9 must not be above high 5.'
+    """
+    if said := FAULT.fullmatch(message):
+        return f"{said['found']} does not fit; it {said['rule']}."
+    if said := SPACE_FAULT.fullmatch(message):
+        return f"{parameter_label(said['key'])}: {said['rest']}."
+    return message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from django.db import transaction
@@ -291,9 +291,10 @@ def _capital(portfolio: Portfolio, capital: Decimal | None) -> Decimal:
     free = max(portfolio_value(portfolio).equity - (given or ZERO), ZERO)
     amount = amount_of(free if capital is None else capital)
     if amount < 1 or amount > free:
+        most = plain(free.quantize(Decimal("0.01"), ROUND_DOWN))
         raise DeploymentInvalid(
             "CAPITAL_OUT_OF_RANGE",
-            f"capital {plain(amount)} is outside 1 to {plain(free)}, which no other strategy has",
+            f"capital {plain(amount)} is outside 1 to {most}, which no other strategy has",
             field="capital",
         )
     return amount

@@ -18,7 +18,12 @@ from trading.engine.errors import UnknownStrategy
 from trading.engine.schedule import MEANINGS
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
 from trading.engine.types import Regime
-from trading.selectors.parameter_words import choice_words, parameter_label, term_label
+from trading.selectors.parameter_words import (
+    choice_words,
+    fault_words,
+    parameter_label,
+    term_label,
+)
 from trading.selectors.versions import regime_grid
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import MOST_FOLDS, MOST_SYMBOLS
@@ -189,13 +194,13 @@ class BacktestForm(JudgedForm):
     def own_fields(self) -> list[tuple[Any, str]]:
         """Return the hidden fields of what a version has beyond the schema, named in words."""
         return [
-            (self[name], parameter_label(name.removeprefix(PREFIX)).lower())
+            (self[name], _lowered(parameter_label(name.removeprefix(PREFIX))))
             for name in self.own_names
         ]
 
     def limit_fields(self) -> list[tuple[Any, str]]:
         """Return the hidden fields of own limits, each with its name in words."""
-        return [(self[LIMIT_PREFIX + name], term_label(name).lower()) for name in self.limited]
+        return [(self[LIMIT_PREFIX + name], _lowered(term_label(name))) for name in self.limited]
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = cast(forms.ChoiceField, self.fields[name])
@@ -238,7 +243,7 @@ class BacktestForm(JudgedForm):
             self.draft = draft_read(given)
         except BacktestInvalid as error:
             for name, message in error.data["errors"].items():
-                self._say(self.place_of(name), _short(name, message))
+                self._say(self.place_of(name), fault_words(message))
         return self.cleaned_data
 
     def _say(self, place: str | None, message: str) -> None:
@@ -309,12 +314,9 @@ def own_names(spec: StrategySpec, given: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in known if given.get(name) not in (None, ""))
 
 
-def _short(name: str, message: str) -> str:
-    """Leave out of a parameter's sentence what stands beside it anyway."""
-    said = re.fullmatch(r"parameter \S+ of \S+ is (?P<found>.+); it (?P<rule>must .+)", message)
-    if not name.startswith("parameters.") or said is None:
-        return message
-    return f"{said['found']} does not fit; it {said['rule']}."
+def _lowered(label: str) -> str:
+    """Begin a label small inside a sentence; an ATR stays one."""
+    return label[:1].lower() + label[1:]
 
 
 def spec_of(key: str) -> StrategySpec:

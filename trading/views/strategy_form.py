@@ -32,7 +32,7 @@ from trading.forms import (
     TermsMixin,
     symbol_field,
 )
-from trading.selectors.parameter_words import parameter_label
+from trading.selectors.parameter_words import fault_words, parameter_label
 
 DAY_NAMES = [(day, day.title()) for day in DAYS]
 SCHEDULED = (ON_DAYS, FROM, UNTIL, SKIP_MINUTES, EVERY_BARS)
@@ -107,9 +107,7 @@ class ScheduleMixin(ParameterForm):
             try:
                 schedule_convert(self.spec.key, name, cleaned.get(PARAMETER_PREFIX + name))
             except EngineError as error:
-                # Its field names the parameter: what is left is the value and the limit.
-                value, _, rule = str(error).partition(" is ")[2].partition("; it ")
-                self.add_error(PARAMETER_PREFIX + name, f"{value} does not fit; it {rule}.")
+                self.add_error(PARAMETER_PREFIX + name, fault_words(str(error)))
         return cleaned
 
     def parameters(self) -> dict[str, Any]:

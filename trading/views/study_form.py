@@ -11,7 +11,7 @@ from typing import Any
 from django import forms
 
 from trading.engine.strategies.base import CHOICE, INT, Parameter, StrategySpec
-from trading.selectors.parameter_words import choice_words, parameter_label
+from trading.selectors.parameter_words import choice_words, fault_words, parameter_label
 from trading.selectors.studies import METHODS
 from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
 from trading.views.backtest_address import PREFIX
@@ -95,7 +95,7 @@ class StudyForm(BacktestForm):
             self.study_draft = study_draft_read(request_values(self.data, self.spec))
         except StudyInvalid as error:
             for name, message in error.data["errors"].items():
-                self._say(self.place_of(name), message)
+                self._say(self.place_of(name), fault_words(message))
         return self.cleaned_data
 
     def place_of(self, name: str | None) -> str | None:

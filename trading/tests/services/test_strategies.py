@@ -221,3 +221,11 @@ def test_the_demo_takes_its_strategy_out_again(owner, portfolio):
     demo_deploy(user=owner, portfolio=portfolio, now=NOW)
 
     assert not Strategy.objects.get().is_archived
+
+
+def test_capital_that_is_left_is_told_in_cents(owner, version, portfolio):
+    entitlement_grant(user=owner, key="strategies.running", value=5, source="test")
+    start(strategy_create(user=owner, key="sma_cross", name="First"), portfolio, "40000.12345678")
+
+    with pytest.raises(DeploymentInvalid, match=r"outside 1 to 59,999\.87, which no other"):
+        start(version, portfolio, "90000")

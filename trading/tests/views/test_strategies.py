@@ -34,7 +34,7 @@ def test_a_backtest_of_a_version_begins_with_its_parameters_and_costs(member, po
     assert 'name="p_trend_bars" value="80"' in page
     assert 'name="p_size_factor.HIGH" value="0.5"' in page
     assert 'name="spread_bps" value="9"' in page
-    assert "size factor in high 0.5" in page
+    assert "size factor in High 0.5" in page
 
 
 def test_a_version_of_somebody_else_sets_no_backtest_up(client, version):
@@ -59,7 +59,7 @@ def test_a_backtest_runs_with_all_that_a_version_has_beyond_the_schema(member, p
     assert OWN.items() <= Backtest.objects.get().parameters.items()
     assert "Kept from the version: enters on MON FRI" in page
     assert "bars between additions 3" in page
-    assert "stop atr follows the regime off" in page
+    assert "stop ATR follows the regime off" in page
 
 
 def test_a_schedule_at_fault_is_told_at_its_field_of_a_backtest(member, portfolio):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from trading.engine.strategies import strategy_get
@@ -18,6 +20,8 @@ def test_the_editor_begins_with_the_newest_version_and_shows_every_regime(member
     assert f'value="{version.parameters["trend_bars"]}"' in page
     assert all(f"Size factor in {name}" in page for name in ("Low", "Normal", "High", "Extreme"))
     assert 'placeholder="0.35"' in page
+    assert 'name="p_entry_level" value="15"' in page
+    assert re.search(r'name="p_stop_atr"[^>]*>\s*<span[^>]*>ATR</span>', page)
 
 
 def test_an_own_value_for_a_regime_is_kept_and_shown_as_a_change(member, version):
@@ -35,7 +39,8 @@ def test_an_own_value_outside_the_bounds_of_the_rule_is_refused(member, version)
     answer = member.post(address(version, "edit/"), typed(version) | own)
 
     assert answer.status_code == 422
-    assert "it must be at most 1" in answer.content.decode()
+    assert "1.5 does not fit; it must be at most 1." in answer.content.decode()
+    assert "size_factor.HIGH of" not in answer.content.decode()
 
 
 def test_comparing_shows_the_difference_and_makes_nothing(member, version):

@@ -40,7 +40,7 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why(desk):
     answer = desk.post("/optimizations/new/", STUDY_FORM | {"s_fast_low": "99", "n_folds": "1"})
 
     assert answer.status_code == 422
-    assert "low 99 must not be above high 12" in text(answer)
+    assert "Fast: low 99 must not be above high 12." in text(answer)
     assert "Folds 1 must lie between 2 and 20" in text(answer)
     assert 'value="99"' in text(answer)
 
