@@ -10,16 +10,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from marketdata.selectors import coverage_get, instrument_get, visible_until
-from trading.api.parameters import count_read, parameters_known
+from trading.api.parameters import choice_read, count_read, parameters_known
 from trading.selectors.markets import regime_spells, series_of
 from trading.selectors.portfolios import limits_get, portfolio_get
 from trading.selectors.regime_definition import regime_definition
 from trading.selectors.regimes import (
+    ALL_MARKETS,
+    markets_of,
     regime_rows,
     strategies_by_regime,
     transition_rows,
     volatility_estimates,
-    watched_list,
 )
 from trading.serializers.regimes import (
     RegimeChangesSerializer,
@@ -91,14 +92,18 @@ class RegimeListApi(APIView):
 
 
 class RegimeNowListApi(APIView):
-    """Volatility regime of every watched market."""
+    """Volatility regime of every market you watch, or of all."""
 
-    @extend_schema(responses=RegimeNowSerializer(many=True))
+    @extend_schema(
+        parameters=[OpenApiParameter("markets", str, enum=[ALL_MARKETS])],
+        responses=RegimeNowSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
         """Answer one row per instrument on the caller's lists, every instrument without a list."""
-        parameters_known(request)
+        parameters_known(request, "markets")
         user = cast("User", request.user)
-        rows = regime_rows(portfolio_get(user), watched_list(user))
+        markets = markets_of(user, choice_read(request, "markets", [ALL_MARKETS]))
+        rows = regime_rows(portfolio_get(user), markets)
         return Response(RegimeNowSerializer(rows, many=True).data)
 
 

@@ -36,6 +36,7 @@ from trading.selectors.versions import regime_grid
 if TYPE_CHECKING:
     from accounts.models import User
 
+ALL_MARKETS = "all"
 REGIMES = tuple(str(regime.value) for regime in Regime)
 YEAR = dt.timedelta(days=365)
 ESTIMATOR_BARS = 20
@@ -146,6 +147,11 @@ def watched_list(user: User) -> list[Instrument]:
     """Instruments on the person's lists, each once; every instrument when no list has one."""
     found = {item.pk: item for one in watchlist_list(user) for item in watchlist_instruments(one)}
     return list(found.values()) or list(instrument_list())
+
+
+def markets_of(user: User, choice: str = "") -> list[Instrument]:
+    """Every market for ALL_MARKETS, those the person watches for any other choice."""
+    return list(instrument_list()) if choice == ALL_MARKETS else watched_list(user)
 
 
 def regime_rows(portfolio: Portfolio, instruments: Sequence[Instrument]) -> list[RegimeRow]:

@@ -19,14 +19,15 @@ from trading.selectors.markets import regime_spells, series_of
 from trading.selectors.portfolios import limits_get, portfolio_get
 from trading.selectors.regime_definition import regime_definition
 from trading.selectors.regimes import (
+    ALL_MARKETS,
     REGIMES,
     RegimeRow,
+    markets_of,
     regime_rows,
     strategies_by_regime,
     transition_rows,
     visible_of,
     volatility_estimates,
-    watched_list,
 )
 
 if TYPE_CHECKING:
@@ -66,11 +67,11 @@ TIMELINE_SPELLS = 12
 @login_required
 @require_GET
 def regimes(request: HttpRequest) -> HttpResponse:
-    """Show definitions, every watched market, and one market in full; `?format=csv`."""
+    """Show definitions, the chosen markets, and one market in full; `?format=csv`."""
     user = cast("User", request.user)
     portfolio = portfolio_get(user)
-    watched = watched_list(user)
-    rows = _chosen_rows(request, regime_rows(portfolio, watched))
+    markets = markets_of(user, request.GET.get("markets", ""))
+    rows = _chosen_rows(request, regime_rows(portfolio, markets))
     if request.GET.get("format") == "csv":
         return csv_response("regimes.csv", CSV_COLUMNS, rows)
     page = page_of(request, rows)
@@ -81,16 +82,17 @@ def regimes(request: HttpRequest) -> HttpResponse:
         "fewest": definition.FEWEST_CASES,
         "regime_names": REGIMES,
         "regime_chosen": request.GET.get("regime", ""),
+        "is_all": request.GET.get("markets", "") == ALL_MARKETS,
     }
     if getattr(request, "htmx", False):
         return render(request, "trading/_regime_board.html", context)
     context |= {
         "channels": " ".join(f"bars:{row.symbol}:1d" for row in page),
-        "symbols": [item.symbol for item in watched],
+        "symbols": [item.symbol for item in markets],
         "definition": regime_definition(),
         "strategies": strategies_by_regime(user),
         "limits": limits_get(portfolio),
-        "one": _one(request, portfolio, watched),
+        "one": _one(request, portfolio, markets),
     }
     return render(request, "trading/regimes.html", context)
 
@@ -134,9 +136,9 @@ def _strip_label(row: RegimeRow) -> str:
     return f"Regimes of {row.symbol} over the last year: {', '.join(shares) or 'none known'}"
 
 
-def _one(request: HttpRequest, portfolio: Any, watched: list[Any]) -> dict[str, Any] | None:
-    """One market in full: the one asked for, else the first watched; its error stays here."""
-    asked = request.GET.get("symbol", "") or (watched[0].symbol if watched else "")
+def _one(request: HttpRequest, portfolio: Any, markets: list[Any]) -> dict[str, Any] | None:
+    """One market in full: the one asked for, else the first shown; its error stays here."""
+    asked = request.GET.get("symbol", "") or (markets[0].symbol if markets else "")
     if not asked:
         return None
     try:

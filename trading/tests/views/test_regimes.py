@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from marketdata.models import Instrument
+from marketdata.services.watchlists import watchlist_create
 from trading.engine.regimes import FEWEST_CASES
 from trading.selectors.markets import regime_track, series_of
 from trading.selectors.regimes import (
@@ -51,6 +52,22 @@ def row_of(portfolio):
 
 def test_strangers_are_sent_to_sign_in(client):
     assert client.get("/models/regimes/").url.startswith("/accounts/login/")
+
+
+def test_every_market_is_shown_where_it_is_asked_for(member, portfolio):
+    watchlist_create(user=portfolio.user, name="Mine", symbols=["SPX"])
+
+    watched, whole = (member.get("/models/regimes/", query) for query in ({}, {"markets": "all"}))
+
+    shown = [[item["row"].symbol for item in page.context["rows"]] for page in (watched, whole)]
+    assert [sorted(symbols) for symbols in shown] == [["SPX"], ["OIL", "SPX"]]
+    assert 'href="?symbol=OIL&amp;markets=all#one"' in whole.content.decode()
+    told = [
+        sorted(row["symbol"] for row in member.get(f"/api/v1/regimes/now/{query}").json())
+        for query in ("", "?markets=all")
+    ]
+    assert told == [["SPX"], ["OIL", "SPX"]]
+    assert member.get("/api/v1/regimes/now/?markets=some").status_code == 400
 
 
 def test_every_watched_market_has_its_row_and_the_first_its_detail(member):
