@@ -192,6 +192,12 @@ def test_a_file_reads_no_large_column_it_does_not_hold(desk, model, columns):
         assert not any(f'"trading_{model}"."{column}"' in sql for sql in read)
 
 
+def test_a_file_of_a_filter_nobody_knows_leads_to_the_list(desk):
+    answer = desk.get("/staff/trading/backtest/csv/?colour=red")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/staff/trading/backtest/?e=1")
+
+
 def test_a_version_shows_staff_the_matrix_of_the_model_page(desk, one_of_each):
     version = ModelVersion.objects.get()
 

@@ -24,7 +24,7 @@ class FigureField(serializers.FloatField):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)
 
-    def to_representation(self, value: Any) -> float | None:
+    def to_representation(self, value: Any) -> Any:
         """Write a number, or null."""
         return None if math.isnan(value) else super().to_representation(value)
 

@@ -23,6 +23,7 @@ from trading.engine.strategies import StrategySpec
 from trading.engine.types import OrderSide, OrderType
 from trading.models import Portfolio
 from trading.selectors.portfolios import portfolio_value
+from trading.selectors.strategies import rules_of
 from trading.services.amounts import amount_of, round_to_step
 from trading.services.bindings import spec_for
 from trading.services.order_costs import MarketView
@@ -119,7 +120,11 @@ def holdings_now(
     terms: PreviewTerms,
     portfolio: Portfolio | None,
 ) -> list[HoldingNow]:
-    """Run the rule over the last bars of each instrument and tell how it stands; writes nothing."""
+    """Run the rule over the last bars of each instrument and tell how it stands; writes nothing.
+
+    Raises StrategyNotInstalled.
+    """
+    rules_of(strategy_key)
     spec = spec_for(strategy_key)
     return [_holding(spec, parameters, symbol, terms, portfolio) for symbol in symbols]
 

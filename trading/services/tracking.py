@@ -142,6 +142,8 @@ class CostLine:
 def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Tracking | None:
     """Lay the own book beside the same rule on the same bars; None before the first bar.
 
+    None too where the rule is not installed any more, or cannot be run over these bars.
+
     Both begin with the capital at the start. The backtest pays the version's own costs, the usual
     ones where it has none; a hybrid decides with the model that is active now. The band is drawn
     from the backtest's returns on the bars before the start.
@@ -160,7 +162,6 @@ def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Trackin
     if live.shape[0] < 2 or begin == 0:
         return None
     version = deployment.version
-    spec = spec_for(version.strategy.key)
     capital = float(deployment.capital)
     config = BacktestConfig(
         cash=capital,
@@ -170,6 +171,7 @@ def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Trackin
         limits=engine_limits(version.limits),
     )
     try:
+        spec = spec_for(version.strategy.key)
         expected = backtest.equity_of(
             bars, spec, version.parameters, replace(config, start_index=begin)
         )

@@ -85,3 +85,16 @@ def test_a_preview_is_that_of_the_page_and_a_wrong_one_is_refused(client, deploy
     assert row["weight"] == pytest.approx(shown.weight)
     assert "1 to 5 are allowed" in refused.json()["detail"]
     assert refused.status_code == 422
+
+
+def test_rules_that_are_gone_are_named_by_the_preview_and_compared_with_nothing(client, deployment):
+    strategy = deployment.version.strategy
+    type(strategy).objects.filter(pk=strategy.pk).update(key="gone")
+
+    preview = client.get(f"/api/v1/strategies/{strategy.pk}/versions/1/preview/?symbols=SPX")
+    tracking = client.get(f"/api/v1/deployments/{deployment.pk}/tracking/")
+
+    assert preview.status_code == 409
+    assert "'gone'" in preview.json()["detail"]
+    assert tracking.status_code == 200
+    assert tracking.json()["against_backtest"] is None
