@@ -70,6 +70,23 @@ def test_costs_months_and_the_tear_sheet_tell_what_the_api_tells(page: Page) -> 
     screenshot(page, "backtest-costs")
 
 
+def test_a_set_up_can_be_handed_on_as_an_address(page: Page) -> None:
+    sign_up(page)
+    page.goto("/backtests/new/?strategy_key=sma_cross&symbol=SPX")
+    page.locator("#id_p_fast").fill("17")
+    page.locator("#id_commission_bps").fill("3")
+    page.get_by_role("button", name="Put this set-up into the address").click()
+    page.wait_for_url("**p_fast=17**")
+    address = page.url
+    assert "csrf" not in address
+    assert "client_key" not in address
+
+    page.goto("/backtests/")
+    page.goto(address)
+    expect(page.locator("#id_p_fast")).to_have_value("17")
+    expect(page.locator("#id_commission_bps")).to_have_value("3")
+
+
 def test_a_run_without_trades_says_why(page: Page) -> None:
     sign_up(page)
     _run(
