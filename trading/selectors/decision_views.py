@@ -20,7 +20,7 @@ from trading.selectors.decision_scores import (
     score_of,
     unasked_text,
 )
-from trading.selectors.parameter_words import parameter_label
+from trading.selectors.parameter_words import choice_words, parameter_label
 
 LABELS = {
     "rsi": "RSI(2)",
@@ -75,12 +75,12 @@ class ParameterRow:
     @property
     def base_text(self) -> str:
         """Its base as people write it."""
-        return value_text(self.base)
+        return value_text(self.name, self.base)
 
     @property
     def now_text(self) -> str:
         """Its value now as people write it."""
-        return value_text(self.now)
+        return value_text(self.name, self.now)
 
     @property
     def is_text(self) -> bool:
@@ -172,14 +172,14 @@ def _inputs(values: Mapping[str, float | None]) -> list[InputRow]:
     ]
 
 
-def value_text(value: Any) -> str:
+def value_text(name: str, value: Any) -> str:
     """Write a value of a parameter: four digits, words instead of codes, a dash for none."""
     if value is None:
         return formatting.MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return str(formatting.value_words(value))
+        return str(choice_words(name, value))
     return formatting.quantity(value, 4)
 
 

@@ -13,6 +13,7 @@ NAMES = {
     # What a regime makes of a parameter is called as the parameter.
     "lookback_bars": "Trend bars",
     "entry_threshold": "Entry level",
+    "take_atr": "Target ATR",
     ON_DAYS: "Enters on",
     FROM: "Enters from",
     UNTIL: "Enters until",

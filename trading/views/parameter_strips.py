@@ -34,8 +34,8 @@ def strip_of(history: ParameterHistory, changes: ParameterChanges) -> dict[str, 
     rects, path, x, last = [], [], 0.0, None
     for span in history.spans:
         width = WIDTH * span.n_bars / changes.n_bars
-        rects.append({"x": f"{x:.1f}", "width": f"{width:.1f}",
-                      "slug": span.regime.lower() or "none", "title": span_text(span)})  # fmt: skip
+        title, slug = span_text(history.name, span), span.regime.lower() or "none"
+        rects.append({"x": f"{x:.1f}", "width": f"{width:.1f}", "slug": slug, "title": title})
         y = levels.get(span.value)
         if y is not None:
             path.append(f"{'M' if last is None else 'L'}{x:.1f} {y:.1f}L{x + width:.1f} {y:.1f}")
@@ -50,17 +50,19 @@ def strip_text(history: ParameterHistory) -> str:
         for value, spans in itertools.groupby(history.spans, key=lambda span: span.value)
     ]
     shown = runs[-MOST_WORDS:]
-    steps = ", ".join(f"{value_text(value)} from {formatting.day(at)}" for value, at in shown)
+    steps = ", ".join(
+        f"{value_text(history.name, value)} from {formatting.day(at)}" for value, at in shown
+    )
     more = f"{len(runs) - len(shown)} earlier values, then " if len(runs) > len(shown) else ""
     return f"{history.label} over the last 30 days: {more}{steps}"
 
 
-def span_text(span: ParameterSpan) -> str:
+def span_text(name: str, span: ParameterSpan) -> str:
     """Say one stretch: value, regime, dates, bars."""
     bars = f"{span.n_bars} bar{'' if span.n_bars == 1 else 's'}"
     regime = span.regime.capitalize() or "No regime yet"
     dates = f"{formatting.day(span.from_at)} to {formatting.day(span.to_at)}"
-    return f"{value_text(span.value)}, {regime}, {dates}, {bars}"
+    return f"{value_text(name, span.value)}, {regime}, {dates}, {bars}"
 
 
 def _levels(values: Sequence[Any]) -> dict[Any, float]:

@@ -60,7 +60,9 @@ def _tables(changes: ParameterChanges) -> list[dict[str, Any]]:
         {
             "history": history,
             "strip": strip_of(history, changes),
-            "spans": [(value_text(span.value), span) for span in reversed(history.spans)],
+            "spans": [
+                (value_text(history.name, span.value), span) for span in reversed(history.spans)
+            ],
         }
         for history in changes.histories.values()
     ]

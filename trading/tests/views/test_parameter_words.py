@@ -8,9 +8,11 @@ import pytest
 
 from trading.engine.adaptive import RULES
 from trading.engine.strategies import STRATEGIES, strategy_get
+from trading.models import Decision
 from trading.selectors.parameter_words import choice_words, parameter_label
 from trading.selectors.versions import parameters_diff
 from trading.tests.backtest_rows import walk_make
+from trading.tests.factories import DAY, FIRST_CLOSE
 from trading.tests.study_rows import member_make
 from trading.tests.views.pages import KEY, STUDY_FORM, address, said, typed
 from trading.views.backtest_form import _parameter_field as backtest_field
@@ -115,3 +117,22 @@ def test_a_version_made_from_a_choice_lists_it_in_words(member, version):
     )
 
     assert "Protection at the close → resting orders" in said(member.get(address(version)))
+
+
+def test_a_choice_is_written_in_words_where_a_decision_tells_its_parameters(member, deployment):
+    line = {"base": "close", "now": "close", "because": "fixed: does not adapt"}
+    decision = Decision.objects.create(
+        deployment=deployment, market_at=FIRST_CLOSE + 649 * DAY, action="HOLD", regime="HIGH",
+        price=1, reason="Hold.", parameters={"protection": line},
+    )  # fmt: skip
+
+    page = said(member.get(address(deployment.version, f"decisions/{decision.uuid}/")))
+
+    assert re.search(r"Protection\s*at the close\s*at the close", page)
+
+
+def test_a_strategy_that_runs_nowhere_leads_to_its_versions(member, version):
+    page = member.get(address(version)).content.decode()
+
+    assert 'href="#versions">Choose a version to run</a>' in page
+    assert "No decision yet." in page
