@@ -225,6 +225,11 @@ def run_rows(strategy: Strategy) -> list[DeploymentRow]:
     return sorted(rows, key=lambda row: row.status == Deployment.Status.STOPPED)
 
 
+def run_count(strategy: Strategy) -> int:
+    """How often a strategy was put to work."""
+    return Deployment.objects.filter(version__strategy=strategy).count()
+
+
 def run_chosen(rows: Sequence[DeploymentRow], run: object = "") -> DeploymentRow | None:
     """Return the deployment of that id, without one the first; None when there is none at all.
 

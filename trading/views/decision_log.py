@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from trading.selectors.strategies import (
     block_counts,
     decision_counts,
     decision_list,
+    run_count,
     strategy_of,
 )
 from trading.views.columns import market_time
@@ -26,14 +28,17 @@ COLUMNS = (
     market_time("time"),
     *columns_of(
         "action", "regime", "close=price", "signal", "target_weight", "target_quantity",
-        "blocked_by", "reason", "id=uuid",
+        "blocked_by", "reason", "id=uuid", "symbol=deployment.instrument.symbol",
+        "version=deployment.version.number",
     ),
 )  # fmt: skip
 # What the file shows: rules, inputs and parameters are some kilobytes a decision.
 FIELDS = (
     "market_at", "action", "regime", "price", "signal", "target_weight", "target_quantity",
-    "blocked_by", "reason", "uuid",
+    "blocked_by", "reason", "uuid", "deployment__instrument__symbol",
+    "deployment__version__number",
 )  # fmt: skip
+WHERE = ("deployment__instrument", "deployment__version")
 CSV_CHUNK = 1_000  # rows in memory at once
 
 
@@ -50,15 +55,18 @@ def strategy_log(request: HttpRequest, strategy_id: int) -> HttpResponse:
 
 def log_csv(request: HttpRequest, strategy: Any) -> HttpResponse:
     """Every decision of the chosen action as a file."""
-    decisions = decision_list(strategy, action=request.GET.get("action", "")).only(*FIELDS)
-    return csv_response("decisions.csv", COLUMNS, decisions.iterator(chunk_size=CSV_CHUNK))
+    decisions = decision_list(strategy, action=request.GET.get("action", ""))
+    lines = decisions.select_related(*WHERE).only(*FIELDS)
+    return csv_response("decisions.csv", COLUMNS, lines.iterator(chunk_size=CSV_CHUNK))
 
 
 def log_context(request: HttpRequest, strategy: Any) -> dict[str, Any]:
     """One page of the log; `log_follows` says whether new decisions may enter it by themselves."""
     action = _action_of(request)
     counts = decision_counts(strategy)
-    page = page_of(request, decision_list(strategy, action=action))
+    decisions = decision_list(strategy, action=action).select_related(*WHERE)
+    page = page_of(request, decisions)
+    kept = {name: value for name in ("size", "run") if (value := request.GET.get(name))}
     newest = decision_list(strategy).order_by("-pk").values_list("pk", flat=True).first()
     return {
         "strategy": strategy,
@@ -66,6 +74,9 @@ def log_context(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "action": action,
         "log_follows": page.number == 1 and not action,
         "newest": newest or 0,
+        "log_query": f"?{urlencode(kept)}" if kept else "",
+        "run": kept.get("run", ""),
+        "has_runs": run_count(strategy) > 1,
         "blocks": [(block_word(rule), n) for rule, n in block_counts(strategy).items()],
         "actions": [
             {"value": "", "label": "All", "count": sum(counts.values())},

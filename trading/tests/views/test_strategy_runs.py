@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from accounts.services import entitlement_grant
 from marketdata.models import Instrument
-from trading.models import Deployment
+from trading.models import Decision, Deployment
 from trading.services.deployments import deployment_start, deployment_stop
 from trading.services.strategies import strategy_create, version_create
-from trading.tests.factories import NOW, instrument_make
+from trading.tests.factories import DAY, FIRST_CLOSE, NOW, instrument_make
 from trading.tests.views.pages import address, said
 
 pytestmark = pytest.mark.django_db
@@ -106,3 +109,33 @@ def test_parameters_over_rest_are_those_of_the_run_that_is_named(
     named = member.get(there, {"deployment_id": deployment.pk})
     assert named.json()["deployment_id"] == deployment.pk
     assert member.get(there, {"deployment_id": "999"}).status_code == 404
+
+
+def test_the_log_says_of_which_run_a_decision_is(member, version, deployment, other):
+    for run in (deployment, other):
+        Decision.objects.create(
+            deployment=run, market_at=FIRST_CLOSE + 9 * DAY, action="HOLD", price=100.0, reason="H."
+        )
+
+    page = member.get(address(version), {"run": deployment.pk})
+    sent = member.get(address(version), {"format": "csv"}).getvalue().decode()
+
+    lines = csv.DictReader(io.StringIO(sent))
+    assert {(line["symbol"], line["version"]) for line in lines} == {("SPX", "1"), ("GOLD", "2")}
+    log = said(page).split("Market date")[1]
+    assert ["SPX, version 1" in log, "GOLD, version 2" in log] == [True, True]
+    assert f'href="?run={deployment.pk}&amp;action=HOLD"' in page.content.decode()
+
+
+def test_the_log_of_a_strategy_that_runs_once_needs_no_names(member, version, deployment):
+    Decision.objects.create(
+        deployment=deployment,
+        market_at=FIRST_CLOSE + 9 * DAY,
+        action="HOLD",
+        price=1.0,
+        reason="H.",
+    )
+
+    log = said(member.get(address(version, "decisions/"), HTTP_HX_REQUEST="true"))
+
+    assert "SPX, version 1" not in log
