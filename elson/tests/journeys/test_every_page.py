@@ -58,6 +58,7 @@ STAFF = [
     "/staff/ui/",
     "/staff/trading/order/",
     "/staff/trading/modelversion/",
+    "/staff/trading/modelversion/by-regime/",
     "/staff/trading/modelperformance/",
 ]
 RUN = (
