@@ -28,6 +28,7 @@ from trading.selectors.strategies import (
 from trading.serializers.strategies import (
     DeploymentCreateSerializer,
     DeploymentDetailSerializer,
+    DeploymentQuotaSerializer,
     DeploymentSerializer,
     DeploymentStopSerializer,
     RecommendationSerializer,
@@ -39,6 +40,7 @@ from trading.services.deployments import (
     deployment_start,
     deployment_stop,
 )
+from trading.services.quotas import running_quota
 
 IDEMPOTENCY_KEY = idempotency_header(
     "The same key again answers the deployment it made the first time.", required=True
@@ -86,6 +88,17 @@ class DeploymentListApi(ListAPIView[Any]):
         )
         where = {"Location": f"/api/v1/deployments/{started.pk}/"}
         return Response(DeploymentSerializer(started).data, status=201, headers=where)
+
+
+class DeploymentQuotaApi(APIView):
+    """What your plan lets run."""
+
+    @extend_schema(responses=DeploymentQuotaSerializer)
+    def get(self, request: Request) -> Response:
+        """Count your strategies at work."""
+        parameters_known(request)
+        quota = running_quota(user=request.user, now=timezone.now())
+        return Response(DeploymentQuotaSerializer(quota).data)
 
 
 class DeploymentDetailApi(APIView):

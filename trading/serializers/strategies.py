@@ -217,6 +217,14 @@ class DeploymentDetailSerializer(DeploymentSerializer):
         return None if found is None else ProtectionSerializer(found).data
 
 
+class DeploymentQuotaSerializer(serializers.Serializer[Any]):
+    """What your plan lets run at once."""
+
+    n_running = serializers.IntegerField(help_text="At work, paused ones too.")
+    n_left = serializers.IntegerField()
+    at_once = serializers.IntegerField()
+
+
 class DeploymentStopSerializer(StrictSerializer):
     """What to do with what it holds."""
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.selectors import entitlement_value
 from elson.common.errors import Conflict, DomainError, Forbidden
 from marketdata.models import Instrument
 from trading.engine import state as engine_state
@@ -24,6 +23,7 @@ from trading.services.live_books import books_catch_up
 from trading.services.orders import REFUSED, WORKING, order_cancel, order_submit
 from trading.services.portfolios import archived_refuse, portfolio_lock
 from trading.services.pretrade import held_of
+from trading.services.quotas import running_quota
 from trading.services.sales import OWN_SALE, sales_fit
 from trading.services.strategies import strategy_create
 
@@ -268,17 +268,13 @@ def _started_with(portfolio: Portfolio, client_key: str) -> Deployment | None:
 
 
 def _check_plan(portfolio: Portfolio, now: dt.datetime) -> None:
-    allowed = entitlement_value(portfolio.user, "strategies.running", now=now)
-    n_running = (
-        Deployment.objects.filter(portfolio__user=portfolio.user, portfolio__is_archived=False)
-        .exclude(status=Status.STOPPED)
-        .count()
-    )
-    if n_running >= allowed:
+    quota = running_quota(user=portfolio.user, now=now)
+    if not quota.n_left:
         raise PlanLimitReached(
             "PLAN_LIMIT_STRATEGIES",
-            f"{n_running} strategies are deployed, your plan allows {allowed}; stop one first",
-            limit=allowed,
+            f"{quota.n_running} strategies are deployed, your plan allows {quota.at_once}; "
+            "stop one first",
+            limit=quota.at_once,
         )
 
 

@@ -1,9 +1,13 @@
-"""What a plan allows on one day, counted in UTC."""
+"""What a plan allows: on one day, counted in UTC, and strategies at work at once."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
+
+from accounts.selectors import entitlement_value
+from trading.models import Deployment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,28 @@ class DayQuota:
     def n_left(self) -> int:
         """Left today, never below 0."""
         return max(self.per_day - self.n_used, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningQuota:
+    """How many strategies are at work, paused ones too, and how many may be."""
+
+    n_running: int
+    at_once: int
+
+    @property
+    def n_left(self) -> int:
+        """More that may be put to work, never below 0."""
+        return max(self.at_once - self.n_running, 0)
+
+
+def running_quota(*, user: Any, now: dt.datetime) -> RunningQuota:
+    """Count what a person has at work, in portfolios that are not put away."""
+    at_work = Deployment.objects.filter(portfolio__user=user, portfolio__is_archived=False)
+    return RunningQuota(
+        n_running=at_work.exclude(status=Deployment.Status.STOPPED).count(),
+        at_once=entitlement_value(user, "strategies.running", now=now),
+    )
 
 
 def day_of(now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:

@@ -144,6 +144,11 @@ DOORS: list[URLPattern] = [
     ),
     path("deployments/", deployments_api.DeploymentListApi.as_view(), name="api_deployments"),
     path(
+        "deployments/quota/",
+        deployments_api.DeploymentQuotaApi.as_view(),
+        name="api_deployments_quota",
+    ),
+    path(
         "deployments/<int:deployment_id>/",
         deployments_api.DeploymentDetailApi.as_view(),
         name="api_deployment",

@@ -42,6 +42,7 @@ from trading.selectors.versions import version_rows
 from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import strategy_deploy
 from trading.services.own_limits import limits_read
+from trading.services.quotas import running_quota
 from trading.services.strategies import parameters_resolve, strategy_create
 from trading.views.decision_log import log_context, log_csv, news_context
 from trading.views.orders import CSV_COLUMNS
@@ -82,6 +83,7 @@ def strategy_new(request: HttpRequest) -> HttpResponse:
         **preview,
         "spec": spec,
         "form": form,
+        "quota": running_quota(user=request.user, now=timezone.now()),
         "crumbs": [{"label": "Strategies", "href": reverse("strategies")}],
     }
     status = 422 if form.is_bound and form.errors else 200

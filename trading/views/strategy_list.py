@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from elson.common.listing import csv_response, wants_fragment
 from trading.selectors.gallery import gallery_rows
@@ -21,6 +22,7 @@ from trading.selectors.strategies import (
     draft_rows,
     stopped_rows,
 )
+from trading.services.quotas import running_quota
 
 ARCHIVED = "ARCHIVED"
 STATES = (
@@ -83,6 +85,7 @@ def strategies(request: HttpRequest) -> HttpResponse:
     if wants_fragment(request):
         return render(request, "trading/_strategies_table.html", context)
     context["gallery"] = gallery_rows(request.user)
+    context["quota"] = running_quota(user=request.user, now=timezone.now())
     return render(request, "trading/strategies.html", context)
 
 

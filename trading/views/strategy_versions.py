@@ -35,6 +35,7 @@ from trading.selectors.versions import (
 from trading.services.backtests.drafts import costs_read
 from trading.services.deployments import deployment_start
 from trading.services.own_limits import limits_read
+from trading.services.quotas import running_quota
 from trading.services.strategies import parameters_resolve, strategy_revise
 from trading.views.strategy_exits import with_exits
 from trading.views.strategy_form import VersionForm
@@ -110,6 +111,7 @@ def version_run(request: HttpRequest, strategy_id: int, number: int) -> HttpResp
             for name, value in version.parameters.items()
         ],
         "form": form,
+        "quota": running_quota(user=request.user, now=timezone.now()),
         "crumbs": _crumbs(strategy),
     }
     status = 422 if form.is_bound and form.errors else 200

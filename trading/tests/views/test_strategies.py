@@ -18,7 +18,7 @@ from trading.tests.factories import (
     user_make,
 )
 from trading.tests.services.model_rows import version_make as model_make
-from trading.tests.views.pages import KEY, address, text, typed
+from trading.tests.views.pages import KEY, address, said, text, typed
 from trading.views.backtest_address import version_values
 
 pytestmark = pytest.mark.django_db
@@ -183,6 +183,20 @@ def test_a_new_strategy_can_be_kept_as_a_draft_that_nothing_runs(member, portfol
     assert not Deployment.objects.filter(version=kept).exists()
     refused = member.post("/strategies/new/", asked | {"intent": "save", "p_fast": "0"})
     assert refused.status_code == 422
+
+
+def test_the_pages_say_how_many_strategies_the_plan_lets_run(member, version):
+    warning = "No more can run now."
+    forms = ["/strategies/new/?key=sma_cross", address(version, "versions/1/run/")]
+
+    assert "0 of 1 that your plan lets run at once are at work" in said(member.get("/strategies/"))
+    assert [warning in text(member.get(path)) for path in forms] == [False, False]
+    member.post(forms[1], {"symbol": "SPX", "capital": "1000"})
+
+    assert "1 of 1 that your plan lets run at once is at work" in said(member.get("/strategies/"))
+    assert [warning in text(member.get(path)) for path in forms] == [True, True]
+    told = member.get("/api/v1/deployments/quota/").json()
+    assert told == {"n_running": 1, "n_left": 0, "at_once": 1}
 
 
 def test_two_clicks_on_one_form_start_one_strategy(member, portfolio):
