@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from elson.common.errors import Conflict, DomainError
-from trading.engine.strategies import strategy_get
 from trading.models import Backtest, StrategyVersion
+from trading.selectors.strategies import rules_of
 from trading.services.strategies import strategy_create
 
 OVERRIDE = "unproven"
@@ -35,7 +35,7 @@ def backtest_adopt(*, backtest: Backtest, override: str = "") -> StrategyVersion
             f"Its verdict is “{backtest.result.honesty['verdict']}” Type {OVERRIDE} to go on.",
             field="override",
         )
-    name = strategy_get(backtest.strategy_key).name
+    name = rules_of(backtest.strategy_key).name
     against = f", against its verdict ({OVERRIDE})" if is_failed else ""
     return strategy_create(
         user=backtest.user,

@@ -13,10 +13,11 @@ import structlog
 from marketdata.selectors import nanoseconds
 from trading.engine.errors import EngineError, StateInvalid
 from trading.engine.learning.fitted import DatedModel, FittedModel, Models, sequence_hash
-from trading.engine.strategies import StrategySpec, strategy_get
+from trading.engine.strategies import StrategySpec
 from trading.engine.strategies import hybrid as hybrid_strategy
 from trading.models import ModelArtifact, ModelVersion
 from trading.selectors.model_versions import version_active
+from trading.selectors.strategies import rules_of
 
 logger = structlog.get_logger(__name__)
 HYBRID = hybrid_strategy.SPEC.key
@@ -43,10 +44,10 @@ def version_to_bind(strategy_key: str) -> ModelVersion | None:
 def spec_with(strategy_key: str, version: ModelVersion | None) -> StrategySpec:
     """Return a strategy bound to exactly this version, or with None the rule alone.
 
-    Raises StateInvalid or ConfigInvalid when the version cannot be read: whoever names one wants
-    that one and no other.
+    Raises StrategyNotInstalled, and StateInvalid or ConfigInvalid when the version cannot be read:
+    whoever names one wants that one and no other.
     """
-    spec = strategy_get(strategy_key)
+    spec = rules_of(strategy_key)
     return spec if version is None else hybrid_strategy.with_model(spec, models_of(version))
 
 
@@ -63,7 +64,7 @@ def binding_for(strategy_key: str) -> Binding:
         if version is None:
             raise
         logger.exception("model_unreadable", version=version.pk)
-        return Binding(strategy_get(strategy_key), None)
+        return Binding(rules_of(strategy_key), None)
 
 
 def spec_for(strategy_key: str) -> StrategySpec:

@@ -23,7 +23,6 @@ from trading.engine.strategies import StrategySpec
 from trading.engine.types import OrderSide, OrderType
 from trading.models import Portfolio
 from trading.selectors.portfolios import portfolio_value
-from trading.selectors.strategies import rules_of
 from trading.services.amounts import amount_of, round_to_step
 from trading.services.bindings import spec_for
 from trading.services.order_costs import MarketView
@@ -124,7 +123,6 @@ def holdings_now(
 
     Raises StrategyNotInstalled.
     """
-    rules_of(strategy_key)
     spec = spec_for(strategy_key)
     return [_holding(spec, parameters, symbol, terms, portfolio) for symbol in symbols]
 

@@ -22,6 +22,7 @@ from trading.engine.tracking import MeanCost, TrackingBand, mean_cost, tracking_
 from trading.engine.types import OrderSide, OrderType
 from trading.models import Deployment, Fill
 from trading.selectors.own_books import book_of
+from trading.selectors.strategies import StrategyNotInstalled
 from trading.services.bindings import spec_for
 from trading.services.order_costs import regime_code
 from trading.services.own_costs import version_costs
@@ -175,7 +176,7 @@ def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Trackin
         expected = backtest.equity_of(
             bars, spec, version.parameters, replace(config, start_index=begin)
         )
-    except EngineError:
+    except (EngineError, StrategyNotInstalled):
         return None
     returns = _returns_before(bars.until(begin - 1), spec, version.parameters, config)
     return Tracking(

@@ -17,9 +17,9 @@ from elson.common import jobs
 from elson.common.errors import Conflict, DomainError, TooMany
 from marketdata.selectors import closes_at, coverage_get, instant, instrument_get
 from trading.engine.counts import counted
-from trading.engine.strategies import strategy_get
 from trading.models import Backtest, BacktestTag
 from trading.selectors import backtests as selectors
+from trading.selectors.strategies import rules_of
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import READERS
 from trading.services.backtests.drafts import BacktestDraft, BacktestInvalid, attempt
@@ -344,7 +344,7 @@ def _covered_instrument(draft: BacktestDraft, symbol: str, *, field: str = "symb
 
 def _check_warm_up(draft: BacktestDraft, n_bars: int, span: str) -> None:
     """Refuse parameters that would still be warming up at the last bar."""
-    spec = strategy_get(draft.strategy_key)
+    spec = rules_of(draft.strategy_key)
     n_needed = spec.warm_up({**spec.defaults, **draft.parameters})
     if n_bars <= n_needed:
         text = f"These parameters need {n_needed} bars of warm-up and the span holds {n_bars}: "

@@ -7,8 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from elson.common.errors import Conflict
-from trading.engine.strategies import strategy_get
 from trading.models import Strategy, StrategyVersion, Study
+from trading.selectors.strategies import rules_of
 from trading.selectors.studies import trial_get
 from trading.services.strategies import strategy_create, version_create
 
@@ -19,7 +19,7 @@ class StrategyMismatch(Conflict):
 
 def parameters_of(study: Study, number: int) -> dict[str, Any]:
     """Return the full parameters of a finished trial."""
-    spec = strategy_get(study.strategy_key)
+    spec = rules_of(study.strategy_key)
     trial = trial_get(study, number)
     return {**spec.defaults, **study.fixed, **trial.parameters}
 
@@ -41,7 +41,7 @@ def study_apply(*, study: Study, number: int, strategy: Strategy | None) -> Stra
     parameters = parameters_of(study, number)
     note = f"from optimization #{study.pk}, trial {number}"
     if strategy is None:
-        name = strategy_get(study.strategy_key).name
+        name = rules_of(study.strategy_key).name
         return strategy_create(
             user=study.user,
             key=study.strategy_key,

@@ -67,8 +67,8 @@ def holdout_open(*, study: Study, number: int, now: dt.datetime) -> Study:
             "HOLDOUT_TOO_EARLY", f"Study #{row.pk} is {row.status}; stop it or let it end first."
         )
     trial = trial_get(row, number)
-    setup = setup_of(row)
     try:
+        setup = setup_of(row)
         look = look_at(study=row, setup=setup, number=number, moving=trial.parameters)
     except EngineError as error:
         raise Conflict(error.code.upper(), str(error)) from error

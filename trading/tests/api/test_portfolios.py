@@ -109,7 +109,7 @@ def test_activity_pages_leave_nothing_out_and_repeat_nothing(api, portfolio, kin
     assert len(whole) == {"": 6, "fill": 5, "entry": 1}[kind]
 
 
-@pytest.mark.parametrize("cursor", ["odd", "YWJj", "YXxi", "%00"])
+@pytest.mark.parametrize("cursor", ["odd", "YWJj", "YXxi"])
 def test_a_forged_cursor_of_activity_is_refused(api, cursor):
     response = api.get(f"/api/v1/activity/?cursor={cursor}")
 
