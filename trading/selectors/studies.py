@@ -236,7 +236,8 @@ def trial_list(
     if best_percent < 100.0:
         n_kept = max(math.ceil(study.n_done * best_percent / 100.0), 1)
         ranked = rows.filter(objective__isnull=False).order_by("-objective", "number")
-        rows = rows.filter(pk__in=ranked.values("pk")[:n_kept])
+        # As numbers: PostgreSQL, which has no figures of a table just written, would join by loops.
+        rows = rows.filter(pk__in=list(ranked.values_list("pk", flat=True)[:n_kept]))
     column = F(TRIAL_SORTS.get(sort.lstrip("-"), "objective"))
     order = column.desc(nulls_last=True) if sort.startswith("-") else column.asc(nulls_last=True)
     return rows.order_by(order, "number")
