@@ -83,7 +83,7 @@ def rule_of_warm_up(features: Features, i: int) -> RuleResult:
     """Tell whether there are enough bars; counts of bars."""
     seen, needed = i + 1, features.first + 1
     status = PASS if seen >= needed else FAIL
-    sentence = f"{seen} bars seen, {needed} needed before the rule is defined"
+    sentence = f"{seen:,} bars seen, {needed:,} needed before the rule is defined"
     return RuleResult("WARM_UP", status, float(seen), float(needed), "count", sentence)
 
 

@@ -201,6 +201,9 @@ def _reason(text: str) -> str:
     words = text.strip()
     if not words:
         raise ActReasonInvalid("REASON_MISSING", "Say why, in a few words.", field="reason")
+    if "\0" in words:
+        message = "The reason holds a NUL character, which no text has."
+        raise ActReasonInvalid("REASON_INVALID", message, field="reason")
     if len(words) > LONGEST_REASON:
         raise ActReasonInvalid(
             "REASON_TOO_LONG",

@@ -205,11 +205,11 @@ def test_only_a_verification_that_missed_a_goal_is_acknowledged(staff, is_met, s
         assert act(staff, row, "acknowledge").kind == "modelperformance"
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "x" * 301])
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 301, "a\0b"])
 def test_an_act_needs_a_reason_of_a_few_words(staff, reason):
     row = waiting_make(user_make())
 
-    with pytest.raises(DomainError, match=r"Say why|301 characters"):
+    with pytest.raises(DomainError, match=r"Say why|301 characters|NUL character"):
         act(staff, row, "cancel", reason)
 
     assert Backtest.objects.get().status == "QUEUED"
