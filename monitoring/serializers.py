@@ -23,7 +23,7 @@ class OwnTestSerializer(serializers.Serializer[Any]):
     ece = serializers.FloatField(allow_null=True)
 
 
-class GateSerializer(serializers.Serializer[Any]):
+class ModelGateSerializer(serializers.Serializer[Any]):
     """One thing a version had to pass before it may decide."""
 
     name = serializers.CharField()
@@ -53,7 +53,7 @@ class ModelVersionSerializer(serializers.Serializer[Any]):
     activated_at = serializers.DateTimeField(allow_null=True)
     retired_at = serializers.DateTimeField(allow_null=True)
     tested = OwnTestSerializer(source="metrics.all", allow_null=True)
-    gates = GateSerializer(many=True)
+    gates = ModelGateSerializer(many=True)
 
 
 class ModelMoveSerializer(StrictSerializer):
