@@ -45,7 +45,7 @@ def run_the_hybrid(page: Page) -> str:
     """Put the hybrid to work on the replayed index; return its page."""
     page.goto("/strategies/new/?key=hybrid")
     page.get_by_label("Instrument").select_option("SPX")
-    page.locator("main form button[type=submit]").last.click()
+    page.get_by_role("button", name="Run on paper").click()
     page.wait_for_url(re.compile(r"/strategies/\d+/$"))
     return page.url
 

@@ -62,7 +62,8 @@ def test_a_decision_stands_under_the_titles_of_its_file(member, version, traded)
     (row,) = rows_of(member, address(version))
 
     assert row == {
-        "time": traded.market_at.isoformat(), "action": "HOLD", "regime": "HIGH",
+        "time": traded.market_at.isoformat(), "symbol": "SPX", "version": "1",
+        "action": "HOLD", "regime": "HIGH",
         "close": "101.5", "signal": "0.25", "target_weight": "", "target_quantity": "",
         "blocked_by": "", "reason": "Hold: nothing to do.", "id": str(traded.uuid),
     }  # fmt: skip
