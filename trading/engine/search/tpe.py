@@ -77,6 +77,7 @@ class Sampler(optuna.samplers.TPESampler):
         self._others = [row for row, good in zip(rows, is_good, strict=True) if not good]
         self._tried = tried
         self._taken = set[Combination]()
+        self._movings: dict[tuple[float, ...], Moving] = {}
         for moving in running:
             self.take(moving)
 
@@ -98,7 +99,7 @@ class Sampler(optuna.samplers.TPESampler):
             places = self._drawn()
             if accepted:
                 # Only something new can still be better, and densities are what costs.
-                places = places[[self.is_new(self._moving(place)) for place in places]]
+                places = self._only_new(places)
             for moving in self._ranked(places, others):
                 if self._space.allows(moving):
                     if self.is_new(moving):
@@ -111,7 +112,9 @@ class Sampler(optuna.samplers.TPESampler):
     def is_new(self, moving: Moving) -> bool:
         """Tell whether no trial it was given and nothing it suggested is like this."""
         combination = self._space.combination(moving)
-        return all(combination not in known for known in (self._taken, *self._tried))
+        if combination in self._taken:
+            return False
+        return not any(combination in known for known in self._tried)
 
     def take(self, moving: Moving) -> None:
         """Keep away from a combination from now on."""
@@ -123,6 +126,11 @@ class Sampler(optuna.samplers.TPESampler):
         drawn = self._good.draw(self._uniform.random((N_CANDIDATES, 1 + len(self._axes))))
         return np.column_stack([axis.snapped(drawn[:, j]) for j, axis in enumerate(self._axes)])
 
+    def _only_new(self, places: FloatArray) -> FloatArray:
+        """Return each place once that nothing it was given and nothing it suggested has."""
+        once = dict.fromkeys(map(tuple, places.tolist()))
+        return self._table([place for place in once if self.is_new(self._moving(place))])
+
     def _ranked(self, places: FloatArray, others: Mixture) -> Iterator[Moving]:
         """Return candidates, the likeliest where good trials are compared with elsewhere first."""
         if not len(places):
@@ -131,18 +139,21 @@ class Sampler(optuna.samplers.TPESampler):
         left, right = (np.column_stack([bin_[side] for bin_ in bins]) for side in (0, 1))
         gain = self._good.density(left, right) / others.density(left, right)
         for i in np.argsort(-gain, kind="stable"):
-            yield self._moving(places[i])
+            yield self._moving(tuple(places[i].tolist()))
 
-    def _moving(self, place: FloatArray) -> Moving:
-        return {
-            axis.dimension.key: axis.value(float(position))
-            for axis, position in zip(self._axes, place, strict=True)
-        }
+    def _moving(self, place: tuple[float, ...]) -> Moving:
+        """Return the combination at a place; near good trials the same ones come again."""
+        if place not in self._movings:
+            self._movings[place] = {
+                axis.dimension.key: axis.value(position)
+                for axis, position in zip(self._axes, place, strict=True)
+            }
+        return self._movings[place]
 
     def _place(self, moving: Moving) -> list[float]:
         return [axis.position(moving[axis.dimension.key]) for axis in self._axes]
 
-    def _table(self, rows: Iterable[list[float]]) -> FloatArray:
+    def _table(self, rows: Iterable[Sequence[float]]) -> FloatArray:
         return np.array([*rows], dtype=np.float64).reshape(-1, len(self._axes))
 
 

@@ -229,23 +229,23 @@ def _suggest(study: Study, setup: StudySetup, chunk: Chunk, tried: Tried) -> Non
         setup.space,
         seed=study.seed + chunk.first,
         n_trials=chunk.n_trials,
-        known=_known(Trial.objects.filter(study=study, status=Trial.Status.DONE)),
+        known=_known(Trial.objects.filter(study=study, status=Trial.Status.DONE), tried),
         running=running,
         tried=tried,
     )
     chunk_suggested(study=study, chunk=chunk, parameters=found)
 
 
-def _known(done: QuerySet[Trial]) -> list[tuple[dict[str, Any], float]]:
+def _known(done: QuerySet[Trial], tried: Tried) -> list[tuple[Moving, float]]:
     """Read what the sampler looks at: bounded, so that a late trial costs what an early one did."""
-    # Columns, not rows: parsing what each trial showed in every fold would cost more than asking.
-    rows = done.values_list("number", "parameters", "objective")
+    rows = done.values_list("number", "objective")
     best = rows.filter(objective__isnull=False).order_by("-objective", "number")[:TPE_BEST]
     newest = rows.order_by("-number")[:TPE_NEWEST]
-    found = {number: (parameters, objective) for number, parameters, objective in (*best, *newest)}
+    found = dict(sorted((*best, *newest)))
+    movings = tried.movings(found)
     return [
-        (parameters, BROKEN if objective is None else objective)
-        for _, (parameters, objective) in sorted(found.items())
+        (movings[number], BROKEN if objective is None else objective)
+        for number, objective in found.items()
     ]
 
 

@@ -49,15 +49,24 @@ def test_a_worker_asks_for_five_with_what_is_known_by_then():
     assert 0 < sum(value is None for _, value in rows) < 30
 
 
-def test_the_sampler_is_told_of_the_best_the_newest_and_the_broken_in_order():
+@pytest.mark.parametrize("n_read", [0, 150, 299])
+def test_the_sampler_is_told_of_the_best_the_newest_and_the_broken_in_order(n_read):
     study = tpe_make(n_trials=300)
     Trial.objects.bulk_create(
         done(study, k, 0.5 if k < 30 else None if k == 299 else k / 1e4) for k in range(1, 300)
     )
 
-    told = work._known(Trial.objects.filter(study=study))
+    tried = Tried(study, setup_of(study).space)
+    if n_read:
+        later = list(Trial.objects.filter(number__gt=n_read))
+        Trial.objects.filter(number__gt=n_read).delete()
+        tried.read([])
+        Trial.objects.bulk_create(later)
+
+    told = work._known(Trial.objects.filter(study=study), tried)
 
     assert len(told) == 125
+    assert [moving["fast"] for moving, _ in told[-3:]] == [2 + k % 50 for k in (297, 298, 299)]
     assert [value for _, value in told[:25]] == [0.5] * 25
     assert told[25][1] == 0.02
     assert told[-1][1] == work.BROKEN
