@@ -187,6 +187,7 @@ def test_run_again_makes_one_run_of_two_clicks(page: Page) -> None:
     page.get_by_role("button", name="Run again").click()
     page.wait_for_url(lambda url: not url.endswith(f"/{number}/"))
     again = page.url
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=60_000)
 
     page.go_back()
     page.locator('form[action$="/rerun/"] input[name=client_key]').evaluate(

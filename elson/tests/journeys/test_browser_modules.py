@@ -221,3 +221,19 @@ def test_silence_makes_prices_stale_and_a_heartbeat_fresh(page: Page, server: Se
 
     expect(page.locator("#stream-chip")).to_have_attribute("data-state", "stale")
     expect(page.locator("body")).to_have_class("is-stale")
+
+
+def test_a_page_asked_to_leave_for_a_file_is_itself_again(page: Page) -> None:
+    page.clock.install()
+    page.goto(ORIGIN)
+    is_leaving = """async (asked) => {
+      const leaving = await import("/static/js/common/leaving.js");
+      if (asked) { leaving.start(); dispatchEvent(new Event("beforeunload")); }
+      return leaving.isLeaving();
+    }"""
+
+    assert page.evaluate(is_leaving, True) is True
+    page.clock.fast_forward(9_000)
+    assert page.evaluate(is_leaving, False) is True
+    page.clock.fast_forward(2_000)
+    assert page.evaluate(is_leaving, False) is False

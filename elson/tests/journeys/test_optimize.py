@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from elson.tests.journeys.conftest import (
     NewContext,
@@ -148,6 +148,7 @@ def test_the_quota_is_counted_and_refused_with_its_numbers(
     watch.allowed_statuses = {422}
     member(page, platform, trials=50)
     start(page, trials=5)
+    ended(page)
     page.goto("/optimizations/new/")
     expect(page.locator("main")).to_contain_text("2 of 3 left today")
 
@@ -156,6 +157,33 @@ def test_the_quota_is_counted_and_refused_with_its_numbers(
     page.get_by_role("button", name="Start", exact=True).click()
 
     expect(page.locator("[data-error-summary]")).to_contain_text("60 trials are more than the 50")
+
+
+def asks_to_load_again(response: Response) -> bool:
+    """Tell whether an answer asks its page to load again."""
+    return response.headers.get("hx-refresh") == "true"
+
+
+def test_a_search_that_ends_does_not_fetch_back_who_just_left(
+    page: Page, platform: Platform
+) -> None:
+    member(page, platform, trials=3000)
+    start(page, strategy="volatility_adaptive_trend", method="TPE", trials=3000)
+    expect(page.locator(FAST).first).to_be_visible(timeout=SEARCH_SECONDS)
+    other_tab = page.context.new_page()
+    other_tab.goto(page.url)
+
+    held: list[Route] = []
+    page.route("**/dashboard/", lambda route: held.append(route))
+    page.get_by_role("link", name="Dashboard").first.click(no_wait_after=True)
+    with page.expect_response(asks_to_load_again):
+        other_tab.get_by_role("button", name="Stop").click()
+    # Asked once more: the page has taken the first answer and is still itself.
+    with page.expect_response(asks_to_load_again):
+        pass
+    held[0].continue_()
+
+    expect(page).to_have_url(re.compile(r"/dashboard/$"))
 
 
 def test_a_free_user_sees_the_locked_panel(page: Page) -> None:

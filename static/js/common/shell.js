@@ -2,6 +2,7 @@
 
 import { duration } from "./format.js";
 import * as forms from "./forms.js";
+import * as leaving from "./leaving.js";
 import * as stream from "./stream.js";
 import * as table from "./table.js";
 import { toast } from "./toast.js";
@@ -58,6 +59,7 @@ document.body.addEventListener("htmx:responseError", (event) => {
   toast(`The server answered with an error (${event.detail.xhr.status}).`, { tone: "crit" });
 });
 document.body.addEventListener("toast", (event) => toast(event.detail.text, event.detail));
+leaving.start();
 forms.start();
 table.start();
 stream.start();

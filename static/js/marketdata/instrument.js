@@ -1,6 +1,7 @@
 // Instrument page: fits the chosen range, brings the regimes of new bars, starts over with the replay.
 
 import { chartOf } from "../common/chart.js";
+import { isLeaving } from "../common/leaving.js";
 import { subscribe } from "../common/stream.js";
 
 const CATCH_UP_MS = 1_500;
@@ -32,7 +33,8 @@ if (page) {
     if (detail.ch === data.channel && detail.kind === "event") later(RECENT_BARS);
   });
   subscribe("clock", ({ data: clock }) => {
-    if (epoch !== null && clock?.epoch !== epoch) location.reload();
-    epoch = clock?.epoch ?? epoch;
+    const isAnew = epoch !== null && clock?.epoch !== epoch;
+    if (!isAnew) epoch = clock?.epoch ?? epoch;
+    else if (!isLeaving()) location.reload();
   });
 }
