@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import hashlib
 from collections import Counter
@@ -10,17 +9,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from elson.common.errors import DomainError
+from marketdata.providers.base import ProviderRejected
+from marketdata.providers.folders import timeframe_of
+from marketdata.types import TIMEFRAME_SECONDS
 from trading.engine.evidence.instruments import EvidenceInstrument, prepare
 from trading.engine.types import AssetClass
 from trading.services.backtests.files import bars_from_file
+from trading.services.evidence.manifests import (
+    EXEC_PRICES,
+    MANIFEST,
+    TRADABLE,
+    FolderRefused,
+    ManifestLine,
+    manifest_lines,
+    text_of,
+)
 
 CHECKSUMS = "SHA256SUMS"
-MANIFEST = "manifest.csv"
-NEEDED_COLUMNS = ("symbol", "asset_class", "frequency")
 SUFFIXES = (".csv.gz", ".csv", ".parquet")
 CHUNK_BYTES = 1 << 20
-NOT_TRADABLE = frozenset({"0", "false", "no"})
 
 PRESETS = {
     "equity": AssetClass.EQUITY,
@@ -38,12 +45,6 @@ EMERGING_CURRENCIES = frozenset(
      "MXN", "MYR", "NGN", "PEN", "PHP", "PLN", "RON", "RUB", "THB", "TRY", "TWD", "UAH", "VND",
      "ZAR")
 )  # fmt: skip
-
-
-class FolderRefused(DomainError):
-    """A folder cannot be used; the sentence names the file and what is wrong with it."""
-
-    title = "The folder cannot be used"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +133,7 @@ def _checked_sums(path: Path) -> dict[str, str]:
 
 
 def _sum_lines(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         if not line.strip():
             continue
         digest, _, name = line.partition(" ")
@@ -156,21 +157,12 @@ def _manifest(path: Path, sums: dict[str, str]) -> tuple[list[ManifestRow], list
             f"{CHECKSUMS} does not list {MANIFEST}, which says what each file costs to trade.",
             field="data",
         )
-    with (path / MANIFEST).open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        missing = [name for name in NEEDED_COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise FolderRefused(
-                "MANIFEST_COLUMNS", f"{MANIFEST} has no column {', '.join(missing)}.", field="data"
-            )
-        lines = list(reader)
     rows, left_out = [], []
-    for line in lines:
-        symbol = (line["symbol"] or "").strip()
-        if (line.get("tradable") or "1").strip().lower() in NOT_TRADABLE:
-            left_out.append(symbol)
+    for line in manifest_lines(path / MANIFEST):
+        if line.meaning("tradable", TRADABLE):
+            rows.append(_row(path, sums, line))
         else:
-            rows.append(_row(path, sums, symbol, line))
+            left_out.append(line.symbol)
     twice = [symbol for symbol, n in Counter(row.symbol for row in rows).items() if n > 1]
     if twice:
         raise FolderRefused(
@@ -181,31 +173,39 @@ def _manifest(path: Path, sums: dict[str, str]) -> tuple[list[ManifestRow], list
     return rows, left_out
 
 
-def _row(path: Path, sums: dict[str, str], symbol: str, line: dict[str, str]) -> ManifestRow:
-    asset_class = (line["asset_class"] or "").strip().lower()
+def _row(path: Path, sums: dict[str, str], line: ManifestLine) -> ManifestRow:
+    asset_class = line.text("asset_class")
     if asset_class not in PRESETS:
         known = ", ".join(sorted(PRESETS))
-        raise FolderRefused(
-            "ASSET_CLASS_UNKNOWN",
-            f"{symbol} has asset class {asset_class!r}; costs are known for {known}.",
-            field="data",
+        raise line.refused(
+            "ASSET_CLASS_UNKNOWN", f"has asset class {asset_class!r}; costs are known for {known}"
         )
-    names = [f"{symbol}{suffix}" for suffix in SUFFIXES]
+    names = [f"{line.symbol}{suffix}" for suffix in SUFFIXES]
     name = next((name for name in names if name in sums), None)
     if name is None:
         raise FolderRefused(
             "FILE_UNLISTED",
-            f"{CHECKSUMS} lists no file of {symbol}: none of {', '.join(names)}.",
+            f"{CHECKSUMS} lists no file of {line.symbol}: none of {', '.join(names)}.",
             field="data",
         )
-    exec_price = (line.get("exec_price") or "open").strip().upper()
     return ManifestRow(
-        symbol=symbol,
+        symbol=line.symbol,
         asset_class=asset_class,
-        frequency=(line["frequency"] or "").strip(),
-        exec_price="CLOSE" if exec_price == "CLOSE" else "OPEN",
+        frequency=_frequency(line),
+        exec_price=line.meaning("exec_price", EXEC_PRICES),
         path=path / name,
     )
+
+
+def _frequency(line: ManifestLine) -> str:
+    """Return the timeframe a line names; empty leaves it to the distance between rows."""
+    text = line.text("frequency")
+    try:
+        return timeframe_of(text) if text else ""
+    except ProviderRejected:
+        known = ", ".join(TIMEFRAME_SECONDS)
+        reason = f"has frequency {text[:20]!r}; known are {known}"
+        raise line.refused("FREQUENCY_UNKNOWN", reason) from None
 
 
 def _digest(path: Path) -> str:
