@@ -214,7 +214,11 @@ def report_context(row: Any) -> dict[str, Any] | None:
         "goals": goal_rows(row.goals),
         "n_musts": sum(goal.get("must") is not None for goal in row.goals),
         "controls": [
-            {"name": name.replace("_", " "), "is_passed": part.get("passed")}
+            {
+                "name": name.replace("_", " "),
+                "is_passed": part.get("passed"),
+                "reason": part.get("reason"),
+            }
             for name, part in (report.get("controls") or {}).items()
             if isinstance(part, Mapping)
         ],

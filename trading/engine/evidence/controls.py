@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -40,6 +41,8 @@ PLANTED_MOST_P = 0.01
 PLANTED_ATR = 2.0
 SHORT_TRADE_BARS = 4.0
 CUT_SHARE = 0.7
+# A control that does not pass on fewer round trips than this was not judged.
+LEAST_TRIPS = 30
 SHUFFLE_SEED = 9_001
 Control = dict[str, object]
 
@@ -62,8 +65,8 @@ def truncated_history(
     Returns
     -------
     dict
-        ``passed, n_compared, n_changed, cut_year``; passes when no decision changed and at least
-        one was compared.
+        ``passed, reason, n_compared, n_changed, cut_year``; passes when no decision changed and at
+        least one was compared. ``reason`` says why nothing could be judged, None where it was.
     """
     cut_year = _cut_year(instruments)
     short = [_until(each, cut_year) for each in instruments]
@@ -84,6 +87,7 @@ def truncated_history(
         n_changed += _n_differing(full.probabilities[:n_bars], part.probabilities)
     return {
         "passed": n_changed == 0 and n_compared > 0,
+        "reason": None if n_compared else f"no signal before the end of {cut_year} to compare",
         "cut_year": cut_year,
         "n_compared": n_compared,
         "n_changed": n_changed,
@@ -98,13 +102,14 @@ def shuffled_prices(
     Returns
     -------
     dict
-        ``passed, n, win_rate, null_win_rate, excess, p``; passes with p >= 0.005.
+        ``passed, reason, n, win_rate, null_win_rate, excess, p``; passes with p >= 0.005.
     """
     shuffled = permuted_instruments(instruments, SHUFFLE_SEED, None)
     found = blind_trips(shuffled, decide_all(rule, shuffled, gates))
     row = _against_permutations(rule, shuffled, gates, found)
     p = row["p"]
-    return {"passed": isinstance(p, float) and p >= SHUFFLED_LEAST_P, **row}
+    reason = _too_little(row) if p is None else None
+    return {"passed": isinstance(p, float) and p >= SHUFFLED_LEAST_P, "reason": reason, **row}
 
 
 def planted_edge(
@@ -115,7 +120,8 @@ def planted_edge(
     Returns
     -------
     dict
-        ``passed, n, win_rate, null_win_rate, excess, p, planted_atr``; passes with p <= 0.01.
+        ``passed, reason, n, win_rate, null_win_rate, excess, p, planted_atr``; passes with
+        p <= 0.01.
     """
     shuffled = permuted_instruments(instruments, SHUFFLE_SEED, None)
     decisions = decide_all(rule, shuffled, gates)
@@ -131,8 +137,10 @@ def planted_edge(
     found = blind_trips(planted, followed)
     row = _against_permutations(rule, planted, gates, found)
     p = row["p"]
+    is_found = isinstance(p, float) and p <= PLANTED_MOST_P
     return {
-        "passed": isinstance(p, float) and p <= PLANTED_MOST_P,
+        "passed": is_found,
+        "reason": None if is_found else _too_little(row),
         "planted_atr": PLANTED_ATR,
         **row,
     }
@@ -162,6 +170,18 @@ def _against_permutations(
         "excess": float(rate - np.nanmean(drawn)),
         "p": p,
     }
+
+
+def _too_little(row: Control) -> str | None:
+    """Say that a control had too few round trips to judge by; None where it had enough."""
+    n = cast(int, row["n"])
+    if n == 0:
+        return "no round trip in HIGH or EXTREME"
+    if n < LEAST_TRIPS:
+        return (
+            f"{n} round trip{'s'[: n > 1]} in HIGH and EXTREME, too few to tell an edge from luck"
+        )
+    return "hardly a permutation has a round trip there" if row["p"] is None else None
 
 
 def _pooled_rate(trips: Trips) -> float:

@@ -17,6 +17,11 @@ AT_MOST = "<="
 ABOVE = ">"
 # Why a profit factor has no value though there are trades.
 NO_LOSING_TRADE = "no losing trade"
+# Why any other figure has none.
+NO_TRADE = "no trade"
+NO_PREDICTION = "no prediction"
+ONE_MONTH = "trades of one month only"
+REGIME_WITHOUT_TRADE = "a regime without a trade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +144,9 @@ def goal_lines(
     -------
     list of dict
         ``name, value, reason, relation, must, stretch, unit, met, met_stretch``. ``met`` is None
-        where there is no must. ``reason`` says why there is no value; a must whose value is unknown
-        is not met, but that of a profit factor without a losing trade is: it has no bound.
+        where there is no must. ``reason`` says why there is no value, None where that is not known;
+        a must whose value is unknown is not met, but that of a profit factor without a losing trade
+        is: it has no bound.
     """
     return [_line(goal, report) for goal in GOALS if goal.name not in without]
 
@@ -152,8 +158,8 @@ def missed_names(lines: list[dict[str, Any]]) -> list[str]:
 
 def _line(goal: Goal, report: Mapping[str, Any]) -> dict[str, Any]:
     value = _at(report, goal.path)
-    reason = NO_LOSING_TRADE if value is None and _has_no_loss(report, goal.path) else None
-    judged = math.inf if reason else value
+    reason = _reason(report, goal.path) if value is None else None
+    judged = math.inf if reason == NO_LOSING_TRADE else value
     stretch = _at(report, goal.stretch) if isinstance(goal.stretch, str) else goal.stretch
     return {
         "name": goal.name,
@@ -166,6 +172,28 @@ def _line(goal: Goal, report: Mapping[str, Any]) -> dict[str, Any]:
         "met": None if goal.must is None else _holds(judged, goal.relation, goal.must),
         "met_stretch": None if stretch is None else _holds(judged, goal.relation, stretch),
     }
+
+
+def _reason(report: Mapping[str, Any], path: str) -> str | None:
+    """Say why nothing stands at a path: no trade, or too few to draw an interval from."""
+    if _has_no_loss(report, path):
+        return NO_LOSING_TRADE
+    if path == "spread_pp":
+        return REGIME_WITHOUT_TRADE
+    row = _row_at(report, path)
+    if row.get("n") == 0:
+        return NO_PREDICTION if path.startswith("calibration.") else NO_TRADE
+    return ONE_MONTH if row.get("months") == 1 else None
+
+
+def _row_at(report: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """Return the innermost table row on the way down a path; empty where there is none."""
+    steps = path.split(".")
+    for depth in range(len(steps) - 1, 0, -1):
+        row = _at(report, ".".join(steps[:depth]))
+        if isinstance(row, Mapping):
+            return row
+    return {}
 
 
 def _has_no_loss(report: Mapping[str, Any], path: str) -> bool:

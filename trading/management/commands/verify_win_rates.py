@@ -64,9 +64,9 @@ class Command(ExampleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify; exit 1 naming each missed must."""
         report = self._report(options)
+        self._write(report, is_json=options["is_json"])
         if options["is_stored"]:
             self._store(report)
-        self._write(report, is_json=options["is_json"])
         if report["missed"]:
             from trading.services.evidence.text import missed_text
 
@@ -90,16 +90,19 @@ class Command(ExampleCommand):
             raise CommandError(str(error), returncode=REFUSED) from None
 
     def _store(self, report: dict[str, Any]) -> None:
-        """Keep the report where there is a database; say so where there is none."""
-        from django.db import OperationalError
+        """Keep the report where there is a database; say so where there is none.
+
+        What took minutes to find is printed before, and no database takes it back.
+        """
+        from django.db import DatabaseError
 
         from trading.services.evidence.records import performance_record
 
         try:
             performance_record(report=report, now=timezone.now())
-        except OperationalError as error:
+        except DatabaseError as error:
             reason = str(error).strip().splitlines()[0]
-            self.stderr.write(f"The report is not stored, the database does not answer: {reason}")
+            self.stderr.write(f"The report is not stored, the database refuses it: {reason}")
 
     def _write(self, report: dict[str, Any], *, is_json: bool) -> None:
         from trading.services.evidence.text import report_text

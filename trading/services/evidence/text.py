@@ -35,6 +35,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         _calibration(report["calibration"], report["model"]),
         _titled("Controls", _control_table(report["controls"])),
         _titled("Goals", _goal_table(report["goals"])),
+        _too_few(report["regimes"], report["goals"]),
         _verdict(report["missed"]),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part)
@@ -44,7 +45,7 @@ def missed_text(report: Mapping[str, Any]) -> str:
     """Name each missed must with its distance, one line each."""
     lines = {line["name"]: line for line in report["goals"]}
     return "\n".join(
-        f"missed: {name} is {_value(lines[name]['value'], lines[name]['unit'])}, must be "
+        f"missed: {name} is {_found(lines[name])}, must be "
         f"{lines[name]['relation']} {_value(lines[name]['must'], lines[name]['unit'])}"
         for name in report["missed"]
     )
@@ -54,7 +55,8 @@ def _head(report: Mapping[str, Any]) -> str:
     data, training = report["data"], report["train_data"]
     learned = f"learned on {training['name']} only" if training else "walk-forward within the data"
     return (
-        f"{report['strategy']} under {report['protocol']}: {data['n_instruments']} instruments, "
+        f"{report['strategy']} under {report['protocol']}: {data['n_instruments']} "
+        f"instrument{'s' if data['n_instruments'] > 1 else ''}, "
         f"{data['n_bars']:,} bars, {data['first_date']} to {data['last_date']}; {learned}\n"
         f"data {data['sha256'][:12]}, code {report['code']['revision'] or 'unversioned'}"
     )
@@ -158,7 +160,9 @@ def _control_table(rows: Mapping[str, Any]) -> str:
             text = f"{row['n_changed']:,} of {row['n_compared']:,} decisions changed"
         else:
             text = f"excess {_share(row['excess'], sign=True)} pp, p {_number(row['p'], 4)}"
-        lines.append([name.replace("_", " "), "pass" if row["passed"] else "FAIL", text])
+        reason = row.get("reason")
+        mark = "pass" if row["passed"] else ("not judged" if reason else "FAIL")
+        lines.append([name.replace("_", " "), mark, reason or text])
     return _aligned(lines)
 
 
@@ -179,6 +183,18 @@ def _goal_table(goals: Sequence[Mapping[str, Any]]) -> str:
     return _aligned(lines)
 
 
+def _too_few(regimes: Mapping[str, Any], goals: Sequence[Mapping[str, Any]]) -> str:
+    """Say whose figures rest on fewer trades than the protocol asks for, whatever they are."""
+    least = next(goal["must"] for goal in goals if goal["name"] == "trades_in_smallest_regime")
+    few = [f"{name} {row['n']:,}" for name, row in regimes.items() if row["n"] < least]
+    if not few:
+        return ""
+    return (
+        f"Too few trades to judge these regimes by, whatever their figures: {', '.join(few)}; "
+        f"the protocol asks for {least:g} in each."
+    )
+
+
 def _verdict(missed: Sequence[str]) -> str:
     if not missed:
         return "Every must is met."
@@ -187,6 +203,12 @@ def _verdict(missed: Sequence[str]) -> str:
 
 def _mark(is_met: bool | None) -> str:
     return "" if is_met is None else ("met" if is_met else "MISSED")
+
+
+def _found(goal: Mapping[str, Any]) -> str:
+    """Write what was found, or that it is unknown and why."""
+    text, reason = _value(goal["value"], goal["unit"]), goal.get("reason")
+    return f"{text} ({reason})" if reason else text
 
 
 def _value(value: float | None, unit: str) -> str:

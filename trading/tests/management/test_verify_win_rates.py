@@ -6,11 +6,13 @@ import csv
 import hashlib
 import io
 import json
+import re
 
 import numpy as np
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
 from trading.selectors.model_performance import performance_latest
 from trading.tests.engine.walks import random_walk
@@ -91,6 +93,18 @@ def test_a_report_is_stored_as_it_was_printed(folder):
     assert stored.n_instruments == 3
 
 
+@pytest.mark.django_db
+def test_a_database_without_its_tables_costs_no_report(folder):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE trading_modelperformance RENAME TO elsewhere")
+
+    code, out, err = run(folder, "--strategy", "rsi2_reversion", "--json")
+
+    assert code == 1
+    assert json.loads(out)["strategy"] == "rsi2_reversion"
+    assert "The report is not stored, the database refuses it: " in err
+
+
 def test_models_may_learn_from_another_folder(folder, tmp_path):
     other = copied(folder, tmp_path)
 
@@ -106,6 +120,22 @@ def test_the_tables_are_printed_for_people(folder):
 
     for words in ("Profit-blind exit", "N2: bars permuted", "By asset class", "Controls", "Goals"):
         assert words in out
+
+
+def test_a_short_history_is_told_to_be_too_short_and_not_to_be_bad(folder, tmp_path):
+    path = copied(folder, tmp_path)
+    write_bars(path / "WALKA.csv", random_walk(4, 300))
+    (path / "manifest.csv").write_text("symbol,asset_class,frequency\nWALKA,equity,1d\n")
+    write_sums(path)
+
+    code, out, err = run(path, "--strategy", "donchian_breakout", "--no-store")
+
+    assert code == 1
+    assert "1 instrument, 300 bars" in out
+    assert "Too few trades to judge these regimes by, whatever their figures: LOW" in out
+    assert "the protocol asks for 150 in each." in out
+    assert re.search(r"planted edge +not judged +no round trip in HIGH or EXTREME", out)
+    assert "is unknown (no trade), must be" in err
 
 
 def test_a_tampered_file_is_refused_by_name(folder, tmp_path):

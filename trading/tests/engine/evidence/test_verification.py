@@ -113,6 +113,31 @@ def test_a_rule_that_never_enters_does_not_find_the_planted_edge():
     found = controls.planted_edge(EvidenceRule("never", never), markets(), {})
 
     assert not found["passed"]
+    assert found["reason"] == "no round trip in HIGH or EXTREME"
+
+
+def test_controls_say_that_too_few_trades_cannot_be_judged():
+    def once(instrument):
+        setup = hybrid_setup(instrument)
+        signals = np.zeros(len(instrument.bars), dtype=np.int64)
+        signals[np.flatnonzero(instrument.codes >= 2)[:1]] = 1
+        return replace(setup, signals=signals)
+
+    rule = EvidenceRule("once", once)
+
+    found = controls.planted_edge(rule, [market(0, 600)], {})
+    cut = controls.truncated_history(rule, [market(0, 200)], [market(0, 200)], {})
+
+    assert (found["passed"], found["n"]) == (False, 1)
+    assert found["reason"].startswith("1 round trip in HIGH and EXTREME, too few")
+    assert not cut["passed"]
+    assert cut["reason"] == f"no signal before the end of {cut['cut_year']} to compare"
+
+
+def test_controls_that_were_judged_give_no_excuse(report):
+    judged = [each for each in report["controls"].values() if isinstance(each, dict)]
+
+    assert [each["reason"] for each in judged] == [None, None, None]
 
 
 def test_gates_learn_only_from_outcomes_before_their_year():
@@ -211,6 +236,27 @@ def test_a_profit_factor_without_a_losing_trade_meets_its_must(win_rate, n_losse
 
     assert (line["value"], line["met"], line["met_stretch"]) == (None, is_met, is_met)
     assert line["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "report", "reason"),
+    [
+        ("high_win_rate", {"regimes": {"HIGH": {"n": 0, "months": 0}}}, "no trade"),
+        (
+            "high_win_rate_lower_bound",
+            {"regimes": {"HIGH": {"n": 3, "months": 1, "ci": [None, None]}}},
+            "trades of one month only",
+        ),
+        ("spread_over_regimes", {"spread_pp": None}, "a regime without a trade"),
+        ("blind_permutation_p", {"profit_blind": {"n2": {"pooled": {"n": 0}}}}, "no trade"),
+        ("calibration_error_to_075", {"calibration": {"n": 0, "ece": None}}, "no prediction"),
+        ("portfolio_sharpe_ratio", {"portfolio": {"sharpe_ratio": None}}, None),
+    ],
+)
+def test_an_unknown_value_says_why_it_is_unknown(name, report, reason):
+    line = next(line for line in goal_lines(report) if line["name"] == name)
+
+    assert (line["value"], line["met"], line["reason"]) == (None, False, reason)
 
 
 @pytest.mark.parametrize(
