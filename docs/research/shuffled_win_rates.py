@@ -3,7 +3,8 @@
     PYTHONPATH=. .venv/bin/python docs/research/shuffled_win_rates.py DIR [--runs 400]
 
 DIR holds the development data, as for `watched_levels.py`. First every strategy that ships, with
-its defaults and the costs of the instrument's class. Then rules with exits of their own on random
+its defaults and the costs of the instrument's class; then the same by regime, all instruments
+together, on the bars as they are and shuffled. Then rules with exits of their own on random
 walks, without drift and with 0.05 % a day: nothing is there to be found, so whatever share of them
 falls below p = 0.05 beyond a twentieth is the comparison's error. Thirty shuffles give a p below
 0.05 only where none of them did as well, which luck does once in 31.
@@ -12,7 +13,7 @@ falls below p = 0.05 beyond a twentieth is the comparison's error. Thirty shuffl
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +22,12 @@ import numpy as np
 from resting_protection import walk
 from watched_levels import FEWEST, STRATEGY_KEYS, instruments
 
-from marketdata.types import Bars
+from marketdata.types import Bars, FloatArray
 from trading.engine.backtest import BacktestConfig, BacktestRun, run
-from trading.engine.checks.shuffles import shuffled_bars
-from trading.engine.nulls import exceedance, random_entries
+from trading.engine.checks.shuffles import WINDOW_BARS, shuffled_bars
+from trading.engine.nulls import exceedance, permuted_bars, random_entries
+from trading.engine.types import Regime
+from trading.services.backtests.judgement import null_win_rates
 
 # Rules without stops and targets: they leave by themselves.
 OWN_EXITS = ("sma_cross", "rsi2_reversion", "donchian_breakout")
@@ -33,6 +36,11 @@ N_DRAWS = 100
 HEAD = """\
 | run | trades | win rate | random entries | p | shuffled bars | p |
 |---|---|---|---|---|---|---|"""
+N_REGIME_SHUFFLES = 10
+REGIME_HEAD = """\
+| rule and regime | trades | win rate | random entries | points more | shuffled: trades | win rate \
+| random entries | points more |
+|---|---|---|---|---|---|---|---|---|"""
 LUCK_HEAD = """\
 | rule | win rate | random entries | p < 0.05 | p > 0.95 | Sharpe, p < 0.05 | shuffled bars \
 | p < 0.05 | p > 0.95 | Sharpe, p < 0.05 |
@@ -79,6 +87,46 @@ def real(data: Path) -> None:
             )
 
 
+def by_regime(data: Path) -> None:
+    """Print, all instruments pooled, how much more often a rule wins than random entries do.
+
+    In each regime, on the bars as they are and on shuffled ones, random entries drawn on the same.
+    """
+    print(REGIME_HEAD)
+    series = list(instruments(data))
+    for key in STRATEGY_KEYS:
+        real = {regime: np.zeros(3) for regime in Regime}
+        shuffled = {regime: np.zeros(3) for regime in Regime}
+        for bars, config in series:
+            _count(real, bars, key, config)
+            rng = np.random.default_rng(1)
+            for _ in range(N_REGIME_SHUFFLES):
+                _count(shuffled, permuted_bars(bars, rng, window=WINDOW_BARS), key, config)
+        for regime in Regime:
+            print(
+                f"| `{key}` {regime.capitalize()} {cells(real[regime])} {cells(shuffled[regime])} |"
+            )
+
+
+def _count(
+    totals: Mapping[Regime, FloatArray], bars: Bars, key: str, config: BacktestConfig
+) -> None:
+    """Add the trades of a run, those that won, and those that random entries would have won."""
+    found = run(bars, key, {}, config)
+    chances = null_win_rates(bars, found)
+    for regime, total in totals.items():
+        n, n_wins = found.by_regime[regime]["n"], found.by_regime[regime]["n_wins"]
+        total += n, n_wins, n * (chances[regime] or 0.0)
+
+
+def cells(total: FloatArray) -> str:
+    """Write trades, win rate with its standard error, random entries and the difference."""
+    n, n_wins, expected = total
+    rate, chance = n_wins / n, expected / n
+    error = float(np.sqrt(rate * (1.0 - rate) / n))
+    return f"| {n:.0f} | {rate:.1%} ± {error:.1%} | {chance:.1%} | {100 * (rate - chance):+.1f}"
+
+
 def rising(bars: Bars) -> Bars:
     """Return the bars with a drift."""
     factor = np.exp(DRIFT * np.arange(len(bars)))
@@ -116,6 +164,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400)
     arguments = parser.parse_args()
     real(arguments.data)
+    by_regime(arguments.data)
     print(LUCK_HEAD)
     for key in OWN_EXITS:
         for rises in (False, True):
