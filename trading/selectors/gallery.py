@@ -8,6 +8,7 @@ from typing import Any
 from elson.common import formatting
 from trading.models import Backtest
 from trading.selectors.backtests import backtests_newest
+from trading.selectors.luck import shuffled_win_rate
 from trading.selectors.model_versions import bound_text
 from trading.selectors.strategies import gallery_list
 
@@ -84,9 +85,16 @@ def _last_run(run: Backtest | None) -> LastRun | None:
     )
 
 
+def _chance_words(honesty: dict[str, Any]) -> str:
+    """Say what the win rate stands beside: the null that judges it, or an old result's own."""
+    if (shuffled := shuffled_win_rate(honesty)) is not None:
+        return f", on shuffled bars {formatting.percent(shuffled, 0)} over the whole run"
+    null = (honesty.get("null_win_rates") or {}).get("ALL")
+    return f", by chance {formatting.percent(null, 0)} over the whole run" if null else ""
+
+
 def _figures(run: Backtest, found: dict[str, Any], honesty: dict[str, Any]) -> str:
     trades = found.get("n_round_trips", 0)
-    null = (honesty.get("null_win_rates") or {}).get("ALL")
     wins = ""
     if trades and found.get("win_rate") is not None:
         low, high = found.get("win_rate_low"), found.get("win_rate_high")
@@ -94,7 +102,7 @@ def _figures(run: Backtest, found: dict[str, Any], honesty: dict[str, Any]) -> s
             f", win rate {formatting.percent(found['win_rate'], 0)} "
             f"({formatting.percent(low, 0)} to {formatting.percent(high, 0)}, n {trades})"
         )
-        wins += f", by chance {formatting.percent(null, 0)} over the whole run" if null else ""
+        wins += _chance_words(honesty)
     change = formatting.signed_percent(found["total_return"], 1)
     symbols = ", ".join(run.symbols) or run.instrument.symbol
     trips = f"{trades} round trip{'' if trades == 1 else 's'}"

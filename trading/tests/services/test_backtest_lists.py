@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -82,6 +84,18 @@ def test_the_gallery_asks_once_for_the_newest_run_of_every_rule():
     assert {key for key, run in rows.items() if run} == {"sma_cross", "rsi2_reversion"}
     assert rows["rsi2_reversion"].backtest_id == new
     assert rows["rsi2_reversion"].text.startswith("+20.0%")
+
+
+def test_the_gallery_shows_a_win_rate_beside_the_null_that_judges_it():
+    made = done_make(user_make())
+    told = next(row.last_run.text for row in gallery_rows(made.user) if row.last_run)
+
+    made.result.honesty["rows"] = []
+    made.result.save()
+    before = next(row.last_run.text for row in gallery_rows(made.user) if row.last_run)
+
+    assert re.search(r"win rate .*, on shuffled bars \d+% over the whole run$", told)
+    assert re.search(r"win rate .*, by chance \d+% over the whole run$", before)
 
 
 def test_the_newest_run_of_a_rule_is_read_without_its_curves():
