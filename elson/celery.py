@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 
+from elson.common.memory import LoadedModules
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "elson.settings.development")
 
 app = Celery("elson")
@@ -53,6 +55,12 @@ def _unbind_log(**_: Any) -> None:
     structlog.contextvars.clear_contextvars()
 
 
+@signals.task_postrun.connect
+def _set_loaded_aside(**_: Any) -> None:
+    """Pay between two tasks for what a task has loaded, not in the middle of the next one."""
+    _loaded.set_aside()
+
+
 @signals.worker_ready.connect
 def _begin_heartbeat(**_: Any) -> None:
     from elson.common.beats import HeartbeatThread
@@ -69,3 +77,4 @@ def _end_heartbeat(**_: Any) -> None:
 
 
 _beats: list[Any] = []
+_loaded = LoadedModules()
