@@ -3,6 +3,7 @@
 import { duration } from "./format.js";
 import * as forms from "./forms.js";
 import * as leaving from "./leaving.js";
+import * as pressing from "./pressing.js";
 import * as stream from "./stream.js";
 import * as table from "./table.js";
 import { toast } from "./toast.js";
@@ -60,6 +61,7 @@ document.body.addEventListener("htmx:responseError", (event) => {
 });
 document.body.addEventListener("toast", (event) => toast(event.detail.text, event.detail));
 leaving.start();
+pressing.start();
 forms.start();
 table.start();
 stream.start();
