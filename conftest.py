@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from elson.tests import chromium, environment, servers
 
@@ -18,6 +19,12 @@ DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 JOURNEYS = Path(__file__).parent / "elson" / "tests" / "journeys"
 JOURNEY_SECONDS = 600
 _resources = contextlib.ExitStack()
+
+# The same examples every time and no limit of time: no failure of a law comes and goes.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:

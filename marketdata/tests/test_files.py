@@ -252,7 +252,7 @@ def test_bars_read_refuses_a_parquet_file_that_is_none(tmp_path: Path) -> None:
     assert "not a readable Parquet file" in str(raw.faults.listed[0])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(st.integers(0, len(GOOD)), st.binary(min_size=0, max_size=4)), max_size=4)
 )

@@ -158,9 +158,7 @@ def test_replay_restart_begins_a_new_epoch_at_the_first_bar() -> None:
 
 
 @pytest.mark.django_db
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(
         st.tuples(
