@@ -12,6 +12,7 @@ import ctypes
 import os
 import pwd
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ from elson.bootstrap import VAR, Refused, install_fallback, install_hint
 
 OLDEST_POSTGRES = 14  # Django 5.2 supports no older one
 START_SECONDS = 60
+FIRST_PORT, N_PORTS = 20_000, 12_000
 
 
 # --- processes ----------------------------------------------------------------------------------
@@ -39,9 +41,16 @@ def _die_with_parent() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port where nobody listens, from below those that a kernel gives away by itself.
+
+    One of the kernel's own may be the near end of somebody's connection before a server binds it.
+    """
+    for _ in range(100):
+        port = FIRST_PORT + secrets.randbelow(N_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise Refused(f"No port from {FIRST_PORT} to {FIRST_PORT + N_PORTS - 1} is free here")
 
 
 @contextlib.contextmanager
@@ -79,7 +88,8 @@ def _running(
 
 def _wait_until(is_ready: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not is_ready():
+    # Somebody else may answer where ours could not begin.
+    while process.poll() is not None or not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
             words = log.read_text(encoding="utf-8", errors="replace").strip()[-800:]
             raise Refused(f"{process.args[0]} did not start; it said:\n{words}")

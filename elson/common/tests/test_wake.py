@@ -14,10 +14,8 @@ from elson.common.wake import Waiter, wake
 def test_a_nudge_wakes_a_waiter_before_its_time_is_up() -> None:
     with Waiter("runner-test") as waiter:
         threading.Timer(0.05, wake, args=["runner-test"]).start()
-        started = time.monotonic()
 
-        assert waiter.wait(5)
-        assert time.monotonic() - started < 2
+        assert waiter.wait(600)  # longer than a test may take
 
 
 def test_a_nudge_that_came_before_the_wait_counts() -> None:
@@ -31,6 +29,8 @@ def test_many_nudges_are_one() -> None:
     with Waiter("runner-test") as waiter:
         for _ in range(10):
             wake("runner-test")
+        # Redis answers who nudges before it tells who waits; with another answer all ten are told.
+        wake("streamer-test")
         assert waiter.wait(5)
 
         assert not waiter.wait(0.05)

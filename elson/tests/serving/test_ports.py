@@ -5,13 +5,14 @@ import socket
 import pytest
 
 from elson.serving.ports import Refused, listening_socket, state_lock
+from elson.tests.servers import free_port
 
 
 def test_taken_port_is_refused_with_the_way_out():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        port = free_port()
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        port = taken.getsockname()[1]
 
         with pytest.raises(Refused, match=rf"^port {port} is taken; PORT=\d+ make run$") as refusal:
             listening_socket("127.0.0.1", port)
@@ -22,8 +23,8 @@ def test_taken_port_is_refused_with_the_way_out():
 
 
 def test_port_is_free_again_after_the_listener_is_closed():
-    with listening_socket("127.0.0.1", 0) as first:
-        port = first.getsockname()[1]
+    port = free_port()
+    listening_socket("127.0.0.1", port).close()
 
     with listening_socket("127.0.0.1", port) as second:
         assert second.getsockname()[1] == port
