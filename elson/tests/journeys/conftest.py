@@ -22,7 +22,10 @@ from elson.tests.journeys.own_strategies import own_strategies_install
 from elson.tests.journeys.platform import Platform, fresh_database
 
 # What a page may take on two busy cores; the same for an action and for what is expected of it.
-PATIENCE_MS = 20_000
+# Only a failure waits for its end.
+PATIENCE_MS = 60_000
+# What a backtest or a search may take there, behind those of others.
+RUN_MS = 180_000
 expect.set_options(timeout=PATIENCE_MS)
 
 PASSWORD = "correct horse battery staple 7"
@@ -194,8 +197,17 @@ def resume_replay(page: Page) -> None:
     page.locator("main").get_by_role("button", name="Pause").wait_for()
 
 
+def settled(page: Page) -> None:
+    """Wait until the page is there with the parts it asks for itself, its charts drawn."""
+    page.wait_for_load_state()
+    asking = page.locator("[hx-get]:is([aria-busy=true], :has([aria-busy=true]))")
+    expect(asking).to_have_count(0)
+    expect(page.locator("figure[data-chart]:not([data-ready])")).to_have_count(0)
+
+
 def axe_violations(page: Page) -> list[str]:
     """Accessibility rules the page breaks, each with the place."""
+    settled(page)
     # Injected over the debugging protocol, so the page's own policy stays on.
     page.evaluate(AXE.read_text(encoding="utf-8"))
     result = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
@@ -208,6 +220,7 @@ def axe_violations(page: Page) -> list[str]:
 
 def screenshot(page: Page, name: str) -> Path:
     """Keep a picture of the whole page in var/screenshots/."""
+    settled(page)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     path = SCREENSHOTS / f"{name}.png"
     page.screenshot(path=path, full_page=True)

@@ -20,7 +20,7 @@ from elson.settings.variables import BASE_DIR
 from elson.tests.servers import free_port
 
 START_SECONDS = 240
-STOP_SECONDS = 15
+STOP_SECONDS = 60
 
 
 @contextlib.contextmanager

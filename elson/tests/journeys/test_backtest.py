@@ -6,6 +6,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from elson.tests.journeys.conftest import (
     PASSWORD,
+    RUN_MS,
     NewContext,
     Watch,
     axe_violations,
@@ -30,7 +31,7 @@ def test_a_backtest_survives_a_closed_tab_and_is_judged_on_another_device(
 
     other = _signed_in(new_context(width=360, height=740, theme="dark"), email)
     other.goto(address)
-    expect(other.get_by_test_id("oos-tiles")).to_be_visible(timeout=60_000)
+    expect(other.get_by_test_id("oos-tiles")).to_be_visible(timeout=RUN_MS)
     expect(other.get_by_test_id("verdict")).to_be_visible()
     expect(other.get_by_test_id("by-regime")).to_be_visible()
     expect(other.get_by_test_id("monthly")).to_be_visible()
@@ -41,7 +42,7 @@ def test_regimes_and_honesty_on_the_page_equal_the_api(page: Page) -> None:
     sign_up(page)
     page.goto("/backtests/new/")
     page.get_by_role("button", name="Run backtest").click()
-    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=RUN_MS)
     number = page.url.rstrip("/").rsplit("/", 1)[1]
 
     result = page.request.get(f"/api/v1/backtests/{number}/result/").json()
@@ -147,7 +148,7 @@ def test_progress_only_rises_and_phases_come_in_order(page: Page) -> None:
     page.on("websocket", lambda socket: socket.on("framereceived", lambda text: _note(text, seen)))
     page.goto("/backtests/new/")
     page.get_by_role("button", name="Run backtest").click()
-    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=RUN_MS)
 
     shares = [share for _, share in seen]
     assert shares == sorted(shares)
@@ -187,7 +188,7 @@ def test_run_again_makes_one_run_of_two_clicks(page: Page) -> None:
     page.get_by_role("button", name="Run again").click()
     page.wait_for_url(lambda url: not url.endswith(f"/{number}/"))
     again = page.url
-    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=RUN_MS)
 
     page.go_back()
     page.locator('form[action$="/rerun/"] input[name=client_key]').evaluate(
@@ -222,7 +223,7 @@ def _run(page: Page, address: str) -> str:
     """Start what the address sets up, wait for its result, return its number."""
     page.goto(address)
     page.get_by_role("button", name="Run backtest").click()
-    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=RUN_MS)
     return page.url.rstrip("/").rsplit("/", 1)[1]
 
 

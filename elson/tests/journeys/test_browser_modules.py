@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mimetypes
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -226,6 +226,7 @@ def test_silence_makes_prices_stale_and_a_heartbeat_fresh(page: Page, server: Se
 def test_a_page_asked_to_leave_for_a_file_is_itself_again(page: Page) -> None:
     page.clock.install()
     page.goto(ORIGIN)
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))  # it moves as it is told
     is_leaving = """async (asked) => {
       const leaving = await import("/static/js/common/leaving.js");
       if (asked) { leaving.start(); dispatchEvent(new Event("beforeunload")); }

@@ -11,24 +11,23 @@ import pytest
 from playwright.sync_api import Page
 
 from elson.tests.journeys.conftest import PATIENCE_MS, pause_replay, resume_replay, sign_up
+from elson.tests.journeys.test_strategy_explains import open_the_demo
 
 ROWS = "id => document.querySelector(id).elsonChart.rows().map((r) => [r.time, r.value])"
-# Resolves in the page's own frames once the chart has more points; a test cannot look too late.
+# Resolves in the page's own frames once the chart has more points: those it has, and the line that
+# the library was handed. Both in one look: a moment later the last point is another.
 GROWN = """([id, n, limit]) => new Promise((done, fail) => {
   const until = performance.now() + limit;
   const look = () => {
-    const rows = document.querySelector(id).elsonChart.rows();
-    if (rows.length > n) return done(rows.map((r) => [r.time, r.value]));
+    const chart = document.querySelector(id).elsonChart;
+    const rows = chart.rows().map((r) => [r.time, r.value]);
+    const line = chart.chart.panes()[0].getSeries()[0].data().map((p) => [p.time, p.value]);
+    if (rows.length > n) return done([rows, line]);
     if (performance.now() > until) return fail(new Error(`${id} still has ${rows.length} points`));
     requestAnimationFrame(look);
   };
   look();
 })"""
-# What the library was handed last: the line on the screen, not only the rows behind it.
-DRAWN = """id => {
-  const line = document.querySelector(id).elsonChart.chart.panes()[0].getSeries()[0].data();
-  return line.map((p) => [p.time, p.value]);
-}"""
 CHARTS = {"portfolio": "#equity", "strategy": "#tracking-chart", "dashboard": "#dashboard-equity"}
 
 
@@ -41,8 +40,7 @@ def rows(page: Page, chart: str) -> list[list[Any]]:
 def chart_open(page: Page, where: str) -> str:
     """Open a page on which a chart grows; return the chart."""
     if where == "strategy":
-        page.goto("/strategies/")
-        page.locator("#deployments th a").filter(has_text="Demo").first.click()
+        open_the_demo(page)
     else:
         page.goto(f"/{where}/")
     page.locator(f"{CHARTS[where]}[data-ready]").wait_for()
@@ -52,7 +50,7 @@ def chart_open(page: Page, where: str) -> str:
 @pytest.mark.parametrize("where", ["portfolio", "strategy", "dashboard"])
 def test_a_chart_gains_the_bars_that_arrive_while_it_is_watched(page: Page, where: str) -> None:
     sign_up(page)
-    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for()
     other = page.context.new_page()
     pause_replay(other)
     chart = chart_open(page, where)
@@ -60,25 +58,25 @@ def test_a_chart_gains_the_bars_that_arrive_while_it_is_watched(page: Page, wher
     before = rows(page, chart)
 
     resume_replay(other)
-    grown = page.evaluate(GROWN, [chart, len(before) + 1, PATIENCE_MS])
+    grown, drawn = page.evaluate(GROWN, [chart, len(before) + 1, PATIENCE_MS])
 
     # The same page all the time: nobody loaded it again.
     assert page.evaluate("window.elsonOpened")
     assert [time for time, _ in grown[: len(before)]] == [time for time, _ in before]
     times = [time for time, _ in grown]
     assert times == sorted(set(times))
-    assert page.evaluate(DRAWN, chart)[: len(grown)] == grown
+    assert drawn == grown
 
 
 def test_the_points_that_arrived_are_those_the_server_stored(page: Page) -> None:
     sign_up(page)
-    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for()
     other = page.context.new_page()
     pause_replay(other)
     chart = chart_open(page, "portfolio")
     n_before = len(rows(page, chart))
     resume_replay(other)
-    grown = page.evaluate(GROWN, [chart, n_before + 2, PATIENCE_MS])
+    grown, _ = page.evaluate(GROWN, [chart, n_before + 2, PATIENCE_MS])
 
     answer = page.request.get("/api/v1/equity/?page_size=500").json()
 

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from elson.tests.journeys.conftest import (
+    RUN_MS,
     NewContext,
     axe_violations,
     pause_replay,
@@ -79,7 +80,7 @@ def test_public_pages_are_accessible(new_context: NewContext, width: int, theme:
 def test_pages_of_a_member_are_accessible(new_context: NewContext, width: int, theme: str) -> None:
     page = new_context(width=width, theme=theme).new_page()
     sign_up(page)
-    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for()
     pause_replay(page)
     found = _links(page, "/strategies/", r"^/strategies/\d+/$")[:1]
     found += _links(page, found[0], r"^/strategies/\d+/decisions/")[:1]
@@ -96,7 +97,7 @@ def _result_pages(page: Page) -> list[str]:
     """Run a short backtest and share it; return every page of its result."""
     page.goto(f"/backtests/new/?{RUN}")
     page.get_by_role("button", name="Run backtest").click()
-    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=120_000)
+    expect(page.get_by_test_id("verdict")).to_be_visible(timeout=RUN_MS)
     run = urlsplit(page.url).path
     page.goto(f"{run}share/")
     page.get_by_role("button", name="Make a link").click()

@@ -49,7 +49,7 @@ def test_the_dashboard_moves_and_explains_itself_without_a_reload(page: Page) ->
     expect(page.get_by_test_id("stream-chip")).to_contain_text("Replay 60×")
     expect(page.get_by_test_id("replay-label").first).to_contain_text("Not live")
     page.evaluate("() => { window.wasNeverReloaded = true; }")
-    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for()
     # The first fill has costs, so equity is no longer what it opened with; the date goes on.
     expect(page.get_by_test_id("equity")).not_to_have_text("$100,000.00")
     market_date = page.locator('[data-live="clock.date"]')

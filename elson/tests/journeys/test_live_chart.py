@@ -8,9 +8,9 @@ import re
 import time
 from typing import Any
 
-from playwright.sync_api import Page, WebSocket, expect
+from playwright.sync_api import Page, Route, WebSocket, expect
 
-from elson.tests.journeys.conftest import axe_violations, pause_replay, sign_up
+from elson.tests.journeys.conftest import PATIENCE_MS, axe_violations, pause_replay, sign_up
 
 CHART = "#price-chart"
 WATCHED_SECONDS = 6
@@ -56,13 +56,17 @@ def test_older_bars_come_without_moving_the_view(page: Page) -> None:
     pause_replay(page)
     _open_chart(page)
     n_before = len(_rows(page))
+    held: list[Route] = []
+    page.route(re.compile("until="), lambda route: held.append(route))
 
     page.evaluate(
         "id => document.querySelector(id).elsonChart.chart.timeScale()"
         ".setVisibleLogicalRange({from: 5, to: 60})",
         CHART,
     )
+    _until(page, lambda: bool(held))
     before = _visible_dates(page)
+    held[0].continue_()
     _until(page, lambda: len(_rows(page)) > n_before)
 
     after = _visible_dates(page)
@@ -86,7 +90,7 @@ def test_the_table_twin_says_what_the_canvas_shows(page: Page) -> None:
 def test_a_marker_opens_the_decision_behind_it(page: Page) -> None:
     sign_up(page)
     page.goto("/dashboard/")
-    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for()
     pause_replay(page)
     _open_chart(page)
 
@@ -176,7 +180,7 @@ def _frames_of(page: Page, frames: list[dict[str, Any]], kind: str, n: int) -> l
     return found()
 
 
-def _until(page: Page, is_true: Any, seconds: float = 20) -> None:
+def _until(page: Page, is_true: Any, seconds: float = PATIENCE_MS / 1_000) -> None:
     """Let the page live until something holds; playwright's own waits need eval in the page."""
     deadline = time.monotonic() + seconds
     while not is_true():

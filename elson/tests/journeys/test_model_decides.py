@@ -17,7 +17,7 @@ from elson.tests.journeys.conftest import (
 )
 from elson.tests.journeys.hand_made_models import COMMAND
 from elson.tests.journeys.platform import Platform
-from elson.tests.journeys.test_strategy_explains import decisions
+from elson.tests.journeys.test_strategy_explains import decisions, open_the_demo
 
 
 def move(page: Page, version_id: int, name: str, reason: str) -> None:
@@ -33,9 +33,7 @@ def number_of(cell: Locator) -> float:
 
 def stop_the_demo(page: Page) -> None:
     """The free plan runs one strategy at a time."""
-    page.goto("/strategies/")
-    page.locator("#deployments th a").filter(has_text="Demo").first.click()
-    page.wait_for_url(re.compile(r"/strategies/\d+/$"))  # and until its scripts have run
+    open_the_demo(page)
     page.get_by_role("button", name="Stop…", exact=True).click()
     page.get_by_role("button", name="Stop strategy", exact=True).click()
     expect(page.locator("main")).to_contain_text("Stopped")

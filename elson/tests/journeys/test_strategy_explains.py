@@ -6,12 +6,22 @@ import csv
 import io
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from elson.tests.journeys.conftest import axe_violations, pause_replay, screenshot, sign_up
+
+
+def open_the_demo(page: Page) -> str:
+    """Open the page of the strategy that everybody begins with; return its address."""
+    page.goto("/strategies/")
+    page.locator("#deployments th a").filter(has_text="Demo").first.click()
+    # It is left only then, and its scripts have run.
+    page.wait_for_url(re.compile(r"/strategies/\d+/$"))
+    return page.url
 
 
 def decisions(page: Page, strategy_url: str) -> list[dict[str, str]]:
@@ -54,10 +64,8 @@ def told_of(page: Page, strategy_url: str, decision: dict[str, str]) -> dict[str
 
 def test_the_sizes_multiply_and_the_parameters_follow_a_regime_change(page: Page) -> None:
     sign_up(page)
-    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
-    page.goto("/strategies/")
-    page.locator("#deployments th a").filter(has_text="Demo").first.click()
-    strategy_url = page.url
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for()
+    strategy_url = open_the_demo(page)
 
     before, after = wait_for_regime_change(page, strategy_url)
     old, new = before["parameters"], after["parameters"]
@@ -83,10 +91,9 @@ def test_the_sizes_multiply_and_the_parameters_follow_a_regime_change(page: Page
 
 def test_a_strategy_explains_itself_and_is_edited_into_a_draft(page: Page) -> None:
     sign_up(page)
-    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for(timeout=60_000)
+    page.locator('[data-testid=activity] [data-kind="fill"]').first.wait_for()
     pause_replay(page)
-    page.goto("/strategies/")
-    page.locator("#deployments th a").filter(has_text="Demo").first.click()
+    strategy_url = open_the_demo(page)
 
     adaptive = page.get_by_role("region", name="Adaptive parameters now").or_(
         page.locator("table").filter(has_text="Because")
@@ -95,7 +102,6 @@ def test_a_strategy_explains_itself_and_is_edited_into_a_draft(page: Page) -> No
     expect(page.locator("#tracking")).to_contain_text("Net return")
     screenshot(page, "strategy-explains")
     assert axe_violations(page) == []
-    strategy_url = page.url
 
     page.locator("#log-h").scroll_into_view_if_needed()
     page.get_by_role("link", name="Open this decision").click()
