@@ -41,8 +41,6 @@ PLANTED_MOST_P = 0.01
 PLANTED_ATR = 2.0
 SHORT_TRADE_BARS = 4.0
 CUT_SHARE = 0.7
-# A control that does not pass on fewer round trips than this was not judged.
-LEAST_TRIPS = 30
 SHUFFLE_SEED = 9_001
 Control = dict[str, object]
 
@@ -102,7 +100,8 @@ def shuffled_prices(
     Returns
     -------
     dict
-        ``passed, reason, n, win_rate, null_win_rate, excess, p``; passes with p >= 0.005.
+        ``passed, reason, n, win_rate, null_win_rate, excess, p, best_p``; passes with p >= 0.005.
+        ``best_p`` is what a rule that always won would have had.
     """
     shuffled = permuted_instruments(instruments, SHUFFLE_SEED, None)
     found = blind_trips(shuffled, decide_all(rule, shuffled, gates))
@@ -120,7 +119,7 @@ def planted_edge(
     Returns
     -------
     dict
-        ``passed, reason, n, win_rate, null_win_rate, excess, p, planted_atr``; passes with
+        ``passed, reason, n, win_rate, null_win_rate, excess, p, best_p, planted_atr``; passes with
         p <= 0.01.
     """
     shuffled = permuted_instruments(instruments, SHUFFLE_SEED, None)
@@ -162,13 +161,14 @@ def _against_permutations(
     p = exceeding_probability(rate, drawn)
     if not np.isfinite(p):
         return {"n": int(pooled(found).sum()), "win_rate": None, "null_win_rate": None,
-                "excess": None, "p": None}  # fmt: skip
+                "excess": None, "p": None, "best_p": None}  # fmt: skip
     return {
         "n": int(pooled(found).sum()),
         "win_rate": rate,
         "null_win_rate": float(np.nanmean(drawn)),
         "excess": float(rate - np.nanmean(drawn)),
         "p": p,
+        "best_p": exceeding_probability(1.0, drawn),
     }
 
 
@@ -177,11 +177,14 @@ def _too_little(row: Control) -> str | None:
     n = cast(int, row["n"])
     if n == 0:
         return "no round trip in HIGH or EXTREME"
-    if n < LEAST_TRIPS:
+    if row["p"] is None:
+        return "hardly a permutation has a round trip in HIGH or EXTREME"
+    # Not even a rule that always won would have stood out from so few.
+    if cast(float, row["best_p"]) > PLANTED_MOST_P:
         return (
             f"{n} round trip{'s'[: n > 1]} in HIGH and EXTREME, too few to tell an edge from luck"
         )
-    return "hardly a permutation has a round trip there" if row["p"] is None else None
+    return None
 
 
 def _pooled_rate(trips: Trips) -> float:

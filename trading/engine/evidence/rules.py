@@ -75,12 +75,15 @@ class EvidenceRule:
         Whether a walk-forward model may veto signals.
     most_positions : float
         Risk of all open positions together, in units of one position's; the portfolio's cap.
+    scope : str
+        What the rule trades at all, in words; empty where it trades everything.
     """
 
     key: str
     setup: Callable[[EvidenceInstrument], Setup]
     has_model: bool = False
     most_positions: float = np.inf
+    scope: str = ""
 
 
 def rule_get(key: str) -> EvidenceRule:
@@ -107,7 +110,13 @@ def rule_get(key: str) -> EvidenceRule:
     True
     """
     if key == HYBRID:
-        return EvidenceRule(key, hybrid_setup, has_model=True, most_positions=hybrid.MOST_POSITIONS)
+        return EvidenceRule(
+            key,
+            hybrid_setup,
+            has_model=True,
+            most_positions=hybrid.MOST_POSITIONS,
+            scope="bars of a day or more of equities, ETFs and indices",
+        )
     spec = strategy_get(key)
     if key not in _SETUPS:
         known = ", ".join(sorted((HYBRID, *_SETUPS)))

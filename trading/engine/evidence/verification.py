@@ -131,7 +131,10 @@ def verify(
     progress(0.0, "Learning")
     run = _decided(rule, instruments, training or instruments, effort or Effort())
     if not _traded(run):
-        raise ConfigInvalid(f"strategy {strategy_key!r} signals no trade on these instruments")
+        scope = f"; it trades only {rule.scope}" if rule.scope else ""
+        raise ConfigInvalid(
+            f"strategy {strategy_key!r} signals no trade on these instruments{scope}"
+        )
     progress(0.05, "Null of random entries")
     report = _tables(run)
     report["profit_blind"]["n2"] = _permutations(run, progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from trading.engine.evidence import portfolio
 from trading.engine.evidence.decisions import decide_all, exit_trips
+from trading.engine.evidence.instruments import prepare
 from trading.engine.evidence.portfolio import (
     TARGET_VOLATILITY,
     DailyResults,
@@ -20,6 +23,7 @@ from trading.engine.evidence.portfolio import (
 )
 from trading.engine.evidence.rules import rule_get
 from trading.engine.evidence.trips import blind_plan, outcomes
+from trading.engine.types import AssetClass
 from trading.tests.engine.evidence.markets import market, markets, ones
 from trading.tests.engine.laws import examples
 
@@ -84,6 +88,21 @@ def test_holding_one_instrument_at_equal_risk_has_about_that_risk():
 
     known = held.returns[held.returns != 0.0]
     assert known.std() * np.sqrt(portfolio.WEEKDAYS_PER_YEAR) == pytest.approx(0.12, abs=0.03)
+
+
+def test_a_price_that_stands_still_for_a_year_is_not_held_a_thousandfold():
+    bars = market(0).bars
+    halted = slice(1_000, 1_300)
+    columns = {name: getattr(bars, name).copy() for name in ("open", "high", "low", "close")}
+    stood = bars.close[halted.start - 1]
+    for column in columns.values():
+        column[halted.stop :] *= stood / bars.open[halted.stop]
+        column[halted] = stood
+    instrument = prepare(replace(bars, **columns), asset_class="equity", preset=AssetClass.EQUITY)
+
+    held = always_long_days([instrument], int(instrument.days[0]), int(instrument.days[-1]))
+
+    assert np.abs(held.returns).max() < 1.0
 
 
 def test_strategy_days_cover_first_entry_to_last_exit():

@@ -210,7 +210,9 @@ def test_instruments_the_rule_never_trades_are_refused():
     walk = market(0)
     currency = prepare(walk.bars, asset_class="fx", preset=AssetClass.FX)
 
-    with pytest.raises(ConfigInvalid, match="'hybrid' signals no trade"):
+    with pytest.raises(
+        ConfigInvalid, match=r"'hybrid' signals no trade .*; it trades only bars of a day"
+    ):
         verify([currency], "hybrid", trials=TRIALS)
 
 
