@@ -69,3 +69,9 @@ class StrategyInvalid(EngineError):
     """A strategy that cannot be registered."""
 
     code = "strategy_invalid"
+
+
+class StrategyFaulty(EngineError):
+    """A developer's own strategy raised, or returned what cannot be used; names it and its bar."""
+
+    code = "strategy_faulty"

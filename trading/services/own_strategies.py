@@ -22,8 +22,9 @@ def own_strategies() -> Iterator[Found]:
 def _found(point: EntryPoint) -> Found:
     try:
         return Found(point.name, spec=point.load())
-    # Whatever somebody else's module raises while it is imported must not stop the platform.
-    except Exception as error:
+    # Whatever somebody else's module raises while it is imported must not stop the platform,
+    # nor must its own wish to exit.
+    except (Exception, SystemExit) as error:
         package = point.dist.name if point.dist else "an unknown package"
         problem = f"{point.value} of {package} raised {type(error).__name__}: {error}"
         logger.warning("own_strategy_failed", strategy=point.name, problem=problem)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from trading.engine.errors import EngineError, StrategyInvalid, UnknownStrategy
 from trading.engine.sources import Source
 from trading.engine.strategies.base import StrategySpec, resolve_params
+from trading.engine.strategies.guard import guarded
+from trading.engine.strategies.soundness import spec_fault
 
 
 class Registry(Mapping[str, StrategySpec]):
@@ -34,14 +36,14 @@ class Registry(Mapping[str, StrategySpec]):
         self._source = source
         self.refused: dict[str, str] = {}
 
-    def register(self, spec: object) -> StrategySpec:
-        """Add one strategy.
+    def register(self, spec: object, *, is_own: bool = False) -> StrategySpec:
+        """Add one strategy; a developer's own is called through `strategies.guard` only.
 
         Raises
         ------
         StrategyInvalid
-            When it is no `StrategySpec`, its key is taken or no word, or its own defaults are
-            refused.
+            When it is no `StrategySpec`, a field of it is wrong, its key is taken, or its own
+            defaults are refused.
 
         Examples
         --------
@@ -52,12 +54,14 @@ class Registry(Mapping[str, StrategySpec]):
         """
         if not isinstance(spec, StrategySpec):
             raise StrategyInvalid(f"{spec!r} is a {type(spec).__name__}, not a StrategySpec")
-        if not spec.key.isidentifier() or len(spec.key) > 40:
-            raise StrategyInvalid(f"key {spec.key!r} must be one word of at most 40 letters")
+        if fault := spec_fault(spec):
+            raise StrategyInvalid(fault)
         if spec.key in self._specs:
             raise StrategyInvalid(f"key {spec.key!r} is taken by {self._specs[spec.key].name!r}")
+        if is_own:
+            spec = guarded(spec)
         try:
-            resolve_params(spec, {})
+            spec.warm_up(resolve_params(spec, {}))
         except EngineError as error:
             raise StrategyInvalid(f"defaults of {spec.key} are refused: {error}") from error
         self._specs[spec.key] = spec
@@ -95,6 +99,11 @@ class Registry(Mapping[str, StrategySpec]):
         self._complete()
         return len(self._specs)
 
+    def left_out(self) -> dict[str, str]:
+        """Return own strategies that are not there, each with why; asks the source first."""
+        self._complete()
+        return dict(self.refused)
+
     def _complete(self) -> None:
         """Ask the source, once; what cannot be used is remembered with its reason."""
         source, self._source = self._source, None
@@ -103,7 +112,7 @@ class Registry(Mapping[str, StrategySpec]):
         for found in source():
             try:
                 if not found.problem:
-                    self.register(found.spec)
+                    self.register(found.spec, is_own=True)
                     continue
                 self.refused[found.name] = found.problem
             except StrategyInvalid as error:

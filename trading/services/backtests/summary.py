@@ -95,20 +95,22 @@ def summary_text(outcome: ExperimentOutcome) -> str:
 
 
 def strategy_list_text() -> str:
-    """Describe every strategy and its parameters with bounds."""
+    """Describe every strategy and its parameters with bounds, and say which were left out."""
     blocks = []
     for spec in STRATEGIES.values():
         rows = [
             ["  " + p.key, _bounds(p), f"default {p.default}", p.meaning] for p in spec.parameters
         ]
-        blocks.append(f"{spec.key}: {spec.name}. {spec.summary}\n{_aligned(rows, 'llll')}")
+        table = f"\n{_aligned(rows, 'llll')}" if rows else ""
+        blocks.append(f"{spec.key}: {spec.name}. {spec.summary}{table}")
+    blocks += [f"left out: {name}: {why}" for name, why in STRATEGIES.left_out().items()]
     return "\n\n".join(blocks)
 
 
 def _bounds(parameter: Parameter) -> str:
     if parameter.choices:
         return " or ".join(parameter.choices)
-    return f"{parameter.low:g} to {parameter.high:g}"
+    return parameter.bounds_text or "any number"
 
 
 def _identity(outcome: ExperimentOutcome) -> str:

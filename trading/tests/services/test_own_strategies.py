@@ -11,6 +11,7 @@ from django.conf import settings
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.errors import UnknownStrategy
 from trading.engine.strategies import Registry, sma_cross
+from trading.services.backtests import summary
 from trading.services.own_strategies import own_strategies
 from trading.tests.engine.walks import random_walk
 
@@ -61,6 +62,37 @@ def test_a_broken_package_is_named_and_the_shipped_ones_stay(site):
     assert list(found) == ["sma_cross"]
     with pytest.raises(UnknownStrategy, match=r"'magic' is not available: .* no licence"):
         found.get_or_refuse("magic")
+
+
+def test_a_package_that_exits_ends_nobody_else(site):
+    (site / "broken_strategy.py").write_text("import sys\nsys.exit('no licence')\n")
+    put_package(site, "broken_strategy", {"magic": "broken_strategy:SPEC"})
+
+    found = registry()
+
+    assert list(found) == ["sma_cross"]
+    assert "raised SystemExit: no licence" in found.left_out()["magic"]
+
+
+def test_the_list_has_strategies_without_parameters_and_says_what_is_left_out(site, monkeypatch):
+    (site / "broken_strategy.py").write_text(
+        "from dataclasses import replace\n"
+        "from trading.engine.strategies.base import Parameter\n"
+        "from trading.engine.strategies.sma_cross import SPEC\n"
+        "PLAIN = replace(SPEC, key='plain', parameters=(), check=None, by_regime=(),\n"
+        "                adaptive=None, warm_up=lambda params: 1)\n"
+        "OPEN = replace(PLAIN, key='open', parameters=(Parameter('n', 'INT', 5, 'N'),))\n"
+        "WRONG = replace(PLAIN, key='wrong', name='')\n"
+    )
+    points = {name: f"broken_strategy:{name.upper()}" for name in ("plain", "open", "wrong")}
+    put_package(site, "broken_strategy", points)
+    monkeypatch.setattr(summary, "STRATEGIES", registry())
+
+    text = summary.strategy_list_text()
+
+    assert "plain: Moving-average cross." in text
+    assert "n  any number  default 5  N" in text
+    assert "left out: wrong: name of wrong is ''; it must be text" in text
 
 
 def test_a_package_may_not_replace_a_shipped_strategy(site):
