@@ -17,7 +17,7 @@ from elson.tests import chromium, environment, servers
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 JOURNEYS = Path(__file__).parent / "elson" / "tests" / "journeys"
-JOURNEY_SECONDS = 600
+JOURNEY_SECONDS = 1_200
 _resources = contextlib.ExitStack()
 
 # The same examples every time and no limit of time: no failure of a law comes and goes.

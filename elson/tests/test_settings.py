@@ -227,7 +227,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     }
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=ROOT, env={**inherited, **environment}, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, env={**inherited, **environment}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ except ValueError:
 def lines_of(form: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.replace("{form}", form)],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stderr.splitlines()
 

@@ -19,7 +19,7 @@ import psycopg2
 from elson.settings.variables import BASE_DIR
 from elson.tests.servers import free_port
 
-START_SECONDS = 240
+START_SECONDS = 600
 STOP_SECONDS = 60
 
 

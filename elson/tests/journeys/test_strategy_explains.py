@@ -14,6 +14,9 @@ from playwright.sync_api import Page, expect
 
 from elson.tests.journeys.conftest import axe_violations, pause_replay, screenshot, sign_up
 
+# What a journey looks through for something that the replayed market holds.
+MOST_BARS = 150
+
 
 def open_the_demo(page: Page) -> str:
     """Open the page of the strategy that everybody begins with; return its address."""
@@ -36,7 +39,9 @@ def wait_for_regime_change(page: Page, strategy_url: str) -> tuple[dict[str, Any
 
     The replay holds one by itself. A fall of the regime is followed some bars later.
     """
-    for _ in range(60):
+    rows: list[dict[str, str]] = []
+    # By bars, not by time: the same market comes at the pace of the machine.
+    while len(rows) < MOST_BARS:
         rows = decisions(page, strategy_url)
         regimes = [row["regime"] for row in rows]
         for k in range(1, len(rows)):

@@ -138,7 +138,7 @@ def test_signatures_written_at_the_same_time_keep_their_own_code(tmp_path: Path)
     start = threading.Barrier(6)
 
     def write(n: int) -> None:
-        start.wait(10)
+        start.wait(60)
         for k in range(4):
             cache_file(tmp_path).save((n, k), f"code of {n} {k}")
 

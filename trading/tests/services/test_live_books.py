@@ -417,7 +417,7 @@ def test_two_runners_at_once_tell_a_book_once(coin):
 
     def run():
         try:
-            start.wait(10)
+            start.wait(60)
             portfolio_advance(portfolio_id=shared.portfolio_id, until=at(HELD + 2), now=NOW)
         except Exception as error:
             errors.append(error)
@@ -428,7 +428,7 @@ def test_two_runners_at_once_tell_a_book_once(coin):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
 
     assert errors == []
     assert books(shared.portfolio) == books(one.portfolio)

@@ -332,7 +332,7 @@ def test_eight_threads_place_one_order_per_key_and_never_overspend(same_key):
 
     def place(n):
         try:
-            start.wait(10)
+            start.wait(60)
             mine = Portfolio.objects.get(pk=portfolio.pk)
             found.append(submit(mine, "300", key="k" if same_key else f"k{n}"))
         except Exception as error:
@@ -344,7 +344,7 @@ def test_eight_threads_place_one_order_per_key_and_never_overspend(same_key):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
 
     assert errors == []
     accepted = Order.objects.filter(status="ACCEPTED")

@@ -286,7 +286,7 @@ def test_two_runners_at_once_do_every_bar_once(tape):
 
     def run():
         try:
-            start.wait(10)
+            start.wait(60)
             done.append(portfolio_advance(portfolio_id=shared.pk, until=end, now=NOW))
         except Exception as error:
             errors.append(error)
@@ -297,7 +297,7 @@ def test_two_runners_at_once_do_every_bar_once(tape):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
 
     assert errors == []
     assert sum(item.n_bars for item in done) == 11
