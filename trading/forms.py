@@ -15,7 +15,14 @@ from marketdata.selectors import instrument_list
 from trading.engine.errors import EngineError
 from trading.engine.strategies.base import Parameter, StrategySpec, parameter_convert
 from trading.engine.types import OrderSide, OrderType, TimeInForce
-from trading.selectors.parameter_words import choice_words, fault_words, parameter_label
+from trading.selectors.parameter_shares import is_share, share_read, share_text, share_typed
+from trading.selectors.parameter_words import (
+    bounds_words,
+    choice_words,
+    fault_words,
+    parameter_label,
+    unit_words,
+)
 from trading.services.backtests.drafts import BacktestInvalid, costs_read
 from trading.services.own_limits import OWN_LIMITS, OwnLimit, OwnLimitInvalid, limits_read
 
@@ -71,6 +78,21 @@ class LocalDecimalField(forms.CharField):
             return parse_decimal(text)
         except DomainError as error:
             raise forms.ValidationError(error.message, code=error.code) from error
+
+
+class ShareField(LocalDecimalField):
+    """A share in percent; a number without the sign is the share itself: 95% or 0.95."""
+
+    def __init__(self, *, echo: str = "share", **options: Any) -> None:
+        super().__init__(echo=echo or "share", **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write a number in percent; what was typed stays as it is."""
+        return value if isinstance(value, str) or value is None else share_typed(value)
+
+    def clean(self, value: Any) -> Decimal | None:
+        """Return the share."""
+        return super().clean(share_read(value))
 
 
 class ClientKeyField(forms.CharField):
@@ -173,7 +195,7 @@ class ParameterForm(forms.Form):
 
     def parameter_fields(self) -> list[tuple[Any, str]]:
         """Return the bound field of each parameter with its unit, in the rule's order."""
-        return [(self[PARAMETER_PREFIX + p.key], p.unit) for p in self.spec.parameters]
+        return [(self[PARAMETER_PREFIX + p.key], unit_words(p)) for p in self.spec.parameters]
 
 
 class TermsMixin(forms.Form):
@@ -206,7 +228,7 @@ class TermsMixin(forms.Form):
 
     def limits(self) -> dict[str, Any]:
         """Return the own limits as typed; what is empty is left to the portfolio."""
-        return self._typed(LIMIT_PREFIX)
+        return {name: share_read(value) for name, value in self._typed(LIMIT_PREFIX).items()}
 
     def costs(self) -> dict[str, Any]:
         """Return the costs as typed; nothing at all stands for the usual ones."""
@@ -241,7 +263,11 @@ class TermsMixin(forms.Form):
 
 def terms_initial(limits: Mapping[str, Any], costs: Mapping[str, Any]) -> dict[str, Any]:
     """Return a version's limits and costs under the names of the form's fields."""
-    named = {LIMIT_PREFIX + name: f"{value:g}" for name, value in limits.items()}
+    ratios = {limit.name for limit in OWN_LIMITS if limit.unit == "ratio"}
+    named = {
+        LIMIT_PREFIX + name: share_typed(value) if name in ratios else f"{value:g}"
+        for name, value in limits.items()
+    }
     return named | {
         COST_PREFIX + name: value if value is True else f"{value:g}"
         for name, value in costs.items()
@@ -264,7 +290,7 @@ def _limit_field(limit: OwnLimit, account: Any) -> forms.CharField:
     cap = float(getattr(account, limit.name))
     hint = f"The portfolio’s is {limit.text(cap)}."
     if limit.unit == "ratio":
-        hint = f"Share of equity, 0.1 is a tenth. The portfolio’s is {cap:g}."
+        hint = f"Of equity: 10% or 0.1. The portfolio’s is {share_text(cap)}."
     return forms.CharField(
         label=limit.label,
         required=False,
@@ -283,6 +309,11 @@ def symbol_field() -> forms.ChoiceField:
     )
 
 
+def number_field(key: str) -> type[LocalDecimalField]:
+    """Return the kind of field in which a parameter's number is typed."""
+    return ShareField if is_share(key) else LocalDecimalField
+
+
 def _parameter_field(parameter: Parameter) -> forms.Field:
     label = parameter_label(parameter.key)
     if parameter.choices:
@@ -292,7 +323,8 @@ def _parameter_field(parameter: Parameter) -> forms.Field:
             initial=parameter.default,
             help_text=parameter.meaning,
         )
-    bounds = f" {parameter.bounds_text}." if parameter.bounds_text else ""
-    return LocalDecimalField(
+    told = bounds_words(parameter)
+    bounds = f" {told}." if told else ""
+    return number_field(parameter.key)(
         label=label, echo="", initial=parameter.default, help_text=f"{parameter.meaning}.{bounds}"
     )

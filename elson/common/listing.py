@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar
 
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +17,8 @@ PAGE_SIZES = (25, 50, 100)
 # A spreadsheet would run a cell that begins with one of these (ASVS 1.2.10).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 Column = tuple[str, Callable[[Any], Any]]
+Row = TypeVar("Row")
+Sorter = Callable[[Row], Any]
 
 
 def page_of(request: HttpRequest, rows: Any) -> Page[Any]:
@@ -41,6 +43,25 @@ def columns_of(*names: str) -> tuple[Column, ...]:
     """
     parted = [name.partition("=") for name in names]
     return tuple((title, attrgetter(attribute or title)) for title, _, attribute in parted)
+
+
+def sorted_rows(rows: Iterable[Row], sort: str, keys: Mapping[str, Sorter[Row]]) -> list[Row]:
+    """Sort by a key of `keys`, turned around by a leading "-"; as they are for any other.
+
+    Ties stay as they were; rows without a value come last, whichever way.
+
+    Examples
+    --------
+    >>> sorted_rows([2, None, 3], "-value", {"value": lambda row: row})
+    [3, 2, None]
+    """
+    key = keys.get(sort.removeprefix("-"))
+    if key is None:
+        return list(rows)
+    valued = [(key(row), row) for row in rows]
+    known = [pair for pair in valued if pair[0] is not None]
+    known.sort(key=itemgetter(0), reverse=sort.startswith("-"))
+    return [row for _, row in known] + [row for value, row in valued if value is None]
 
 
 def csv_response(name: str, columns: Sequence[Column], rows: Iterable[Any]) -> HttpResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.urls import path
 from django.utils import timezone
 
 from elson.common import formatting
-from elson.common.listing import csv_response
+from elson.common.listing import csv_response, sorted_rows
 from trading.models import ModelVersion
 from trading.selectors.model_versions import regime_rows_map
 from trading.selectors.regimes import REGIMES
@@ -25,6 +25,17 @@ METRICS = {
     "brier_skill": "Brier skill",
     "ece": "Calibration error",
     "mean_net_return": "Net return a signal",
+}
+HEADS = {
+    "version": "Version",
+    "state": "State",
+    "regime": "Regime",
+    "source": "From",
+    "metric": "Figure",
+    "n": "n",
+    "value": "Value (95 % interval)",
+    "limit": "Limit",
+    "breach": "Breach",
 }
 SOURCES = {"live": f"live, {WINDOW_DAYS} days", "tested": "walk-forward test"}
 USED = (ModelVersion.State.ACTIVE, ModelVersion.State.SHADOW)
@@ -139,6 +150,21 @@ CSV_COLUMNS = (
 )
 
 
+# Columns people sort by, in the order of the table; limits and values of different figures mix, so
+# a figure is chosen by the filter first.
+SORTS: dict[str, Callable[[FigureRow], Any]] = {
+    "version": lambda row: (row.version.strategy_key, row.version.number),
+    "state": lambda row: row.version.get_state_display(),
+    "regime": lambda row: REGIMES.index(row.regime),
+    "source": lambda row: row.source_label,
+    "metric": lambda row: row.label,
+    "n": lambda row: row.n,
+    "value": lambda row: row.value,
+    "limit": lambda row: row.limit,
+    "breach": lambda row: None if row.value is None else row.is_breach,
+}
+
+
 class PerformanceMixin:
     """Adds the page of performance by regime to the admin of model versions."""
 
@@ -164,7 +190,8 @@ class PerformanceMixin:
             "breach": _one_of(request, "breach", ("yes", "no")),
             "state": _one_of(request, "state", ("all",)),
         }
-        rows = self._chosen_rows(chosen)
+        sort = request.GET.get("sort", "")
+        rows = sorted_rows(self._chosen_rows(chosen), sort, SORTS)
         if request.GET.get("format") == "csv":
             return csv_response("model-performance.csv", CSV_COLUMNS, rows)
         context = view.admin_site.each_context(request) | {
@@ -172,6 +199,8 @@ class PerformanceMixin:
             "rows": rows,
             "chosen": chosen,
             "fields": _fields(),
+            "heads": _heads(request, sort),
+            "sort": sort if sort.removeprefix("-") in SORTS else "",
             "query": request.GET.urlencode(),
         }
         return TemplateResponse(request, "admin/model_performance.html", context)
@@ -195,6 +224,24 @@ class PerformanceMixin:
 def _one_of(request: HttpRequest, name: str, offered: tuple[str, ...]) -> str:
     value = request.GET.get(name, "")
     return value if value in offered else ""
+
+
+def _heads(request: HttpRequest, sort: str) -> list[dict[str, str]]:
+    """Return label, address and direction of each column's head."""
+    heads = []
+    for key in SORTS:
+        sent = request.GET.copy()
+        sent["sort"] = f"-{key}" if sort == key else key
+        is_sorted = sort.removeprefix("-") == key
+        direction = "descending" if sort.startswith("-") else "ascending"
+        heads.append(
+            {
+                "label": HEADS[key],
+                "href": f"?{sent.urlencode()}",
+                "direction": direction if is_sorted else "",
+            }
+        )
+    return heads
 
 
 def _fields() -> list[tuple[str, str, list[tuple[str, str]]]]:

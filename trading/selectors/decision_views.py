@@ -20,6 +20,7 @@ from trading.selectors.decision_scores import (
     score_of,
     unasked_text,
 )
+from trading.selectors.parameter_shares import is_share
 from trading.selectors.parameter_words import choice_words, parameter_label
 
 LABELS = {
@@ -84,8 +85,15 @@ class ParameterRow:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a word, like the breaker's level, and not a number."""
-        return isinstance(self.now, str)
+        """Whether it is a word, like the breaker's level, or a share, and not a number alone."""
+        return isinstance(self.now, str) or is_share(self.name)
+
+    @property
+    def bounds_text(self) -> str:
+        """Its bounds as people write them; a dash where nothing bounds it."""
+        if self.low is None:
+            return formatting.MISSING
+        return f"{value_text(self.name, self.low)} to {value_text(self.name, self.high)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +186,7 @@ def value_text(name: str, value: Any) -> str:
         return formatting.MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str):
+    if isinstance(value, str) or is_share(name):
         return str(choice_words(name, value))
     return formatting.quantity(value, 4)
 

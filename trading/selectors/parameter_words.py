@@ -8,12 +8,15 @@ from typing import Any
 from elson.common import formatting
 from trading.engine.adaptive import SWITCH
 from trading.engine.schedule import EVERY_BARS, FROM, ON_DAYS, SKIP_MINUTES, UNTIL
+from trading.engine.strategies.base import Parameter
+from trading.selectors.parameter_shares import is_share, share_text, shares_in
 
 NAMES = {
     # What a regime makes of a parameter is called as the parameter.
     "lookback_bars": "Trend bars",
     "entry_threshold": "Entry level",
     "take_atr": "Target ATR",
+    "max_bars": "Holding bars",
     ON_DAYS: "Enters on",
     FROM: "Enters from",
     UNTIL: "Enters until",
@@ -57,7 +60,9 @@ COSTS = {
     "max_participation": "Share of the volume",
     "carries_rest": "Carries the rest",
 }
-FAULT = re.compile(r"parameter \S+ of \S+ is (?P<found>.+); it (?P<rule>must .+)")
+# What stands beside a field where the schema's word is for machines: a pure number has none.
+UNITS = {"ratio": ""}
+FAULT = re.compile(r"parameter (?P<key>\S+) of \S+ is (?P<found>.+); it (?P<rule>must .+)")
 SPACE_FAULT = re.compile(r"space of \S+, parameter (?P<key>\S+): (?P<rest>.+)")
 
 
@@ -86,7 +91,7 @@ def term_label(name: str) -> str:
 
 
 def choice_words(key: str, value: Any) -> Any:
-    """Write a choice of a parameter in words; numbers stay as they are.
+    """Write a choice of a parameter in words and a share in percent; other numbers stay.
 
     Examples
     --------
@@ -94,9 +99,12 @@ def choice_words(key: str, value: Any) -> Any:
     ('at the close', 'all in')
     >>> choice_words("schedule.days", "MON FRI"), choice_words("entry_level", 15.0)
     ('Mon, Fri', 15.0)
+    >>> choice_words("max_weight", 0.95)
+    '95%'
     """
     if not isinstance(value, str):
-        return value
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return share_text(value) if is_number and is_share(key) else value
     if key == ON_DAYS:
         return ", ".join(day.capitalize() for day in value.split())
     return CHOICES.get(key, {}).get(value) or formatting.value_words(value)
@@ -109,14 +117,35 @@ def parameter_text(key: str, value: Any) -> str:
     --------
     >>> parameter_text("entry_level", 15.0), parameter_text("protection", "resting")
     ('15', 'resting orders')
+    >>> parameter_text("no_trade_band", 0.1), parameter_text("veto_share.HIGH", 0.15)
+    ('10%', '15%')
     """
     if value is None:
         return formatting.MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str):
+    if isinstance(value, str) or is_share(key):
         return str(choice_words(key, value))
     return formatting.quantity(value, 6)
+
+
+def bounds_words(parameter: Parameter) -> str:
+    """Say between what a number must lie, as it is written beside its field.
+
+    Examples
+    --------
+    >>> bounds_words(Parameter("max_weight", "FLOAT", 0.95, "Largest share", 0.05, 1.0))
+    '5% to 100%'
+    >>> bounds_words(Parameter("fast", "INT", 20, "Bars", 1, 200))
+    '1 to 200'
+    """
+    told = parameter.bounds_text
+    return shares_in(told) if is_share(parameter.key) else told
+
+
+def unit_words(parameter: Parameter) -> str:
+    """Return what stands beside the field of a number; nothing where percent are typed."""
+    return "" if is_share(parameter.key) else UNITS.get(parameter.unit, parameter.unit)
 
 
 def fault_words(message: str) -> str:
@@ -128,9 +157,15 @@ def fault_words(message: str) -> str:
     '999 does not fit; it must be at most 200.'
     >>> fault_words("space of rsi2_reversion, parameter exit_bars: low 9 must not be above high 5")
     'Exit bars: low 9 must not be above high 5.'
+    >>> fault_words("parameter max_weight of hybrid is 90; it must be at most 1")
+    '90 is 9,000%; it must be at most 100%.'
     """
     if said := FAULT.fullmatch(message):
-        return f"{said['found']} does not fit; it {said['rule']}."
+        found, rule = said["found"], said["rule"]
+        if is_share(said["key"]) and (as_share := shares_in(found)) != found:
+            return f"{found} is {as_share}; it {shares_in(rule)}."
+        return f"{found} does not fit; it {rule}."
     if said := SPACE_FAULT.fullmatch(message):
-        return f"{parameter_label(said['key'])}: {said['rest']}."
+        rest = shares_in(said["rest"]) if is_share(said["key"]) else said["rest"]
+        return f"{parameter_label(said['key'])}: {rest}."
     return message

@@ -30,7 +30,7 @@ from trading.engine.types import Regime
 from trading.models import Portfolio, StrategyVersion
 from trading.selectors.markets import RegimeTrack, regime_track, regime_word, series_of
 from trading.selectors.model_versions import bound_text
-from trading.selectors.parameter_words import parameter_label
+from trading.selectors.parameter_words import parameter_label, parameter_text
 from trading.selectors.versions import regime_grid
 
 if TYPE_CHECKING:
@@ -125,6 +125,16 @@ class AdaptiveRow:
     low: float
     high: float
     why: str
+
+    @property
+    def texts(self) -> tuple[tuple[str, bool], ...]:
+        """Return each value as people write it, and whether it is not the base."""
+        return tuple((parameter_text(self.key, value), value != self.base) for value in self.values)
+
+    @property
+    def bounds_text(self) -> str:
+        """Return its bounds as people write them."""
+        return f"{parameter_text(self.key, self.low)} to {parameter_text(self.key, self.high)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from django.db.models import Avg, Count, F, Q, QuerySet
+from django.db.models import Avg, Case, Count, Expression, F, IntegerField, Q, QuerySet, When
 
 from elson.common.errors import NotFound
 from trading.models import (
@@ -29,12 +29,30 @@ PROPOSAL_STATUSES = StudyProposal.Status.choices
 # Reasons of a failure that no request has: the plan's quota does not count these.
 OUR_FAULT = ("INTERNAL", "SPACE_CHANGED", "WORKER_LOST")
 UNFINISHED = (Study.Status.RUNNING, Study.Status.PAUSED)
-SORTS = {
+
+
+def _judged(name: str) -> Expression:
+    """Return a figure of the verdict; nothing where there is none or JSON says null."""
+    path = f"judgement__{name}"
+    return Case(When(Q(judgement__isnull=False) & ~Q(**{path: None}), then=F(path)))
+
+
+SORTS: dict[str, str | Expression] = {
     "created": "created_at",
     "strategy": "strategy_key",
     "symbol": "instrument__symbol",
     "status": "status",
     "trials": "n_trials",
+    # From good to bad: holds up, overfit, nothing ranked.
+    "verdict": Case(
+        When(judgement__isnull=True, then=None),
+        When(judgement__pick=None, then=2),
+        When(judgement__is_overfit=True, then=1),
+        default=0,
+        output_field=IntegerField(),
+    ),
+    "deflated": _judged("deflated_sharpe"),
+    "overfitting": _judged("probability_of_overfitting"),
 }
 # Columns of the leaderboard people sort by.
 TRIAL_SORTS = {

@@ -118,8 +118,23 @@ def _bins(name: str, values: Sequence[Any]) -> list[Bin]:
     if len(distinct) <= MOST_CELLS or isinstance(distinct[0], str):
         return [(parameter_text(name, v), (v, v)) for v in distinct]
     low, high = float(distinct[0]), float(distinct[-1])
+    if all(float(value).is_integer() for value in distinct):
+        return _whole_bins(int(low), int(high))
     edges = [low + (high - low) * k / MOST_CELLS for k in range(MOST_CELLS + 1)]
     return [(f"{_short(a)}–{_short(b)}", (a, b)) for a, b in pairwise(edges)]
+
+
+def _whole_bins(low: int, high: int) -> list[Bin]:
+    """Part whole numbers into ranges of as many; the last one may have fewer.
+
+    Examples
+    --------
+    >>> _whole_bins(5, 30)[0], _whole_bins(5, 30)[-1]
+    (('5–7', (5, 7)), ('29–30', (29, 30)))
+    """
+    width = -(-(high - low + 1) // MOST_CELLS)
+    spans = [(first, min(first + width - 1, high)) for first in range(low, high + 1, width)]
+    return [(f"{a}–{b}" if a != b else f"{a}", (a, b)) for a, b in spans]
 
 
 def _short(value: float) -> str:

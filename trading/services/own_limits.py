@@ -20,6 +20,7 @@ from trading.engine.own_limits import BY_ITSELF
 from trading.engine.own_limits import OwnLimits as EngineLimits
 from trading.engine.types import RuleStatus
 from trading.models import RiskLimits
+from trading.selectors.parameter_shares import share_text
 from trading.selectors.parameter_words import LIMITS
 
 OwnLimits = Mapping[str, float]
@@ -49,7 +50,7 @@ class OwnLimit:
     def text(self, value: float) -> str:
         """Write a value with its unit, the way its error sentences do."""
         if self.unit == "ratio":
-            return f"{value:g} of equity"
+            return f"{share_text(value)} of equity"
         return f"{value:,.0f}" if self.is_whole else f"{value:,.2f}"
 
 

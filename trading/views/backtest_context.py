@@ -63,7 +63,7 @@ def parameter_rows(backtest: Any) -> list[dict[str, Any]]:
         {
             "name": name,
             "label": term_label(name),
-            "value": value,
+            "value": choice_words(name, value),
             "default": "",
             "is_default": False,
             "meaning": OWN_LIMIT,

@@ -18,11 +18,14 @@ from trading.engine.errors import UnknownStrategy
 from trading.engine.schedule import MEANINGS
 from trading.engine.strategies import STRATEGIES, Parameter, StrategySpec, strategy_get
 from trading.engine.types import Regime
+from trading.selectors.parameter_shares import is_share, share_read, share_typed
 from trading.selectors.parameter_words import (
+    bounds_words,
     choice_words,
     fault_words,
     parameter_label,
     term_label,
+    unit_words,
 )
 from trading.selectors.versions import regime_grid
 from trading.services.backtests.benchmarks import CASH
@@ -208,7 +211,7 @@ class BacktestForm(JudgedForm):
 
     def parameter_fields(self) -> list[tuple[Any, str]]:
         """Return each parameter's bound field with its unit."""
-        return [(self[PREFIX + p.key], p.unit) for p in self.spec.parameters]
+        return [(self[PREFIX + p.key], unit_words(p)) for p in self.spec.parameters]
 
     def weight_fields(self) -> list[Any]:
         """Return the share of each instrument, as a bound field; none unless they are fixed."""
@@ -233,7 +236,7 @@ class BacktestForm(JudgedForm):
         """Read everything as one request; every fault lands at its own field."""
         given = {name: self.data.get(name, "") for name in PLAIN_FIELDS}
         given["parameters"] = {
-            p.key: self.data.get(PREFIX + p.key, "") for p in self.spec.parameters
+            p.key: share_read(self.data.get(PREFIX + p.key, "")) for p in self.spec.parameters
         } | {name.removeprefix(PREFIX): self.data.get(name, "") for name in self.own_names}
         given["weights"] = {
             symbol: self.data.get(WEIGHT_PREFIX + symbol, "") for symbol in self.weighted
@@ -301,6 +304,8 @@ def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestFo
         # A shared URL says everything: what it leaves out of the boxes is not ticked.
         initial |= {"has_regime_costs": "", "is_free_confirmed": ""}
     initial |= {name: value for name, value in values.items() if value}
+    shares = {PREFIX + p.key for p in spec.parameters if is_share(p.key)}
+    initial |= {name: share_typed(initial[name]) for name in shares}
     initial |= {"strategy_key": spec.key, "client_key": uuid.uuid4().hex}
     return BacktestForm(initial=initial, spec=spec)
 
@@ -376,5 +381,5 @@ def _parameter_field(parameter: Parameter) -> forms.Field:
         label=label,
         required=False,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-        help_text=". ".join(filter(None, (parameter.meaning, parameter.bounds_text))) + ".",
+        help_text=". ".join(filter(None, (parameter.meaning, bounds_words(parameter)))) + ".",
     )

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from elson.common import formatting
-from elson.common.listing import csv_response, page_of
+from elson.common.listing import csv_response, page_of, sorted_rows
 from marketdata.selectors import NoBars, UnknownSymbol, instrument_get
 from trading.engine import regimes as definition
 from trading.engine.counts import counted
@@ -100,13 +100,7 @@ def regimes(request: HttpRequest) -> HttpResponse:
 def _chosen_rows(request: HttpRequest, rows: list[RegimeRow]) -> list[RegimeRow]:
     wanted = request.GET.get("regime", "")
     kept = [row for row in rows if not wanted or row.regime == wanted]
-    sort = request.GET.get("sort", "")
-    key = SORTS.get(sort.lstrip("-"))
-    if key is None:
-        return kept
-    known = [row for row in kept if key(row) is not None]
-    known.sort(key=key, reverse=sort.startswith("-"))
-    return known + [row for row in kept if key(row) is None]
+    return sorted_rows(kept, request.GET.get("sort", ""), SORTS)
 
 
 def _with_strip(row: RegimeRow) -> dict[str, Any]:

@@ -30,9 +30,11 @@ from trading.forms import (
     LocalDecimalField,
     ParameterForm,
     TermsMixin,
+    number_field,
     symbol_field,
 )
-from trading.selectors.parameter_words import fault_words, parameter_label
+from trading.selectors.parameter_shares import is_share, share_typed, shares_in
+from trading.selectors.parameter_words import fault_words, parameter_label, parameter_text
 
 DAY_NAMES = [(day, day.title()) for day in DAYS]
 SCHEDULED = (ON_DAYS, FROM, UNTIL, SKIP_MINUTES, EVERY_BARS)
@@ -189,12 +191,20 @@ class VersionForm(ScheduleMixin, TermsMixin):
         """Return the name as typed; the one it has where the form has no field for it."""
         return str(self.data.get("name", self.initial["name"]))
 
-    def adaptive_rows(self) -> list[tuple[GridRow, Any, list[Any]]]:
-        """Return each row of the grid with its switch, if it has one, and a field per regime."""
+    def adaptive_rows(self) -> list[tuple[GridRow, Any, list[Any], tuple[str, str]]]:
+        """Return each row of the grid with its switch, if any, a field per regime, and its words.
+
+        The words are its bounds and what the regimes make of it.
+        """
         fields = [self[PARAMETER_PREFIX + parameter.key] for parameter in self.regime_parameters]
         n = len(Regime)
         return [
-            (row, self[_switch(row)] if row.has_switch else None, fields[n * k : n * (k + 1)])
+            (
+                row,
+                self[_switch(row)] if row.has_switch else None,
+                fields[n * k : n * (k + 1)],
+                _told(row),
+            )
             for k, row in enumerate(self.rows)
         ]
 
@@ -226,6 +236,12 @@ def _switch_field(row: GridRow) -> forms.Field:
     )
 
 
+def _told(row: GridRow) -> tuple[str, str]:
+    low, high = (parameter_text(row.name, value) for value in (row.low, row.high))
+    words = shares_in(row.in_words) if is_share(row.name) else row.in_words
+    return f"{low} to {high}", words
+
+
 def _typed(label: str, widget: forms.Widget, hint: str = "") -> forms.Field:
     return forms.CharField(
         label=label, required=False, max_length=40, widget=widget, help_text=hint
@@ -244,6 +260,8 @@ def _regime_parameter(row: GridRow, regime: Regime, suggested: float) -> Paramet
 
 
 def _regime_field(parameter: Parameter) -> forms.Field:
-    field = LocalDecimalField(label=parameter.meaning, echo="", required=False)
-    field.widget.attrs["placeholder"] = f"{parameter.default:g}"
+    field = number_field(parameter.key)(label=parameter.meaning, echo="", required=False)
+    default = float(parameter.default)
+    shown = share_typed(default) if is_share(parameter.key) else f"{default:g}"
+    field.widget.attrs["placeholder"] = shown
     return field

@@ -30,7 +30,7 @@ from trading.views.backtest_address import searched_values
 from trading.views.backtest_coverage import cost_words, slippage_words
 from trading.views.form_keys import form_key
 from trading.views.study_context import list_row
-from trading.views.study_form import StudyForm, request_values, study_form_for
+from trading.views.study_form import StudyForm, request_values, sent_values, study_form_for
 
 LIST_COLUMNS = (
     ("id", lambda r: r["study"].pk),
@@ -79,7 +79,7 @@ def study_new(request: MemberRequest) -> HttpResponse:
     """Set a search up from the URL, or start it."""
     if request.method == "POST":
         return _start(request)
-    values = request.GET.dict()
+    values = sent_values(request.GET)
     if version := values.pop("version", ""):
         values = searched_values(version_get(request.user, version)) | values
     form = study_form_for(values)
@@ -91,7 +91,7 @@ def study_new(request: MemberRequest) -> HttpResponse:
 
 
 def _start(request: MemberRequest) -> HttpResponse:
-    form = study_form_for(request.POST.dict(), is_bound=True)
+    form = study_form_for(sent_values(request.POST), is_bound=True)
     if form.is_valid() and form.study_draft is not None:
         try:
             found = study_request(

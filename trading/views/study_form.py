@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from trading.engine.strategies.base import CHOICE, INT, Parameter, StrategySpec
-from trading.selectors.parameter_words import choice_words, fault_words, parameter_label
+from trading.selectors.parameter_shares import is_share, share_read, share_typed, shares_in
+from trading.selectors.parameter_words import (
+    choice_words,
+    fault_words,
+    parameter_label,
+    unit_words,
+)
 from trading.selectors.studies import METHODS
 from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
 from trading.views.backtest_address import PREFIX
@@ -37,10 +44,10 @@ PLAIN = (
 HINTS = {
     "n_trials": "Combinations that are tried.",
     "n_folds": "Each is judged on bars after those before it.",
-    "holdout_share": "Never searched; opens once, at the end. At least 0.15.",
+    "holdout_share": "Never searched; opens once, at the end. 15% to 50%.",
     "dispersion_weight": "Taken off the middle of the folds: this times how much they differ.",
     "fewest_trades": "Trials with fewer are not ranked.",
-    "deepest_drawdown": "Deeper ones are not ranked; -1 allows all.",
+    "deepest_drawdown": "Deeper ones are not ranked; -100% allows all.",
 }
 
 
@@ -50,6 +57,7 @@ class SpaceRow:
 
     parameter: Parameter
     label: str
+    unit: str
     moves: Any
     low: Any = None
     high: Any = None
@@ -57,6 +65,27 @@ class SpaceRow:
     log: Any = None
     choices: Any = None
     value: Any = None
+
+
+class ChoicesInput(forms.CheckboxSelectMultiple):
+    """A tick per choice, also for choices written in one text, as an address has them."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        """Return the choices that were ticked or written."""
+        return codes_of(data.get(name, ""))
+
+
+class ChoicesField(forms.MultipleChoiceField):
+    """Which choices of a parameter are tried; `study_draft_read` judges them."""
+
+    widget = ChoicesInput
+
+    def prepare_value(self, value: Any) -> Any:
+        """Take written choices apart."""
+        return codes_of(value)
+
+    def validate(self, value: Any) -> None:
+        """Leave it to the service, which says the same at every door."""
 
 
 class StudyForm(BacktestForm):
@@ -84,6 +113,7 @@ class StudyForm(BacktestForm):
             SpaceRow(
                 parameter=p,
                 label=parameter_label(p.key),
+                unit=unit_words(p),
                 **{part: self[f"{SPACE}{p.key}_{part}"] for part in _space_fields(p)},
             )
             for p in self.spec.parameters
@@ -95,7 +125,8 @@ class StudyForm(BacktestForm):
             self.study_draft = study_draft_read(request_values(self.data, self.spec))
         except StudyInvalid as error:
             for name, message in error.data["errors"].items():
-                self._say(self.place_of(name), fault_words(message))
+                told = shares_in(message) if is_share(name) else fault_words(message)
+                self._say(self.place_of(name), told)
         return self.cleaned_data
 
     def place_of(self, name: str | None) -> str | None:
@@ -110,13 +141,28 @@ class StudyForm(BacktestForm):
         return f"{SPACE}{named.key}_{part}"
 
 
+def codes_of(written: Any) -> list[str]:
+    """Return the choices of a list, or of a text that parts them by commas."""
+    given = written.split(",") if isinstance(written, str) else written or []
+    return [code.strip() for code in given if code.strip()]
+
+
+def sent_values(sent: QueryDict) -> dict[str, str]:
+    """Return what a form or an address sends as one text a name, ticked choices joined."""
+    return {
+        name: ", ".join(sent.getlist(name)) if name.endswith("_choices") else str(sent[name])
+        for name in sent
+    }
+
+
 def request_values(data: Mapping[str, Any], spec: StrategySpec) -> dict[str, Any]:
     """Return posted values, or those of a URL, as `study_draft_read` takes them."""
-    values: dict[str, Any] = {name: data.get(name, "") for name in PLAIN}
+    values: dict[str, Any] = {name: share_read(data.get(name, "")) for name in PLAIN}
     space: dict[str, Any] = {}
     fixed: dict[str, Any] = {}
     for p in spec.parameters:
-        given = {part: data.get(f"{SPACE}{p.key}_{part}", "") for part in _space_fields(p)}
+        names = {part: f"{SPACE}{p.key}_{part}" for part in _space_fields(p)}
+        given = {part: share_read(data.get(name, "")) for part, name in names.items()}
         if given.pop("moves"):
             space[p.key] = _range_of(p, given)
         elif given["value"] not in ("", str(p.default)):
@@ -144,16 +190,17 @@ def study_form_for(values: Mapping[str, str], *, is_bound: bool = False) -> Stud
         initial |= {"has_regime_costs": "", "is_free_confirmed": ""}
         for p in spec.parameters:
             if f"{SPACE}{p.key}_value" in values:
-                initial |= {f"{SPACE}{p.key}_moves": "", f"{SPACE}{p.key}_log": ""}
+                parts = ("moves", "log", "choices")
+                initial |= {f"{SPACE}{p.key}_{part}": "" for part in parts}
     initial |= {name: value for name, value in values.items() if value}
+    initial |= {name: share_typed(initial[name]) for name in _share_fields(spec) if initial[name]}
     initial |= {"strategy_key": spec.key, "client_key": uuid.uuid4().hex}
     return StudyForm(initial=initial, spec=spec)
 
 
 def _range_of(parameter: Parameter, given: Mapping[str, Any]) -> dict[str, Any]:
     if parameter.kind == CHOICE:
-        words = [word.strip() for word in str(given["choices"]).split(",")]
-        return {"choices": [word for word in words if word]}
+        return {"choices": codes_of(given["choices"])}
     found: dict[str, Any] = {
         name: given[name] for name in ("low", "high", "step") if given[name] != ""
     }
@@ -163,14 +210,12 @@ def _range_of(parameter: Parameter, given: Mapping[str, Any]) -> dict[str, Any]:
 def _space_fields(parameter: Parameter) -> dict[str, forms.Field]:
     """Return the fields of one row; its legend names the parameter."""
     fields: dict[str, forms.Field] = {
-        "moves": forms.BooleanField(label=f"Move {parameter.key}", required=False)
+        "moves": forms.BooleanField(label=f"Move {parameter_label(parameter.key)}", required=False)
     }
     if parameter.kind == CHOICE:
         words = [(choice, choice_words(parameter.key, choice)) for choice in parameter.choices]
         return fields | {
-            "choices": forms.CharField(
-                label="Choices", required=False, help_text=_codes_text(words)
-            ),
+            "choices": ChoicesField(label="Choices tried", required=False, choices=words),
             "value": forms.ChoiceField(label="Fixed value", required=False, choices=words),
         }
     fields |= {
@@ -181,10 +226,11 @@ def _space_fields(parameter: Parameter) -> dict[str, forms.Field]:
     return fields | {"value": forms.CharField(label="Fixed value", required=False)}
 
 
-def _codes_text(words: Sequence[tuple[str, str]]) -> str:
-    """Say what may be typed, and what each code means where its word is another one."""
-    told = (code if code == word else f"{code} ({word})" for code, word in words)
-    return f"Of {', '.join(told)}."
+def _share_fields(spec: StrategySpec) -> list[str]:
+    """Return the fields of a search in which a share is typed."""
+    parts = ("low", "high", "step", "value")
+    names = [f"{SPACE}{p.key}_{part}" for p in spec.parameters if is_share(p.key) for part in parts]
+    return [*names, *(name for name in NUMBERS if is_share(name))]
 
 
 def _space_defaults(parameter: Parameter, begun: str, *, moves: bool) -> dict[str, Any]:
@@ -193,7 +239,7 @@ def _space_defaults(parameter: Parameter, begun: str, *, moves: bool) -> dict[st
     value = begun or parameter.default
     if parameter.kind == CHOICE:
         return {"moves": ticked, "choices": ", ".join(parameter.choices), "value": value}
-    middle = _number_of(value, float(parameter.default))
+    middle = _number_of(share_read(value), float(parameter.default))
     unit = parameter.step or (1.0 if parameter.kind == INT else 0.01)
     ends = sorted((_snapped(middle * 0.5, unit), _snapped(middle * 1.5, unit)))
     low = ends[0] if parameter.low is None else max(ends[0], parameter.low)

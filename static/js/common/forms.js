@@ -55,10 +55,16 @@ function echo(event) {
     place.setAttribute("aria-live", "polite");
     (input.closest(".affix") ?? input).after(place);
   }
-  const value = parseDecimal(input.value);
-  if (!input.value.trim()) place.textContent = "";
-  else if (value === "") place.textContent = "Not clear yet";
-  else place.textContent = `= ${kind === "money" ? money(value, unit || "USD") : `${quantity(value)} ${unit ?? ""}`}`;
+  place.textContent = input.value.trim() ? understood(input.value.trim(), kind, unit) : "";
+}
+
+// What a field took from what was typed; a share is told in percent, however it was written.
+function understood(text, kind, unit) {
+  const isPercent = text.endsWith("%");
+  const value = parseDecimal(isPercent ? text.slice(0, -1) : text);
+  if (value === "") return "Not clear yet";
+  if (kind === "share") return `= ${quantity(isPercent ? value : String(Math.round(Number(value) * 1e8) / 1e6))}%`;
+  return `= ${kind === "money" ? money(value, unit || "USD") : `${quantity(value)} ${unit ?? ""}`}`;
 }
 
 export function start() {

@@ -237,7 +237,9 @@ def _dimension(spec: StrategySpec, parameter: Parameter, given: Any) -> Dimensio
 
 def _choice(place: str, parameter: Parameter, given: Mapping[str, Any]) -> Dimension:
     choices = given.get("choices", parameter.choices)
-    if not isinstance(choices, list | tuple) or not choices:
+    if choices in ([], ()):
+        raise ConfigInvalid(f"{place}: 0 choices are given; at least 1 is needed")
+    if not isinstance(choices, list | tuple):
         raise ConfigInvalid(f"{place}: choices {choices!r} must be a list of at least 1")
     texts = tuple(dict.fromkeys(str(choice) for choice in choices))
     for text in texts:

@@ -194,7 +194,7 @@ def test_a_limit_beyond_the_portfolios_is_refused_with_both_values(client, owner
     response = made(client, limits={"max_position_weight": 3})
 
     assert response.status_code == 422
-    assert "3 of equity" in response.content.decode()
+    assert "300% of equity" in response.content.decode()
     assert not Strategy.objects.exists()
 
 

@@ -51,8 +51,8 @@ def sent(deployment, quantity, side="BUY", key="k"):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("max_position_weight", 0.81, ["Largest position", "0.81", "0.8", "the portfolio’s limit"]),
-        ("max_position_weight", 0, ["Largest position", "0 of equity", "above 0"]),
+        ("max_position_weight", 0.81, ["Largest position", "81%", "80%", "the portfolio’s limit"]),
+        ("max_position_weight", 0, ["Largest position", "0% of equity", "above 0"]),
         ("max_order_notional", "60000", ["Largest order", "60,000.00", "50,000.00"]),
         ("max_open_orders", 1.5, ["Open orders", "1.5", "whole"]),
         ("max_open_orders", 21, ["Open orders", "21", "20"]),

@@ -35,6 +35,14 @@ def test_what_a_regime_makes_of_a_parameter_is_called_as_the_parameter():
     assert by_regime - schema == {"Size factor", "Target ATR"}
 
 
+def test_how_long_a_position_is_held_has_one_name_in_every_rule():
+    names = {p.key for spec in STRATEGIES.values() for p in spec.parameters if "bars" in p.key}
+
+    assert {parameter_label(key) for key in names & {"max_bars", "holding_bars"}} == {
+        "Holding bars"
+    }
+
+
 def test_the_editor_names_and_writes_as_the_other_pages_do(member, version):
     page = member.get(address(version, "edit/")).content.decode()
 
@@ -106,7 +114,9 @@ def test_a_fixed_choice_of_a_search_is_chosen_and_not_typed(client):
     refused = client.post("/optimizations/new/", STUDY_FORM | {"s_sizing_value": "half"})
 
     assert '<option value="EQUITY_CLOSE">equity, closes only</option>' in page
-    assert "Of close (at the close), resting (resting orders)." in page
+    ticks = re.findall(r'name="s_protection_choices" value="(\w+)"', page)
+    assert ticks == ["close", "resting"]
+    assert re.search(r'value="resting"[^>]*checked[^>]*><span>resting orders</span>', page)
     assert refused.status_code == 422
     assert "half" in said(refused)
 

@@ -143,6 +143,28 @@ def test_performance_has_every_figure_with_its_n_and_interval(staff, measured):
     assert "too few (3)" in text(staff.get(f"{ROOT}modelversion/by-regime/?regime=HIGH"))
 
 
+@pytest.mark.parametrize(("sort", "is_falling"), [("value", False), ("-value", True), ("-n", True)])
+def test_performance_is_sorted_by_a_column_and_what_is_unknown_comes_last(
+    staff, measured, sort, is_falling
+):
+    rows = [row[sort.removeprefix("-")] for row in figures(staff, metric="win_rate", sort=sort)]
+    known = [float(value) for value in rows if value]
+
+    assert len(known) > 2
+    assert known == sorted(known, reverse=is_falling)
+    assert all(rows[: len(known)])
+
+
+def test_the_heads_of_performance_turn_the_order_around_and_keep_the_filter(staff, measured):
+    page = text(staff.get(f"{ROOT}modelversion/by-regime/?metric=ece&sort=regime"))
+    unknown = figures(staff, sort="colour")
+
+    assert 'aria-sort="ascending"><div class="text"><a href="?metric=ece&amp;sort=-regime"' in page
+    assert page.count("aria-sort") == 1
+    assert '<input type="hidden" name="sort" value="regime">' in page
+    assert unknown == figures(staff)
+
+
 def test_performance_is_written_in_words_and_no_limit_is_a_dash(staff, measured):
     few = text(staff.get(f"{ROOT}modelversion/by-regime/?regime=HIGH&source=live"))
     table = few.split('id="result_list"')[1].split("</table>")[0]

@@ -104,9 +104,9 @@ def test_own_limits_and_costs_are_kept_and_shown_as_changes(member, version):
     page = member.get(address(version)).content.decode()
     editor = member.get(address(version, "edit/")).content.decode()
     assert (kept.limits, kept.costs) == ({"max_position_weight": 0.5}, {"slippage_bps": 5.0})
-    assert "Largest position the portfolio’s → 0.5" in page
+    assert "Largest position the portfolio’s → 50%" in page
     assert "Slippage, bp usual → 5" in page
-    assert 'name="limit_max_position_weight" value="0.5"' in editor
+    assert 'name="limit_max_position_weight" value="50%"' in editor
 
 
 def test_emptied_limits_and_costs_are_gone_from_the_next_version(member, portfolio):
@@ -121,7 +121,7 @@ def test_emptied_limits_and_costs_are_gone_from_the_next_version(member, portfol
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("limit_max_gross_exposure", "1.5", "must be above 0 and at most 1 of equity"),
+        ("limit_max_gross_exposure", "1.5", "must be above 0 and at most 100% of equity"),
         ("cost_slippage_bps", "5000", "must lie between 0 bp and 1,000 bp"),
     ],
 )
@@ -166,7 +166,7 @@ def test_the_veto_of_the_hybrid_may_be_set_apart_in_a_regime(member, portfolio):
 
     assert 'name="p_veto_share.EXTREME"' in page
     assert "Veto share in Extreme" in compared
-    assert "at most 0.9" in refused.content.decode()
+    assert "at most 90%" in refused.content.decode()
 
 
 FRAGMENT = {"HX-Request": "true"}

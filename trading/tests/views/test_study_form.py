@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from trading.engine.strategies.base import Parameter
@@ -65,6 +67,37 @@ def test_a_fault_of_the_space_stands_at_the_parameter_it_is_of(desk, changes, fi
 
     assert list(form.errors) == [field]
     assert said in form.errors[field][0]
+
+
+@pytest.mark.parametrize("given", [["all_in", "volatility_target"], "all_in,volatility_target"])
+def test_the_choices_a_search_tries_are_ticked_or_come_in_one_text(desk, given):
+    walk_make(500)
+    sent = {"s_sizing_moves": "on", "s_sizing_choices": given}
+
+    desk.post("/optimizations/new/", STUDY_FORM | sent)
+
+    assert Study.objects.get().space["sizing"] == {"choices": ["all_in", "volatility_target"]}
+
+
+def test_a_choice_that_moves_without_a_tick_is_refused_at_its_ticks(desk):
+    walk_make(500)
+
+    answer = desk.post("/optimizations/new/", STUDY_FORM | {"s_sizing_moves": "on"})
+
+    assert answer.status_code == 422
+    assert "Sizing: 0 choices are given; at least 1 is needed." in text(answer)
+    assert list(answer.context["form"].errors) == ["s_sizing_choices"]
+
+
+def test_fetching_the_fields_again_keeps_the_ticks_of_choices(desk):
+    walk_make(500)
+    sent = STUDY_FORM | {"s_sizing_moves": "on", "s_sizing_choices": ["volatility_target"]}
+
+    page = desk.get("/optimizations/new/", sent, headers={"HX-Request": "true"})
+
+    assert page.context["form"]["s_sizing_choices"].value() == ["volatility_target"]
+    assert text(page).count('name="s_sizing_choices"') == 2
+    assert len(re.findall(r'name="s_sizing_choices"[^>]*checked', text(page))) == 1
 
 
 def test_fetching_the_fields_again_keeps_boxes_that_were_unticked(desk):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.forms import BaseForm, BoundField, CheckboxInput, RadioSelect
+from django.forms import (
+    BaseForm,
+    BoundField,
+    CheckboxInput,
+    CheckboxSelectMultiple,
+    RadioSelect,
+)
 
 from elson.common.templatetags.components.library import register
 
@@ -28,6 +34,8 @@ def field(
     kind = (
         "checkbox"
         if isinstance(widget, CheckboxInput)
+        else "ticks"
+        if isinstance(widget, CheckboxSelectMultiple)
         else "radios"
         if isinstance(widget, RadioSelect)
         else "input"
@@ -40,7 +48,9 @@ def field(
     return {
         "field": field,
         "kind": kind,
-        "control": "" if kind == "radios" or field.is_hidden else field.as_widget(attrs=attributes),
+        "control": ""
+        if kind in ("radios", "ticks") or field.is_hidden
+        else field.as_widget(attrs=attributes),
         "hint": hint_text,
         "hint_id": hint_id,
         "error_id": error_id,

@@ -84,15 +84,20 @@ def datatable(
 
 
 @register.inclusion_tag("components/_sort_th.html", takes_context=True)
-def sort_th(context: Context, label: str, key: str, num: bool = False) -> dict[str, Any]:
-    """Column head that sorts by `?sort=key` and `?sort=-key`, keeping the other parameters."""
+def sort_th(
+    context: Context, label: str, key: str, num: bool = False, extra: str = ""
+) -> dict[str, Any]:
+    """Column head that sorts by `?sort=key` and `?sort=-key`, keeping the other parameters.
+
+    `extra` is a class, such as the `cell-l` of a column that narrow cards leave out.
+    """
     current = request_of(context).GET.get("sort", "")
     direction = "ascending" if current == key else "descending" if current == f"-{key}" else ""
     following = f"-{key}" if current == key or (num and current != f"-{key}") else key
     return {
         "key": key,
         "label": label,
-        "num": num,
+        "css": " ".join(filter(None, ("num" if num else "", extra))),
         "direction": direction,
         "href": query(context, sort=following, page=None),
     }
