@@ -183,7 +183,10 @@ def detector_context(found: DetectorQuality) -> dict[str, Any]:
     rows = []
     for name, counts in zip(REGIMES, found.confusion.tolist(), strict=True):
         total = sum(counts)
-        cells = [{"n": n, "share": n / total if total else None} for n in counts]
+        cells = [
+            {"regime": called, "n": n, "share": n / total if total else None}
+            for called, n in zip(REGIMES, counts, strict=True)
+        ]
         rows.append({"regime": name, "n": total, "cells": cells})
     n_found = len(found.delays_bars)
     return {

@@ -313,6 +313,12 @@ def proposals_open(*, user_id: int) -> QuerySet[StudyProposal]:
     return proposal_list(user_id=user_id, status=StudyProposal.Status.OFFERED)
 
 
+def proposal_of(study: Study) -> StudyProposal | None:
+    """Return what this repeated search proposed or withheld; None where it proposed nothing."""
+    known = ("strategy", "champion", "version")
+    return StudyProposal.objects.filter(study=study).select_related(*known).first()
+
+
 def proposal_get(*, user_id: int, proposal_id: int) -> StudyProposal:
     """Return one proposal to this person; raises NotFound otherwise."""
     found = proposal_list(user_id=user_id).filter(pk=proposal_id).first()

@@ -27,6 +27,7 @@ from trading.services.bindings import spec_for
 from trading.services.order_costs import regime_code
 from trading.services.own_costs import version_costs
 from trading.services.own_limits import engine_limits
+from trading.services.own_strategies import rule_faults
 
 FEWEST_BARS = 20
 
@@ -173,12 +174,13 @@ def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Trackin
     )
     try:
         spec = spec_for(version.strategy.key)
-        expected = backtest.equity_of(
-            bars, spec, version.parameters, replace(config, start_index=begin)
-        )
+        with rule_faults(spec.key):
+            expected = backtest.equity_of(
+                bars, spec, version.parameters, replace(config, start_index=begin)
+            )
+            returns = _returns_before(bars.until(begin - 1), spec, version.parameters, config)
     except (EngineError, StrategyNotInstalled):
         return None
-    returns = _returns_before(bars.until(begin - 1), spec, version.parameters, config)
     return Tracking(
         closed_at=np.concatenate(([start_ns], bars.closed_at[begin:])),
         live=np.concatenate(([capital], live)),

@@ -59,6 +59,13 @@ ORDER_COLUMNS = (
 )
 
 
+# Why one that has decided nothing will not do so now.
+ENDED = {
+    "ERROR": "It ended with an error before its first decision.",
+    "STOPPED": "It was stopped before its first decision.",
+}
+
+
 @login_required
 def strategy_new(request: HttpRequest) -> HttpResponse:
     """Choose parameters, instrument and capital, and put a rule to work or keep it as a draft."""
@@ -196,7 +203,7 @@ def _now(request: HttpRequest, strategy: Any) -> dict[str, Any]:
         "runs": [run for run in runs if run.status != "STOPPED" or run is row],
         "changes": changes,
         "parameter_rows": parameter_rows(view.parameters, changes) if view else [],
-        "next_bar": _next_bar(replay, row.timeframe),
+        "next_bar": ENDED.get(row.status) or _next_bar(replay, row.timeframe),
         "model": bound_text(strategy.key),
         "market": market,
         "following": next_regime_get(deployment.instrument, row.timeframe, until=until),

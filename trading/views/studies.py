@@ -31,6 +31,7 @@ from trading.views.backtest_coverage import cost_words, slippage_words
 from trading.views.form_keys import form_key
 from trading.views.study_context import list_row
 from trading.views.study_form import StudyForm, request_values, sent_values, study_form_for
+from trading.views.study_proposals import gate_rows
 
 LIST_COLUMNS = (
     ("id", lambda r: r["study"].pk),
@@ -67,7 +68,9 @@ def studies(request: MemberRequest) -> HttpResponse:
         "statuses": STATUSES,
         "is_filtered": any(chosen.values()),
         "quota": study_quota(user=request.user, now=timezone.now()),
-        "proposals": proposals_open(user_id=request.user.pk),
+        "proposals": [
+            (row, gate_rows(row.gates)) for row in proposals_open(user_id=request.user.pk)
+        ],
     }
     part = "trading/_studies_table.html" if request.htmx else "trading/studies.html"
     return render(request, part, context)

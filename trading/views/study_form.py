@@ -21,7 +21,7 @@ from trading.selectors.parameter_words import (
 )
 from trading.selectors.studies import METHODS
 from trading.services.studies.drafts import NUMBERS, StudyDraft, StudyInvalid, study_draft_read
-from trading.views.backtest_address import PREFIX
+from trading.views.backtest_address import PREFIX, plain_number
 from trading.views.backtest_form import (
     DEFAULTS,
     BacktestForm,
@@ -41,6 +41,11 @@ PLAIN = (
     "slippage_bps", "has_regime_costs", "has_usual_slippage", "is_free_confirmed", "seed", "note",
     "method", *NUMBERS,
 )  # fmt: skip
+# What an address takes from a search as it is, and as ticks.
+COPIED = (
+    "strategy_key", "timeframe", "cash", "commission_bps", "slippage_bps", "seed", "note", "method",
+)  # fmt: skip
+FLAGS = ("has_regime_costs", "has_usual_slippage")
 HINTS = {
     "n_trials": "Combinations that are tried.",
     "n_folds": "Each is judged on bars after those before it.",
@@ -169,6 +174,44 @@ def request_values(data: Mapping[str, Any], spec: StrategySpec) -> dict[str, Any
             fixed[p.key] = given["value"]
     fixed |= {name.removeprefix(PREFIX): data[name] for name in own_names(spec, data)}
     return values | {"space": space, "fixed": fixed}
+
+
+def study_values(study: Any) -> dict[str, str]:
+    """Return the values of an address that set the form up as a search was asked for.
+
+    Parameters its rules have no longer are left out.
+    """
+    values = {
+        **{name: plain_number(getattr(study, name)) for name in (*COPIED, *NUMBERS)},
+        "symbol": study.instrument.symbol,
+        "end_date": f"{study.end_date_asked or ''}",
+        "start_date": f"{study.start_date or ''}",
+        "n_trials": str(study.n_trials_asked or study.n_trials),
+        **{name: "on" if getattr(study, name) else "" for name in FLAGS},
+        "is_free_confirmed": "on" if not _has_costs(study) else "",
+    }
+    spec = spec_of(study.strategy_key)
+    known = {p.key: p for p in spec.parameters}
+    for key, ends in study.space.items():
+        if key in known:
+            values |= {f"{SPACE}{key}_{part}": text for part, text in _range_texts(ends).items()}
+    for key, value in study.fixed.items():
+        name = f"{SPACE}{key}_value" if key in known else PREFIX + key
+        values[name] = plain_number(value)
+    return {name: value for name, value in values.items() if value}
+
+
+def _has_costs(study: Any) -> bool:
+    return bool(study.commission_bps or study.slippage_bps or study.has_regime_costs)
+
+
+def _range_texts(ends: Mapping[str, Any]) -> dict[str, str]:
+    """Write one moving parameter as its fields hold it."""
+    if "choices" in ends:
+        return {"moves": "on", "choices": ", ".join(ends["choices"])}
+    shown = {part: ends.get(part) for part in ("low", "high", "step")}
+    texts = {part: plain_number(value) for part, value in shown.items() if value is not None}
+    return {"moves": "on", "log": "on" if ends.get("log") else "", **texts}
 
 
 def study_form_for(values: Mapping[str, str], *, is_bound: bool = False) -> StudyForm:

@@ -17,13 +17,15 @@ from elson.common.formatting import parse_whole
 from elson.common.forms import JudgedForm
 from elson.common.listing import wants_fragment
 from trading.selectors.strategies import rules_of, strategy_list
-from trading.selectors.studies import TRIAL_SORTS, study_get
+from trading.selectors.studies import TRIAL_SORTS, proposal_of, study_get
 from trading.selectors.study_maps import counted, points_of
 from trading.services.bindings import takes_model
 from trading.services.studies.holdout import looks_before
 from trading.views.study_context import live_context
 from trading.views.study_files import table_response
+from trading.views.study_form import study_values
 from trading.views.study_forms import ExtendForm, HoldoutForm, RepeatForm
+from trading.views.study_proposals import gate_rows
 
 PERCENTS = (100, 50, 25, 10, 5)
 MOST_PINS = 10
@@ -59,9 +61,13 @@ def study_render(
         "takes_model": takes_model(row.strategy_key),
         "own_strategies": own,
         "fault": fault,
+        "proposal": proposal_of(row),
+        "change_href": f"{reverse('study_new')}?{urlencode(study_values(row))}",
         "crumbs": [{"label": "Optimizations", "href": reverse("studies")}],
         **live_context(request, row, _chosen(request, row)),
     }
+    if context["proposal"]:
+        context["gates"] = gate_rows(context["proposal"].gates)
     context |= _forms(row, context["pick"], own)
     context |= {FORM_NAMES[type(form)]: form for form in refused}
     return render(request, "trading/study.html", context, status=status)
