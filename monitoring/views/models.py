@@ -158,6 +158,10 @@ def _sample(version: Any) -> dict[str, Any] | None:
     }
 
 
+# What set a training off, as its card says it.
+WHY = {"DRIFT": "because of drift", "AGE": "because of newer prices"}
+
+
 def trainings_context(key: str, user: User) -> list[dict[str, Any]]:
     """Return the trainings that wait or run, each with whether this person may call it off."""
     return [
@@ -165,6 +169,7 @@ def trainings_context(key: str, user: User) -> list[dict[str, Any]]:
             "row": row,
             "percent": None if row.status == "QUEUED" else 100.0 * row.progress,
             "phase": row.detail or row.get_phase_display(),
+            "why": WHY.get(row.trigger, row.get_trigger_display()),
             "is_cancelable": training_is_cancelable(row, user),
         }
         for row in trainings_unfinished(key)

@@ -180,6 +180,23 @@ def test_the_benchmark_is_called_by_its_name_in_chart_and_tables(desk, owner, ch
     assert len(re.findall(f'<th scope="col" class="num(?: wrap)?">{name}', metrics)) == 3
 
 
+def test_a_run_called_off_while_it_runs_says_that_it_stops_and_cannot_be_called_off_again(
+    desk, owner
+):
+    run = waiting_make(owner)
+    held = {
+        "started_at": timezone.now(),
+        "lease_expires_at": timezone.now() + dt.timedelta(hours=1),
+    }
+    Backtest.objects.update(status="RUNNING", **held)
+
+    asked = text(desk.post(f"/backtests/{run.pk}/cancel/", follow=True))
+
+    assert "It stops at its next step; nothing of it is stored." in asked
+    assert f'action="/backtests/{run.pk}/cancel/"' not in asked
+    assert "its result will be here" not in asked
+
+
 def test_a_failed_run_says_why(desk, owner):
     made = waiting_make(owner)
     Backtest.objects.update(status="FAILED", error="SMA needs 899 bars of warm-up; WALK has 400.")
