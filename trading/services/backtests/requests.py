@@ -135,9 +135,8 @@ def backtest_cancel(*, backtest: Backtest, now: dt.datetime) -> Backtest:
     if row.status == Backtest.Status.CANCELED:
         return row
     if row.status not in selectors.UNFINISHED:
-        raise Conflict(
-            "BACKTEST_FINISHED", f"Backtest #{row.pk} has already ended as {row.status}."
-        )
+        ended = row.get_status_display().lower()
+        raise Conflict("BACKTEST_FINISHED", f"Backtest #{row.pk} has already ended: {ended}.")
     row.is_cancel_requested = True
     # Nobody holds a waiting run, nor one whose worker fell silent: end it here.
     if row.status == Backtest.Status.QUEUED or _is_abandoned(row, now):
@@ -180,7 +179,8 @@ def backtest_report(*, backtest: Backtest, text: str, now: dt.datetime) -> Backt
     """
     row = Backtest.objects.select_for_update().get(pk=backtest.pk)
     if row.status != Backtest.Status.FAILED:
-        raise Conflict("BACKTEST_NOT_FAILED", f"Backtest #{row.pk} is {row.status}, not failed.")
+        status = row.get_status_display().lower()
+        raise Conflict("BACKTEST_NOT_FAILED", f"Backtest #{row.pk} is {status}, not failed.")
     if len(text) > LONGEST_REPORT:
         found = f"Report has {len(text)} characters; the limit is {LONGEST_REPORT}."
         raise BacktestInvalid({"text": found})

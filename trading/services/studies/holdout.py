@@ -59,12 +59,14 @@ def holdout_open(*, study: Study, number: int, now: dt.datetime) -> Study:
     if row.holdout_opened_at is not None:
         raise HoldoutAlreadyOpened(
             "HOLDOUT_OPENED",
-            f"The hold-out of study #{row.pk} was opened on {row.holdout_opened_at:%Y-%m-%d} "
-            f"for trial {row.holdout_trial}.",
+            f"The hold-out of optimization #{row.pk} was opened on "
+            f"{row.holdout_opened_at:%Y-%m-%d} for trial {row.holdout_trial}.",
         )
     if row.status not in (Study.Status.SUCCEEDED, Study.Status.STOPPED):
         raise HoldoutTooEarly(
-            "HOLDOUT_TOO_EARLY", f"Study #{row.pk} is {row.status}; stop it or let it end first."
+            "HOLDOUT_TOO_EARLY",
+            f"Optimization #{row.pk} is {row.get_status_display().lower()}; stop it or let it end "
+            "first.",
         )
     trial = trial_get(row, number)
     try:

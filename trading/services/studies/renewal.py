@@ -271,8 +271,9 @@ def proposal_reject(
 
 def _check_open(row: StudyProposal) -> None:
     if row.status != Status.OFFERED:
+        status = row.get_status_display().lower()
         raise Conflict(
-            "PROPOSAL_DECIDED", f"Proposal {row.pk} is {row.status}; there is nothing to decide."
+            "PROPOSAL_DECIDED", f"Proposal {row.pk} is {status}; there is nothing to decide."
         )
 
 

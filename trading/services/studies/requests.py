@@ -170,7 +170,8 @@ def study_extend(*, study: Study, n_trials: int, now: dt.datetime) -> Study:
     if row.holdout_opened_at is not None:
         raise Conflict(
             "HOLDOUT_OPENED",
-            f"The hold-out of study #{row.pk} was opened; more trials would be chosen by it.",
+            f"The hold-out of optimization #{row.pk} was opened; more trials would be chosen "
+            "by it.",
         )
     quota = study_quota(user=row.user, now=now)
     if not row.n_trials < n_trials <= MOST_TRIALS:
@@ -179,7 +180,9 @@ def study_extend(*, study: Study, n_trials: int, now: dt.datetime) -> Study:
     _check_trials(quota, n_trials)
     n_added = _n_added(row, n_trials)
     if n_added < 1:
-        raise Conflict("SPACE_EXHAUSTED", f"Every combination of study #{row.pk} has been tried.")
+        raise Conflict(
+            "SPACE_EXHAUSTED", f"Every combination of optimization #{row.pk} has been tried."
+        )
     chunks_add(study=row, first=row.n_trials + 1, n_trials=n_added)
     was_running = row.status == Status.RUNNING
     row.n_trials += n_added
@@ -333,8 +336,9 @@ def _move(study: Study, status: str, allowed: set[Any]) -> tuple[Study, bool]:
     changed = Study.objects.filter(pk=study.pk, status__in=allowed).update(status=status)
     row = Study.objects.select_related("instrument").get(pk=study.pk)
     if not changed and row.status != status:
+        now, wanted = (Study.Status(one).label.lower() for one in (row.status, status))
         raise Conflict(
-            "STUDY_STATE", f"Study #{row.pk} is {row.status} and cannot become {status}."
+            "STUDY_STATE", f"Optimization #{row.pk} is {now} and cannot become {wanted}."
         )
     announce(row)
     return row, bool(changed)

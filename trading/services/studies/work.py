@@ -180,8 +180,8 @@ def _drawn(study: Study, setup: StudySetup) -> Sequence[Moving]:
     if not is_same:
         raise Conflict(
             "SPACE_CHANGED",
-            f"The rules of {study.strategy_key} have changed since study #{study.pk} was asked "
-            "for: its trials would be other combinations; ask for it again.",
+            f"The rules of {study.strategy_key} have changed since optimization #{study.pk} was "
+            "asked for: its trials would be other combinations; ask for it again.",
         )
     return drawn
 

@@ -196,7 +196,7 @@ def test_a_finished_run_cannot_be_canceled(desk, owner):
     response = desk.post(f"{ROOT}{made.pk}/cancel/")
 
     assert response.status_code == 409
-    assert "has already ended as SUCCEEDED" in response.json()["detail"]
+    assert "has already ended: done" in response.json()["detail"]
 
 
 def test_a_portfolio_is_asked_for_by_its_symbols(desk, owner):

@@ -48,7 +48,7 @@ def test_backtest_cancel_twice_is_once_and_a_finished_run_cannot_be_canceled():
 
     done = asked()
     backtest_run(backtest_id=done.pk, clock=Ticks())
-    with pytest.raises(Conflict, match="has already ended as SUCCEEDED"):
+    with pytest.raises(Conflict, match="has already ended: done"):
         backtest_cancel(backtest=done, now=NOW)
 
 

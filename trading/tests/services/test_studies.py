@@ -225,7 +225,7 @@ def test_after_the_holdout_no_trial_is_added():
 
 
 def test_the_holdout_stays_shut_while_trials_are_made():
-    with pytest.raises(Conflict, match="is RUNNING; stop it"):
+    with pytest.raises(Conflict, match="is running; stop it"):
         holdout_open(study=study_make(member_make()), number=1, now=NOW)
 
 

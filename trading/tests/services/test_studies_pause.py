@@ -114,7 +114,7 @@ def test_a_study_that_runs_again_by_the_time_it_is_judged_gets_no_verdict(monkey
 def test_a_finished_study_cannot_be_paused():
     study = study_finish(study_make(member_make()))
 
-    with pytest.raises(Conflict, match="SUCCEEDED and cannot become PAUSED"):
+    with pytest.raises(Conflict, match="is done and cannot become paused"):
         study_pause(study=study)
 
 

@@ -276,14 +276,14 @@ def test_a_rejected_proposal_stays_rejected():
     offered = proposal(study, version)
     proposal_reject(proposal=offered, now=NOW)
 
-    with pytest.raises(Conflict, match="is REJECTED"):
+    with pytest.raises(Conflict, match="is rejected"):
         proposal_accept(proposal=offered, now=NOW)
 
 
 def test_a_withheld_proposal_cannot_be_accepted():
     study, version = scheduled()
 
-    with pytest.raises(Conflict, match="is WITHHELD"):
+    with pytest.raises(Conflict, match="is not offered"):
         proposal_accept(proposal=proposal(study, version, status="WITHHELD"), now=NOW)
 
 

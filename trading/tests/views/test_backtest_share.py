@@ -207,7 +207,7 @@ def test_a_run_that_did_not_fail_is_not_reported(desk, owner):
 
     page = text(desk.post(f"/backtests/{made.pk}/report/", {"text": "Hm."}, follow=True))
 
-    assert f"Backtest #{made.pk} is QUEUED, not failed." in page
+    assert f"Backtest #{made.pk} is queued, not failed." in page
     assert Backtest.objects.get().reported_at is None
 
 

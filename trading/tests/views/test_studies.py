@@ -361,7 +361,7 @@ def test_a_search_whose_holdout_is_open_is_not_extended_and_says_why(desk, owner
 
     answer = desk.post(f"/optimizations/{study.pk}/extend/", {"n_trials": "17"}, follow=True)
 
-    assert f"The hold-out of study #{study.pk} was opened" in text(answer)
+    assert f"The hold-out of optimization #{study.pk} was opened" in text(answer)
     assert Study.objects.get().n_trials == study.n_trials
 
 
