@@ -10,10 +10,12 @@ from typing import Any
 
 from elson.common.threads import library_threads_limit
 from marketdata.types import Bars
+from trading.engine import sources
 from trading.engine.backtest import BacktestConfig
 from trading.engine.errors import EngineError
 from trading.engine.search.scoring import SearchPlan, TrialScore, evaluate
 from trading.engine.strategies.base import StrategySpec
+from trading.services.own_strategies import own_strategies
 
 
 def costs_named(config: BacktestConfig) -> list[Any]:
@@ -83,6 +85,8 @@ class Evaluator:
 
 def _begin(task: Task) -> None:
     library_threads_limit()
+    # No app is set up in this process, so nobody else has named the source.
+    sources.use(own_strategies)
     _here["task"] = task
 
 

@@ -10,9 +10,11 @@ from django.conf import settings
 
 from trading.engine.backtest import BacktestConfig, run
 from trading.engine.errors import UnknownStrategy
+from trading.engine.search import plan_search, space_from
 from trading.engine.strategies import Registry, sma_cross
 from trading.services.backtests import summary
 from trading.services.own_strategies import own_strategies
+from trading.services.studies.evaluation import Evaluator, Task
 from trading.tests.engine.walks import random_walk
 
 EXAMPLE = Path(settings.BASE_DIR) / "docs" / "examples" / "elson-down-days"
@@ -51,6 +53,25 @@ def test_the_example_of_the_documentation_is_found_and_runs(site):
     assert result.strategy_key == "down_days"
     assert len(result.round_trips) > 5
     assert {trip.bars_held for trip in result.round_trips} == {2}
+
+
+@pytest.mark.slow
+def test_a_search_in_several_processes_finds_it_too(site):
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    shutil.copy(EXAMPLE / "elson_down_days.py", site)
+    put_package(site, project["name"], project["entry-points"]["elson.strategies"])
+    spec, bars = registry().get_or_refuse("down_days"), random_walk(3, 400)
+    space = space_from(spec, {"n_falls": {"low": 1, "high": 4, "step": 1}})
+    plan = plan_search(len(bars), space, n_folds=3, fewest_trades=1)
+    config = BacktestConfig(start_index=plan.start)
+    trials = [(n, space.params({"n_falls": n})) for n in (1, 2, 3, 4)]
+
+    with Evaluator(Task("down_days", bars, plan, config), 2) as evaluator:
+        found = dict(evaluator.scores(trials))
+
+    here = Task(spec, bars, plan, config)
+    assert found == {n: here.score(params) for n, params in trials}
+    assert not any(isinstance(score, str) for score in found.values())
 
 
 def test_a_broken_package_is_named_and_the_shipped_ones_stay(site):
