@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import BrowserContext, Page, expect
 
 from elson.tests.journeys.conftest import (
@@ -25,7 +27,7 @@ def test_a_backtest_survives_a_closed_tab_and_is_judged_on_another_device(
     email = sign_up(page)
     page.goto("/backtests/new/")
     page.get_by_role("button", name="Run backtest").click()
-    page.wait_for_url("**/backtests/*/")
+    page.wait_for_url(re.compile(r"/backtests/\d+/$"))
     address = page.url
     page.close()
 

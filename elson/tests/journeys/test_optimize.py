@@ -58,8 +58,9 @@ def start(
 
 
 def ended(page: Page) -> None:
-    """Wait for the verdict."""
+    """Wait for the verdict, and for what is below it on the page that loaded itself again."""
     expect(page.get_by_test_id("overfit")).to_be_visible(timeout=RUN_MS)
+    page.wait_for_load_state()
 
 
 def test_a_search_is_watched_left_judged_and_applied_as_a_draft(

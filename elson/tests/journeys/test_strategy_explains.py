@@ -110,6 +110,7 @@ def test_a_strategy_explains_itself_and_is_edited_into_a_draft(page: Page) -> No
 
     page.locator("#log-h").scroll_into_view_if_needed()
     page.get_by_role("link", name="Open this decision").click()
+    page.wait_for_url("**/decisions/*/")
     expect(page.locator("#why")).to_be_visible()
     expect(page.locator("#around")).to_contain_text(
         "The decision above stays as it was; what came of it goes on"
