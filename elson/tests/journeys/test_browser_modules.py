@@ -106,6 +106,7 @@ class Server:
     """The other end of the socket, played by the test."""
 
     def __init__(self, page: Page) -> None:
+        self.page = page
         self.sockets: list[WebSocketRoute] = []
         self.received: list[Any] = []
         page.route_web_socket(lambda url: url.endswith("/ws/stream/"), self._accept)
@@ -115,7 +116,8 @@ class Server:
         socket.on_message(lambda text: self.received.append(json.loads(text)))
 
     def say(self, kind: str, ch: str = "", seq: int | None = None, **data: Any) -> None:
-        ts = datetime.now(UTC).isoformat()
+        # The page's clock runs ahead of ours with each turn; what it sees must not look late.
+        ts = self.page.evaluate("new Date().toISOString()")
         message = {"v": 1, "ch": ch, "seq": seq, "ts": ts, "kind": kind, "data": data}
         self.sockets[-1].send(json.dumps(message))
 
