@@ -31,7 +31,13 @@ from trading.selectors.versions import regime_grid
 from trading.services.backtests.benchmarks import CASH
 from trading.services.backtests.draft_fields import MOST_FOLDS, MOST_SYMBOLS
 from trading.services.backtests.drafts import LIMITS, BacktestDraft, BacktestInvalid, draft_read
-from trading.views.backtest_address import COST_NUMBERS, LIMIT_PREFIX, PREFIX, WEIGHT_PREFIX
+from trading.views.backtest_address import (
+    COST_NUMBERS,
+    LIMIT_PREFIX,
+    PREFIX,
+    WEIGHT_PREFIX,
+    plain_number,
+)
 
 DEFAULT_STRATEGY = "volatility_adaptive_trend"
 DEFAULT_SYMBOL = "SPX"
@@ -299,7 +305,7 @@ def form_for(values: Mapping[str, str], *, is_bound: bool = False) -> BacktestFo
     if is_bound:
         return BacktestForm(values, spec=spec)
     initial: dict[str, Any] = {**DEFAULTS, "symbol": default_symbol()}
-    initial |= {PREFIX + p.key: p.default for p in spec.parameters}
+    initial |= {PREFIX + p.key: plain_number(p.default) for p in spec.parameters}
     if values.get("strategy_key"):
         # A shared URL says everything: what it leaves out of the boxes is not ticked.
         initial |= {"has_regime_costs": "", "is_free_confirmed": ""}

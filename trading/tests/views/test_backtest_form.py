@@ -65,6 +65,15 @@ def test_bad_input_is_answered_422_at_its_field_and_everything_typed_is_kept(
     assert not Backtest.objects.exists()
 
 
+def test_the_form_writes_whole_numbers_without_empty_decimals(desk):
+    walk_make()
+
+    html = text(desk.get("/backtests/new/", {"strategy_key": "volatility_adaptive_trend"}))
+
+    assert re.search(r'name="p_entry_level"[^>]*value="15"', html)
+    assert not re.search(r'name="p_\w+"[^>]*value="\d+\.0"', html)
+
+
 def test_the_form_takes_its_values_from_the_address(desk):
     walk_make()
 

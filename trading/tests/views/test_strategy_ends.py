@@ -128,3 +128,6 @@ def test_one_whose_breaker_allows_nothing_is_listed_as_halted(member, deployment
 
     assert "by its circuit breaker" in listed(member, "HALTED")
     assert address(deployment.version) not in listed(member, "RUNNING")
+    page = member.get(address(deployment.version)).content.decode()
+    assert 'href="#breaker">by its circuit breaker</a>' in page
+    assert 'id="breaker"' in page
