@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from elson.common.errors import Conflict, DomainError
+from trading.engine.learning.features import GATE_FEATURES
 from trading.models import ModelApproval, ModelTraining, ModelTransition, ModelVersion
 from trading.services.models.gates import gates_passed
 
@@ -47,9 +48,10 @@ def version_promote(
 ) -> ModelVersion:
     """Let a shadow decide; the version that decided so far retires. Again changes nothing.
 
-    Raises TransitionRefused unless it is a shadow, passed every gate, and passed them against the
-    version that decides now. Where two people are required the first call records a wish and
-    returns the version unchanged; the second, by another person, promotes.
+    Raises TransitionRefused unless it is a shadow, looks at what the rule computes, passed every
+    gate, and passed them against the version that decides now. Where two people are required the
+    first call records a wish and returns the version unchanged; the second, by another person,
+    promotes.
     """
     champion = _lock_line(version.strategy_key)
     row = _lock(version)
@@ -58,6 +60,7 @@ def version_promote(
     _check(row, State.ACTIVE, reason)
     if row.state == State.RETIRED:
         raise TransitionRefused("MODEL_RETIRED", f"{row} is retired; roll back to it instead.")
+    _check_features(row)
     _check_gates(row, champion)
     approver = _approver(row, actor, reason, now)
     if approver is None and settings.MODEL_PROMOTION_NEEDS_TWO:
@@ -83,7 +86,8 @@ def version_rollback(
 
     Its gates were passed then. Where another version decides by now nothing changes, so a second
     click does not undo the first; where none does, the last that did is brought back. Raises
-    TransitionRefused when no other version was ever active. One person suffices: going back must
+    TransitionRefused when no other version was ever active, or when that one looks at what the
+    rule no longer computes. One person suffices: going back must
     be quick.
     """
     strategy_key = version.strategy_key
@@ -97,6 +101,7 @@ def version_rollback(
         )
     row = _lock(before)
     _check(row, State.ACTIVE, reason)
+    _check_features(row)
     if active is not None:
         text = f"rolled back to {row}: {reason}"
         _move(active, State.RETIRED, actor=actor, reason=text[:300], now=now)
@@ -165,6 +170,16 @@ def _check(row: ModelVersion, wanted: str, reason: str) -> None:
         raise TransitionRefused(
             "TRANSITION_REFUSED",
             f"{row} is {row.state}; it cannot become {wanted}.",
+        )
+
+
+def _check_features(row: ModelVersion) -> None:
+    """Refuse a version that could only be left out: the rule would decide alone in its name."""
+    gone = sorted(set(row.features) - set(GATE_FEATURES))
+    if gone:
+        raise TransitionRefused(
+            "MODEL_FEATURES_GONE",
+            f"{row} looks at {', '.join(gone)}, which the rule no longer computes. Train it again.",
         )
 
 

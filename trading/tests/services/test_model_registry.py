@@ -55,6 +55,27 @@ def test_promotion_retires_the_champion_and_says_by_whom_it_was_replaced():
     assert champion.transitions.get(to_state="RETIRED").reason == "replaced by hybrid model 2"
 
 
+def test_a_version_that_looks_at_what_the_rule_no_longer_computes_may_not_decide():
+    champion = active_make(1)
+    version = version_make(2, state="SHADOW", champion=1, features=["rsi", "moon_phase"])
+
+    with pytest.raises(TransitionRefused, match=r"hybrid model 2 looks at moon_phase, which"):
+        version_promote(version=version, actor=None, **WHY)
+
+    assert version_active("hybrid") == champion
+
+
+def test_nobody_rolls_back_to_a_version_whose_features_are_gone():
+    first = active_make(1)
+    second = active_make(2, champion=1)
+    ModelVersion.objects.filter(pk=first.pk).update(features=["moon_phase"])
+
+    with pytest.raises(TransitionRefused, match="moon_phase, which the rule no longer computes"):
+        version_rollback(version=second, actor=None, **WHY)
+
+    assert version_active("hybrid") == second
+
+
 @pytest.mark.parametrize("change", [version_shadow, version_promote, version_retire])
 def test_repeating_a_change_changes_nothing(change):
     state = {"version_shadow": "CANDIDATE", "version_promote": "SHADOW"}
