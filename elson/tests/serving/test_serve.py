@@ -21,7 +21,7 @@ from elson.settings.variables import BY_NAME
 from elson.tests.servers import free_port
 from elson.tests.serving.test_supervisor import PATIENCE_SECONDS, are_gone, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @dataclass
@@ -105,7 +105,7 @@ def state(tmp_path_factory) -> Path:
 def platform(state) -> Iterator[Platform]:
     running = start(state)
     try:
-        assert until(lambda: running.get("/livez")[0] == 200, 240), running.said.read_text()
+        assert until(lambda: running.get("/livez")[0] == 200, 600), running.said.read_text()
         yield running
     finally:
         if running.process.poll() is None:
