@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import IO, Any
 
 from django.conf import settings
@@ -266,7 +267,7 @@ def _api_problem(error: exceptions.APIException, request_id: str) -> Response:
     body = problem_body(
         status=status,
         code=_CODES.get(name, name.upper()),
-        title="The request cannot be carried out" if is_validation else str(error.default_detail),
+        title="The request cannot be carried out" if is_validation else _title(error),
         detail=detail,
         request_id=request_id,
         field=field,
@@ -278,6 +279,12 @@ def _api_problem(error: exceptions.APIException, request_id: str) -> Response:
     if header := getattr(error, "auth_header", None):
         response["WWW-Authenticate"] = header
     return response
+
+
+def _title(error: exceptions.APIException) -> str:
+    """Name the kind of refusal: the words of the framework, unless they have blanks to fill in."""
+    text = str(error.default_detail)
+    return HTTPStatus(error.status_code).phrase if "{" in text else text
 
 
 def _first_fault(detail: Any, field: str | None = None) -> tuple[str | None, str]:

@@ -150,6 +150,7 @@ def test_other_content_type_is_415(door):
     problem = problem_of(post(door, "name=a", content_type="application/x-www-form-urlencoded"))
 
     assert (problem["status"], problem["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert problem["title"] == "Unsupported Media Type"
 
 
 def test_other_accept_is_406(door):
@@ -161,7 +162,9 @@ def test_other_accept_is_406(door):
 def test_other_method_is_405_and_says_which_are_allowed(door):
     response = door.put("/api/echo/", "{}", content_type="application/json")
 
-    assert problem_of(response)["code"] == "METHOD_NOT_ALLOWED"
+    problem = problem_of(response)
+    assert (problem["code"], problem["title"]) == ("METHOD_NOT_ALLOWED", "Method Not Allowed")
+    assert problem["detail"] == 'Method "PUT" not allowed.'
     assert "POST" in response["Allow"]
 
 
