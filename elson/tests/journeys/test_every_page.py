@@ -91,6 +91,8 @@ def test_pages_of_a_member_are_accessible(new_context: NewContext, width: int, t
 
     assert len(found) == 20
     assert _faults(page, MEMBERS + found, width, theme) == []
+    if (width, theme) == LOOKS[0]:
+        assert _tables_that_scroll(page, MEMBERS + found) == []
 
 
 def _result_pages(page: Page) -> list[str]:
@@ -129,6 +131,26 @@ def _faults(page: Page, paths: list[str], width: int, theme: str) -> list[str]:
         )
         if overflow > 0:
             found.append(f"{path}: scrolls sideways by {overflow} px at {width}")
+    return found
+
+
+def _tables_that_scroll(page: Page, paths: list[str]) -> list[str]:
+    """Tables wider than their card on a small desktop; heatmaps may be."""
+    page.set_viewport_size({"width": 1024, "height": 768})
+    found = []
+    for path in paths:
+        page.goto(path)
+        page.locator("main, #main, #content").first.wait_for()
+        wide = page.evaluate(
+            "() => [...document.querySelectorAll('.table-wrap:not(:has(> .heat))')]"
+            ".filter((one) => one.scrollWidth > one.clientWidth + 1)"
+            ".map((one) => one.getAttribute('aria-label'))"
+        )
+        overflow = page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        found += [f"{path}: {label}" for label in wide]
+        found += [f"{path}: scrolls sideways by {overflow} px at 1024"] if overflow > 0 else []
     return found
 
 
