@@ -117,10 +117,17 @@ def _model_words(values: dict[str, Any]) -> str:
     return f"with model {found['number']} ({found['kind'].lower()} {found['content_hash'][:8]})"
 
 
+def failure(values: dict[str, Any]) -> str:
+    """Say why the first of the failed trials failed."""
+    number, reason = min(values["errors"].items(), key=lambda item: int(item[0]))
+    return f"trial {number}: {reason}"
+
+
 def search_text(values: dict[str, Any]) -> str:
     lines = [
         f"{values['n_trials']:,} trials of {values['strategy']} {_model_words(values)}, "
         f"{values['n_ranked']:,} ranked, {values['n_failed']:,} failed",
+        *([f"The first that failed is {failure(values)}"] if values["n_failed"] else []),
         "",
         f"{'trial':>6} {'objective':>10} {'in':>7} {'out':>7} {'spread':>7} {'trades':>7} "
         f"{'drawdown':>9}  parameters",

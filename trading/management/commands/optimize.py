@@ -24,7 +24,7 @@ from trading.management.options import (
     symbol_of,
     user_named,
 )
-from trading.management.search_report import search_text, search_values
+from trading.management.search_report import failure, search_text, search_values
 
 # The engine takes a second to import, so `--help` and a wrong option do not wait for it.
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class Command(ExampleCommand):
             self.stdout.write(json.dumps(values, allow_nan=False, separators=(",", ":")))
         else:
             self.stdout.write(search_text(values))
+        if values["n_failed"] == values["n_trials"]:
+            raise CommandError(f"No trial could be run: {failure(values)}", returncode=REFUSED)
 
 
 def _search(options: dict[str, Any]) -> tuple[LocalSearch, int]:

@@ -56,6 +56,28 @@ def test_an_interrupted_search_goes_on_and_finds_the_same(capsys, data, method):
     assert [json.loads(line)[0] for line in kept[1:7] + kept[8:]] == list(range(1, 13))
 
 
+@pytest.mark.parametrize("n_failed", [1, 12])
+def test_trials_that_could_not_be_run_are_told_with_their_reason(capsys, data, n_failed):
+    optimize(capsys, data)
+    journal = data.parent / "one.jsonl"
+    head, *lines = journal.read_text().splitlines()
+    failed = [[*json.loads(line)[:2], None, "the rule is broken"] for line in lines[:n_failed]]
+    kept = [head, *map(json.dumps, failed), *lines[n_failed:]]
+    journal.write_text("\n".join(kept) + "\n")
+    words = ("--strategy", "sma_cross", "--data", str(data), "--space", SPACE, "--trials", "12",
+             "--folds", "3", "--min-trades", "1", "--journal", str(journal))  # fmt: skip
+
+    if n_failed == 12:
+        with pytest.raises(CommandError, match="No trial could be run: trial 1: the rule is") as no:
+            call_command("optimize", *words)
+        assert no.value.returncode == 1
+    else:
+        call_command("optimize", *words)
+
+    told = capsys.readouterr().out
+    assert f"{n_failed} failed\nThe first that failed is trial 1: the rule is broken\n" in told
+
+
 def test_fewer_trials_than_before_are_judged_as_if_they_were_the_only_ones(capsys, data):
     few = optimize(capsys, data, "--trials", "6", journal="few.jsonl")
     optimize(capsys, data)
