@@ -29,7 +29,6 @@ from trading.services.order_costs import MarketView
 from trading.services.order_drafts import draft_of
 from trading.services.own_costs import version_costs
 from trading.services.own_limits import engine_limits
-from trading.services.own_strategies import rule_faults
 from trading.services.pretrade import first_failure, held_of, rules_check
 
 HISTORY_BARS = 756
@@ -139,8 +138,7 @@ def _holding(
     try:
         instrument = instrument_get(symbol)
         bars = bars_get(instrument, terms.timeframe, until=replay.cursor_at if replay else None)
-        with rule_faults(spec.key):
-            run = backtest.run(bars, spec, parameters, _config(bars, instrument, terms))
+        run = backtest.run(bars, spec, parameters, _config(bars, instrument, terms))
     except (NoBars, DomainError, EngineError) as error:
         return HoldingNow(symbol=symbol, error=str(error))
     decision = run.decisions[-1]

@@ -27,7 +27,6 @@ from trading.services.bindings import spec_for
 from trading.services.order_costs import regime_code
 from trading.services.own_costs import version_costs
 from trading.services.own_limits import engine_limits
-from trading.services.own_strategies import rule_faults
 
 FEWEST_BARS = 20
 
@@ -174,11 +173,10 @@ def tracking_of(deployment: Deployment, *, until: dt.datetime | None) -> Trackin
     )
     try:
         spec = spec_for(version.strategy.key)
-        with rule_faults(spec.key):
-            expected = backtest.equity_of(
-                bars, spec, version.parameters, replace(config, start_index=begin)
-            )
-            returns = _returns_before(bars.until(begin - 1), spec, version.parameters, config)
+        expected = backtest.equity_of(
+            bars, spec, version.parameters, replace(config, start_index=begin)
+        )
+        returns = _returns_before(bars.until(begin - 1), spec, version.parameters, config)
     except (EngineError, StrategyNotInstalled):
         return None
     return Tracking(

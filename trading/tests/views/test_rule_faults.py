@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from trading.engine.strategies import STRATEGIES, strategy_get
+from trading.engine.strategies.guard import guarded
 from trading.models import Deployment
 from trading.services.deployments import deployment_start
 from trading.services.runner import portfolio_advance
@@ -30,7 +32,7 @@ def deployment(portfolio, monkeypatch):
         return replace(shipped.prepare(bars, params), table=None)
 
     spec = replace(shipped, key="raises", prepare=prepare, decide=raising, targets=None)
-    monkeypatch.setitem(STRATEGIES._specs, "raises", spec)
+    monkeypatch.setitem(STRATEGIES._specs, "raises", guarded(spec))
     version = strategy_create(user=portfolio.user, key="raises", name="Raises")
     started = deployment_start(
         version=version, portfolio=portfolio, instrument=portfolio.replay.lead, now=NOW
@@ -61,4 +63,7 @@ def test_what_it_would_hold_now_names_what_the_rule_raised(member, deployment):
     answer = member.get(address)
 
     assert answer.status_code == 200
-    assert "its rule raised ZeroDivisionError: a price of 0" in said(answer)
+    assert re.search(
+        r"decide of strategy \S+ at bar \d+ of .* raised ZeroDivisionError: a price of 0",
+        said(answer),
+    )
