@@ -11,7 +11,9 @@ class TradingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine where developers' own strategies come from; nothing is loaded yet."""
+        from billiard.exceptions import SoftTimeLimitExceeded
+
         from trading.engine import sources
         from trading.services.own_strategies import own_strategies
 
-        sources.use(own_strategies)
+        sources.use(own_strategies, interruptions=[SoftTimeLimitExceeded])

@@ -1,6 +1,6 @@
 """Where developers' own strategies come from: the platform names a source, the registry asks it.
 
-INPUT    one function, given once when the platform starts
+INPUT    one function, given once when the platform starts, and what may end a rule from outside
 OUTPUT   what it finds, asked for when a strategy is looked up
 
 Apart from the registry, because naming a source must not load NumPy and the compiler.
@@ -24,11 +24,22 @@ class Found:
 Source = Callable[[], Iterable[Found]]
 
 _sources: list[Source] = []
+_interruptions: list[type[BaseException]] = []
 
 
-def use(source: Source) -> None:
-    """Name the source of own strategies; nothing is loaded yet, and the last one named counts."""
+def use(source: Source, interruptions: Iterable[type[BaseException]] = ()) -> None:
+    """Name the source of own strategies; nothing is loaded yet, and the last one named counts.
+
+    `interruptions` are raised in the middle of a rule by somebody else, as a worker's time limit
+    is: they are no mistake of the rule.
+    """
     _sources[:] = [source]
+    _interruptions[:] = interruptions
+
+
+def interruptions() -> tuple[type[BaseException], ...]:
+    """Return what may end a rule from outside."""
+    return tuple(_interruptions)
 
 
 def found() -> Iterable[Found]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from marketdata.types import Bars
 from trading.engine.errors import EngineError, StrategyFaulty
+from trading.engine.sources import interruptions
 from trading.engine.state import StrategyState
 from trading.engine.strategies.base import (
     ArraysOnDemand,
@@ -69,6 +70,8 @@ def _called(spec: StrategySpec, name: str, *arguments: Any) -> Any:
         return function(*arguments)
     except EngineError:
         raise
+    except interruptions():
+        raise
     except MISTAKES as error:
         raise _raised(spec, name, error) from error
 
@@ -105,6 +108,8 @@ def _prepare(spec: StrategySpec, bars: Bars, params: Params) -> Features:
 def _decide(spec: StrategySpec, features: Features, i: int, state: StrategyState) -> Proposal:
     try:
         proposal = spec.decide(features, i, state)
+    except interruptions():
+        raise
     except MISTAKES as error:
         raise _raised(spec, "decide", error, features.bars, i) from error
     if not isinstance(proposal, Proposal):
@@ -138,6 +143,8 @@ def _narrate(
 ) -> Narrative:
     try:
         told = spec.narrate(features, i, state, proposal)
+    except interruptions():
+        raise
     except MISTAKES as error:
         raise _raised(spec, "narrate", error, features.bars, i) from error
     fault = _narrative_fault(told)

@@ -3,12 +3,16 @@
 import datetime as dt
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from accounts.services import entitlement_grant
 from marketdata.models import Instrument
 from trading.engine.errors import EngineError
+from trading.engine.strategies import STRATEGIES, strategy_get
+from trading.engine.strategies.guard import guarded
 from trading.models import Backtest, BacktestResult
 from trading.services.backtests import progress
 from trading.services.backtests.drafts import draft_read
@@ -308,3 +312,22 @@ def test_an_account_is_asked_what_one_instrument_is_asked():
 
     assert {"NEIGHBORHOOD", "SHUFFLED_FUTURE", "WARM_UP", "NULL_BARS"} <= account
     assert account == alone
+
+
+def test_a_time_limit_within_a_developers_rule_is_no_mistake_of_the_rule(monkeypatch):
+    shipped = strategy_get("sma_cross")
+
+    def prepare(bars, params):
+        return replace(shipped.prepare(bars, params), table=None)
+
+    def decide(features, i, state):
+        raise SoftTimeLimitExceeded  # as the worker's signal does, wherever it comes
+
+    slow = replace(shipped, key="slow", prepare=prepare, decide=decide, targets=None)
+    monkeypatch.setitem(STRATEGIES._specs, "slow", guarded(slow))
+    backtest = asked(strategy_key="slow")
+
+    backtest_run(backtest_id=backtest.pk, clock=Ticks())
+
+    backtest.refresh_from_db()
+    assert backtest.error_code == "TOO_LONG"
