@@ -36,11 +36,10 @@ class LoadedModules:
     def __init__(self) -> None:
         self._n_modules = 0
 
-    def set_aside(self) -> bool:
-        """Let later collections pass by what there is now, where modules are new; tell whether."""
+    def set_aside(self) -> None:
+        """Let later collections pass by what there is now, where modules are new."""
         if len(sys.modules) == self._n_modules:
-            return False
+            return
         self._n_modules = len(sys.modules)
         gc.collect()
         gc.freeze()
-        return True

@@ -18,6 +18,7 @@ from typing import cast
 
 import numpy as np
 
+from trading.engine.counts import counted
 from trading.engine.evidence.decisions import (
     blind_trips,
     decide_all,
@@ -181,9 +182,8 @@ def _too_little(row: Control) -> str | None:
         return "hardly a permutation has a round trip in HIGH or EXTREME"
     # Not even a rule that always won would have stood out from so few.
     if cast(float, row["best_p"]) > PLANTED_MOST_P:
-        return (
-            f"{n} round trip{'s'[: n > 1]} in HIGH and EXTREME, too few to tell an edge from luck"
-        )
+        trips = counted(n, "round trip")
+        return f"{trips} in HIGH and EXTREME, too few to tell an edge from luck"
     return None
 
 

@@ -63,17 +63,20 @@ def guarded(spec: StrategySpec) -> StrategySpec:
     )
 
 
-def _called(spec: StrategySpec, name: str, *arguments: Any) -> Any:
-    """Call a function that speaks of no single bar."""
+def _called(
+    spec: StrategySpec, name: str, *arguments: Any, bars: Bars | None = None, i: int = 0
+) -> Any:
+    """Call a function; `bars` and `i` name the bar that it speaks of, if it speaks of one."""
     function: Callable[..., Any] = getattr(spec, name)
     try:
         return function(*arguments)
-    except EngineError:
-        raise
     except interruptions():
         raise
     except MISTAKES as error:
-        raise _raised(spec, name, error) from error
+        if bars is None and isinstance(error, EngineError):
+            raise
+        said = f": {error!s:.200}" if str(error) else ""
+        raise _wrong(spec, name, f"raised {type(error).__name__}{said}", bars, i) from error
 
 
 def _warm_up(spec: StrategySpec, params: Params) -> int:
@@ -106,12 +109,7 @@ def _prepare(spec: StrategySpec, bars: Bars, params: Params) -> Features:
 
 
 def _decide(spec: StrategySpec, features: Features, i: int, state: StrategyState) -> Proposal:
-    try:
-        proposal = spec.decide(features, i, state)
-    except interruptions():
-        raise
-    except MISTAKES as error:
-        raise _raised(spec, "decide", error, features.bars, i) from error
+    proposal = _called(spec, "decide", features, i, state, bars=features.bars, i=i)
     if not isinstance(proposal, Proposal):
         fault = f"returned {_kind(proposal)}; a Proposal is needed"
         raise _wrong(spec, "decide", fault, features.bars, i)
@@ -141,14 +139,10 @@ def _proposal_fault(proposal: Proposal) -> str:
 def _narrate(
     spec: StrategySpec, features: Features, i: int, state: StrategyState, proposal: Proposal
 ) -> Narrative:
-    try:
-        told = spec.narrate(features, i, state, proposal)
-    except interruptions():
-        raise
-    except MISTAKES as error:
-        raise _raised(spec, "narrate", error, features.bars, i) from error
-    fault = _narrative_fault(told)
-    if fault:
+    told: Narrative = _called(
+        spec, "narrate", features, i, state, proposal, bars=features.bars, i=i
+    )
+    if fault := _narrative_fault(told):
         raise _wrong(spec, "narrate", fault, features.bars, i)
     return replace(told, inputs={name: _plain(value) for name, value in told.inputs.items()})
 
@@ -182,17 +176,6 @@ def _is_number(value: object) -> bool:
 
 def _kind(value: object) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def _raised(
-    spec: StrategySpec,
-    name: str,
-    error: BaseException,
-    bars: Bars | None = None,
-    i: int = 0,
-) -> StrategyFaulty:
-    said = f": {error!s:.200}" if str(error) else ""
-    return _wrong(spec, name, f"raised {type(error).__name__}{said}", bars, i)
 
 
 def _wrong(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elson.common.formatting import has_no_loss
+from trading.engine.counts import counted
 
 WIN_HEADS = (
     "", "n", "months", "win %", "95 % by month", "null %", "excess pp", "95 % by month",
@@ -55,8 +56,8 @@ def _head(report: Mapping[str, Any]) -> str:
     data, training = report["data"], report["train_data"]
     learned = f"learned on {training['name']} only" if training else "walk-forward within the data"
     return (
-        f"{report['strategy']} under {report['protocol']}: {data['n_instruments']} "
-        f"instrument{'s' if data['n_instruments'] > 1 else ''}, "
+        f"{report['strategy']} under {report['protocol']}: "
+        f"{counted(data['n_instruments'], 'instrument')}, "
         f"{data['n_bars']:,} bars, {data['first_date']} to {data['last_date']}; {learned}\n"
         f"data {data['sha256'][:12]}, code {report['code']['revision'] or 'unversioned'}"
     )
