@@ -89,6 +89,17 @@ def test_a_choice_that_moves_without_a_tick_is_refused_at_its_ticks(desk):
     assert list(answer.context["form"].errors) == ["s_sizing_choices"]
 
 
+def test_a_refused_search_keeps_the_ticks_of_choices(desk):
+    walk_make(500)
+    wrong = {"s_sizing_moves": "on", "s_sizing_choices": "volatility_target", "n_folds": "many"}
+
+    answer = desk.post("/optimizations/new/", STUDY_FORM | wrong)
+
+    assert answer.status_code == 422
+    ticked = re.findall(r'name="s_sizing_choices" value="(\w+)"[^>]*checked', text(answer))
+    assert ticked == ["volatility_target"]
+
+
 def test_fetching_the_fields_again_keeps_the_ticks_of_choices(desk):
     walk_make(500)
     sent = STUDY_FORM | {"s_sizing_moves": "on", "s_sizing_choices": ["volatility_target"]}
