@@ -7,7 +7,6 @@ import datetime as dt
 import html
 import io
 import re
-from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -398,16 +397,3 @@ def test_a_search_whose_rules_have_other_parameters_by_now_says_so(desk, owner, 
 
     assert answer.status_code == 409
     assert "no parameter 'gone'" in html.unescape(answer.content.decode())
-
-
-def test_cells_of_whole_numbers_have_whole_bounds():
-    ranked = [
-        SimpleNamespace(number=n, objective=0.1, parameters={"fast": 4 + n, "slow": 50})
-        for n in range(1, 27)
-    ]
-
-    shown = heat(ranked, set(), "fast", "slow")
-
-    assert shown["columns"][0] == "5–7"
-    assert shown["columns"][-1] == "29–30"
-    assert all(float(end).is_integer() for span in shown["column_spans"] for end in span)
